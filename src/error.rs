@@ -1,0 +1,291 @@
+//! The one error type: what was being done, why it failed, and what to do next.
+//!
+//! [`Kind`] alone decides the exit status and whether trying again makes sense. `Display` prints only
+//! its own layer; [`Error::report`] prints the whole chain, and `main` calls it once.
+//! An [`Error`] survives a trip through [`std::io::Error`], so that the `Read` and `Write` adapters of
+//! the streams can pass it on without losing its kind or its hint.
+
+use std::fmt;
+use std::io;
+
+/// `Result` with our [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What sort of failure this is. Scripts see it as the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything without a status of its own. Exit 1.
+    Failed,
+    /// Something outside is down for now; the same run may succeed later. Exit 1.
+    Unavailable,
+    /// The command line or the configuration is wrong. Exit 2.
+    Usage,
+    /// Some of several databases or copies failed. Exit 3.
+    Partial,
+    /// No such backup or database. Exit 10.
+    NotFound,
+    /// Another run holds the lock. Exit 11.
+    Locked,
+    /// No password at hand opens the archive. Exit 12.
+    WrongPassword,
+    /// The archive is damaged or incomplete. Exit 13.
+    Damaged,
+    /// A backup is older than allowed. Exit 14.
+    TooOld,
+    /// Refused for safety; an option says that it is meant. Exit 15.
+    Refused,
+    /// Ended by this signal. Exit 128 + its number.
+    Signal(i32),
+}
+
+impl Kind {
+    /// The exit status that `main` ends with.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Kind::Failed | Kind::Unavailable => 1,
+            Kind::Usage => 2,
+            Kind::Partial => 3,
+            Kind::NotFound => 10,
+            Kind::Locked => 11,
+            Kind::WrongPassword => 12,
+            Kind::Damaged => 13,
+            Kind::TooOld => 14,
+            Kind::Refused => 15,
+            Kind::Signal(number) => 128u8.wrapping_add(number as u8),
+        }
+    }
+
+    /// The word for this kind in `--json` output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Unavailable => "unavailable",
+            Kind::Usage => "usage",
+            Kind::Partial => "partial",
+            Kind::NotFound => "not_found",
+            Kind::Locked => "locked",
+            Kind::WrongPassword => "wrong_password",
+            Kind::Damaged => "damaged",
+            Kind::TooOld => "too_old",
+            Kind::Refused => "refused",
+            Kind::Signal(_) => "cancelled",
+        }
+    }
+
+    /// True where the cause may pass by itself.
+    pub fn may_pass(self) -> bool {
+        self == Kind::Unavailable
+    }
+}
+
+/// A failure: its [`Kind`], one sentence about it, an optional hint with the next step, and its cause.
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// A failure described by `message`: lower case, no final stop, naming what was being done and to what.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                hint: None,
+                source: None,
+            }),
+        }
+    }
+
+    /// [`Kind::Failed`] with `message`.
+    pub fn failed(message: impl Into<String>) -> Error {
+        Error::new(Kind::Failed, message)
+    }
+
+    /// [`Kind::Damaged`] with `message`.
+    pub fn damaged(message: impl Into<String>) -> Error {
+        Error::new(Kind::Damaged, message)
+    }
+
+    /// [`Kind::Usage`] with `message`.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// [`Kind::Refused`] with `message`.
+    pub fn refused(message: impl Into<String>) -> Error {
+        Error::new(Kind::Refused, message)
+    }
+
+    /// Adds the next step for the reader, a full sentence without its stop.
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    pub fn because(mut self, source: impl Into<Source>) -> Error {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// Replaces the kind and keeps everything else.
+    pub fn with_kind(mut self, kind: Kind) -> Error {
+        self.inner.kind = kind;
+        self
+    }
+
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// The first hint found on the way down the chain.
+    pub fn first_hint(&self) -> Option<&str> {
+        if let Some(hint) = &self.inner.hint {
+            return Some(hint);
+        }
+        let source = self.inner.source.as_deref()?;
+        source.downcast_ref::<Error>()?.first_hint()
+    }
+
+    /// Wraps `self` in what was being done when it happened; the kind stays.
+    pub fn doing(self, message: impl Into<String>) -> Error {
+        let kind = self.kind();
+        Error::new(kind, message).because(self)
+    }
+
+    /// The whole chain on one line, outermost first, without the hints.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(error) = next {
+            let layer = error.to_string();
+            // io::Error prints the error it carries as its own text; saying it once is enough
+            if !text.ends_with(&layer) {
+                text.push_str(": ");
+                text.push_str(&layer);
+            }
+            next = error.source();
+        }
+        text
+    }
+
+    /// What a person reads: the chain, and below it each different hint on a line of its own.
+    pub fn report(&self) -> String {
+        let mut text = self.chain();
+        let mut hints: Vec<&str> = Vec::new();
+        let mut layer = Some(self);
+        while let Some(error) = layer {
+            if let Some(hint) = &error.inner.hint
+                && !hints.contains(&hint.as_str())
+            {
+                hints.push(hint);
+            }
+            layer = error
+                .inner
+                .source
+                .as_deref()
+                .and_then(|source| source.downcast_ref::<Error>());
+        }
+        for hint in hints {
+            text.push_str("\n  hint: ");
+            text.push_str(&hint.replace('\n', "\n        "));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind(), self.report())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        io::Error::other(error)
+    }
+}
+
+impl From<io::Error> for Error {
+    /// Takes our own error out again where the `io::Error` carries one.
+    fn from(error: io::Error) -> Error {
+        match error.downcast::<Error>() {
+            Ok(ours) => ours,
+            Err(plain) => Error::failed(plain.to_string()),
+        }
+    }
+}
+
+/// Adds what was being done to a failure on its way up.
+pub trait Doing<T> {
+    /// `message` says what was being done, as in `cannot write /var/backups/x.tmp`.
+    fn doing<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T>;
+}
+
+impl<T> Doing<T> for Result<T, Error> {
+    fn doing<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|error| error.doing(message()))
+    }
+}
+
+impl<T> Doing<T> for Result<T, io::Error> {
+    fn doing<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|error| Error::from(error).doing(message()))
+    }
+}
+
+impl<T> Doing<T> for Result<T, rustix::io::Errno> {
+    fn doing<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|error| Error::from(io::Error::from(error)).doing(message()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_trip_through_io() {
+        let ours = Error::damaged("frame 3 does not hold").hint("try an older one");
+        let back = Error::from(io::Error::from(ours)).doing("cannot restore app");
+        assert_eq!(back.kind(), Kind::Damaged);
+        assert_eq!(back.kind().exit_status(), 13);
+        assert_eq!(
+            back.report(),
+            "cannot restore app: frame 3 does not hold\n  hint: try an older one"
+        );
+        assert_eq!(back.first_hint(), Some("try an older one"));
+    }
+
+    #[test]
+    fn each_layer_prints_only_itself() {
+        let error = Error::failed("disk full").doing("cannot write x");
+        assert_eq!(error.to_string(), "cannot write x");
+        assert_eq!(error.chain(), "cannot write x: disk full");
+    }
+}
