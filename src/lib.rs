@@ -11,6 +11,8 @@
 //! ```
 
 pub mod cancel;
+pub mod catalog;
 pub mod error;
 pub mod process;
 pub mod secret;
+pub mod storage;

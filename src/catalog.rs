@@ -1,0 +1,5 @@
+//! What backups are called, what is written down about each, and which ones a storage holds.
+
+pub mod listing;
+pub mod manifest;
+pub mod name;

@@ -1,0 +1,145 @@
+//! What is written down about a backup, beside it, last.
+//!
+//! JSON, additive: readers ignore fields they do not know. A manifest is a claim and not a proof: keys
+//! derive from its own name, and nothing is deleted or left unchecked on its word.
+
+use crate::error::{Error, Result};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The schema this version writes and reads.
+pub const SCHEMA: u32 = 1;
+/// No more of a manifest is read than this many bytes.
+pub const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// The manifest of one backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Who wrote it: `backupkit 0.1.0`.
+    pub tool: String,
+    /// The database's `name` in the configuration.
+    pub database: String,
+    /// Start of the run, the same moment as in the name.
+    pub started_at: DateTime<Utc>,
+    /// When the archive was complete on storage.
+    pub finished_at: DateTime<Utc>,
+    /// The stored bytes.
+    pub archive: Archive,
+    /// The plain bytes.
+    pub dump: Dump,
+    /// What happened in between.
+    pub pipeline: Pipeline,
+    /// What each table holds; absent where it is sealed or unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<Table>>,
+    /// A [`SealedTables`] as a base64 container, where the archive is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables_sealed: Option<String>,
+}
+
+/// The archive as it lies on storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Archive {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of it, 64 hex digits.
+    pub sha256: String,
+}
+
+/// The plain stream of pg_dump.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dump {
+    /// Its size.
+    pub bytes: u64,
+    /// `custom`.
+    pub format: String,
+    /// The server's version, as the dump says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    /// pg_dump's version, as the dump says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pg_dump_version: Option<String>,
+    /// True where options left out part of the database; such a backup never counts as the newest full one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+}
+
+/// The stages between dump and storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// `gzip` or `none`.
+    pub compression: String,
+    /// `BKENC002` or `none`.
+    pub encryption: String,
+}
+
+/// One table's rows as pg_dump wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Schema name.
+    pub schema: String,
+    /// Table name.
+    pub name: String,
+    /// Lines of COPY text before the end marker.
+    pub rows: u64,
+    /// Their length with newlines.
+    pub bytes: u64,
+    /// Sum modulo 2^128 of XXH3-128 (seed 0) of each line without its newline, 32 hex digits.
+    pub digest: String,
+}
+
+/// What `tables_sealed` seals: the list, bound to the archive it describes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SealedTables {
+    /// The same as in the clear; a difference is damage.
+    pub archive: Archive,
+    /// The list.
+    pub tables: Vec<Table>,
+}
+
+impl Manifest {
+    /// The bytes to store: indented, so that people can read it, with a final newline.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::failed("cannot write a manifest").because(error))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads a manifest; `key` is only for the message.
+    pub fn from_json(bytes: &[u8], key: &str) -> Result<Manifest> {
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| {
+            Error::damaged(format!("the manifest {key} cannot be read")).because(error)
+        })?;
+        if manifest.schema > SCHEMA {
+            return Err(Error::failed(format!(
+                "the manifest {key} has schema {}, this version reads {SCHEMA}",
+                manifest.schema
+            ))
+            .hint("use a newer backupkit"));
+        }
+        Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_are_ignored_and_newer_schemas_are_not_guessed_at() {
+        let text = r#"{"schema":1,"tool":"t","database":"a","started_at":"2026-11-20T02:00:00.123456789Z",
+            "finished_at":"2026-11-20T02:01:00Z","archive":{"key":"a/x","bytes":1,"sha256":"00","later":1},
+            "dump":{"bytes":2,"format":"custom"},"pipeline":{"compression":"gzip","encryption":"none"},"later":[]}"#;
+        let manifest = Manifest::from_json(text.as_bytes(), "a/x.json").unwrap();
+        assert_eq!(manifest.dump.bytes, 2);
+        let again = Manifest::from_json(&manifest.to_json().unwrap(), "a/x.json").unwrap();
+        assert_eq!(again, manifest);
+        let newer = text.replace("\"schema\":1", "\"schema\":2");
+        assert!(Manifest::from_json(newer.as_bytes(), "a/x.json").is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! Where backups are kept: one contract, kept by every storage.
+//!
+//! - A key is `directory/file`, relative to the storage; keys sort and compare as bytes.
+//! - An object appears under its key whole or not at all, and only by [`Upload::commit`]; until then a
+//!   reader and a listing do not see it. An upload that is dropped without it leaves nothing behind.
+//! - A commit never replaces an object; where the key is taken it fails and the old object stays.
+//! - After a commit returned, the object survives a crash of the machine (local) or of our process (remote).
+//! - Deleting what is not there is no error. A listing is complete or an error.
+//! - Errors that may pass by themselves are [`Kind::Unavailable`](crate::error::Kind::Unavailable).
+
+pub mod local;
+pub mod lock;
+
+use crate::cancel::Cancel;
+use crate::error::Result;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+/// What a listing knows of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A place for backups. See the module for what each method promises.
+pub trait Storage: Send + Sync {
+    /// The storage's name in the configuration.
+    fn name(&self) -> &str;
+
+    /// The address of a key that people can use elsewhere: an absolute path, `s3://bucket/key`.
+    fn locate(&self, key: &str) -> String;
+
+    /// Starts writing the object `key`.
+    fn create(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Upload>>;
+
+    /// Opens the object `key` from its first byte; [`Kind::NotFound`](crate::error::Kind::NotFound) where there is none.
+    fn open(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Read + Send>>;
+
+    /// The object `key`, if there is one.
+    fn stat(&self, key: &str, cancel: &Cancel) -> Result<Option<Object>>;
+
+    /// All objects in `directory`, or in all directories; in no order, writes in progress included.
+    fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>>;
+
+    /// Removes these objects.
+    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()>;
+
+    /// Removes what dead runs left unfinished in `directory`, never what a live one is writing, and returns
+    /// what it was. The caller holds the lock of that directory.
+    fn sweep(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>>;
+
+    /// The file whose lock keeps two runs of one database apart.
+    fn lock_file(&self, directory: &str) -> PathBuf;
+
+    /// Writes a small object whole.
+    fn put(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<()> {
+        let mut upload = self.create(key, cancel)?;
+        upload.write_all(bytes)?;
+        upload.commit()
+    }
+}
+
+/// An object that is being written. Dropping it removes what was written.
+pub trait Upload: Write + Send {
+    /// Makes the object durable and visible under its key.
+    fn commit(self: Box<Self>) -> Result<()>;
+}

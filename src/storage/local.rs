@@ -1,0 +1,347 @@
+//! A directory of the local file system, or of one mounted here.
+//!
+//! Files are 0600 and directories 0700. A write goes to `<final name>.tmp` beside its final name, locked
+//! while it is written so that a sweep can tell a live one; the commit fsyncs the file, renames it
+//! without ever replacing anything, and fsyncs the directory.
+
+use super::{Object, Storage, Upload};
+use crate::cancel::Cancel;
+use crate::catalog::name::{Name, TEMPORARY};
+use crate::error::{Doing, Error, Kind, Result};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The lock file of a database's directory; a dot file is never a backup.
+const LOCK: &str = ".lock";
+
+/// Backups under one directory.
+pub struct Local {
+    name: String,
+    root: PathBuf,
+}
+
+impl Local {
+    /// A storage called `name` under `root`, which need not exist before the first backup.
+    pub fn new(name: impl Into<String>, root: impl Into<PathBuf>) -> Result<Local> {
+        let root = root.into();
+        // results name absolute paths, whatever directory they are read in
+        let root = std::path::absolute(&root)
+            .doing(|| format!("cannot resolve the path {}", root.display()))?;
+        Ok(Local {
+            name: name.into(),
+            root,
+        })
+    }
+
+    /// The path of `key`, which came from a name we made or parsed; anything that could leave the root is refused.
+    fn path(&self, key: &str) -> Result<PathBuf> {
+        let safe = |part: &str| !part.is_empty() && part != "." && part != "..";
+        if key.split('/').all(safe) {
+            Ok(self.root.join(key))
+        } else {
+            Err(Error::usage(format!("{key:?} is not a storage key")))
+        }
+    }
+}
+
+impl Storage for Local {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn locate(&self, key: &str) -> String {
+        self.root.join(key).display().to_string()
+    }
+
+    fn create(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(LocalUpload::create(self.path(key)?)?))
+    }
+
+    fn open(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(open_file(&self.path(key)?)?))
+    }
+
+    fn stat(&self, key: &str, _cancel: &Cancel) -> Result<Option<Object>> {
+        let path = self.path(key)?;
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(Object {
+                key: key.to_string(),
+                bytes: metadata.len(),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).doing(|| format!("cannot look at {}", path.display())),
+        }
+    }
+
+    fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
+        let directories = match directory {
+            Some(one) => vec![one.to_string()],
+            None => subdirectories(&self.root)?,
+        };
+        let mut objects = Vec::new();
+        for directory in directories {
+            cancel.check()?;
+            list_directory(&self.path(&directory)?, &directory, &mut objects)?;
+        }
+        Ok(objects)
+    }
+
+    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
+        for key in keys {
+            cancel.check()?;
+            let path = self.path(key)?;
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.doing(|| format!("cannot delete {}", path.display()))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>> {
+        let mut swept = Vec::new();
+        for object in self.list(Some(directory), cancel)? {
+            let ours = Name::parse(&object.key).is_some_and(|name| name.temporary);
+            if ours && !is_live(&self.path(&object.key)?) {
+                self.delete(std::slice::from_ref(&object.key), cancel)?;
+                swept.push(object.key);
+            }
+        }
+        Ok(swept)
+    }
+
+    fn lock_file(&self, directory: &str) -> PathBuf {
+        self.root.join(directory).join(LOCK)
+    }
+}
+
+/// Opens a backup for reading, wherever it lies.
+pub fn open_file(path: &Path) -> Result<File> {
+    let doing = || format!("cannot open {}", path.display());
+    let file = File::open(path).map_err(|error| {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => Kind::NotFound,
+            _ => Kind::Failed,
+        };
+        Error::new(kind, doing()).because(error)
+    })?;
+    if file.metadata().doing(doing)?.is_dir() {
+        return Err(Error::usage(format!("{} is a directory", path.display()))
+            .hint("name one backup file in it"));
+    }
+    Ok(file)
+}
+
+/// True while a run still holds its lock on the file it writes.
+fn is_live(path: &Path) -> bool {
+    match File::open(path) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
+        // it cannot be told, so it stays
+        Err(_) => true,
+    }
+}
+
+fn subdirectories(root: &Path) -> Result<Vec<String>> {
+    let doing = || format!("cannot list {}", root.display());
+    let mut names = Vec::new();
+    for entry in entries_of(root)? {
+        let entry = entry.doing(doing)?;
+        let name = entry.file_name();
+        // a name of ours is UTF-8 and does not begin with a dot
+        if let Some(name) = name.to_str()
+            && !name.starts_with('.')
+            && entry.path().is_dir()
+        {
+            names.push(name.to_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn list_directory(path: &Path, directory: &str, objects: &mut Vec<Object>) -> Result<()> {
+    let doing = || format!("cannot list {}", path.display());
+    for entry in entries_of(path)? {
+        let entry = entry.doing(doing)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let metadata = match std::fs::metadata(entry.path()) {
+            Ok(metadata) => metadata,
+            // gone since, or a link to nowhere
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).doing(doing),
+        };
+        if metadata.is_file() {
+            objects.push(Object {
+                key: format!("{directory}/{name}"),
+                bytes: metadata.len(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a directory; none where it does not exist yet.
+fn entries_of(path: &Path) -> Result<Box<dyn Iterator<Item = io::Result<std::fs::DirEntry>>>> {
+    match std::fs::read_dir(path) {
+        Ok(entries) => Ok(Box::new(entries)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(std::iter::empty())),
+        Err(error) => Err(error).doing(|| format!("cannot list {}", path.display())),
+    }
+}
+
+struct LocalUpload {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl LocalUpload {
+    fn create(target: PathBuf) -> Result<LocalUpload> {
+        if let Some(directory) = target.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .doing(|| format!("cannot create the directory {}", directory.display()))?;
+        }
+        let mut temporary = target.clone().into_os_string();
+        temporary.push(TEMPORARY);
+        let temporary = PathBuf::from(temporary);
+        let doing = || format!("cannot create {}", temporary.display());
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .doing(doing)?;
+        let upload = LocalUpload {
+            file,
+            temporary: temporary.clone(),
+            target,
+            committed: false,
+        };
+        flock(&upload.file, FlockOperation::NonBlockingLockExclusive).doing(doing)?;
+        Ok(upload)
+    }
+
+    fn explain(&self, error: io::Error) -> io::Error {
+        let full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let mut explained =
+            Error::failed(format!("cannot write {}", self.temporary.display())).because(error);
+        if full {
+            explained = explained.hint(format!(
+                "free some space below {}, or lower the retention",
+                self.target.parent().unwrap_or(&self.target).display()
+            ));
+        }
+        explained.into()
+    }
+}
+
+impl Write for LocalUpload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ => self.explain(error),
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Upload for LocalUpload {
+    fn commit(mut self: Box<Self>) -> Result<()> {
+        self.file.sync_all().map_err(|error| self.explain(error))?;
+        rename_new(&self.temporary, &self.target)?;
+        self.committed = true;
+        if let Some(directory) = self.target.parent() {
+            File::open(directory)
+                .and_then(|directory| directory.sync_all())
+                .doing(|| format!("cannot sync the directory {}", directory.display()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        if !self.committed
+            && let Err(error) = std::fs::remove_file(&self.temporary)
+        {
+            log::warn!(
+                "cannot remove {}: {error}; the next backup will",
+                self.temporary.display()
+            );
+        }
+    }
+}
+
+/// Renames without ever replacing what is already there.
+fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    use rustix::io::Errno;
+    let doing = || format!("cannot rename {} to {}", from.display(), to.display());
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // file systems that do not know the flag (NFS, some FUSE): a hard link does not replace either
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            std::fs::hard_link(from, to).doing(doing)?;
+            std::fs::remove_file(from).doing(doing)
+        }
+        other => other.doing(doing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const KEY: &str = "app/20261120_020000.000000001Z.dump";
+
+    fn storage() -> (tempfile::TempDir, Local, Cancel) {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::new("local", directory.path().join("store")).unwrap();
+        (directory, local, Cancel::new().unwrap())
+    }
+
+    #[test]
+    fn a_sweep_removes_what_the_dead_left_and_leaves_the_living_and_strangers_alone() {
+        let (_directory, local, cancel) = storage();
+        let live = local.create(KEY, &cancel).unwrap();
+        let dead = "app/20261119_020000.000000001Z.dump.gz.tmp";
+        let stranger = "app/notes.tmp";
+        for key in [dead, stranger] {
+            std::fs::write(local.path(key).unwrap(), "x").unwrap();
+        }
+        assert_eq!(local.sweep("app", &cancel).unwrap(), [dead]);
+        assert!(local.path(stranger).unwrap().exists());
+        live.commit().unwrap();
+        assert!(local.stat(KEY, &cancel).unwrap().is_some());
+    }
+
+    #[test]
+    fn files_and_directories_are_private() {
+        let (_directory, local, cancel) = storage();
+        local.put(KEY, b"x", &cancel).unwrap();
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(local.path(KEY).unwrap()), 0o600);
+        assert_eq!(mode(local.path("app").unwrap()), 0o700);
+    }
+
+    #[test]
+    fn a_key_cannot_leave_the_root() {
+        let (_directory, local, cancel) = storage();
+        for key in ["../x", "app/../../x", "/etc/passwd", "app//x", "."] {
+            assert!(local.open(key, &cancel).is_err(), "{key}");
+        }
+    }
+}
