@@ -13,6 +13,7 @@
 pub mod cancel;
 pub mod catalog;
 pub mod error;
+pub mod postgres;
 pub mod process;
 pub mod secret;
 pub mod storage;

@@ -299,11 +299,6 @@ impl ChildOutput {
             explain,
         })
     }
-
-    /// The child's stdin, where the command asked for a pipe.
-    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
-        self.child.inner.stdin.take()
-    }
 }
 
 impl Read for ChildOutput {
@@ -360,6 +355,11 @@ impl ChildInput {
             cancel: cancel.clone(),
             explain,
         })
+    }
+
+    /// The child's stdout, where the command asked for a pipe. Whoever takes it must read it to its end.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.inner.stdout.take()
     }
 
     /// Ends the input and waits for the child, which may work on for hours; fails unless it exits 0.

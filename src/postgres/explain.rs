@@ -1,0 +1,255 @@
+//! What the messages of PostgreSQL's tools mean, and what to do about them.
+
+use crate::error::{Error, Kind};
+use crate::process::Ended;
+
+/// A message to look for, what it makes of the failure, and the next step.
+struct Known {
+    text: &'static str,
+    kind: Kind,
+    hint: &'static str,
+}
+
+const fn known(text: &'static str, kind: Kind, hint: &'static str) -> Known {
+    Known { text, kind, hint }
+}
+
+/// Passing troubles first, so that a list of complaints is judged by the one that may pass.
+const KNOWN: &[Known] = &[
+    known(
+        "the database system is starting up",
+        Kind::Unavailable,
+        "the server is starting; try again in a moment",
+    ),
+    known(
+        "the database system is shutting down",
+        Kind::Unavailable,
+        "the server was stopped; start it and run this again",
+    ),
+    known(
+        "terminating connection due to administrator command",
+        Kind::Unavailable,
+        "the server was stopped or the session ended by an administrator; run this again",
+    ),
+    known(
+        "server closed the connection unexpectedly",
+        Kind::Unavailable,
+        "the server went away in the middle; look at its log, then run this again",
+    ),
+    known(
+        "Connection refused",
+        Kind::Unavailable,
+        "is the server running, and are host and port right?",
+    ),
+    known(
+        "No such file or directory\n\tIs the server running locally",
+        Kind::Unavailable,
+        "is the server running, and is host the directory of its socket?",
+    ),
+    known(
+        "could not translate host name",
+        Kind::Unavailable,
+        "check the host in the configuration, and the name service of this machine",
+    ),
+    known(
+        "too many clients already",
+        Kind::Unavailable,
+        "raise max_connections, or back up when the server is less busy",
+    ),
+    known(
+        "conflict with recovery",
+        Kind::Unavailable,
+        "raise max_standby_streaming_delay on the standby, or set hot_standby_feedback = on",
+    ),
+    known(
+        "canceling statement due to lock timeout",
+        Kind::Unavailable,
+        "another session holds a table; backup.lock_timeout says how long to wait for it",
+    ),
+    known(
+        "server version mismatch",
+        Kind::Failed,
+        "pg_dump must be as new as the server: install the matching postgresql-client, or set bin_dir",
+    ),
+    known(
+        "unsupported version (",
+        Kind::Failed,
+        "the dump was made by a newer pg_dump: install a postgresql-client as new as that one",
+    ),
+    known(
+        "no password supplied",
+        Kind::Failed,
+        "set connection.password, or put the password into ~/.pgpass (mode 0600)",
+    ),
+    known(
+        "password authentication failed",
+        Kind::Failed,
+        "check connection.user and connection.password",
+    ),
+    known(
+        "no pg_hba.conf entry",
+        Kind::Failed,
+        "allow this host and user in the server's pg_hba.conf, or change connection.sslmode",
+    ),
+    known(
+        "Peer authentication failed",
+        Kind::Failed,
+        "run as the operating system user of that name, or connect by TCP with a password",
+    ),
+    known(
+        "max_locks_per_transaction",
+        Kind::Failed,
+        "one transaction holds more locks than the server's lock table has room for: raise \
+         max_locks_per_transaction on the server and restart it, or restore with \
+         --no-single-transaction (which is not atomic: a failure leaves a part behind)",
+    ),
+    known(
+        "must be owner of extension",
+        Kind::Failed,
+        "only an extension's owner may comment on it or drop it, and on managed servers that is not you: \
+         restore into a fresh database as the role that creates its extensions, and without --clean",
+    ),
+    known(
+        "permission denied to create extension",
+        Kind::Failed,
+        "have a superuser (or the provider's console) create the extension in the target, then restore again",
+    ),
+    known(
+        "must be able to SET ROLE",
+        Kind::Failed,
+        "restore with --no-owner, or as a superuser",
+    ),
+    known(
+        "must be member of role",
+        Kind::Failed,
+        "restore with --no-owner, or as a superuser",
+    ),
+    known(
+        "must be superuser",
+        Kind::Failed,
+        "what this statement does is for superusers only: restore as one, or leave the object out of the backup",
+    ),
+    known(
+        "already exists",
+        Kind::Failed,
+        "the target holds objects of the same name: restore with --clean, or into an empty database",
+    ),
+    known(
+        "No space left on device",
+        Kind::Failed,
+        "free some space on the machine that says so",
+    ),
+];
+
+/// Explains the end of pg_dump, psql or another client.
+pub fn client(ended: &Ended) -> Error {
+    explain(ended, &[])
+}
+
+/// Explains the end of pg_dump.
+pub fn dump(ended: &Ended) -> Error {
+    const DUMP: &[Known] = &[known(
+        "permission denied for",
+        Kind::Failed,
+        "let the user read everything: GRANT pg_read_all_data TO … (PostgreSQL 14 and newer), or leave the \
+         object out with --exclude-table in backup.options",
+    )];
+    explain(ended, DUMP)
+}
+
+/// Explains the end of pg_restore, or of psql restoring.
+pub fn restore(ended: &Ended) -> Error {
+    const RESTORE: &[Known] = &[
+        known(
+            "unexpected end of file",
+            Kind::Damaged,
+            "the dump is cut; restore an older backup",
+        ),
+        known(
+            "could not read from input file: end of file",
+            Kind::Damaged,
+            "the dump is cut; restore an older backup",
+        ),
+        known(
+            "permission denied for",
+            Kind::Failed,
+            "restore as the owner of the target database or as a superuser",
+        ),
+    ];
+    let error = explain(ended, RESTORE);
+    if error.first_hint().is_none() && missing_role(&ended.stderr) {
+        return error.hint(
+            "create the role on the target server first, or restore with --no-owner and --no-privileges",
+        );
+    }
+    error
+}
+
+/// `role "app" does not exist`: the role of an owner or a grant, not the one that logs in.
+fn missing_role(stderr: &str) -> bool {
+    stderr
+        .lines()
+        .any(|line| line.contains("role \"") && line.contains("\" does not exist"))
+}
+
+fn explain(ended: &Ended, particular: &[Known]) -> Error {
+    let said = &ended.stderr;
+    let mut found = particular.iter().chain(KNOWN).filter(|known| {
+        said.contains(known.text)
+            // the server's log says it of the lock table without naming the setting
+            || (known.text == "max_locks_per_transaction" && said.contains("out of shared memory"))
+    });
+    match found.next() {
+        Some(known) => Error::new(known.kind, ended.to_string()).hint(known.hint),
+        None => Error::failed(ended.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    fn ended(stderr: &str) -> Ended {
+        Ended {
+            program: "pg_restore".into(),
+            status: ExitStatus::from_raw(1 << 8),
+            stderr: stderr.into(),
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_told_from_what_will_not() {
+        let refused = client(&ended("connection to server failed: Connection refused"));
+        assert!(refused.kind().may_pass());
+        let password = client(&ended(
+            "FATAL:  password authentication failed for user \"x\"",
+        ));
+        assert!(!password.kind().may_pass());
+        assert!(
+            password
+                .first_hint()
+                .unwrap()
+                .contains("connection.password")
+        );
+    }
+
+    #[test]
+    fn the_lock_table_hint_names_the_way_out() {
+        let hint = restore(&ended("ERROR:  out of shared memory\nHINT: increase it"));
+        assert!(
+            hint.first_hint()
+                .unwrap()
+                .contains("--no-single-transaction")
+        );
+    }
+
+    #[test]
+    fn a_missing_role_is_explained() {
+        let error = restore(&ended(
+            "pg_restore: error: role \"app owner\" does not exist",
+        ));
+        assert!(error.first_hint().unwrap().contains("--no-owner"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Who holds what we wait for, and an end to waiting.
+//!
+//! pg_dump has `--lock-wait-timeout`. pg_restore has nothing of the kind and sets `lock_timeout = 0` itself,
+//! so a restore is watched from a second session.
+
+use super::query;
+use super::session::Session;
+use super::tools::Tool;
+use crate::cancel::{Cancel, Cause};
+use crate::error::{Doing, Result};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often the server is asked.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// How a session looks in a message: who, from where, doing what.
+const WHO: &str = "format('process %s (user %s, application \"%s\", %s): %s', b.pid, b.usename, \
+     b.application_name, b.state, left(regexp_replace(b.query, '\\s+', ' ', 'g'), 80))";
+
+/// The sessions that hold a table of this database against everyone, which is what pg_dump waits for.
+pub fn holders(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT DISTINCT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity b ON b.pid = l.pid \
+         WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.locktype = 'relation' \
+         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
+         AND b.pid <> pg_backend_pid() LIMIT 5"
+    );
+    Ok(first_column(query::rows(psql, session, &sql, cancel)?))
+}
+
+/// The sessions that block those of `application`.
+fn blockers(
+    psql: &Tool,
+    session: &Session,
+    application: &str,
+    cancel: &Cancel,
+) -> Result<Vec<String>> {
+    // our own application name, made of letters, digits and spaces
+    let sql = format!(
+        "SELECT DISTINCT {WHO} FROM pg_catalog.pg_stat_activity a, unnest(pg_catalog.pg_blocking_pids(a.pid)) p(pid) \
+         JOIN pg_catalog.pg_stat_activity b ON b.pid = p.pid WHERE a.application_name = '{application}' LIMIT 5"
+    );
+    Ok(first_column(query::rows(psql, session, &sql, cancel)?))
+}
+
+fn first_column(rows: Vec<Vec<String>>) -> Vec<String> {
+    rows.into_iter()
+        .filter_map(|row| row.into_iter().next())
+        .collect()
+}
+
+/// Watches the sessions of one application until dropped.
+pub struct Watch {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Cancels `cancel`, naming who is in the way, once `application` has waited `limit` for a lock.
+    pub fn start(
+        psql: Tool,
+        session: Session,
+        application: String,
+        limit: Duration,
+        cancel: &Cancel,
+    ) -> Result<Watch> {
+        let (stop, stopped) = channel::<()>();
+        let cancel = cancel.clone();
+        let thread = std::thread::Builder::new()
+            .name("lock watch".into())
+            .spawn(move || {
+                let mut since: Option<Instant> = None;
+                while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    let found = match blockers(&psql, &session, &application, &cancel) {
+                        Ok(found) => found,
+                        Err(error) => {
+                            log::debug!("cannot ask who holds locks: {}", error.chain());
+                            continue;
+                        }
+                    };
+                    if found.is_empty() {
+                        since = None;
+                        continue;
+                    }
+                    let who = found.join("; ");
+                    let waited = match since {
+                        Some(since) => since.elapsed(),
+                        None => {
+                            log::warn!("waiting for a lock held by {who}");
+                            since = Some(Instant::now());
+                            Duration::ZERO
+                        }
+                    };
+                    if waited >= limit {
+                        cancel.cancel(Cause::Stalled(format!(
+                            "stopped after waiting {limit:?} for a lock held by {who}"
+                        )));
+                        return;
+                    }
+                }
+            })
+            .doing(|| "cannot start watching locks")?;
+        Ok(Watch {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

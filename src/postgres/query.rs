@@ -1,0 +1,78 @@
+//! Questions to a server through psql: its version, what is in a database, who holds a lock.
+
+use super::explain;
+use super::session::Session;
+use super::tools::Tool;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::process;
+use std::time::Duration;
+
+/// How long a question may take; they read catalogs only.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Between columns and between rows: control characters that no name we ask for can be mistaken for.
+const COLUMN: char = '\u{1f}';
+const ROW: char = '\u{1e}';
+
+/// Asks `sql` and returns rows of columns as text.
+pub fn rows(
+    psql: &Tool,
+    session: &Session,
+    sql: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<String>>> {
+    let mut command = session.command(&psql.path, "backupkit");
+    command
+        .env("PGCLIENTENCODING", "UTF8")
+        .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
+        .arg(format!("--field-separator={COLUMN}"))
+        .arg(format!("--record-separator={ROW}"))
+        .arg("-c")
+        .arg(sql);
+    let printed = process::run("psql", command, cancel, LIMIT, explain::client)?;
+    let printed = String::from_utf8(printed)
+        .map_err(|error| Error::failed("psql printed bytes that are not UTF-8").because(error))?;
+    let printed = printed.strip_suffix('\n').unwrap_or(&printed);
+    if printed.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(printed
+        .split(ROW)
+        .map(|row| row.split(COLUMN).map(str::to_string).collect())
+        .collect())
+}
+
+/// The server's major version: 15.
+pub fn server_major(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<u32> {
+    let rows = rows(psql, session, "SHOW server_version_num", cancel)?;
+    rows.first()
+        .and_then(|row| row.first())
+        .and_then(|number| number.parse::<u32>().ok())
+        .map(|number| number / 10000)
+        .ok_or_else(|| Error::failed("the server did not tell its version"))
+}
+
+/// Names of a few user relations, and how many there are. Schemas and extensions alone don't count, nor
+/// does what belongs to an extension: managed servers create them.
+pub fn user_relations(
+    psql: &Tool,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<(u64, Vec<String>)> {
+    const SQL: &str = "
+        SELECT count(*) OVER (), format('%I.%I', n.nspname, c.relname)
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r','p','v','m','S','f')
+          AND n.nspname NOT IN ('pg_catalog','information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                          AND d.objid = c.oid AND d.deptype = 'e')
+        ORDER BY 2 LIMIT 3";
+    let rows = rows(psql, session, SQL, cancel)?;
+    let count = rows
+        .first()
+        .and_then(|row| row.first())
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    let names = rows.into_iter().filter_map(|row| row.into_iter().nth(1));
+    Ok((count, names.collect()))
+}

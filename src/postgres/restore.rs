@@ -1,0 +1,322 @@
+//! pg_restore or psql as a `Write`, all or nothing.
+//!
+//! The child commits only when it has had every byte: whoever writes here holds the end of the stream back
+//! until all layers above have ended well, and [`Restore::abort`] kills the child instead of giving it an end
+//! of input that it could take for the real one.
+
+use super::explain;
+use super::session::Session;
+use super::tools::Tool;
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::process::ChildInput;
+use std::io::{self, Read, Write};
+use std::process::{ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+/// The first major version whose pg_restore sets `transaction_timeout`, which older servers do not know.
+const SETS_TRANSACTION_TIMEOUT: u32 = 17;
+const TRANSACTION_TIMEOUT: &[u8] = b"SET transaction_timeout = 0;\n";
+
+/// What to do in the target.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Drop the objects of the archive from the target first.
+    pub clean: bool,
+    /// Leave ownership to the restoring role.
+    pub no_owner: bool,
+    /// Leave grants out.
+    pub no_privileges: bool,
+    /// Without the one transaction that makes it atomic.
+    pub no_single_transaction: bool,
+}
+
+/// A running restore.
+pub enum Restore {
+    /// pg_restore, connected to the target.
+    Direct(ChildInput),
+    /// pg_restore writing SQL, which passes through us to psql.
+    Script(Script),
+    /// psql, fed with SQL inside one transaction of ours.
+    Sql(ChildInput),
+}
+
+impl Restore {
+    /// Restores a dump in the custom format. `psql` is needed only where the server is older than what pg_restore
+    /// takes for granted.
+    pub fn archive(
+        pg_restore: &Tool,
+        psql: Option<&Tool>,
+        server: Option<u32>,
+        session: &Session,
+        application: &str,
+        options: Options,
+        cancel: &Cancel,
+    ) -> Result<Restore> {
+        let mut command = session.command(&pg_restore.path, application);
+        command.args(["--exit-on-error", "--no-password"]);
+        if !options.no_single_transaction {
+            command.arg("--single-transaction");
+        }
+        if options.clean {
+            command.args(["--clean", "--if-exists"]);
+        }
+        if options.no_owner {
+            command.arg("--no-owner");
+        }
+        if options.no_privileges {
+            command.arg("--no-privileges");
+        }
+        let too_new = pg_restore.major >= SETS_TRANSACTION_TIMEOUT
+            && server.is_some_and(|server| server < SETS_TRANSACTION_TIMEOUT);
+        match psql {
+            Some(psql) if too_new => {
+                command.arg("--file=-");
+                let psql = sql_command(psql, session, application);
+                Ok(Restore::Script(Script::start(command, psql, cancel)?))
+            }
+            _ => {
+                command.arg(session.database_argument());
+                command.stdout(Stdio::null());
+                let input = ChildInput::spawn("pg_restore", command, cancel, explain::restore)?;
+                Ok(Restore::Direct(input))
+            }
+        }
+    }
+
+    /// Restores SQL text. A psql whose input ends early would commit what it got, so the transaction is ours:
+    /// without the COMMIT that [`Restore::finish`] sends, the server rolls back.
+    pub fn sql(
+        psql: &Tool,
+        session: &Session,
+        application: &str,
+        cancel: &Cancel,
+    ) -> Result<Restore> {
+        let command = sql_command(psql, session, application);
+        let mut input = ChildInput::spawn("psql", command, cancel, explain::restore)?;
+        input.write_all(b"BEGIN;\n")?;
+        Ok(Restore::Sql(input))
+    }
+
+    /// Ends the input and waits until the child has committed and exited 0.
+    pub fn finish(self) -> Result<()> {
+        match self {
+            Restore::Direct(input) => input.finish(),
+            Restore::Script(script) => script.finish(),
+            Restore::Sql(mut input) => {
+                input.write_all(b"\nCOMMIT;\n")?;
+                input.finish()
+            }
+        }
+    }
+
+    /// Kills the child; the target is as before.
+    pub fn abort(self) {
+        match self {
+            Restore::Direct(input) | Restore::Sql(input) => input.abort(),
+            Restore::Script(script) => script.abort(),
+        }
+    }
+}
+
+impl Write for Restore {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Restore::Direct(input) | Restore::Sql(input) => input.write(bytes),
+            Restore::Script(script) => script.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn sql_command(psql: &Tool, session: &Session, application: &str) -> Command {
+    let mut command = session.command(&psql.path, application);
+    command.args([
+        "-X",
+        "-q",
+        "--no-password",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "--file=-",
+    ]);
+    command.stdout(Stdio::null());
+    command
+}
+
+/// pg_restore into psql, with the one setting left out that the server does not know.
+///
+/// pg_restore writes BEGIN and COMMIT itself; the last piece of its output is kept from psql until it has
+/// exited 0, so that a COMMIT never follows a script that was cut.
+pub struct Script {
+    pg_restore: Option<ChildInput>,
+    pump: Option<JoinHandle<Result<Pumped>>>,
+}
+
+struct Pumped {
+    psql: ChildInput,
+    last: Vec<u8>,
+}
+
+impl Script {
+    fn start(mut pg_restore: Command, psql: Command, cancel: &Cancel) -> Result<Script> {
+        let psql = ChildInput::spawn("psql", psql, cancel, explain::restore)?;
+        pg_restore.stdout(Stdio::piped());
+        let mut pg_restore = ChildInput::spawn("pg_restore", pg_restore, cancel, explain::restore)?;
+        let script = pg_restore
+            .take_stdout()
+            .ok_or_else(|| Error::failed("pg_restore has no stdout"))?;
+        let pump = std::thread::Builder::new()
+            .name("pg_restore script".into())
+            .spawn(move || pump(script, psql))
+            .doing(|| "cannot start reading pg_restore")?;
+        Ok(Script {
+            pg_restore: Some(pg_restore),
+            pump: Some(pump),
+        })
+    }
+
+    fn join(&mut self) -> Result<Option<Pumped>> {
+        let Some(pump) = self.pump.take() else {
+            return Ok(None);
+        };
+        match pump.join() {
+            Ok(pumped) => pumped.map(Some),
+            Err(_) => Err(Error::failed("reading pg_restore's script failed")),
+        }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        let restored = match self.pg_restore.take() {
+            Some(pg_restore) => pg_restore.finish(),
+            None => Ok(()),
+        };
+        // where psql failed, pg_restore only complains that nobody listens
+        let pumped = self.join()?;
+        restored?;
+        match pumped {
+            Some(Pumped { mut psql, last }) => {
+                psql.write_all(&last)?;
+                psql.finish()
+            }
+            None => Err(Error::failed("pg_restore's script was not read to its end")),
+        }
+    }
+
+    fn abort(mut self) {
+        if let Some(pg_restore) = self.pg_restore.take() {
+            pg_restore.abort();
+        }
+        if let Ok(Some(pumped)) = self.join() {
+            pumped.psql.abort();
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // pg_restore first: its end is what the pump waits for
+        drop(self.pg_restore.take());
+        let _ = self.join();
+    }
+}
+
+impl Write for Script {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(pg_restore) = &mut self.pg_restore else {
+            return Ok(bytes.len());
+        };
+        match pg_restore.write(bytes) {
+            Ok(count) => Ok(count),
+            Err(error) => {
+                drop(self.pg_restore.take());
+                self.join()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Copies the script to psql, always one piece behind.
+fn pump(mut script: ChildStdout, mut psql: ChildInput) -> Result<Pumped> {
+    const PIECE: usize = 64 * 1024;
+    let mut preamble = Some(Vec::new());
+    let mut last = Vec::with_capacity(PIECE);
+    let mut next = vec![0u8; PIECE];
+    loop {
+        let count = match script.read(&mut next) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error).doing(|| "cannot read pg_restore's script"),
+        };
+        psql.write_all(&last)?;
+        last.clear();
+        match &mut preamble {
+            None => last.extend_from_slice(&next[..count]),
+            Some(start) => {
+                start.extend_from_slice(&next[..count]);
+                if let Some(settled) = without_transaction_timeout(start) {
+                    last = settled;
+                    preamble = None;
+                }
+            }
+        }
+    }
+    if let Some(start) = preamble {
+        last.extend(start);
+    }
+    Ok(Pumped { psql, last })
+}
+
+/// The start of the script without the setting; `None` while its preamble of comments and settings goes on.
+/// Beyond the preamble nothing is touched: a row may hold the same text.
+fn without_transaction_timeout(start: &[u8]) -> Option<Vec<u8>> {
+    let mut at = 0;
+    for line in start.split_inclusive(|&byte| byte == b'\n') {
+        if !line.ends_with(b"\n") {
+            return None;
+        }
+        if line == TRANSACTION_TIMEOUT {
+            let mut rest = start[..at].to_vec();
+            rest.extend_from_slice(&start[at + line.len()..]);
+            return Some(rest);
+        }
+        let belongs = [
+            &b"--"[..],
+            b"\n",
+            b"SET ",
+            b"SELECT pg_catalog.set_config(",
+            b"BEGIN;",
+            b"\\restrict ",
+        ];
+        if !belongs.iter().any(|begin| line.starts_with(begin)) {
+            return Some(start.to_vec());
+        }
+        at += line.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_preamble_loses_the_setting() {
+        let script = b"--\n-- PostgreSQL\n--\n\nBEGIN;\n\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET x = 1;\n";
+        assert_eq!(
+            without_transaction_timeout(script).unwrap(),
+            b"--\n-- PostgreSQL\n--\n\nBEGIN;\n\nSET lock_timeout = 0;\nSET x = 1;\n"
+        );
+        let row = b"SET x = 1;\nCREATE TABLE t;\nSET transaction_timeout = 0;\n";
+        assert_eq!(without_transaction_timeout(row).unwrap(), row);
+        assert_eq!(without_transaction_timeout(b"--\nSET trans"), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! How a child reaches the server: libpq's environment and nothing in argv.
+//!
+//! A child gets an environment made from nothing: what programs need to run, the libpq variables of the
+//! person who started us (so that `.pgpass`, services and Kerberos work), and on top the configured
+//! connection. Passwords of storages and archives are in no child's environment.
+
+use crate::secret::Secret;
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// What every program may inherit.
+const INHERITED: [&str; 10] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// libpq variables that would change what a dump holds, or that the connection sets itself.
+const NOT_INHERITED: [&str; 4] = ["PGOPTIONS", "PGTZ", "PGDATESTYLE", "PGCLIENTENCODING"];
+
+/// Seconds to wait for a connection, unless the configuration says otherwise.
+const CONNECT_TIMEOUT: &str = "30";
+
+/// One server and database, as libpq wants to be told.
+#[derive(Debug, Clone)]
+pub struct Session {
+    variables: Vec<(String, String)>,
+    password: Option<Secret>,
+    database: String,
+    shown: String,
+}
+
+impl Session {
+    /// `variables` are libpq's (`PGHOST` and so on, not `PGPASSWORD`); `shown` is how people call the server,
+    /// without a password.
+    pub fn new(
+        variables: Vec<(String, String)>,
+        password: Option<Secret>,
+        database: impl Into<String>,
+        shown: impl Into<String>,
+    ) -> Session {
+        Session {
+            variables,
+            password,
+            database: database.into(),
+            shown: shown.into(),
+        }
+    }
+
+    /// The database on the server.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// `host:port/database`, for messages.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// A command with the environment for this session. `application` is what `pg_stat_activity` shows.
+    pub fn command(&self, program: impl AsRef<OsStr>, application: &str) -> Command {
+        let mut command = Command::new(program);
+        plain_environment(&mut command);
+        command
+            .env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT)
+            .env("PGAPPNAME", application)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("PGDATABASE", &self.database)
+            // pg_dump leaves the time zone alone, and the same row must always read the same
+            .env("PGTZ", "UTC");
+        if let Some(password) = &self.password {
+            command.env("PGPASSWORD", password.expose());
+        }
+        command
+    }
+
+    /// The database as a connection string, for tools that take it only as an argument. Quoted, because a
+    /// name such as `a=b` would be read as options.
+    pub fn database_argument(&self) -> String {
+        let escaped = self.database.replace('\\', "\\\\").replace('\'', "\\'");
+        format!("--dbname=dbname='{escaped}'")
+    }
+}
+
+/// Clears the environment but for what programs need, and has them speak English, which our hints understand.
+pub fn plain_environment(command: &mut Command) {
+    command.env_clear();
+    for (name, value) in std::env::vars_os() {
+        let known = name.to_str().is_some_and(|name| {
+            INHERITED.contains(&name) || (name.starts_with("PG") && !NOT_INHERITED.contains(&name))
+        });
+        if known {
+            command.env(name, value);
+        }
+    }
+    command.env("LC_ALL", "C");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_name_is_never_read_as_options() {
+        let session = Session::new(vec![], None, r"a='b\c", "h:1/a");
+        assert_eq!(session.database_argument(), r"--dbname=dbname='a=\'b\\c'");
+    }
+
+    #[test]
+    fn the_password_is_in_the_environment_only_and_not_in_debug_output() {
+        let session = Session::new(vec![], Some(Secret::new("canary")), "db", "h:1/db");
+        let command = session.command("pg_dump", "backupkit");
+        assert!(command.get_args().all(|arg| arg != "canary"));
+        assert!(!format!("{session:?}").contains("canary"));
+        let password = command.get_envs().find(|(name, _)| *name == "PGPASSWORD");
+        assert_eq!(password.unwrap().1.unwrap(), "canary");
+    }
+}

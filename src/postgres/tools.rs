@@ -1,0 +1,257 @@
+//! Finding pg_dump, pg_restore and psql, and choosing the one whose version fits.
+
+use super::session::plain_environment;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::process;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long `--version` may take.
+const VERSION_LIMIT: Duration = Duration::from_secs(20);
+/// Debian's and Red Hat's places for each major version.
+const VERSIONED: [(&str, &str); 2] = [("/usr/lib/postgresql", ""), ("/usr", "pgsql-")];
+
+/// A client program of PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Dumps a database.
+    PgDump,
+    /// Restores a dump.
+    PgRestore,
+    /// Runs SQL.
+    Psql,
+}
+
+impl Program {
+    /// The file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::PgDump => "pg_dump",
+            Program::PgRestore => "pg_restore",
+            Program::Psql => "psql",
+        }
+    }
+}
+
+/// A program that is there, and what it says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// Which program.
+    pub program: Program,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its major version: 15.
+    pub major: u32,
+    /// Its version as it prints it: `15.18`.
+    pub version: String,
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.program.name();
+        write!(f, "{name} {} ({})", self.version, self.path.display())
+    }
+}
+
+/// Where to look for programs.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    directories: Vec<PathBuf>,
+    configured: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Only `bin_dir` where the configuration names it; else `PATH`, then the places of distributions.
+    pub fn new(bin_dir: Option<PathBuf>) -> Tools {
+        let directories = match &bin_dir {
+            Some(directory) => vec![directory.clone()],
+            None => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let mut all: Vec<PathBuf> = std::env::split_paths(&path).collect();
+                all.extend(versioned_directories());
+                all
+            }
+        };
+        Tools {
+            directories,
+            configured: bin_dir,
+        }
+    }
+
+    /// Every different `program` there is, in the order of the search.
+    fn all(&self, program: Program, cancel: &Cancel) -> Result<Vec<Tool>> {
+        let mut seen = Vec::new();
+        let mut tools = Vec::new();
+        for directory in &self.directories {
+            let path = directory.join(program.name());
+            let Ok(real) = path.canonicalize() else {
+                continue;
+            };
+            // Debian's wrapper stands for whatever its own rules choose; the real ones come later in the list
+            if seen.contains(&real) || real.ends_with("pg_wrapper") {
+                continue;
+            }
+            seen.push(real);
+            match version(program, &path, cancel) {
+                Ok((major, version)) => tools.push(Tool {
+                    program,
+                    path,
+                    major,
+                    version,
+                }),
+                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+                Err(error) => log::debug!("{} is passed over: {}", path.display(), error.chain()),
+            }
+        }
+        Ok(tools)
+    }
+
+    fn not_found(&self, program: Program) -> Error {
+        let name = program.name();
+        let looked_in = match &self.configured {
+            Some(directory) => format!("{name} not found in bin_dir {}", directory.display()),
+            None => format!("{name} not found in PATH nor in /usr/lib/postgresql/*/bin"),
+        };
+        Error::failed(looked_in).hint(
+            "install PostgreSQL's client programs (Debian: apt-get install postgresql-client), \
+             or name their directory as bin_dir in the configuration",
+        )
+    }
+
+    /// The pg_dump for a server of major version `server`: the same, else the next newer one. Where the
+    /// server's version could not be asked for, the newest.
+    pub fn pg_dump(&self, server: Option<u32>, cancel: &Cancel) -> Result<Tool> {
+        let found = self.all(Program::PgDump, cancel)?;
+        if found.is_empty() {
+            return Err(self.not_found(Program::PgDump));
+        }
+        let newest = found.iter().map(|tool| tool.major).max().unwrap_or(0);
+        let least = server.unwrap_or(newest);
+        at_least(found, least).ok_or_else(|| {
+            Error::failed(format!(
+                "server version mismatch: the server is PostgreSQL {least}, the newest pg_dump here is {newest}"
+            ))
+            .hint(format!(
+                "install postgresql-client-{least}; pg_dump must be as new as the server"
+            ))
+        })
+    }
+
+    /// The pg_restore for a dump that needs at least major `dump`, into a server of major `server`: the server's
+    /// own version where it can read the dump, else the oldest that can.
+    pub fn pg_restore(&self, dump: u32, server: Option<u32>, cancel: &Cancel) -> Result<Tool> {
+        let found = self.all(Program::PgRestore, cancel)?;
+        if found.is_empty() {
+            return Err(self.not_found(Program::PgRestore));
+        }
+        let newest = found.iter().map(|tool| tool.major).max().unwrap_or(0);
+        let least = dump.max(server.unwrap_or(0).min(newest));
+        at_least(found, least).ok_or_else(|| {
+            Error::failed(format!(
+                "this dump was made by pg_dump {dump} or newer, the newest pg_restore here is {newest}"
+            ))
+            .hint(format!("install postgresql-client-{dump} or newer"))
+        })
+    }
+
+    /// The newest psql, or `None`.
+    pub fn psql(&self, cancel: &Cancel) -> Result<Option<Tool>> {
+        let found = self.all(Program::Psql, cancel)?;
+        Ok(found.into_iter().max_by_key(|tool| tool.major))
+    }
+
+    /// The newest psql, where there is no doing without.
+    pub fn need_psql(&self, cancel: &Cancel) -> Result<Tool> {
+        self.psql(cancel)?
+            .ok_or_else(|| self.not_found(Program::Psql))
+    }
+}
+
+/// The oldest that is at least `major`; among equals the first found.
+fn at_least(found: Vec<Tool>, major: u32) -> Option<Tool> {
+    found
+        .into_iter()
+        .filter(|tool| tool.major >= major)
+        .min_by_key(|tool| tool.major)
+}
+
+fn versioned_directories() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (parent, prefix) in VERSIONED {
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let major = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(prefix))
+                .and_then(|major| major.parse::<u32>().ok());
+            if let Some(major) = major {
+                found.push((major, entry.path().join("bin")));
+            }
+        }
+    }
+    found.sort();
+    found.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+fn version(program: Program, path: &Path, cancel: &Cancel) -> Result<(u32, String)> {
+    let mut command = Command::new(path);
+    plain_environment(&mut command);
+    command.arg("--version");
+    let printed = process::run(
+        program.name(),
+        command,
+        cancel,
+        VERSION_LIMIT,
+        process::explain_plainly,
+    )?;
+    let printed = String::from_utf8_lossy(&printed);
+    parse_version(&printed).ok_or_else(|| {
+        Error::failed(format!(
+            "{} --version printed {:?}",
+            path.display(),
+            printed.trim()
+        ))
+    })
+}
+
+/// `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is `(15, "15.18")`; so are `19beta1` and `9.6.24` read.
+fn parse_version(printed: &str) -> Option<(u32, String)> {
+    let (_, after) = printed.split_once("(PostgreSQL) ")?;
+    let version = after.split_whitespace().next()?;
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    Some((digits.parse().ok()?, version.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(major: u32) -> Tool {
+        Tool {
+            program: Program::PgDump,
+            path: PathBuf::from(format!("/{major}/pg_dump")),
+            major,
+            version: format!("{major}.1"),
+        }
+    }
+
+    #[test]
+    fn versions_are_read() {
+        let debian = "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n";
+        assert_eq!(parse_version(debian), Some((15, "15.18".into())));
+        let beta = parse_version("psql (PostgreSQL) 19beta1\n");
+        assert_eq!(beta, Some((19, "19beta1".into())));
+        assert_eq!(parse_version("something else 3"), None);
+    }
+
+    #[test]
+    fn the_servers_own_version_is_chosen_else_the_next_newer_one() {
+        let found = || vec![tool(18), tool(14), tool(16)];
+        assert_eq!(at_least(found(), 14).unwrap().major, 14);
+        assert_eq!(at_least(found(), 15).unwrap().major, 16);
+        assert_eq!(at_least(found(), 19), None);
+    }
+}
