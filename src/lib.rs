@@ -13,7 +13,9 @@
 pub mod cancel;
 pub mod catalog;
 pub mod error;
+pub mod logging;
 pub mod postgres;
 pub mod process;
+pub mod progress;
 pub mod secret;
 pub mod storage;

@@ -1,0 +1,172 @@
+//! What stderr shows while a run lasts: one live line on a terminal, else a line a minute.
+//!
+//! Everything of ours that goes to stderr goes through [`say`], which takes the live line away first and puts
+//! it back after, so that messages and progress never mix.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const REDRAW: Duration = Duration::from_millis(200);
+const LINE: Duration = Duration::from_secs(60);
+const ERASE: &str = "\r\x1b[2K";
+
+/// The live line as it stands on the terminal now.
+static LIVE: Mutex<String> = Mutex::new(String::new());
+
+/// Writes `text` and a newline to stderr, above the live line if there is one.
+pub fn say(text: &str) {
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stderr = std::io::stderr().lock();
+    // a closed stderr has nobody to tell
+    let _ = match live.as_str() {
+        "" => writeln!(stderr, "{text}"),
+        live => write!(stderr, "{ERASE}{text}\n{live}"),
+    };
+}
+
+fn show(line: String) {
+    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    if live.is_empty() && line.is_empty() {
+        return;
+    }
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "{ERASE}{line}");
+    let _ = stderr.flush();
+    *live = line;
+}
+
+/// Bytes that passed, counted by the streams and read by whoever shows them.
+#[derive(Debug, Default)]
+pub struct Meter {
+    plain: AtomicU64,
+    stored: AtomicU64,
+}
+
+impl Meter {
+    /// Adds to the plain bytes, those of the database.
+    pub fn add_plain(&self, bytes: usize) {
+        self.plain.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Adds to the stored bytes, those of the archive.
+    pub fn add_stored(&self, bytes: usize) {
+        self.stored.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Plain and stored bytes so far.
+    pub fn read(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.plain), load(&self.stored))
+    }
+}
+
+/// Shows a run's progress until dropped.
+pub struct Progress {
+    meter: Arc<Meter>,
+    ticker: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Progress {
+    /// Begins to show `what`, such as `backing up app_db`.
+    pub fn start(what: &str) -> Progress {
+        let meter = Arc::new(Meter::default());
+        let (stop, stopped) = channel::<()>();
+        let live = std::io::stderr().is_terminal();
+        let (what, shown) = (what.to_string(), Arc::clone(&meter));
+        let began = Instant::now();
+        let thread = std::thread::Builder::new()
+            .name("progress".into())
+            .spawn(move || {
+                let every = if live { REDRAW } else { LINE };
+                while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    let line = line(&what, &shown, began.elapsed());
+                    if live { show(line) } else { say(&line) }
+                }
+                show(String::new());
+            });
+        Progress {
+            meter,
+            // a run without a progress line is still a run
+            ticker: thread.ok().map(|thread| (stop, thread)),
+        }
+    }
+
+    /// The counters to feed.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.ticker.take() {
+            drop(stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+fn line(what: &str, meter: &Meter, elapsed: Duration) -> String {
+    let (plain, stored) = meter.read();
+    let rate = (plain as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+    let seconds = elapsed.as_secs();
+    let clock = match seconds / 3600 {
+        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+    };
+    format!(
+        "{what}  {} plain  {} stored  {}/s  {clock}",
+        human_bytes(plain),
+        human_bytes(stored),
+        human_bytes(rate)
+    )
+}
+
+/// `1536` as `1.5 KiB`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    // 1023.95 and more would print as 1024.0
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (1024 * 1024 - 1, "1.0 MiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ] {
+            assert_eq!(human_bytes(bytes), text);
+        }
+    }
+
+    #[test]
+    fn the_line_says_in_and_out_and_how_fast() {
+        let meter = Meter::default();
+        meter.add_plain(10 << 20);
+        meter.add_stored(3 << 20);
+        assert_eq!(
+            line("backing up app", &meter, Duration::from_secs(65)),
+            "backing up app  10.0 MiB plain  3.0 MiB stored  157.5 KiB/s  1:05"
+        );
+    }
+}
