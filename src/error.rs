@@ -125,6 +125,16 @@ impl Error {
         Error::new(Kind::Refused, message)
     }
 
+    /// Only the exit status is left to give: what went wrong has been told where it happened.
+    pub fn already_told(kind: Kind) -> Error {
+        Error::new(kind, String::new())
+    }
+
+    /// True where nothing is left to print.
+    pub fn is_told(&self) -> bool {
+        self.inner.message.is_empty()
+    }
+
     /// Adds the next step for the reader, a full sentence without its stop.
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.inner.hint = Some(hint.into());

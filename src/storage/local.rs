@@ -6,7 +6,7 @@
 
 use super::{Object, Storage, Upload};
 use crate::cancel::Cancel;
-use crate::catalog::name::{Name, TEMPORARY};
+use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -101,11 +101,16 @@ impl Storage for Local {
         Ok(())
     }
 
-    fn sweep(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>> {
+    fn sweep(
+        &self,
+        directory: &str,
+        ours: &dyn Fn(&str) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<String>> {
         let mut swept = Vec::new();
         for object in self.list(Some(directory), cancel)? {
-            let ours = Name::parse(&object.key).is_some_and(|name| name.temporary);
-            if ours && !is_live(&self.path(&object.key)?) {
+            let unfinished = object.key.strip_suffix(TEMPORARY).is_some_and(ours);
+            if unfinished && !is_live(&self.path(&object.key)?) {
                 self.delete(std::slice::from_ref(&object.key), cancel)?;
                 swept.push(object.key);
             }
@@ -322,7 +327,8 @@ mod tests {
         for key in [dead, stranger] {
             std::fs::write(local.path(key).unwrap(), "x").unwrap();
         }
-        assert_eq!(local.sweep("app", &cancel).unwrap(), [dead]);
+        let ours = |key: &str| key.ends_with(".dump.gz") || key.ends_with(".dump");
+        assert_eq!(local.sweep("app", &ours, &cancel).unwrap(), [dead]);
         assert!(local.path(stranger).unwrap().exists());
         live.commit().unwrap();
         assert!(local.stat(KEY, &cancel).unwrap().is_some());

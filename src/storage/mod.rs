@@ -48,9 +48,14 @@ pub trait Storage: Send + Sync {
     /// Removes these objects.
     fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()>;
 
-    /// Removes what dead runs left unfinished in `directory`, never what a live one is writing, and returns
-    /// what it was. The caller holds the lock of that directory.
-    fn sweep(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>>;
+    /// Removes what dead runs left unfinished in `directory`, never what a live one is writing nor a key that is
+    /// not `ours`, and returns what it was. The caller holds the lock of that directory.
+    fn sweep(
+        &self,
+        directory: &str,
+        ours: &dyn Fn(&str) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<String>>;
 
     /// The file whose lock keeps two runs of one database apart.
     fn lock_file(&self, directory: &str) -> PathBuf;

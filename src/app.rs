@@ -1,0 +1,403 @@
+//! The composition root: configuration to storages, keys and tools, and those to one operation.
+
+use crate::cancel::Cancel;
+use crate::catalog::name::Shape;
+use crate::cli::{self, Command};
+use crate::config::{self, Compression, Config, Database, StorageKind, process_env};
+use crate::error::{Doing, Error, Kind, Result};
+use crate::operation::backup::{self, Job, Stored};
+use crate::operation::open::Rules;
+use crate::operation::restore::{self, Target};
+use crate::operation::select::{self, Reference};
+use crate::operation::{cat, list};
+use crate::output;
+use crate::postgres::restore::Options;
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tools;
+use crate::secret::Secret;
+use crate::storage::Storage;
+use crate::storage::local::Local;
+use crate::stream::gzip::Level;
+use crate::stream::seal::{Derivations, Keys};
+use chrono::Utc;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Carries one command out.
+pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
+    let path = config::find(command.config().map(|path| path.as_path()), &process_env);
+    let config = Config::load(&path, &process_env)?;
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let app = App {
+        config,
+        derivations: Derivations::new(),
+    };
+    match command {
+        Command::Backup(options) => app.backup(options, cancel),
+        Command::Restore(options) => app.restore(options, cancel),
+        Command::List(options) => app.list(options, cancel),
+        Command::Cat(options) => app.cat(options, cancel),
+    }
+}
+
+struct App {
+    config: Config,
+    derivations: Arc<Derivations>,
+}
+
+impl App {
+    fn backup(&self, options: &cli::Backup, cancel: &Cancel) -> Result<()> {
+        let databases = self.chosen(&options.db)?;
+        let began = Instant::now();
+        let (mut failures, mut ok, mut bytes) = (Vec::new(), 0, 0);
+        for database in databases {
+            let began = Instant::now();
+            let result = self.backup_one(database, options, cancel);
+            let took = began.elapsed();
+            output::line(&if options.json {
+                output::backup_json(&database.name, &result, took).to_string()
+            } else {
+                output::backup_text(&database.name, &result, took)
+            })?;
+            match result {
+                Ok(stored) => {
+                    ok += 1;
+                    bytes += stored.manifest.archive.bytes;
+                }
+                Err(error) => {
+                    let error = error.doing(format!("cannot back up {}", database.name));
+                    log::error!("{}", error.report());
+                    failures.push(error.kind());
+                }
+            }
+            // a signal ends the run, not only the database it hit
+            cancel.check()?;
+        }
+        if options.json {
+            let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
+            output::line(&summary.to_string())?;
+        }
+        match overall(ok, &failures) {
+            Some(kind) => Err(Error::already_told(kind)),
+            None => Ok(()),
+        }
+    }
+
+    fn backup_one(
+        &self,
+        database: &Database,
+        options: &cli::Backup,
+        cancel: &Cancel,
+    ) -> Result<Stored> {
+        let storage = self.storage(&self.storage_name(database)?)?;
+        let dump_options = database.backup.options(&process_env)?;
+        let keys = match database.backup.encryption.seal_password(&process_env)? {
+            Some(password) => Some(Keys::new(vec![password], Arc::clone(&self.derivations))?),
+            None => None,
+        };
+        let job = Job {
+            database: database.name.clone(),
+            session: session(database)?,
+            storage: storage.as_ref(),
+            gzip: gzip_level(database.backup.compression)?,
+            keys,
+            partial: dump_options.is_partial(),
+            options: dump_options.into_args(),
+            lock_timeout: database.backup.lock_timeout,
+            lock_wait: options.lock_wait,
+        };
+        backup::run(&job, &self.tools()?, &Utc::now, cancel)
+    }
+
+    fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
+        let began = Instant::now();
+        let reference = Reference::parse(&options.from);
+        let (source, database) = self.source_and_target(&reference, options)?;
+        let storages = self.storages_of(&source)?;
+        let selected = select::find(
+            &reference,
+            &source,
+            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            self.encrypts(&source),
+            cancel,
+        )?;
+        let target = Target {
+            database: &database.name,
+            session: session(database)?,
+            lock_timeout: database.backup.lock_timeout,
+            options: Options {
+                clean: options.clean,
+                no_owner: options.no_owner,
+                no_privileges: options.no_privileges,
+                no_single_transaction: options.no_single_transaction,
+            },
+            sql_allowed: options.allow_sql_fallback,
+        };
+        let rules = Rules {
+            configured: self.configured_shape(&source),
+            unchosen_target: options.db.is_none().then_some(database.name.as_str()),
+            strict: options.strict_sniff,
+            force: options.force,
+        };
+        let keys = || self.keys_for(&source, &reference);
+        let restored = restore::run(&selected, &keys, &rules, &target, &self.tools()?, cancel)?;
+        let took = began.elapsed();
+        let from = selected.shown();
+        output::line(&if options.json {
+            output::restore_json(&database.name, &from, &restored, took).to_string()
+        } else {
+            let took = config::duration::display(took);
+            format!("{}\tok\t{}\t{from}\t{took}", database.name, restored.plain_bytes)
+        })
+    }
+
+    /// The database that the backup is of, and the one to restore into. A backup that names its database goes to
+    /// that one; to another only with `--force`.
+    fn source_and_target(
+        &self,
+        reference: &Reference,
+        options: &cli::Restore,
+    ) -> Result<(String, &Database)> {
+        match (reference.database(), &options.db) {
+            (Some(named), Some(target)) if named != target && !options.force => {
+                Err(Error::refused(format!(
+                    "the backup is of {named}, and --db says {target}"
+                ))
+                .hint("add --force if the one is to be restored into the other"))
+            }
+            (Some(named), target) => {
+                let target = self.config.database(target.as_deref().unwrap_or(named))?;
+                Ok((named.to_string(), target))
+            }
+            (None, target) => {
+                let target = self.unnamed(reference, target.as_deref())?;
+                Ok((target.name.clone(), target))
+            }
+        }
+    }
+
+    /// The database for a reference that names none: `--db`, else the only one; only a path takes the first.
+    fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&Database> {
+        match (chosen, self.config.databases.as_slice()) {
+            (Some(name), _) => self.config.database(name),
+            (None, [only]) => Ok(only),
+            (None, [first, ..]) if matches!(reference, Reference::Path(_)) => Ok(first),
+            (None, [first, ..]) => Err(Error::usage("several databases are configured")
+                .hint(format!("name one: {}/latest", first.name))),
+            (None, []) => Err(Error::usage("no database is configured")),
+        }
+    }
+
+    fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
+        let mut storages = Vec::new();
+        for storage in &self.config.storages {
+            storages.push(self.storage(&storage.name)?);
+        }
+        let storages: Vec<&dyn Storage> = storages.iter().map(AsRef::as_ref).collect();
+        let listed = list::run(&storages, &options.db, cancel)?;
+        if options.json {
+            output::line(&output::list_json(&listed).to_string())?;
+        } else if !listed.is_empty() {
+            output::text_out(&output::list_text(&listed, Utc::now()))?;
+        }
+        if listed.is_empty() {
+            log::info!("there are no backups yet");
+        }
+        // a name that is neither configured nor on storage is a mistake, not an empty result
+        for name in &options.db {
+            if !listed.iter().any(|listed| listed.entry.id.database == *name) {
+                self.config.database(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cat(&self, options: &cli::Cat, cancel: &Cancel) -> Result<()> {
+        let stdout = io::stdout();
+        if stdout.is_terminal() {
+            return Err(Error::usage("a dump is nothing for a terminal")
+                .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
+        }
+        let reference = Reference::parse(&options.backup);
+        let source = match reference.database() {
+            Some(named) => named.to_string(),
+            None => self.unnamed(&reference, options.db.as_deref())?.name.clone(),
+        };
+        let storages = self.storages_of(&source)?;
+        let selected = select::find(
+            &reference,
+            &source,
+            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            self.encrypts(&source),
+            cancel,
+        )?;
+        let rules = Rules {
+            configured: self.configured_shape(&source),
+            unchosen_target: None,
+            strict: options.strict_sniff,
+            force: options.force,
+        };
+        let keys = || self.keys_for(&source, &reference);
+        let mut target = Pipe {
+            inner: BufWriter::new(stdout.lock()),
+            closed: false,
+        };
+        let copied = cat::run(&selected, &keys, &rules, &mut target, cancel).and_then(|_| {
+            target.flush().doing(|| "cannot write to stdout")
+        });
+        match copied {
+            Err(_) if target.closed => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The databases named, or all.
+    fn chosen(&self, names: &[String]) -> Result<Vec<&Database>> {
+        if names.is_empty() {
+            return Ok(self.config.databases.iter().collect());
+        }
+        let mut chosen: Vec<&Database> = Vec::new();
+        for name in names {
+            let database = self.config.database(name)?;
+            if !chosen.iter().any(|known| known.name == database.name) {
+                chosen.push(database);
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn storage_name(&self, database: &Database) -> Result<String> {
+        database
+            .backup
+            .storage
+            .first()
+            .cloned()
+            .ok_or_else(|| Error::usage(format!("{} has no storage", database.name)))
+    }
+
+    fn storage(&self, name: &str) -> Result<Box<dyn Storage>> {
+        let storage = self.config.storage(name)?;
+        match &storage.kind {
+            StorageKind::Local(keys) => {
+                Ok(Box::new(Local::new(name, keys.path(&process_env)?)?))
+            }
+            StorageKind::S3(_) => Err(Error::usage(format!(
+                "the storage {name} is of type s3, which this version cannot use yet"
+            ))),
+        }
+    }
+
+    /// The storages to look for backups of `database` on: its own, or all where it is not configured.
+    fn storages_of(&self, database: &str) -> Result<Vec<Box<dyn Storage>>> {
+        let names: Vec<&String> = match self.config.database(database) {
+            Ok(database) => database.backup.storage.iter().collect(),
+            Err(_) => self.config.storages.iter().map(|storage| &storage.name).collect(),
+        };
+        names.into_iter().map(|name| self.storage(name)).collect()
+    }
+
+    fn tools(&self) -> Result<Tools> {
+        Ok(Tools::new(self.config.bin_dir(&process_env)?))
+    }
+
+    fn encrypts(&self, database: &str) -> bool {
+        self.config
+            .database(database)
+            .is_ok_and(|database| database.backup.encryption.enabled)
+    }
+
+    /// What backups of `database` look like by the configuration.
+    fn configured_shape(&self, database: &str) -> Option<Shape> {
+        let database = self.config.database(database).ok()?;
+        let gzip = database.backup.compression != Compression::ByPgDump;
+        Some(Shape::new(gzip, database.backup.encryption.enabled))
+    }
+
+    /// The passwords that may open a backup of `database`: its own, the current one first. For a file, which may be
+    /// anybody's, and for a name that is not configured, those of the other databases too.
+    fn keys_for(&self, database: &str, reference: &Reference) -> Result<Keys> {
+        let own = |known: &&Database| known.name == database;
+        let mut databases: Vec<&Database> = self.config.databases.iter().filter(own).collect();
+        if databases.is_empty() || matches!(reference, Reference::Path(_)) {
+            databases.extend(self.config.databases.iter().filter(|known| !own(known)));
+        }
+        let mut passwords: Vec<Secret> = Vec::new();
+        let mut missing = None;
+        for database in databases {
+            for password in database.backup.encryption.open_passwords(&process_env) {
+                match password {
+                    Ok(password) if !passwords.contains(&password) => passwords.push(password),
+                    Ok(_) => {}
+                    Err(error) => missing = missing.or(Some(error)),
+                }
+            }
+        }
+        match missing {
+            Some(error) if passwords.is_empty() => Err(error),
+            _ => Keys::new(passwords, Arc::clone(&self.derivations)),
+        }
+    }
+}
+
+/// The status of several databases: none failed, some did, or all did; where all failed alike, that.
+fn overall(ok: usize, failures: &[Kind]) -> Option<Kind> {
+    let first = *failures.first()?;
+    if ok > 0 {
+        return Some(Kind::Partial);
+    }
+    let alike = failures.iter().all(|kind| *kind == first);
+    Some(if alike { first } else { Kind::Failed })
+}
+
+fn session(database: &Database) -> Result<Session> {
+    let connection = database.connection.resolve(&process_env)?;
+    let shown = if connection.host.starts_with('/') {
+        format!("{}/{}", connection.host, connection.database)
+    } else {
+        format!("{}:{}/{}", connection.host, connection.port, connection.database)
+    };
+    let mut variables = vec![
+        ("PGHOST".to_string(), connection.host),
+        ("PGPORT".to_string(), connection.port.to_string()),
+        ("PGUSER".to_string(), connection.user),
+    ];
+    let extra = connection.extra.into_iter();
+    variables.extend(extra.map(|(name, value)| (name.to_string(), value)));
+    Ok(Session::new(
+        variables,
+        connection.password,
+        connection.database,
+        shown,
+    ))
+}
+
+fn gzip_level(compression: Compression) -> Result<Option<Level>> {
+    Ok(match compression {
+        Compression::ByPgDump => None,
+        Compression::Gzip { level: None } => Some(Level::Adaptive),
+        Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level)),
+    })
+}
+
+/// A stdout that remembers that nobody reads it any more.
+struct Pipe<W> {
+    inner: W,
+    closed: bool,
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes).inspect_err(|error| {
+            self.closed |= restore::is_broken_pipe(error);
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush().inspect_err(|error| {
+            self.closed |= restore::is_broken_pipe(error);
+        })
+    }
+}

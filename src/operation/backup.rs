@@ -1,0 +1,276 @@
+//! `backup`: one database, dumped once, stored whole or not at all.
+
+use super::tap::DumpTap;
+use crate::cancel::Cancel;
+use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables};
+use crate::catalog::name::{BackupId, Name, Shape, Timestamp};
+use crate::error::{Doing, Error, Result};
+use crate::postgres::archive::Contents;
+use crate::postgres::dump::Dump;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::{locks, query};
+use crate::progress::Progress;
+use crate::storage::lock::Lock;
+use crate::storage::{Storage, Upload};
+use crate::stream::gzip::Level;
+use crate::stream::outbound::{self, Plan, Written};
+use crate::stream::seal::{self, Keys};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// How long cleaning up after a failure may take.
+const CLEAN_UP: Duration = Duration::from_secs(30);
+/// The prefix of the label of a manifest's sealed table list.
+pub const TABLES_LABEL: &str = "#tables";
+
+/// One database to back up, with everything resolved.
+pub struct Job<'a> {
+    /// The database's `name`.
+    pub database: String,
+    /// How to reach it.
+    pub session: Session,
+    /// Where to.
+    pub storage: &'a dyn Storage,
+    /// The level to compress at; `None` leaves compression to pg_dump.
+    pub gzip: Option<Level>,
+    /// The keys to seal with; `None` stores in the clear.
+    pub keys: Option<Keys>,
+    /// Options for pg_dump.
+    pub options: Vec<String>,
+    /// True where the options leave out part of the database.
+    pub partial: bool,
+    /// How long to wait for a table lock.
+    pub lock_timeout: Duration,
+    /// How long to wait for another run of this database.
+    pub lock_wait: Duration,
+}
+
+/// A backup that is stored.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its manifest, as it lies beside it.
+    pub manifest: Manifest,
+    /// Where people find it: an absolute path, `s3://bucket/key`.
+    pub destination: String,
+}
+
+/// Backs up one database. `now` is asked for the start and the end of the run.
+pub fn run(
+    job: &Job,
+    tools: &Tools,
+    now: &dyn Fn() -> DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Stored> {
+    let lock_file = job.storage.lock_file(&job.database);
+    let _lock = Lock::take(&lock_file, job.lock_wait, cancel)?;
+    sweep(job, cancel)?;
+
+    let psql = tools.psql(cancel)?;
+    let server = server_major(psql.as_ref(), &job.session, cancel)?;
+    let pg_dump = tools.pg_dump(server, cancel)?;
+    log::debug!("using {pg_dump}");
+
+    let started = now();
+    let id = BackupId {
+        database: job.database.clone(),
+        timestamp: Timestamp::new(started),
+    };
+    dump_to_storage(job, &id, &pg_dump, now, cancel)
+        .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
+}
+
+/// Removes what a run that died here left unfinished. The lock is held, so nobody else is writing.
+fn sweep(job: &Job, cancel: &Cancel) -> Result<()> {
+    let ours = |key: &str| Name::parse(key).is_some();
+    for key in job.storage.sweep(&job.database, &ours, cancel)? {
+        log::info!(
+            "removed {}, which an earlier run left unfinished",
+            job.storage.locate(&key)
+        );
+    }
+    Ok(())
+}
+
+/// The server's major version, or `None` where there is no psql to ask.
+pub fn server_major(
+    psql: Option<&Tool>,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<Option<u32>> {
+    match psql {
+        Some(psql) => query::server_major(psql, session, cancel)
+            .doing(|| format!("cannot connect to {}", session.shown()))
+            .map(Some),
+        None => {
+            log::info!("psql is not installed, so the server is not asked for its version");
+            Ok(None)
+        }
+    }
+}
+
+fn dump_to_storage(
+    job: &Job,
+    id: &BackupId,
+    pg_dump: &Tool,
+    now: &dyn Fn() -> DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Stored> {
+    let shape = Shape::new(job.gzip.is_some(), job.keys.is_some());
+    let key = id.archive_key(shape);
+    let label = id.to_string();
+    let plan = Plan {
+        gzip: job.gzip.map(|level| (level, threads())),
+        seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
+    };
+    let progress = Progress::start(&format!("backing up {}", job.database));
+    let upload = job.storage.create(&key, cancel)?;
+    let mut dump = Dump {
+        session: &job.session,
+        options: &job.options,
+        lock_timeout: job.lock_timeout,
+        compressed_by_pg_dump: job.gzip.is_none(),
+    }
+    .start(pg_dump, cancel)?;
+    let mut tap = DumpTap::new();
+    let meter = progress.meter();
+    let (archive, written) = outbound::write(&mut dump, upload, &plan, &mut tap, &meter)?;
+    drop(progress);
+
+    let manifest = describe(job, id, shape, written, tap.into_contents(), now())?;
+    commit(job, id, shape, archive, &manifest, cancel)?;
+    Ok(Stored {
+        destination: job.storage.locate(&manifest.archive.key),
+        manifest,
+    })
+}
+
+/// As many as there are cores, up to four: the dump and the server need some too.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(4))
+}
+
+fn describe(
+    job: &Job,
+    id: &BackupId,
+    shape: Shape,
+    written: Written,
+    contents: Option<Contents>,
+    finished: DateTime<Utc>,
+) -> Result<Manifest> {
+    let archive = manifest::Archive {
+        key: id.archive_key(shape),
+        bytes: written.stored_bytes,
+        sha256: written.sha256,
+    };
+    let read = match contents {
+        Some(Contents::Read(summary)) => Some(summary),
+        _ => None,
+    };
+    let listed = read.as_ref().map(super::tap::manifest_tables);
+    let (tables, tables_sealed) = match (listed, &job.keys) {
+        (Some(tables), Some(keys)) => {
+            let sealed = SealedTables {
+                archive: archive.clone(),
+                tables,
+            };
+            (None, Some(seal_tables(&sealed, keys, id)?))
+        }
+        (tables, _) => (tables, None),
+    };
+    Ok(Manifest {
+        schema: SCHEMA,
+        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
+        database: job.database.clone(),
+        started_at: id.timestamp.moment(),
+        finished_at: finished,
+        archive,
+        dump: manifest::Dump {
+            bytes: written.plain_bytes,
+            format: "custom".into(),
+            server_version: read.as_ref().map(|read| read.server_version.clone()),
+            pg_dump_version: read.as_ref().map(|read| read.pg_dump_version.clone()),
+            partial: job.partial,
+        },
+        pipeline: Pipeline {
+            compression: if shape.gzip { "gzip" } else { "none" }.into(),
+            encryption: if shape.sealed { "BKENC002" } else { "none" }.into(),
+        },
+        tables,
+        tables_sealed,
+    })
+}
+
+fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<String> {
+    let plain = serde_json::to_vec(tables)
+        .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
+    let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
+    Ok(super::base64::encode(&sealed))
+}
+
+/// Makes the archive and its sidecars appear, the manifest last. All of them are written out before the first one
+/// is committed, so that running out of space is noticed while nothing has appeared.
+fn commit(
+    job: &Job,
+    id: &BackupId,
+    shape: Shape,
+    archive: Box<dyn Upload>,
+    manifest: &Manifest,
+    cancel: &Cancel,
+) -> Result<()> {
+    let file = manifest.archive.key.rsplit('/').next().unwrap_or_default();
+    let checksum = format!("{}  {file}\n", manifest.archive.sha256);
+    let checksum = written(job.storage, &id.checksum_key(shape), checksum.as_bytes(), cancel)?;
+    let listing = written(job.storage, &id.manifest_key(), &manifest.to_json()?, cancel)?;
+    cancel.check()?;
+
+    archive.commit()?;
+    let rest = checksum.commit().and_then(|()| listing.commit());
+    if let Err(error) = rest {
+        // a backup that is reported as failed must not be found later
+        let keys = [
+            id.manifest_key(),
+            id.checksum_key(shape),
+            manifest.archive.key.clone(),
+        ];
+        let cleaned = Cancel::new()
+            .and_then(|fresh| job.storage.delete(&keys, &fresh.with_deadline(CLEAN_UP)));
+        if let Err(error) = cleaned {
+            log::warn!("{}", error.doing(format!("cannot remove {id}")).report());
+        }
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn written(
+    storage: &dyn Storage,
+    key: &str,
+    bytes: &[u8],
+    cancel: &Cancel,
+) -> Result<Box<dyn Upload>> {
+    let mut upload = storage.create(key, cancel)?;
+    upload.write_all(bytes)?;
+    Ok(upload)
+}
+
+/// Adds who holds the lock to a dump that gave up waiting for one.
+fn name_blockers(error: Error, psql: Option<&Tool>, session: &Session) -> Error {
+    let Some(psql) = psql else { return error };
+    if !error.chain().contains("lock timeout") {
+        return error;
+    }
+    let asked = Cancel::new()
+        .and_then(|fresh| locks::holders(psql, session, &fresh.with_deadline(CLEAN_UP)));
+    match asked {
+        Ok(holders) if !holders.is_empty() => {
+            let hint = error.first_hint().unwrap_or_default().to_string();
+            error.hint(format!("held by {}\n{hint}", holders.join("; ")))
+        }
+        Ok(_) => error,
+        Err(failed) => {
+            log::debug!("cannot ask who holds the lock: {}", failed.chain());
+            error
+        }
+    }
+}

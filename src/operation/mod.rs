@@ -1,0 +1,9 @@
+//! What the commands do, one file a command, and what several of them share.
+
+pub mod backup;
+pub mod cat;
+pub mod list;
+pub mod open;
+pub mod restore;
+pub mod select;
+mod tap;

@@ -1,0 +1,198 @@
+//! `restore`: one backup into one database, all or nothing.
+
+use super::backup::server_major;
+use super::open::{self, Bytes, Rules};
+use super::select::Selected;
+use super::tap::DumpTap;
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::postgres::archive::Version;
+use crate::postgres::locks::Watch;
+use crate::postgres::query;
+use crate::postgres::restore::{Options, Restore};
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+use crate::progress::Progress;
+use crate::stream::inbound::Inbound;
+use crate::stream::seal::{Keys, printable};
+use crate::stream::sniff::Content;
+use crate::stream::{NoTap, Tap};
+use std::io;
+use std::time::Duration;
+
+/// The database to restore into, with everything resolved.
+pub struct Target<'a> {
+    /// Its `name` in the configuration.
+    pub database: &'a str,
+    /// How to reach it.
+    pub session: Session,
+    /// How long to wait for a lock that another session holds.
+    pub lock_timeout: Duration,
+    /// What to do there.
+    pub options: Options,
+    /// SQL text may be run by psql.
+    pub sql_allowed: bool,
+}
+
+/// What was restored.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// Bytes of the plain stream.
+    pub plain_bytes: u64,
+    /// Whether they were an archive or SQL.
+    pub content: Content,
+    /// What the container said that it is.
+    pub label: Option<String>,
+}
+
+/// Restores `selected` into `target`. `keys` is asked for only if the archive is sealed.
+pub fn run(
+    selected: &Selected,
+    keys: &dyn Fn() -> Result<Keys>,
+    rules: &Rules,
+    target: &Target,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<Restored> {
+    let progress = Progress::start(&format!("restoring {}", target.database));
+    let inbound = open::open(selected, keys, rules, progress.meter(), cancel)?;
+    let content = inbound.facts().content;
+    let label = inbound.facts().label.as_deref().map(printable);
+    permit(content, selected, target)?;
+
+    let psql = match content {
+        Content::Sql => Some(tools.need_psql(cancel)?),
+        _ => tools.psql(cancel)?,
+    };
+    let server = server_major(psql.as_ref(), &target.session, cancel)?;
+    require_empty(psql.as_ref(), target, cancel)?;
+
+    let application = format!("backupkit restore {}", std::process::id());
+    let restore = start(
+        content,
+        &inbound,
+        psql.as_ref(),
+        server,
+        target,
+        &application,
+        tools,
+        cancel,
+    )?;
+    let watch = match psql {
+        Some(psql) if !target.lock_timeout.is_zero() => Some(Watch::start(
+            psql,
+            target.session.clone(),
+            application,
+            target.lock_timeout,
+            cancel,
+        )?),
+        _ => None,
+    };
+    let plain_bytes = feed(inbound, restore, &progress)
+        .doing(|| format!("cannot restore {} into {}", selected.shown(), target.session.shown()))?;
+    drop(watch);
+    Ok(Restored {
+        plain_bytes,
+        content,
+        label,
+    })
+}
+
+/// Refuses what is no dump, and SQL that nobody allowed.
+fn permit(content: Content, selected: &Selected, target: &Target) -> Result<()> {
+    let shown = selected.shown();
+    match content {
+        Content::Archive => Ok(()),
+        Content::Empty => Err(Error::damaged(format!("{shown} is empty"))
+            .hint("restore another backup; see them with: backupkit list")),
+        Content::Unknown => Err(Error::damaged(format!(
+            "{shown} is neither an archive of pg_dump nor SQL"
+        ))
+        .hint("restore another backup; see them with: backupkit list")),
+        Content::Sql if !target.sql_allowed => {
+            Err(Error::refused(format!("{shown} holds SQL text, which can do anything"))
+                .hint("run it with psql by --allow-sql-fallback if you trust where it comes from"))
+        }
+        Content::Sql if target.options.clean => {
+            Err(Error::refused("--clean does not work with SQL text")
+                .hint("restore into an empty database instead"))
+        }
+        Content::Sql => Ok(()),
+    }
+}
+
+/// Refuses a target that holds something, unless it is to be cleaned.
+fn require_empty(psql: Option<&Tool>, target: &Target, cancel: &Cancel) -> Result<()> {
+    if target.options.clean {
+        return Ok(());
+    }
+    let Some(psql) = psql else {
+        log::info!("psql is not installed, so whether the target is empty is not checked");
+        return Ok(());
+    };
+    let (count, names) = query::user_relations(psql, &target.session, cancel)?;
+    if count == 0 {
+        return Ok(());
+    }
+    let more = if count > names.len() as u64 { ", …" } else { "" };
+    Err(Error::refused(format!(
+        "the target {} is not empty: it has {count} tables, views or sequences ({}{more})",
+        target.session.shown(),
+        names.join(", ")
+    ))
+    .hint("replace what the backup holds with --clean, or restore into an empty database"))
+}
+
+#[allow(clippy::too_many_arguments)]
+fn start(
+    content: Content,
+    inbound: &Inbound<Bytes>,
+    psql: Option<&Tool>,
+    server: Option<u32>,
+    target: &Target,
+    application: &str,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<Restore> {
+    if let (Content::Sql, Some(psql)) = (content, psql) {
+        return Restore::sql(psql, &target.session, application, cancel);
+    }
+    let needed = Version::of_head(inbound.head())
+        .and_then(Version::oldest_pg_restore)
+        .unwrap_or(0);
+    let pg_restore = tools.pg_restore(needed, server, cancel)?;
+    log::debug!("using {pg_restore}");
+    Restore::archive(
+        &pg_restore,
+        psql,
+        server,
+        &target.session,
+        application,
+        target.options,
+        cancel,
+    )
+}
+
+/// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
+fn feed(inbound: Inbound<Bytes>, mut restore: Restore, progress: &Progress) -> Result<u64> {
+    let mut dump = DumpTap::new();
+    let tap: &mut dyn Tap = match inbound.facts().content {
+        Content::Archive => &mut dump,
+        _ => &mut NoTap,
+    };
+    match inbound.copy_to(&mut restore, tap, &progress.meter()) {
+        Ok(bytes) => {
+            restore.finish()?;
+            Ok(bytes)
+        }
+        Err(error) => {
+            restore.abort();
+            Err(error)
+        }
+    }
+}
+
+/// True where the failure is only that nobody reads what we write.
+pub fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}

@@ -1,0 +1,253 @@
+//! What stdout gets: results, as text or as JSON, and nothing else.
+
+use crate::config::duration;
+use crate::error::{Doing, Error, Result};
+use crate::operation::backup::Stored;
+use crate::operation::list::Listed;
+use crate::operation::restore::Restored;
+use crate::progress::human_bytes;
+use crate::stream::sniff::Content;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Writes one line. Somebody who has stopped reading is not an error, and does not stop a backup.
+pub fn line(text: &str) -> Result<()> {
+    text_out(&format!("{text}\n"))
+}
+
+/// Writes `text` as it is.
+pub fn text_out(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.doing(|| "cannot write to stdout"),
+    }
+}
+
+/// The line of one database of `backup`.
+pub fn backup_text(database: &str, result: &Result<Stored>, took: Duration) -> String {
+    let took = duration::display(took);
+    match result {
+        Ok(stored) => format!(
+            "{database}\tok\t{}\t{}\t{took}",
+            stored.manifest.archive.bytes, stored.destination
+        ),
+        Err(_) => format!("{database}\tfailed\t0\t-\t{took}"),
+    }
+}
+
+/// The same as a JSON object.
+pub fn backup_json(database: &str, result: &Result<Stored>, took: Duration) -> Value {
+    let mut event = json!({
+        "type": "backup",
+        "database": database,
+        "status": if result.is_ok() { "ok" } else { "failed" },
+        "duration": duration::display(took),
+        "duration_seconds": took.as_secs_f64(),
+    });
+    match result {
+        Ok(stored) => {
+            let manifest = &stored.manifest;
+            event["destination"] = stored.destination.clone().into();
+            event["key"] = manifest.archive.key.clone().into();
+            event["bytes"] = manifest.archive.bytes.into();
+            event["sha256"] = manifest.archive.sha256.clone().into();
+            event["plain_bytes"] = manifest.dump.bytes.into();
+            event["compression"] = manifest.pipeline.compression.clone().into();
+            event["encryption"] = manifest.pipeline.encryption.clone().into();
+            event["partial"] = manifest.dump.partial.into();
+            event["started_at"] = rfc3339(manifest.started_at).into();
+            event["finished_at"] = rfc3339(manifest.finished_at).into();
+        }
+        Err(error) => event["error"] = error_json(error),
+    }
+    event
+}
+
+/// The last line of `backup --json`.
+pub fn backup_summary(ok: usize, failed: usize, bytes: u64, took: Duration) -> Value {
+    json!({
+        "type": "summary",
+        "ok": ok,
+        "failed": failed,
+        "bytes": bytes,
+        "duration": duration::display(took),
+        "duration_seconds": took.as_secs_f64(),
+    })
+}
+
+/// The result of `restore`.
+pub fn restore_json(database: &str, from: &str, restored: &Restored, took: Duration) -> Value {
+    json!({
+        "type": "summary",
+        "database": database,
+        "from": from,
+        "content": match restored.content {
+            Content::Sql => "sql",
+            _ => "archive",
+        },
+        "label": restored.label,
+        "plain_bytes": restored.plain_bytes,
+        "duration": duration::display(took),
+        "duration_seconds": took.as_secs_f64(),
+    })
+}
+
+/// The last line of a JSON run that failed.
+pub fn error_line(error: &Error) -> Value {
+    let mut event = error_json(error);
+    event["type"] = "error".into();
+    event
+}
+
+fn error_json(error: &Error) -> Value {
+    json!({
+        "kind": error.kind().name(),
+        "exit_status": error.kind().exit_status(),
+        "message": error.chain(),
+        "hint": error.first_hint(),
+    })
+}
+
+/// The document of `list --json`.
+pub fn list_json(listed: &[Listed]) -> Value {
+    let backups: Vec<Value> = listed.iter().map(listed_json).collect();
+    json!({ "backups": backups })
+}
+
+fn listed_json(listed: &Listed) -> Value {
+    let entry = &listed.entry;
+    let mut backup = json!({
+        "id": entry.id.to_string(),
+        "database": entry.id.database,
+        "started_at": rfc3339(entry.id.timestamp.moment()),
+        "storage": listed.storage,
+        "key": entry.archive_key(),
+        "location": listed.location,
+        "bytes": entry.bytes,
+        "gzip": entry.shape.gzip,
+        "encrypted": entry.shape.sealed,
+        "manifest": entry.has_manifest,
+    });
+    if let Some(manifest) = &listed.manifest {
+        backup["plain_bytes"] = manifest.dump.bytes.into();
+        backup["partial"] = manifest.dump.partial.into();
+        backup["sha256"] = manifest.archive.sha256.clone().into();
+        backup["finished_at"] = rfc3339(manifest.finished_at).into();
+        backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
+            .as_secs_f64()
+            .into();
+        backup["server_version"] = json!(manifest.dump.server_version);
+    }
+    backup
+}
+
+/// The table of `list`. `now` is for the ages.
+pub fn list_text(listed: &[Listed], now: DateTime<Utc>) -> String {
+    let header = ["BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "STORAGE"];
+    let mut rows = vec![header.map(String::from)];
+    for backup in listed {
+        let entry = &backup.entry;
+        let manifest = backup.manifest.as_ref();
+        let unknown = || "-".to_string();
+        let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
+            (false, false) => "plain",
+            (true, false) => "gz",
+            (false, true) => "enc",
+            (true, true) => "gz+enc",
+        }
+        .to_string();
+        if manifest.is_some_and(|manifest| manifest.dump.partial) {
+            kind.push_str(" partial");
+        }
+        rows.push([
+            entry.id.to_string(),
+            age(now - entry.id.timestamp.moment()),
+            human_bytes(entry.bytes),
+            manifest
+                .filter(|_| entry.bytes > 0)
+                .map_or_else(unknown, |manifest| {
+                    format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
+                }),
+            manifest.map_or_else(unknown, |manifest| {
+                duration::display(took(manifest.started_at, manifest.finished_at))
+            }),
+            kind,
+            backup.storage.clone(),
+        ]);
+    }
+    table(&rows)
+}
+
+/// Columns padded to their widest cell, the last one as it is.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            let missing = width - cell.chars().count() + 2;
+            line.extend(std::iter::repeat_n(' ', missing));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `3d 4h`, `25m`, `12s`: the two largest units that say something.
+fn age(age: TimeDelta) -> String {
+    let seconds = age.num_seconds();
+    if seconds < 0 {
+        return "in the future".into();
+    }
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
+    (finished - started).to_std().unwrap_or_default()
+}
+
+fn rfc3339(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_read_well() {
+        for (seconds, text) in [
+            (5, "5s"),
+            (3599, "59m"),
+            (3660, "1h 1m"),
+            (90_000, "1d 1h"),
+            (-1, "in the future"),
+        ] {
+            assert_eq!(age(TimeDelta::seconds(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["A", "LONG"], ["longer", "x"]].map(|row| row.map(String::from));
+        assert_eq!(table(&rows), "A       LONG\nlonger  x\n");
+    }
+}

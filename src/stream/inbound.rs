@@ -1,0 +1,192 @@
+//! The read side, composed here and nowhere else: stored bytes in, the plain dump out.
+//!
+//! The layers follow the bytes, not the name and not the configuration. End of file of the whole means that
+//! every layer has been read to its end and was good: the outermost one ended where its file ended, every
+//! frame's tag held, every gzip member was complete, and the stored bytes match their checksum.
+
+use super::gzip::Decompressor;
+use super::measure::{Measure, MeasuredReader};
+use super::seal::{Expect, Keys, Opener, Version};
+use super::sniff::{Content, Peeked, is_gzip, is_sealed};
+use super::{Shape, Tap};
+use crate::error::{Error, Result};
+use crate::progress::Meter;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// How much of the plain stream's end [`Inbound::copy_to`] holds back until all layers have ended well.
+pub const HELD_BACK: usize = 64 * 1024;
+/// How much moves at a time, so that moving the held-back tail costs little.
+const PIECE: usize = 1024 * 1024;
+
+/// An opened archive, positioned at the start of its plain stream.
+pub struct Inbound<R: Read + Send + 'static> {
+    plain: Peeked<Unzipped<R>>,
+    facts: Facts,
+}
+
+/// What the first bytes of each layer told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The stages that the bytes went through.
+    pub shape: Shape,
+    /// The kind of container, where there is one.
+    pub container: Option<Version>,
+    /// What the container says that it is.
+    pub label: Option<String>,
+    /// What the plain stream holds.
+    pub content: Content,
+}
+
+type Stored<R> = Peeked<Checked<R>>;
+
+enum Unsealed<R: Read> {
+    Sealed(Box<Opener<Stored<R>>>),
+    Plain(Stored<R>),
+}
+
+enum Unzipped<R: Read + Send + 'static> {
+    Gzip(Decompressor<Peeked<Unsealed<R>>>),
+    Plain(Peeked<Unsealed<R>>),
+}
+
+impl<R: Read + Send + 'static> Inbound<R> {
+    /// Opens the layers of `stored`. `sha256` is what the bytes must hash to, where that is known.
+    pub fn open(
+        stored: R,
+        keys: &Keys,
+        expected: Expect,
+        sha256: Option<String>,
+        meter: Arc<Meter>,
+    ) -> Result<Inbound<R>> {
+        let stored = Peeked::new(Checked {
+            inner: Some(MeasuredReader::new(stored)),
+            sha256,
+            meter,
+        })?;
+        let sealed = is_sealed(stored.head());
+        let (mut container, mut label) = (None, None);
+        let unsealed = if sealed {
+            let opener = Opener::open(stored, keys, expected)?;
+            container = Some(opener.version());
+            label = opener.label().map(str::to_string);
+            Unsealed::Sealed(Box::new(opener))
+        } else {
+            Unsealed::Plain(stored)
+        };
+        let unsealed = Peeked::new(unsealed)?;
+        let gzip = is_gzip(unsealed.head());
+        let unzipped = if gzip {
+            Unzipped::Gzip(Decompressor::new(unsealed))
+        } else {
+            Unzipped::Plain(unsealed)
+        };
+        let plain = Peeked::new(unzipped)?;
+        let facts = Facts {
+            shape: Shape { gzip, sealed },
+            container,
+            label,
+            content: Content::of(plain.head()),
+        };
+        Ok(Inbound { plain, facts })
+    }
+
+    /// What the archive turned out to be.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The first bytes of the plain stream.
+    pub fn head(&self) -> &[u8] {
+        self.plain.head()
+    }
+
+    /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
+    /// `tap` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
+    pub fn copy_to(mut self, target: &mut impl Write, tap: &mut dyn Tap, meter: &Meter) -> Result<u64> {
+        let mut buffer = vec![0u8; PIECE + HELD_BACK];
+        let mut filled = 0;
+        let mut total = 0u64;
+        loop {
+            let count = match self.plain.read(&mut buffer[filled..]) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if count == 0 {
+                break;
+            }
+            tap.feed(&buffer[filled..filled + count])?;
+            meter.add_plain(count);
+            total += count as u64;
+            filled += count;
+            // write in large pieces; what stays is never less than the tail
+            if filled == buffer.len() {
+                target.write_all(&buffer[..PIECE])?;
+                buffer.copy_within(PIECE.., 0);
+                filled = HELD_BACK;
+            }
+        }
+        tap.end()?;
+        target.write_all(&buffer[..filled])?;
+        Ok(total)
+    }
+}
+
+/// The stored bytes, counted, and compared with their checksum at the end.
+struct Checked<R> {
+    inner: Option<MeasuredReader<R>>,
+    sha256: Option<String>,
+    meter: Arc<Meter>,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inner) = &mut self.inner else {
+            return Ok(0);
+        };
+        let count = inner.read(buffer)?;
+        self.meter.add_stored(count);
+        if count == 0
+            && !buffer.is_empty()
+            && let Some(inner) = self.inner.take()
+        {
+            let (_, measure) = inner.finish();
+            self.compare(&measure)?;
+        }
+        Ok(count)
+    }
+}
+
+impl<R> Checked<R> {
+    fn compare(&self, measure: &Measure) -> Result<()> {
+        match &self.sha256 {
+            Some(expected) if !expected.eq_ignore_ascii_case(&measure.hex()) => {
+                Err(Error::damaged(format!(
+                    "the stored bytes do not match their checksum: {} instead of {expected}",
+                    measure.hex()
+                ))
+                .hint("the archive or its .sha256 changed since the backup; restore an older backup"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<R: Read> Read for Unsealed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unsealed::Sealed(opener) => opener.read(buffer),
+            Unsealed::Plain(plain) => plain.read(buffer),
+        }
+    }
+}
+
+impl<R: Read + Send + 'static> Read for Unzipped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unzipped::Gzip(gzip) => gzip.read(buffer),
+            Unzipped::Plain(plain) => plain.read(buffer),
+        }
+    }
+}

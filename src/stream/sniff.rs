@@ -1,0 +1,132 @@
+//! What a stream is, told from its first bytes and never from its name.
+
+use std::io::{self, Read};
+
+/// Enough to recognize everything below.
+const LOOK: usize = 64;
+
+/// A reader whose first bytes have been looked at.
+pub struct Peeked<R> {
+    head: Vec<u8>,
+    taken: usize,
+    inner: R,
+}
+
+impl<R: Read> Peeked<R> {
+    /// Reads the first bytes of `inner`, fewer where it is shorter.
+    pub fn new(mut inner: R) -> io::Result<Peeked<R>> {
+        let mut head = Vec::with_capacity(LOOK);
+        inner.by_ref().take(LOOK as u64).read_to_end(&mut head)?;
+        Ok(Peeked {
+            head,
+            taken: 0,
+            inner,
+        })
+    }
+
+    /// The first bytes, whether or not they have been read since.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The reader below.
+    pub fn inner(&self) -> &R {
+        &self.inner
+    }
+}
+
+impl<R: Read> Read for Peeked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.head[self.taken..];
+        if rest.is_empty() {
+            return self.inner.read(buffer);
+        }
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+/// True for an encrypted container of any version.
+pub fn is_sealed(head: &[u8]) -> bool {
+    head.starts_with(b"BKENC")
+}
+
+/// True for a gzip member.
+pub fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b])
+}
+
+/// What the innermost stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// pg_dump's custom format.
+    Archive,
+    /// SQL text.
+    Sql,
+    /// Nothing at all.
+    Empty,
+    /// Neither of them.
+    Unknown,
+}
+
+impl Content {
+    /// Judges by the first bytes. Text counts as SQL where it begins as a script does: with a comment, a
+    /// `\restrict`, or a word of SQL.
+    pub fn of(head: &[u8]) -> Content {
+        if head.is_empty() {
+            return Content::Empty;
+        }
+        if head.starts_with(b"PGDMP") {
+            return Content::Archive;
+        }
+        const BEGINNINGS: [&str; 18] = [
+            "--", "/*", "\\", "SET", "SELECT", "CREATE", "ALTER", "DROP", "INSERT", "BEGIN", "START",
+            "COPY", "DO", "COMMENT", "GRANT", "WITH", "TRUNCATE", "DELETE",
+        ];
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let text = String::from_utf8_lossy(head).trim_start().to_uppercase();
+        let known = BEGINNINGS.iter().any(|beginning| {
+            text.strip_prefix(beginning).is_some_and(|rest| {
+                let word = beginning.chars().all(|letter| letter.is_ascii_uppercase());
+                !word || rest.starts_with(|next: char| next.is_whitespace() || next == ';')
+            })
+        });
+        if known { Content::Sql } else { Content::Unknown }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_decide() {
+        for (head, content) in [
+            (&b"PGDMP\x01\x0e"[..], Content::Archive),
+            (b"", Content::Empty),
+            (b"\\restrict abc\n", Content::Sql),
+            (b"--\n-- PostgreSQL database dump", Content::Sql),
+            (b"\xef\xbb\xbf  select 1;", Content::Sql),
+            (b"PGDM", Content::Unknown),
+            (b"SETTINGS=1", Content::Unknown),
+            (b"\x00\x01", Content::Unknown),
+            (b"<html>", Content::Unknown),
+        ] {
+            assert_eq!(Content::of(head), content, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn looking_takes_nothing_away() {
+        for length in [0usize, 1, 63, 64, 65, 200] {
+            let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            let mut peeked = Peeked::new(&bytes[..]).unwrap();
+            assert_eq!(peeked.head(), &bytes[..length.min(64)]);
+            let mut read = Vec::new();
+            peeked.read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+        }
+    }
+}
