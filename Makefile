@@ -1,0 +1,37 @@
+# BackupKit's front door. `make` alone says what there is; the work itself is done by the scripts named here.
+
+# Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+.PHONY: help build demo test test-parts lint fmt bench clean
+
+help: ## say what there is (the default)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+build: ## build target/release/backupkit, with a Rust toolchain through rustup if there is none
+	tests/parts/debian ca-certificates curl gcc libc6-dev
+	tests/parts/rust
+	cargo build --release --locked
+
+demo: build ## back up, restore and compare a database of 200 MB on a throwaway PostgreSQL of its own
+	demo/install
+	demo/run
+
+test: test-parts lint ## install what the tests need and run all of them
+	cargo test --locked
+
+test-parts: ## install what the tests need: PostgreSQL 14 to 18 and others, outside of this directory
+	tests/parts/install
+	tests/parts/rust lint
+
+lint: test-parts ## formatting, clippy, manual pages and scripts
+	.ci/lint
+
+fmt: ## format the Rust code
+	cargo fmt
+
+bench: build ## measure backup and restore against the usual pipelines
+	benches/run
+
+clean: ## remove what was built here; the test parts stay
+	cargo clean

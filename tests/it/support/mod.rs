@@ -1,0 +1,33 @@
+//! What the tests stand on: PostgreSQL servers, a sandbox to run the program in, and programs that cannot hang.
+
+pub mod postgres;
+pub mod program;
+pub mod sandbox;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The directory of the installed part `name`, such as `postgres/18`. A test that needs it fails without it.
+pub fn part(name: &str) -> PathBuf {
+    static PARTS: OnceLock<PathBuf> = OnceLock::new();
+    let parts = PARTS.get_or_init(|| {
+        let output = Command::new(repository().join("tests/parts/where"))
+            .output()
+            .expect("tests/parts/where runs");
+        assert!(output.status.success(), "tests/parts/where: {output:?}");
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end())
+    });
+    let path = parts.join(name);
+    assert!(
+        path.is_dir(),
+        "{} is not there: run make test-parts",
+        path.display()
+    );
+    path
+}
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

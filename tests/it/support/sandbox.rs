@@ -1,0 +1,174 @@
+//! A place of its own for the program: a home, a temporary directory, a storage, a configuration, and an environment
+//! that holds nothing else.
+
+use super::postgres::{Database, SUPERUSER, bin};
+use super::program::{self, Output, Running};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The password that archives are sealed with here.
+pub const ENCRYPTION_PASSWORD: &str = "correct horse";
+
+/// How archives are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub compressed: bool,
+    pub encrypted: bool,
+}
+
+/// Each shape that an archive can have.
+pub const SHAPES: [Shape; 4] = [
+    Shape::new(false, false),
+    Shape::new(true, false),
+    Shape::new(false, true),
+    Shape::new(true, true),
+];
+
+impl Shape {
+    /// Both choices, in this order.
+    pub const fn new(compressed: bool, encrypted: bool) -> Shape {
+        Shape {
+            compressed,
+            encrypted,
+        }
+    }
+
+    /// What the name of such an archive ends in.
+    pub fn suffix(self) -> &'static str {
+        match (self.compressed, self.encrypted) {
+            (false, false) => ".dump",
+            (true, false) => ".dump.gz",
+            (false, true) => ".dump.enc",
+            (true, true) => ".dump.gz.enc",
+        }
+    }
+}
+
+/// Removed, with everything in it, when it is dropped.
+pub struct Sandbox {
+    directory: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+impl Sandbox {
+    /// An empty one, with the client programs of this major version first in its `PATH`.
+    pub fn new(client: u32) -> Sandbox {
+        let directory = tempfile::Builder::new()
+            .prefix("backupkit-test.")
+            .tempdir()
+            .expect("make a temporary directory");
+        let path = |name: &str| {
+            let path = directory.path().join(name);
+            path.to_str().expect("a path in UTF-8").to_string()
+        };
+        let programs = format!("{}:/usr/bin:/bin", bin(client).display());
+        let environment = [
+            ("PATH", programs),
+            ("HOME", path("home")),
+            ("TMPDIR", path("tmp")),
+            ("XDG_RUNTIME_DIR", path("run")),
+            ("BACKUPKIT_CONFIG", path("config.yaml")),
+            ("BACKUPKIT_ENC_PASSWORD", ENCRYPTION_PASSWORD.to_string()),
+            ("LC_ALL", "C.UTF-8".to_string()),
+        ]
+        .map(|(name, value)| (name.to_string(), value));
+        for name in ["home", "tmp", "run"] {
+            fs::create_dir(path(name)).expect("make a directory");
+        }
+        Sandbox {
+            directory,
+            environment: environment.into(),
+        }
+    }
+
+    /// The same sandbox with this environment variable set.
+    pub fn with(mut self, name: &str, value: &str) -> Sandbox {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes the configuration.
+    pub fn configure(&self, yaml: &str) {
+        fs::write(self.path("config.yaml"), yaml).expect("write the configuration");
+    }
+
+    /// A configuration with these databases, each under its own name, kept in the directory `storage`.
+    pub fn configure_for(&self, databases: &[&Database<'_>], shape: Shape) {
+        let mut yaml = format!(
+            "version: 1\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
+            self.path("storage").display()
+        );
+        for Database { server, name } in databases {
+            let (port, password, Shape { compressed, .. }) = (server.port, &server.password, shape);
+            write!(
+                yaml,
+                "  - name: {name}
+    type: postgres
+    connection: {{ host: 127.0.0.1, port: {port}, database: {name}, user: {SUPERUSER}, password: '{password}' }}
+    backup:
+      storage: local
+      compression: {compressed}
+"
+            )
+            .expect("a String takes it");
+            if shape.encrypted {
+                yaml +=
+                    "      encryption: { enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}' }\n";
+            }
+        }
+        self.configure(&yaml);
+    }
+
+    /// The program with these arguments, ready to start.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backupkit"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.directory.path());
+        command
+    }
+
+    /// Starts the program.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        program::start(self.command(arguments), "")
+    }
+
+    /// Runs the program to its end.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.start(arguments).wait()
+    }
+
+    /// The files below the directory `name`, as sorted paths relative to it.
+    pub fn files(&self, name: &str) -> Vec<String> {
+        fn walk(directory: &Path, root: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(directory).expect("read a directory") {
+                let path = entry.expect("read a directory").path();
+                if path.is_dir() {
+                    walk(&path, root, found);
+                } else {
+                    let relative = path.strip_prefix(root).expect("below the root");
+                    found.push(relative.display().to_string());
+                }
+            }
+        }
+        let mut found = Vec::new();
+        let root = self.path(name);
+        if root.exists() {
+            walk(&root, &root, &mut found);
+        }
+        found.sort();
+        found
+    }
+}
