@@ -19,3 +19,4 @@ pub mod process;
 pub mod progress;
 pub mod secret;
 pub mod storage;
+pub mod stream;

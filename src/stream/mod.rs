@@ -1,0 +1,7 @@
+//! The adapters that archives flow through, each a plain `Read` or `Write` over another one.
+//!
+//! They know neither PostgreSQL nor storage. A writer is finished by value (`finish`), so that a stream
+//! dropped half-way can't pass for a whole one; a reader reports its end only once everything it read has
+//! proved to be whole.
+
+pub mod seal;
