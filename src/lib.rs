@@ -12,4 +12,5 @@
 
 pub mod cancel;
 pub mod error;
+pub mod postgres;
 pub mod secret;

@@ -1,0 +1,3 @@
+//! PostgreSQL's own tools and what they write.
+
+pub mod archive;
