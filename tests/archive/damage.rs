@@ -19,6 +19,12 @@ fn damage(bytes: &[u8]) -> String {
 fn a_dump_cut_anywhere_is_damaged() {
     for path in dump_files() {
         let bytes = std::fs::read(&path).unwrap();
+        if path.ends_with("16-redirected.dump")
+            || path.ends_with("17-redirected.dump")
+            || path.ends_with("18-redirected.dump")
+        {
+            continue; // whole at two places: see below
+        }
         let step = if bytes.len() > 1000 { 211 } else { 1 };
         for end in (0..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
             damage(&bytes[..end]);
@@ -38,6 +44,33 @@ fn a_dump_with_anything_behind_it_is_damaged() {
                 "{path:?}: {why}"
             );
         }
+    }
+}
+
+#[test]
+fn a_copy_of_the_table_of_contents_behind_the_data_passes_only_if_it_is_one() {
+    for major in [16, 17, 18] {
+        let bytes = dump(&format!("{major}-redirected.dump"));
+        let facts = summary(&bytes);
+        let tag = b"\0\x08\0\0\0ENCODING\0\x08\0\0\0ENCODING";
+        let copy = bytes.windows(tag.len()).rposition(|at| at == tag).unwrap() - 27;
+        assert!(copy > bytes.windows(tag.len()).position(|at| at == tag).unwrap());
+        assert_eq!(
+            summary(&bytes[..copy]),
+            facts,
+            "the archive is whole without its copy"
+        );
+        for end in (copy + 1..bytes.len()).step_by(97) {
+            assert!(damage(&bytes[..end]).contains("follows its last data block"));
+        }
+        assert!(damage(&[&bytes[..], b"\0"].concat()).contains("follows its last data block"));
+        let mut changed = bytes.clone();
+        let owner = bytes
+            .windows(15)
+            .rposition(|at| at == b"backupkit_owner")
+            .unwrap();
+        changed[owner] = b'B';
+        assert!(damage(&changed).contains("no copy"));
     }
 }
 

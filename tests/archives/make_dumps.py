@@ -172,11 +172,17 @@ def make(bin_dir):
         freeze(f"{major}-plain", bin_dir, plain, objects)
         freeze(f"{major}-gzip", bin_dir, dump(), objects)
         freeze(f"{major}-nothing", bin_dir, dump(database="nothing"), [])
+        # a seekable output gets its offsets filled in; from 16 on they land in a copy of the table of contents
+        # behind the data, unless the file was named by -f
+        with tempfile.TemporaryFile() as file:
+            options = ["--statistics"] if major >= 18 else []
+            subprocess.run([*AS_USER, f"{bin_dir}/pg_dump", "-Fc", *options, "sample"], check=True, stdout=file)
+            file.seek(0)
+            freeze(f"{major}-redirected", bin_dir, file.read(), objects)
+        run(f"{bin_dir}/pg_dump", "-Fc", "-f", f"{work}/named", "sample")
+        with open(f"{work}/named", "rb") as file:
+            freeze(f"{major}-named", bin_dir, file.read(), objects)
         if major == 15:
-            with tempfile.TemporaryFile() as file:  # a seekable output gets its offsets filled in
-                subprocess.run([*AS_USER, f"{bin_dir}/pg_dump", "-Fc", "sample"], check=True, stdout=file)
-                file.seek(0)
-                freeze("15-offsets", bin_dir, file.read(), objects)
             for minor in (12, 13):
                 freeze(f"15-as-1.{minor}", bin_dir, without_access_methods(plain, minor), objects)
         if major >= 16:

@@ -59,10 +59,11 @@ impl DataReader {
         }
     }
 
-    /// Takes everything off `input`; [`Stop::More`] is the only good end of that.
+    /// Takes the data blocks off the front of `input`.
     pub fn feed(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
         loop {
             self.at = match self.at {
+                At::Block if self.waiting.as_slice().is_empty() => return Ok(()),
                 At::Block => self.block(input)?,
                 At::Id(block) => self.id(block, input)?,
                 At::Oid => match self.fields.integer(input)? {
@@ -98,11 +99,8 @@ impl DataReader {
 
     /// Fails unless every announced block has come and ended.
     pub fn finish(mut self) -> Result<Found, String> {
-        if let Some(current) = &self.current {
-            return Err(format!(
-                "it ends inside the data of {}",
-                current.what.name()
-            ));
+        if let Some(place) = self.place() {
+            return Err(format!("it ends inside {place}"));
         }
         let Some(next) = self.waiting.next() else {
             return Ok(self.found);
@@ -119,16 +117,17 @@ impl DataReader {
 
     /// What is being read, for a message about damage.
     pub fn place(&self) -> Option<String> {
-        self.current.as_ref().map(|current| current.what.name())
+        let current = self.current.as_ref()?;
+        Some(format!("the data of {}", current.what.name()))
     }
 
     fn block(&mut self, input: &mut &[u8]) -> Result<At, Stop> {
-        let block = self.fields.byte(input)?;
-        self.current = self.waiting.next();
-        match self.current {
-            None => Err(damaged("something follows its last data block")),
-            Some(_) if matches!(block, ROWS | LARGE_OBJECTS) => Ok(At::Id(block)),
-            Some(_) => Err(damaged(format!("a data block is of the type {block}"))),
+        match self.fields.byte(input)? {
+            block @ (ROWS | LARGE_OBJECTS) => {
+                self.current = self.waiting.next();
+                Ok(At::Id(block))
+            }
+            other => Err(damaged(format!("a data block is of the type {other}"))),
         }
     }
 
