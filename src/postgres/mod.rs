@@ -1,5 +1,6 @@
 //! PostgreSQL's own tools, and what we need to know to drive them.
 
+pub mod archive;
 pub mod dump;
 pub mod explain;
 pub mod locks;

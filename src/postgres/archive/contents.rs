@@ -1,0 +1,176 @@
+//! What an archive turned out to hold: the facts a manifest keeps.
+//!
+//! Digests are sums of hashes, so they say nothing about order: a restore may place the same rows on other
+//! pages, and the next dump then reads them in another order.
+
+use super::header::{Compression, Version};
+use chrono::NaiveDateTime;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What the reader says about a stream that ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contents {
+    /// A whole archive of a version that we know.
+    Read(Box<Summary>),
+    /// An archive of a version that we do not know: it passed unread, and nothing is proved about it.
+    Unread {
+        /// The version in its header.
+        version: Version,
+    },
+}
+
+/// A whole archive, summed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The archive format's version, as in `pg_restore -l`.
+    pub version: Version,
+    /// How pg_dump compressed the data inside the archive.
+    pub compression: Compression,
+    /// When pg_dump started, by the local clock of the machine it ran on (the archive holds no time zone).
+    pub created: Option<NaiveDateTime>,
+    /// The database that was dumped.
+    pub database: String,
+    /// The server's version, as the server words it.
+    pub server_version: String,
+    /// The version of the pg_dump that wrote the archive.
+    pub pg_dump_version: String,
+    /// The encoding of names and rows, as in `SET client_encoding`.
+    pub encoding: Option<String>,
+    /// The rows of each table, in the order of the archive. Two records may bear one name only if pg_dump said so twice.
+    pub tables: Vec<TableData>,
+    /// Tables whose data is there and ends properly, but holds no COPY rows that could be counted: compressed
+    /// by lz4 or zstd, or dumped as INSERT commands.
+    pub uncounted: Vec<TableName>,
+    /// The large objects; none where lz4 or zstd hides them.
+    pub large_objects: Option<LargeObjects>,
+    /// Every table that the archive creates, with or without data of its own.
+    pub table_names: Vec<TableName>,
+    /// How many objects of each kind the archive creates, by pg_dump's own words: `TABLE`, `INDEX`, `FUNCTION`, …
+    pub objects: BTreeMap<String, u64>,
+    /// The extensions that the archive creates.
+    pub extensions: Vec<String>,
+    /// The roles that a restore refers to as owner, grantee or in a policy, without the server's own `pg_*`.
+    pub roles: BTreeSet<String>,
+}
+
+/// A table's full name, without SQL quotes. Bytes that are not UTF-8 appear as `\xNN`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableName {
+    /// Its schema.
+    pub schema: String,
+    /// Its own name.
+    pub name: String,
+}
+
+impl fmt::Display for TableName {
+    /// For people: control characters escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in [&self.schema, ".", &self.name] {
+            for char in part.chars() {
+                match char.is_control() {
+                    true => write!(f, "{}", char.escape_default())?,
+                    false => write!(f, "{char}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of one table, counted and digested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableData {
+    /// The table.
+    #[serde(flatten)]
+    pub table: TableName,
+    /// The column list as the COPY statement has it; none for a table without columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
+    /// The partitioned table that the rows are loaded through, where that is another one than `table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<TableName>,
+    /// Lines of the COPY text before its end marker.
+    pub rows: u64,
+    /// Their length, newlines included.
+    pub bytes: u64,
+    /// The sum of XXH3-128 (seed 0) of each line without its newline.
+    pub digest: Digest,
+}
+
+/// All large objects of an archive together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargeObjects {
+    /// How many there are.
+    pub count: u64,
+    /// The length of their contents.
+    pub bytes: u64,
+    /// The sum of XXH3-128 (seed 0) of each object's OID, as four big-endian bytes, followed by its contents.
+    pub digest: Digest,
+}
+
+/// A sum of XXH3-128 hashes modulo 2^128: the same for the same set of things in any order. Written as 32 hex digits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Digest(pub u128);
+
+impl Digest {
+    /// Adds the hash of one more thing.
+    pub fn add(&mut self, hash: u128) {
+        self.0 = self.0.wrapping_add(hash);
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match u128::from_str_radix(&text, 16) {
+            Ok(sum) if plain => Ok(Digest(sum)),
+            _ => Err(serde::de::Error::custom(
+                "a digest is 32 hexadecimal digits",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_data_is_flat_in_a_manifest_and_reads_back() {
+        let data = TableData {
+            table: TableName {
+                schema: "public".into(),
+                name: "t".into(),
+            },
+            columns: None,
+            root: None,
+            rows: 2,
+            bytes: 9,
+            digest: Digest(0xff),
+        };
+        let json = serde_json::to_string(&data).unwrap();
+        assert_eq!(
+            json,
+            r#"{"schema":"public","name":"t","rows":2,"bytes":9,"digest":"000000000000000000000000000000ff"}"#
+        );
+        assert_eq!(serde_json::from_str::<TableData>(&json).unwrap(), data);
+        for wrong in ["\"ff\"", "\"+00000000000000000000000000000ff\"", "7"] {
+            assert!(serde_json::from_str::<Digest>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

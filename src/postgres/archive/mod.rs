@@ -1,0 +1,222 @@
+//! pg_dump's custom format, read as it passes.
+//!
+//! An archive is a header, a table of contents, and a block of data for each entry that has data; the layouts
+//! stand in [`header`], [`toc`] and [`data`]. They follow `pg_backup_archiver.c` and `pg_backup_custom.c` of
+//! PostgreSQL, archive versions 1.12 to 1.16.
+//!
+//! What holds:
+//!
+//! - The bytes are only looked at. Pieces may be of any size; memory does not grow with the data, with the
+//!   length of a row, or on the word of a length field.
+//! - [`Inspector::finish`] succeeds only on a whole archive: every entry that announced data delivered it, once
+//!   and in order, each stream of it ended as pg_dump ends it, and nothing follows but what pg_dump itself may
+//!   leave there (a copy of the table of contents, see [`toc`]; never in what it writes to a pipe).
+//! - No input makes it panic.
+//!
+//! What it cannot see: a changed byte inside the definition of an object or inside uncompressed rows. The
+//! digests tell when rows are compared with what they were.
+
+mod contents;
+mod data;
+mod fields;
+mod header;
+mod rows;
+mod sql;
+mod stream;
+mod toc;
+
+pub use contents::{Contents, Digest, LargeObjects, Summary, TableData, TableName};
+pub use header::{Compression, MAGIC, Version};
+
+use crate::error::{Error, Result};
+use data::DataReader;
+use fields::{Stop, damaged};
+use header::{Header, HeaderReader, Opening};
+use toc::{Toc, TocReader};
+
+/// Looks at an archive as it passes, and says at its end what it holds.
+pub struct Inspector {
+    stage: Stage,
+    position: u64,
+}
+
+enum Stage {
+    Header(HeaderReader),
+    Toc(Header, Box<TocReader>),
+    Body(Box<Body>),
+    Unread(Version),
+    /// Damage was found; why and where.
+    Damaged(String),
+}
+
+/// All of an archive from its data on.
+struct Body {
+    header: Header,
+    toc: Toc,
+    data: DataReader,
+    part: Part,
+}
+
+enum Part {
+    Data,
+    /// Something follows the data. It must be a copy of the table of contents.
+    Copy(Box<TocReader>),
+    /// The copy has ended.
+    Whole,
+}
+
+impl Default for Inspector {
+    fn default() -> Inspector {
+        Inspector::new()
+    }
+}
+
+impl Inspector {
+    /// An inspector that has seen nothing yet.
+    pub fn new() -> Inspector {
+        Inspector {
+            stage: Stage::Header(HeaderReader::default()),
+            position: 0,
+        }
+    }
+
+    /// Looks at the next bytes. Once it fails, as [`Kind::Damaged`](crate::error::Kind::Damaged), it fails for good.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Stage::Damaged(why) = &self.stage {
+            return Err(damaged_archive(why));
+        }
+        let mut input = bytes;
+        if let Err(Stop::Damaged(why)) = self.stage.read(&mut input) {
+            let at = self.position + (bytes.len() - input.len()) as u64;
+            let why = format!("{why} (at byte {at}{})", self.stage.place());
+            let error = damaged_archive(&why);
+            self.stage = Stage::Damaged(why);
+            return Err(error);
+        }
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the stream: what it held, or [`Kind::Damaged`](crate::error::Kind::Damaged) if it is not whole.
+    pub fn finish(self) -> Result<Contents> {
+        let cut = |why: String| damaged_archive(&format!("{why} (after {} bytes)", self.position));
+        match self.stage {
+            Stage::Header(reader) if reader.is_empty() => Err(damaged_archive("it is empty")),
+            Stage::Header(_) => Err(cut("it ends inside its header".into())),
+            Stage::Toc(_, reader) => Err(cut(format!("it ends inside {}", reader.place()))),
+            Stage::Body(body) => {
+                let summary = body.finish().map_err(cut)?;
+                Ok(Contents::Read(Box::new(summary)))
+            }
+            Stage::Unread(version) => Ok(Contents::Unread { version }),
+            Stage::Damaged(why) => Err(damaged_archive(&why)),
+        }
+    }
+}
+
+impl Stage {
+    /// Goes from stage to stage until `input` is used up.
+    fn read(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
+        loop {
+            *self = match self {
+                Stage::Header(reader) => match reader.feed(input)? {
+                    Opening::Known(header) => {
+                        let reader = Box::new(TocReader::new(&header));
+                        Stage::Toc(header, reader)
+                    }
+                    Opening::Unknown(version) => Stage::Unread(version),
+                },
+                Stage::Toc(header, reader) => {
+                    let toc = reader.feed(input)?;
+                    Stage::Body(Box::new(Body::new(header.clone(), toc)))
+                }
+                Stage::Body(body) => return body.feed(input),
+                Stage::Unread(_) | Stage::Damaged(_) => return Ok(()),
+            };
+        }
+    }
+
+    /// Where damage was found, for the message about it.
+    fn place(&self) -> String {
+        let place = match self {
+            Stage::Toc(_, reader) => Some(reader.place()),
+            Stage::Body(body) => body.data.place(),
+            Stage::Header(_) | Stage::Unread(_) | Stage::Damaged(_) => None,
+        };
+        place.map_or(String::new(), |place| format!(", in {place}"))
+    }
+}
+
+impl Body {
+    fn new(header: Header, mut toc: Toc) -> Body {
+        let announced = std::mem::take(&mut toc.announced);
+        Body {
+            data: DataReader::new(announced, header.compression),
+            header,
+            toc,
+            part: Part::Data,
+        }
+    }
+
+    fn feed(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
+        loop {
+            self.part = match &mut self.part {
+                Part::Data => {
+                    self.data.feed(input)?;
+                    match input {
+                        [] => return Ok(()),
+                        _ if self.header.version < Version::new(1, 15) => return Err(follows("")),
+                        _ => Part::Copy(Box::new(TocReader::of_copy(&self.header))),
+                    }
+                }
+                Part::Copy(reader) => {
+                    let copy = reader.feed(input).map_err(|stop| match stop {
+                        Stop::More => Stop::More,
+                        Stop::Damaged(why) => follows(&format!(": {why}")),
+                    })?;
+                    if copy.fingerprint != self.toc.fingerprint {
+                        return Err(follows(", and it is no copy of its table of contents"));
+                    }
+                    Part::Whole
+                }
+                Part::Whole if input.is_empty() => return Ok(()),
+                Part::Whole => return Err(follows("")),
+            };
+        }
+    }
+
+    fn finish(self) -> Result<Summary, String> {
+        if let Part::Copy(reader) = self.part {
+            return Err(format!(
+                "something follows its last data block, and ends inside a copy of {}",
+                reader.place()
+            ));
+        }
+        let (header, toc, found) = (self.header, self.toc, self.data.finish()?);
+        let counted = matches!(header.compression, Compression::None | Compression::Gzip);
+        Ok(Summary {
+            version: header.version,
+            compression: header.compression,
+            created: header.created,
+            database: header.database,
+            server_version: header.server_version,
+            pg_dump_version: header.pg_dump_version,
+            encoding: toc.encoding,
+            tables: found.tables,
+            uncounted: found.uncounted,
+            large_objects: counted.then_some(found.large_objects),
+            table_names: toc.table_names,
+            objects: toc.objects,
+            extensions: toc.extensions,
+            roles: toc.roles,
+        })
+    }
+}
+
+fn follows(what: &str) -> Stop {
+    damaged(format!("something follows its last data block{what}"))
+}
+
+fn damaged_archive(why: &str) -> Error {
+    Error::damaged(format!("the archive is damaged or incomplete: {why}"))
+}

@@ -1,0 +1,232 @@
+//! The little SQL that a table of contents needs understood: the head of a COPY statement and the roles that
+//! grants and policies name. Only statements as pg_dump writes them are meant to be understood; of anything
+//! else, less is found.
+
+use super::contents::TableName;
+
+/// One word of a statement and where it ends in the text.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    /// An unquoted word, as it is written.
+    Word(String),
+    /// A quoted identifier without its quotes.
+    Quoted(String),
+    /// A string literal, which nothing here is interested in.
+    Literal,
+    /// Any other character.
+    Mark(char),
+}
+
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Tokens<'_> {
+    /// The text between the quote at `self.at` and its match, doubled quotes made single.
+    fn quoted(&mut self, quote: char) -> String {
+        let mut inside = String::new();
+        let mut chars = self.text[self.at..].char_indices().skip(1).peekable();
+        while let Some((offset, char)) = chars.next() {
+            if char == quote {
+                if chars.peek().is_none_or(|(_, next)| *next != quote) {
+                    self.at += offset + 1;
+                    return inside;
+                }
+                chars.next();
+            }
+            inside.push(char);
+        }
+        self.at = self.text.len();
+        inside
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        let rest = self.text[self.at..].trim_start();
+        self.at = self.text.len() - rest.len();
+        let first = rest.chars().next()?;
+        if first == '"' {
+            return Some(Token::Quoted(self.quoted('"')));
+        }
+        if first == '\'' {
+            self.quoted('\'');
+            return Some(Token::Literal);
+        }
+        let in_word = |char: char| char.is_alphanumeric() || char == '_' || char == '$';
+        let length = rest.find(|char| !in_word(char)).unwrap_or(rest.len());
+        if length > 0 {
+            self.at += length;
+            return Some(Token::Word(rest[..length].to_owned()));
+        }
+        self.at += first.len_utf8();
+        Some(Token::Mark(first))
+    }
+}
+
+fn tokens(text: &str) -> Tokens<'_> {
+    Tokens { text, at: 0 }
+}
+
+/// Where a COPY statement loads its rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// The table after COPY; none for a statement that was not understood. Before 10.3 it has no schema.
+    pub target: Option<(Option<String>, String)>,
+    /// The text between the parentheses of the column list.
+    pub columns: Option<String>,
+}
+
+/// Reads `COPY schema.table (columns) FROM stdin;`.
+pub(super) fn copy(statement: &str) -> Copy {
+    let mut words = tokens(statement);
+    let mut names = Vec::new();
+    let _copy = words.next();
+    while let Some(Token::Word(name) | Token::Quoted(name)) = words.next() {
+        names.push(name);
+        let before = words.at;
+        if words.next() != Some(Token::Mark('.')) {
+            words.at = before;
+            break;
+        }
+    }
+    let columns = (words.next() == Some(Token::Mark('(')))
+        .then_some(words.at)
+        .and_then(|begin| {
+            words.find(|token| *token == Token::Mark(')'))?;
+            Some(statement[begin..words.at - 1].to_owned())
+        });
+    let target = match (names.pop(), names.pop(), names.is_empty()) {
+        (Some(name), schema, true) => Some((schema, name)),
+        _ => None,
+    };
+    Copy { target, columns }
+}
+
+impl Copy {
+    /// The partitioned table that rows of `table` are loaded through, if it is another one.
+    pub fn root(&self, table: &TableName) -> Option<TableName> {
+        let (schema, name) = self.target.as_ref()?;
+        let root = TableName {
+            schema: schema.clone().unwrap_or_else(|| table.schema.clone()),
+            name: name.clone(),
+        };
+        (root != *table).then_some(root)
+    }
+}
+
+/// The roles that an entry of kind `kind` names in its definition.
+pub(super) fn roles(kind: &str, definition: &str) -> Vec<String> {
+    // the words that roles follow in this kind of statement; keywords are upper-case, plain names never
+    let leads: &[&str] = match kind {
+        "ACL" => &["TO", "FROM", "AUTHORIZATION"],
+        "DEFAULT ACL" => &["TO", "FROM", "ROLE"],
+        "POLICY" => &["TO"],
+        "USER MAPPING" => &["FOR"],
+        _ => return Vec::new(),
+    };
+    let mut found = Vec::new();
+    let mut words = tokens(definition);
+    while let Some(token) = words.next() {
+        match token {
+            Token::Word(word) if leads.contains(&word.as_str()) => list(&mut words, &mut found),
+            // the expressions of a policy may hold any word
+            Token::Word(word) if kind == "POLICY" && matches!(&*word, "USING" | "WITH") => break,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Adds the names of a comma-separated list to `found`.
+fn list(words: &mut Tokens<'_>, found: &mut Vec<String>) {
+    loop {
+        let before = words.at;
+        match words.next() {
+            Some(Token::Word(name)) if matches!(&*name, "PUBLIC" | "public") => {}
+            Some(Token::Word(name) | Token::Quoted(name)) => found.push(name),
+            _ => {
+                words.at = before;
+                return;
+            }
+        }
+        let before = words.at;
+        if words.next() != Some(Token::Mark(',')) {
+            words.at = before;
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_statement_gives_its_table_and_columns_whatever_their_names() {
+        let odd = copy(
+            "COPY \"we\"\"ird\nschema\".\"ta\"\"b)le(\" (\"col (\"\"a\"\")\", b) FROM stdin;\n",
+        );
+        let name = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            odd.target,
+            Some((name("we\"ird\nschema"), "ta\"b)le(".into()))
+        );
+        assert_eq!(odd.columns, name("\"col (\"\"a\"\")\", b"));
+
+        let bare = copy("COPY public.t  FROM stdin;\n");
+        assert_eq!(bare.target, Some((name("public"), "t".into())));
+        assert_eq!(bare.columns, None);
+
+        let unqualified = copy("COPY t (a) FROM stdin;\n");
+        assert_eq!(unqualified.target, Some((None, "t".into())));
+        for nonsense in [
+            "",
+            "COPY",
+            "COPY (",
+            "\"",
+            "COPY a.b.c.d (",
+            "COPY x (\"",
+            "'",
+        ] {
+            assert_eq!(copy(nonsense).columns, None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn roles_are_found_behind_every_kind_of_grant() {
+        assert_eq!(
+            roles(
+                "ACL",
+                "REVOKE ALL ON FUNCTION public.\"TO\"(a text) FROM PUBLIC;\nSET SESSION AUTHORIZATION giver;\n\
+                 GRANT SELECT(a),UPDATE ON TABLE s.t TO \"x \"\"y\"\"\" WITH GRANT OPTION;\nRESET SESSION AUTHORIZATION;\n"
+            ),
+            ["giver", "x \"y\""]
+        );
+        assert_eq!(
+            roles(
+                "DEFAULT ACL",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA s GRANT SELECT ON TABLES TO b;"
+            ),
+            ["a", "b"]
+        );
+        assert_eq!(
+            roles(
+                "POLICY",
+                "CREATE POLICY p ON s.t FOR SELECT TO a, b USING ((x IN ( SELECT 1 FROM c)));"
+            ),
+            ["a", "b"]
+        );
+        assert_eq!(
+            roles("POLICY", "CREATE POLICY p ON s.t USING ((x TO y));"),
+            [""; 0]
+        );
+        assert_eq!(
+            roles("USER MAPPING", "CREATE USER MAPPING FOR u SERVER s;"),
+            ["u"]
+        );
+    }
+}

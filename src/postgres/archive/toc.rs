@@ -1,0 +1,409 @@
+//! The table of contents: one entry for each object, and which of them have data.
+//!
+//! ```text
+//! number of entries, an integer; each of them:
+//!   integers  id | 1 if it has data
+//!   strings   oid of its catalog | oid | tag (its name) | kind, such as TABLE DATA
+//!   integer   section
+//!   strings   definition | drop statement | COPY statement | schema | tablespace
+//!   string    access method (since 1.14)
+//!   integer   relation kind (since 1.16)
+//!   strings   owner | "true" if it had OIDs | ids it depends on, until a NULL
+//!   byte      state of the data offset: 1 not known, 2 known, 3 no data; and the offset itself
+//! ```
+//!
+//! Entries are let pass field by field, so that neither the number of objects nor the length of a function's
+//! body takes memory; what a [`Toc`] keeps is limited by [`KEPT`].
+//!
+//! Where pg_dump writes to a file, it writes the table of contents once more when the offsets are known. That
+//! should replace the first one; but pg_dump 16 to 18 with its standard output redirected (`pg_dump -Fc > file`)
+//! opens it for appending, and the second one ends up behind the data. No reader looks there, so such a copy is
+//! let pass if it is one: equal but for the offsets, and for definitions that pg_dump computes as it writes
+//! (the statistics of 18), which are not written again.
+
+use super::contents::TableName;
+use super::fields::{Fields, Keep, Stop, Text, damaged, decoded};
+use super::header::{Header, Version};
+use super::sql::{self, Copy};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// The most bytes of text that a table of contents may make us keep: a million tables and more.
+const KEPT: usize = 256 << 20;
+/// PostgreSQL has some fifty kinds of object.
+const KINDS: usize = 1000;
+
+/// What a table of contents says.
+#[derive(Default)]
+pub(super) struct Toc {
+    /// The entries with data, in the order in which their blocks follow.
+    pub announced: Vec<Announced>,
+    pub encoding: Option<String>,
+    pub table_names: Vec<TableName>,
+    pub objects: BTreeMap<String, u64>,
+    pub extensions: Vec<String>,
+    pub roles: BTreeSet<String>,
+    /// A hash of all that a copy of it repeats.
+    pub fingerprint: u128,
+}
+
+/// An entry that has data.
+#[derive(Debug)]
+pub(super) struct Announced {
+    pub id: i64,
+    pub what: What,
+}
+
+/// What sort of data an entry has.
+#[derive(Debug)]
+pub(super) enum What {
+    /// Rows, as COPY text if there is a COPY statement, else as INSERT commands.
+    Rows(TableName, Option<Copy>),
+    /// Large objects.
+    LargeObjects,
+    /// Something that we have no name for; its kind.
+    Other(String),
+}
+
+/// Reads the table of contents, a field at a time.
+pub(super) struct TocReader {
+    version: Version,
+    offset_size: usize,
+    fields: Fields,
+    field: Field,
+    entry: Entry,
+    entries: i64,
+    read: i64,
+    kept: usize,
+    ids: HashSet<i64>,
+    fingerprint: Box<Xxh3Default>,
+    is_copy: bool,
+    toc: Toc,
+}
+
+/// The next field to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Entries,
+    Id,
+    HasData,
+    CatalogOid,
+    Oid,
+    Tag,
+    Kind,
+    Section,
+    Definition,
+    Drop,
+    Copy,
+    Schema,
+    Tablespace,
+    AccessMethod,
+    RelationKind,
+    Owner,
+    WithOids,
+    Dependency,
+    Offset,
+}
+
+/// The entry that is being read.
+#[derive(Default)]
+struct Entry {
+    id: i64,
+    has_data: bool,
+    tag: String,
+    kind: String,
+    definition: Option<String>,
+    copy: Option<String>,
+    schema: String,
+    owner: String,
+}
+
+impl TocReader {
+    pub fn new(header: &Header) -> TocReader {
+        TocReader {
+            version: header.version,
+            offset_size: header.offset_size,
+            fields: Fields::default(),
+            field: Field::Entries,
+            entry: Entry::default(),
+            entries: 0,
+            read: 0,
+            kept: 0,
+            ids: HashSet::new(),
+            fingerprint: Box::default(),
+            is_copy: false,
+            toc: Toc::default(),
+        }
+    }
+
+    /// A reader of the copy behind the data, of which only the fingerprint is wanted.
+    pub fn of_copy(header: &Header) -> TocReader {
+        TocReader {
+            is_copy: true,
+            ..TocReader::new(header)
+        }
+    }
+
+    /// Where reading is, for a stream that ends here.
+    pub fn place(&self) -> String {
+        match self.field {
+            Field::Entries => "its table of contents".into(),
+            _ => {
+                let (entry, all) = (self.read + 1, self.entries);
+                format!("entry {entry} of {all} of its table of contents")
+            }
+        }
+    }
+
+    /// Takes the table of contents off the front of `input`.
+    pub fn feed(&mut self, input: &mut &[u8]) -> Result<Toc, Stop> {
+        loop {
+            if self.field == Field::Id && self.read == self.entries {
+                self.toc.fingerprint = self.fingerprint.digest128();
+                return Ok(std::mem::take(&mut self.toc));
+            }
+            let (before, repeated) = (*input, self.is_repeated());
+            let next = self.next(input);
+            if repeated {
+                self.fingerprint
+                    .update(&before[..before.len() - input.len()]);
+            }
+            self.field = next?;
+        }
+    }
+
+    /// True if a copy has the same bytes for this field.
+    fn is_repeated(&self) -> bool {
+        match self.field {
+            Field::Definition => !self.entry.is_defined_late(),
+            field => field != Field::Offset,
+        }
+    }
+
+    /// Reads one field and says which one follows.
+    fn next(&mut self, input: &mut &[u8]) -> Result<Field, Stop> {
+        let (fields, entry) = (&mut self.fields, &mut self.entry);
+        Ok(match self.field {
+            Field::Entries => {
+                self.entries = fields.integer(input)?;
+                if self.entries < 0 {
+                    return Err(damaged("it claims a negative number of entries"));
+                }
+                Field::Id
+            }
+            Field::Id => {
+                entry.id = fields.integer(input)?;
+                if entry.id <= 0 {
+                    return Err(damaged(format!("an entry has the id {}", entry.id)));
+                }
+                Field::HasData
+            }
+            Field::HasData => {
+                entry.has_data = fields.integer(input)? != 0;
+                Field::CatalogOid
+            }
+            Field::CatalogOid => pass(fields, input, Field::Oid)?,
+            Field::Oid => pass(fields, input, Field::Tag)?,
+            Field::Tag => {
+                entry.tag = fields.name(input)?;
+                Field::Kind
+            }
+            Field::Kind => {
+                entry.kind = fields.name(input)?;
+                Field::Section
+            }
+            Field::Section => {
+                fields.integer(input)?;
+                if self.is_copy && entry.is_defined_late() {
+                    Field::Drop
+                } else {
+                    Field::Definition
+                }
+            }
+            Field::Definition => {
+                let keep = match &*entry.kind {
+                    "ENCODING" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => Keep::Short,
+                    _ => Keep::Nothing,
+                };
+                entry.definition = kept(fields.string(input, keep)?);
+                Field::Drop
+            }
+            Field::Drop => pass(fields, input, Field::Copy)?,
+            Field::Copy => {
+                let keep = if entry.has_data {
+                    Keep::All
+                } else {
+                    Keep::Nothing
+                };
+                entry.copy = kept(fields.string(input, keep)?);
+                Field::Schema
+            }
+            Field::Schema => {
+                entry.schema = fields.name(input)?;
+                Field::Tablespace
+            }
+            Field::Tablespace if self.version < Version::new(1, 14) => {
+                pass(fields, input, Field::Owner)?
+            }
+            Field::Tablespace => pass(fields, input, Field::AccessMethod)?,
+            Field::AccessMethod if self.version < Version::new(1, 16) => {
+                pass(fields, input, Field::Owner)?
+            }
+            Field::AccessMethod => pass(fields, input, Field::RelationKind)?,
+            Field::RelationKind => {
+                fields.integer(input)?;
+                Field::Owner
+            }
+            Field::Owner => {
+                entry.owner = fields.name(input)?;
+                Field::WithOids
+            }
+            Field::WithOids => pass(fields, input, Field::Dependency)?,
+            Field::Dependency => match fields.string(input, Keep::Nothing)? {
+                Text::Null => Field::Offset,
+                _ => Field::Dependency,
+            },
+            Field::Offset => {
+                let state = fields.offset(input, self.offset_size)?;
+                self.end_entry(state)?;
+                Field::Id
+            }
+        })
+    }
+
+    fn end_entry(&mut self, offset_state: u8) -> Result<(), Stop> {
+        let entry = std::mem::take(&mut self.entry);
+        self.read += 1;
+        // both say whether a block will follow; pg_dump derives the one from the other
+        match (entry.has_data, offset_state) {
+            (true, 1 | 2) | (false, 3) => {}
+            (has_data, state) => {
+                return Err(damaged(format!(
+                    "entry {} is marked {} data, and its data offset has the state {state}",
+                    entry.id,
+                    if has_data { "with" } else { "without" },
+                )));
+            }
+        }
+        if entry.has_data && !self.ids.insert(entry.id) {
+            return Err(damaged(format!("two entries have the id {}", entry.id)));
+        }
+        if self.is_copy {
+            return Ok(());
+        }
+        self.keep(entry)
+    }
+
+    /// Adds what a finished entry tells to the table of contents.
+    fn keep(&mut self, entry: Entry) -> Result<(), Stop> {
+        let toc = &mut self.toc;
+        let mut new = 0;
+        // the database itself is only made anew by `pg_restore --create`, and pg_restore -l leaves it out too
+        if entry.is_about_the_database() {
+            return Ok(());
+        }
+        let named = sql::roles(&entry.kind, entry.definition.as_deref().unwrap_or_default());
+        for role in named.into_iter().chain([entry.owner]) {
+            if !role.is_empty() && !role.starts_with("pg_") && !toc.roles.contains(&role) {
+                new += role.len();
+                toc.roles.insert(role);
+            }
+        }
+        match &*entry.kind {
+            "ENCODING" => {
+                let quoted = entry.definition.as_deref().unwrap_or_default();
+                toc.encoding = quoted.split('\'').nth(1).map(str::to_owned);
+            }
+            "EXTENSION" => {
+                new += entry.tag.len();
+                toc.extensions.push(entry.tag.clone());
+            }
+            "TABLE" => {
+                new += entry.schema.len() + entry.tag.len();
+                toc.table_names.push(TableName {
+                    schema: entry.schema.clone(),
+                    name: entry.tag.clone(),
+                });
+            }
+            _ => {}
+        }
+        if is_object(&entry.kind) {
+            *toc.objects.entry(entry.kind.clone()).or_default() += 1;
+            if toc.objects.len() > KINDS {
+                return Err(damaged(format!(
+                    "it names more than {KINDS} kinds of object"
+                )));
+            }
+        }
+        if entry.has_data {
+            new += entry.schema.len() + entry.tag.len() + entry.copy.as_deref().map_or(0, str::len);
+            let what = match &*entry.kind {
+                "TABLE DATA" => {
+                    let table = TableName {
+                        schema: entry.schema,
+                        name: entry.tag,
+                    };
+                    let copy = entry.copy.filter(|statement| !statement.is_empty());
+                    What::Rows(table, copy.as_deref().map(sql::copy))
+                }
+                "BLOBS" => What::LargeObjects,
+                _ => What::Other(entry.kind),
+            };
+            toc.announced.push(Announced { id: entry.id, what });
+        }
+        // beside the text, each thing that is kept takes a few machine words
+        self.kept += if new > 0 { new + 128 } else { 0 };
+        if self.kept > KEPT {
+            return Err(damaged(format!(
+                "its table of contents names more than {} MiB of objects",
+                KEPT >> 20
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Lets a string pass.
+fn pass(fields: &mut Fields, input: &mut &[u8], next: Field) -> Result<Field, Stop> {
+    fields.string(input, Keep::Nothing)?;
+    Ok(next)
+}
+
+fn kept(text: Text) -> Option<String> {
+    match text {
+        Text::Kept(bytes) => Some(decoded(bytes)),
+        Text::Null | Text::Passed => None,
+    }
+}
+
+/// Settings and data are entries too, but no objects.
+fn is_object(kind: &str) -> bool {
+    !matches!(
+        kind,
+        "ENCODING" | "STDSTRINGS" | "SEARCHPATH" | "TABLE DATA" | "BLOBS"
+    )
+}
+
+impl Entry {
+    fn is_defined_late(&self) -> bool {
+        self.kind == "STATISTICS DATA"
+    }
+
+    fn is_about_the_database(&self) -> bool {
+        let remark = matches!(&*self.kind, "ACL" | "COMMENT" | "SECURITY LABEL");
+        !self.has_data
+            && (matches!(&*self.kind, "DATABASE" | "DATABASE PROPERTIES")
+                || remark && self.tag.starts_with("DATABASE "))
+    }
+}
+
+impl What {
+    /// What a person would call it.
+    pub fn name(&self) -> String {
+        match self {
+            What::Rows(table, _) => format!("table {table}"),
+            What::LargeObjects => "the large objects".into(),
+            What::Other(kind) => format!("an entry of kind {}", kind.escape_default()),
+        }
+    }
+}
