@@ -11,5 +11,7 @@
 //! ```
 
 pub mod cancel;
+pub mod config;
 pub mod error;
+pub mod schedule;
 pub mod secret;
