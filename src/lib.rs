@@ -3,20 +3,26 @@
 //! The house has five layers, and a layer imports only those below it (`tests/layers.rs` keeps it so):
 //!
 //! ```text
-//! 5  main  cli  app  daemon
+//! 5  main  cli  app  output
 //! 4  operation/
 //! 3  postgres/  stream/  storage/  notify/
 //! 2  catalog/  retention  schedule  config/
 //! 1  process  cancel  progress  logging  error  secret
 //! ```
 
+pub mod app;
 pub mod cancel;
 pub mod catalog;
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod logging;
+pub mod operation;
+pub mod output;
 pub mod postgres;
 pub mod process;
 pub mod progress;
+pub mod schedule;
 pub mod secret;
 pub mod storage;
 pub mod stream;

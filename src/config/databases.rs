@@ -1,0 +1,312 @@
+//! The keys under `databases`.
+
+use super::expand::Text;
+use super::nearest::nearest;
+use super::options;
+use super::read::Reader;
+use super::spot::{Spot, Table};
+use super::tree::Node;
+use super::types::{
+    Backup, Compression, ConnectionKeys, Database, Encryption, Retention, ServerFields, ServerKeys,
+};
+use super::uri;
+use super::validate::{self, Fault};
+use std::time::Duration;
+
+pub(super) const DATABASE: &[&str] = &["name", "type", "connection", "backup", "retention"];
+const FIVE_FIELDS: &[&str] = &["host", "port", "database", "user", "password"];
+pub(super) const CONNECTION: &[&str] = &[
+    "host",
+    "port",
+    "database",
+    "user",
+    "password",
+    "url",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+];
+pub(super) const BACKUP: &[&str] = &[
+    "schedule",
+    "storage",
+    "compression",
+    "encryption",
+    "lock_timeout",
+    "options",
+];
+const COMPRESSION: &[&str] = &["level"];
+pub(super) const ENCRYPTION: &[&str] = &["enabled", "password", "previous_passwords"];
+pub(super) const RETENTION: &[&str] = &[
+    "keep_last",
+    "keep_daily",
+    "keep_weekly",
+    "keep_monthly",
+    "keep_yearly",
+    "keep_within",
+];
+
+impl Reader<'_> {
+    pub(super) fn database(
+        &mut self,
+        spot: &Spot,
+        storages: &[Option<String>],
+    ) -> Option<Database> {
+        let table = self.table(spot, DATABASE)?;
+        let name = self.required_word(
+            &table,
+            "name",
+            "such as name: app_db",
+            validate::database_name,
+        );
+        let kind = self.required_word(&table, "type", "postgres", validate::anything);
+        if let Some(kind) = kind.filter(|kind| kind != "postgres") {
+            self.unknown_kind(&table, &kind, "postgres");
+        }
+        let connection = self
+            .require(
+                &table,
+                "connection",
+                "host, port, database, user and password, or url",
+            )
+            .and_then(|spot| self.connection(&spot));
+        let backup = self
+            .require(&table, "backup", "at least storage, the name of a storage")
+            .and_then(|spot| self.backup(&spot, storages));
+        let retention = match table.get("retention") {
+            Some(spot) => self.retention(&spot),
+            None => Some(Retention::default()),
+        };
+        Some(Database {
+            name: name?,
+            connection: connection?,
+            backup: backup?,
+            retention: retention?,
+        })
+    }
+
+    fn connection(&mut self, spot: &Spot) -> Option<ConnectionKeys> {
+        let table = self.table(spot, CONNECTION)?;
+        let server = match table.get("url") {
+            Some(url) => self.url(&table, &url),
+            None => self.five_fields(&table),
+        };
+        Some(ConnectionKeys {
+            sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
+            sslrootcert: self.optional_text(&table, "sslrootcert", validate::path),
+            sslcert: self.optional_text(&table, "sslcert", validate::path),
+            sslkey: self.optional_text(&table, "sslkey", validate::path),
+            server: server?,
+        })
+    }
+
+    fn url(&mut self, table: &Table, spot: &Spot) -> Option<ServerKeys> {
+        for key in FIVE_FIELDS {
+            if let Some(spot) = table.get(key) {
+                let fault = Fault::new("stands beside url, which says it already");
+                self.key_problem(&spot, fault.hint("keep url or the five fields, not both"));
+            }
+        }
+        let url = self.secret(spot, validate::connection_url)?;
+        if let Some(literal) = url.literal()
+            && uri::parse(literal.expose()).is_ok_and(|uri| uri.password.is_some())
+        {
+            self.plain_secrets.push(spot.path.clone());
+        }
+        Some(ServerKeys::Url(url))
+    }
+
+    fn five_fields(&mut self, table: &Table) -> Option<ServerKeys> {
+        let host = self.required_text(
+            table,
+            "host",
+            "a host name or a socket directory; or give url",
+            validate::host,
+        );
+        let port = self
+            .require(table, "port", "usually 5432")
+            .and_then(|spot| self.port(&spot));
+        let database = self.required_text(
+            table,
+            "database",
+            "the database's name on the server",
+            validate::no_control,
+        );
+        let user = self.required_text(table, "user", "who logs in", validate::no_control);
+        let password = table.get("password").map(|spot| self.password(&spot));
+        Some(ServerKeys::Fields(Box::new(ServerFields {
+            host: host?,
+            port: port?,
+            database: database?,
+            user: user?,
+            password: password.flatten(),
+        })))
+    }
+
+    fn backup(&mut self, spot: &Spot, storages: &[Option<String>]) -> Option<Backup> {
+        let table = self.table(spot, BACKUP)?;
+        let storage = self
+            .require(&table, "storage", "the name of a storage")
+            .and_then(|spot| self.destinations(&spot, storages));
+        let encryption = match table.get("encryption") {
+            Some(spot) => self.encryption(&spot),
+            None => Some(Encryption::default()),
+        };
+        let compression = match table.get("compression") {
+            Some(spot) => self.compression(&spot),
+            None => Some(Compression::ByPgDump),
+        };
+        let lock_timeout = match table.get("lock_timeout") {
+            Some(spot) => self.lock_timeout(&spot),
+            None => Some(Duration::from_secs(600)),
+        };
+        Some(Backup {
+            schedule: self.optional_text(&table, "schedule", validate::schedule),
+            options: table
+                .get("options")
+                .and_then(|spot| self.options(&spot))
+                .unwrap_or_default(),
+            storage: storage?,
+            compression: compression?,
+            encryption: encryption?,
+            lock_timeout: lock_timeout?,
+        })
+    }
+
+    fn destinations(&mut self, spot: &Spot, storages: &[Option<String>]) -> Option<Vec<String>> {
+        let items = self.one_or_more(spot)?;
+        if items.is_empty() {
+            self.problem(spot, Fault::new("is empty").hint("the name of a storage"));
+        }
+        if items.len() > 1 {
+            self.problem(
+                spot,
+                Fault::new("several destinations are not supported yet").hint("name one storage"),
+            );
+        }
+        let mut names: Vec<String> = Vec::new();
+        for item in items {
+            let name = self.word(&item, validate::anything)?;
+            if names.contains(&name) {
+                self.problem(&item, Fault::new(format!("names {name:?} twice")));
+            }
+            // a storage whose name is unknown, since it has problems of its own, may be the one
+            let known: Vec<&str> = storages.iter().flatten().map(String::as_str).collect();
+            if !known.contains(&name.as_str()) && known.len() == storages.len() && !known.is_empty()
+            {
+                let fault = Fault::new(format!("{name:?} is not the name of a storage"));
+                self.problem(
+                    &item,
+                    match nearest(&name, &known) {
+                        Some(near) => fault.hint(format!("did you mean {near}?")),
+                        None => fault.hint(format!("configured: {}", known.join(", "))),
+                    },
+                );
+            }
+            names.push(name);
+        }
+        Some(names)
+    }
+
+    fn compression(&mut self, spot: &Spot) -> Option<Compression> {
+        if let Node::Mapping(_) = spot.node {
+            let table = self.table(spot, COMPRESSION)?;
+            let level = self.require(&table, "level", "from 1 (fast) to 12 (small)")?;
+            let level = Some(self.number(&level, 1..=12)?);
+            return Some(Compression::Gzip { level });
+        }
+        Some(match self.flag(spot)? {
+            true => Compression::Gzip { level: None },
+            false => Compression::ByPgDump,
+        })
+    }
+
+    fn encryption(&mut self, spot: &Spot) -> Option<Encryption> {
+        let table = self.table(spot, ENCRYPTION)?;
+        let enabled = self
+            .require(&table, "enabled", "say true or false")
+            .and_then(|spot| self.flag(&spot));
+        let password = match enabled {
+            Some(true) => self.require(
+                &table,
+                "password",
+                "such as password: \"${BACKUPKIT_ENC_PASSWORD}\"",
+            ),
+            _ => table.get("password"),
+        };
+        let password = password.and_then(|spot| self.password(&spot));
+        let previous = table
+            .get("previous_passwords")
+            .and_then(|spot| self.list(&spot));
+        let previous = self.each(previous.unwrap_or_default(), |reader, spot| {
+            let password = reader.password(spot)?;
+            if password
+                .literal()
+                .is_some_and(|password| password.is_empty())
+            {
+                reader.problem(spot, Fault::new("is empty").hint("remove it"));
+            }
+            Some(password)
+        });
+        Some(Encryption {
+            enabled: enabled?,
+            field: spot.path.clone(),
+            password,
+            previous_passwords: previous
+                .into_iter()
+                .filter_map(|(_, password)| password)
+                .collect(),
+        })
+    }
+
+    fn lock_timeout(&mut self, spot: &Spot) -> Option<Duration> {
+        let limit = self.duration(spot)?;
+        // PostgreSQL counts it in milliseconds, in 31 bits
+        if limit > Duration::from_secs(24 * 86_400) {
+            self.problem(
+                spot,
+                Fault::new("is longer than 24d, the most PostgreSQL can wait"),
+            );
+        }
+        Some(limit)
+    }
+
+    fn options(&mut self, spot: &Spot) -> Option<Vec<Text>> {
+        let items = self.list(spot)?;
+        let texts: Vec<Text> = items
+            .iter()
+            .filter_map(|item| self.text(item, validate::no_control))
+            .collect();
+        let literals: Option<Vec<String>> = texts.iter().map(Text::literal).collect();
+        if texts.len() == items.len()
+            && let Some(args) = literals
+            && let Err((index, fault)) = options::check(args)
+        {
+            self.problem(&items[index], fault);
+        }
+        Some(texts)
+    }
+
+    fn retention(&mut self, spot: &Spot) -> Option<Retention> {
+        let table = self.table(spot, RETENTION)?;
+        let mut count = |key: &str| match table.get(key) {
+            Some(spot) => self.number(&spot, 0..=u32::MAX),
+            None => Some(0),
+        };
+        let retention = Retention {
+            keep_last: count("keep_last").unwrap_or_default(),
+            keep_daily: count("keep_daily").unwrap_or_default(),
+            keep_weekly: count("keep_weekly").unwrap_or_default(),
+            keep_monthly: count("keep_monthly").unwrap_or_default(),
+            keep_yearly: count("keep_yearly").unwrap_or_default(),
+            keep_within: None,
+        };
+        let keep_within = table
+            .get("keep_within")
+            .and_then(|spot| self.duration(&spot));
+        Some(Retention {
+            keep_within: keep_within.filter(|limit| !limit.is_zero()),
+            ..retention
+        })
+    }
+}

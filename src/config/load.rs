@@ -1,0 +1,227 @@
+//! From the text of the file to a [`Config`]: its top level, and the rules that hold between its sections.
+
+use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
+use super::expand::Env;
+use super::notifications::{EMAIL, WEBHOOK};
+use super::problem;
+use super::read::Reader;
+use super::spot::{Spot, Table};
+use super::storages::{LOCAL, S3};
+use super::tree::{self, Node};
+use super::types::{Config, Database, Storage};
+use super::validate::{self, Fault};
+use crate::error::{Error, Result};
+
+/// A configuration, and the fields that hold a secret in plain text.
+pub(super) struct Loaded {
+    pub config: Config,
+    pub plain_secrets: Vec<String>,
+}
+
+const FILE: &[&str] = &[
+    "version",
+    "bin_dir",
+    "storage",
+    "databases",
+    "notifications",
+];
+
+/// The section a misplaced key belongs to, where only one has it.
+pub(super) fn home_of(key: &str) -> Option<&'static str> {
+    let sections = [
+        ("the top level", FILE),
+        ("storage[].local", LOCAL),
+        ("storage[].s3", S3),
+        ("databases[].connection", CONNECTION),
+        ("databases[]", DATABASE),
+        ("databases[].backup", BACKUP),
+        ("databases[].backup.encryption", ENCRYPTION),
+        ("databases[].retention", RETENTION),
+        ("notifications[].config", EMAIL),
+        ("notifications[].config", WEBHOOK),
+    ];
+    let mut homes = sections.iter().filter(|(_, keys)| keys.contains(&key));
+    match (homes.next(), homes.next()) {
+        (Some((home, _)), None) => Some(home),
+        _ => None,
+    }
+}
+
+/// Reads the text of the file `name`.
+pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
+    let tree = tree::parse(text).map_err(|error| {
+        let place = match error.position {
+            Some((line, column)) => format!("line {line}, column {column}: "),
+            None => String::new(),
+        };
+        let message = Error::usage(format!("{name}: {place}{}", error.what));
+        match error.hint {
+            Some(hint) => message.hint(hint),
+            None => message,
+        }
+    })?;
+    if tree == Node::Nothing {
+        return Err(Error::usage(format!("{name} is empty"))
+            .hint("man 5 backupkit.yaml shows a complete configuration"));
+    }
+    let mut reader = Reader {
+        env,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        plain_secrets: Vec::new(),
+    };
+    let root = Spot {
+        node: &tree,
+        path: String::new(),
+        steps: Vec::new(),
+    };
+    let config = reader.file(&root);
+    match config {
+        Some(mut config) if reader.problems.is_empty() => {
+            config.warnings = reader.warnings;
+            Ok(Loaded {
+                config,
+                plain_secrets: reader.plain_secrets,
+            })
+        }
+        _ => Err(problem::report(name, text, reader.problems)),
+    }
+}
+
+/// The version of the file's format that this program reads.
+const VERSION: u32 = 1;
+
+impl Reader<'_> {
+    fn file(&mut self, root: &Spot) -> Option<Config> {
+        let Node::Mapping(_) = root.node else {
+            self.problem(
+                root,
+                Fault::new("a configuration is a mapping that begins with version: 1"),
+            );
+            return None;
+        };
+        if self.is_newer(root) {
+            return None;
+        }
+        let file = self.table(root, FILE)?;
+        let version = self.require(&file, "version", "write version: 1");
+        let version = version.and_then(|spot| self.number(&spot, 1..=u32::MAX));
+        let bin_dir = file
+            .get("bin_dir")
+            .and_then(|spot| self.text(&spot, validate::path));
+        let storages = self.section(&file, "storage", "name at least one place for backups");
+        let storages = self.each(storages, |reader, spot| reader.storage(spot));
+        self.unique(&storages, "storage");
+        // problems with a storage must not make others of the databases that name it
+        let names: Vec<Option<String>> = storages
+            .iter()
+            .map(|(spot, storage)| match storage {
+                Some(storage) => Some(storage.name.clone()),
+                None => name_in(spot),
+            })
+            .collect();
+        let databases = self.section(&file, "databases", "name at least one database");
+        let databases = self.each(databases, |reader, spot| reader.database(spot, &names));
+        self.unique(&databases, "database");
+        let notifications = file.get("notifications").and_then(|spot| self.list(&spot));
+        let notifications = self.each(notifications.unwrap_or_default(), |reader, spot| {
+            reader.notification(spot)
+        });
+        version?;
+        Some(Config {
+            bin_dir,
+            storages: good(storages),
+            databases: good(databases),
+            notifications: good(notifications),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// A file of a later version has keys that are unknown here; only its version is worth telling.
+    fn is_newer(&mut self, root: &Spot) -> bool {
+        let Node::Mapping(entries) = root.node else {
+            return false;
+        };
+        let version = entries.iter().position(|(key, _)| key == "version");
+        let Some((index, Node::Whole(number))) = version.map(|index| (index, &entries[index].1))
+        else {
+            return false;
+        };
+        if *number <= VERSION.into() {
+            return false;
+        }
+        let spot = Spot {
+            node: &entries[index].1,
+            path: "version".into(),
+            steps: vec![index],
+        };
+        let what =
+            format!("{number} is written for a newer backupkit; this one reads version {VERSION}");
+        self.problem(
+            &spot,
+            Fault::new(what).hint("update backupkit, or write version: 1"),
+        );
+        true
+    }
+
+    /// The items of a list that must be there and hold something.
+    fn section<'n>(&mut self, file: &Table<'n>, key: &str, hint: &str) -> Vec<Spot<'n>> {
+        let Some(spot) = self.require(file, key, hint) else {
+            return Vec::new();
+        };
+        let items = self.list(&spot);
+        if items.as_ref().is_some_and(Vec::is_empty) {
+            self.problem(&spot, Fault::new("is empty").hint(hint));
+        }
+        items.unwrap_or_default()
+    }
+
+    /// Notes every name that another item has already.
+    fn unique<T: Named>(&mut self, items: &[(Spot, Option<T>)], what: &str) {
+        for (index, (spot, item)) in items.iter().enumerate() {
+            let Some(item) = item else { continue };
+            let earlier = items[..index].iter().filter_map(|(_, item)| item.as_ref());
+            if earlier
+                .into_iter()
+                .any(|earlier| earlier.name() == item.name())
+                && let Some(table) = self.mapping(spot)
+                && let Some(name) = table.get("name")
+            {
+                let what = format!("{:?} is the name of an earlier {what} too", item.name());
+                self.problem(&name, Fault::new(what).hint("each needs a name of its own"));
+            }
+        }
+    }
+}
+
+/// Something with a name that must be unique.
+trait Named {
+    fn name(&self) -> &str;
+}
+
+impl Named for Storage {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for Database {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The name of an item that has problems, if it is a plain one.
+fn name_in(spot: &Spot) -> Option<String> {
+    let Node::Mapping(entries) = spot.node else {
+        return None;
+    };
+    match entries.iter().find(|(key, _)| key == "name") {
+        Some((_, Node::Text(name))) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+fn good<T>(items: Vec<(Spot, Option<T>)>) -> Vec<T> {
+    items.into_iter().filter_map(|(_, item)| item).collect()
+}

@@ -1,0 +1,103 @@
+//! The configuration file: found, read, checked and, value by value, expanded.
+//!
+//! ```text
+//! text -> tree (YAML, positions) -> load (keys and types, with the rules of validate) -> Config (types)
+//! Config -> resolve (variables of expand) -> Connection, S3, passwords, ... when they are needed
+//! ```
+//!
+//! Loading looks at the environment only for what every command needs: names, kinds, numbers and switches.
+//! Everything that is wrong with a file is told in one error, each with line, column, key path and a hint.
+
+mod databases;
+pub mod duration;
+mod expand;
+mod load;
+mod nearest;
+mod notifications;
+mod options;
+mod problem;
+mod read;
+mod resolve;
+mod spot;
+mod storages;
+mod tree;
+mod types;
+mod uri;
+mod validate;
+
+pub use expand::{Env, SecretText, Text, process_env};
+pub use options::DumpOptions;
+pub use resolve::{AccessKeys, Connection, S3};
+pub use types::{
+    Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
+    Notification, Retention, Route, S3Keys, Storage, StorageKind, WebhookKeys,
+};
+
+use crate::error::{Error, Result};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Where the file is looked for last.
+pub const DEFAULT_PATH: &str = "/etc/backupkit/config.yaml";
+
+/// No configuration is larger; the limit keeps a wrong path from filling the memory.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// The file to load: the one of the command line, else `$BACKUPKIT_CONFIG`, else [`DEFAULT_PATH`].
+pub fn find(option: Option<&Path>, env: &Env) -> PathBuf {
+    let variable = env("BACKUPKIT_CONFIG").filter(|path| !path.is_empty());
+    match (option, variable) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(path)) => path.into(),
+        (None, None) => DEFAULT_PATH.into(),
+    }
+}
+
+impl Config {
+    /// Reads and checks a file. Every failure is [`crate::error::Kind::Usage`].
+    pub fn load(path: &Path, env: &Env) -> Result<Config> {
+        let name = path.display().to_string();
+        let cannot = |error: std::io::Error| {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let error = Error::usage(format!("cannot read the configuration {name}: {error}"));
+            match missing {
+                true => error.hint(
+                    "name the file with -c FILE or in BACKUPKIT_CONFIG; man 5 backupkit.yaml shows a complete one",
+                ),
+                false => error,
+            }
+        };
+        let file = std::fs::File::open(path).map_err(cannot)?;
+        let readable_by_all = file.metadata().map_err(cannot)?.permissions().mode() & 0o004 != 0;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(cannot)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(
+                Error::usage(format!("{name} is larger than {LARGEST_FILE} bytes"))
+                    .hint("is this the configuration file?"),
+            );
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Error::usage(format!("{name}: line {line}: not UTF-8 text"))
+        })?;
+        let loaded = load::load(&name, &text, env)?;
+        let mut config = loaded.config;
+        if readable_by_all && let Some(field) = loaded.plain_secrets.first() {
+            config.warnings.push(format!(
+                "{name} can be read by every user of this machine and holds {field} in plain text: \
+                 chmod 600 it, or take the value from a variable"
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Checks a text as if it were the content of the file `name`.
+    pub fn parse(name: &str, text: &str, env: &Env) -> Result<Config> {
+        load::load(name, text, env).map(|loaded| loaded.config)
+    }
+}

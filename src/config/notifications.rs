@@ -1,0 +1,136 @@
+//! The keys under `notifications`.
+
+use super::read::Reader;
+use super::spot::{Spot, Table};
+use super::types::{EmailKeys, Notification, Route, WebhookKeys};
+use super::validate::{self, Fault};
+
+const NOTIFICATION: &[&str] = &["type", "on", "config"];
+pub(super) const WEBHOOK: &[&str] = &["url", "headers"];
+pub(super) const EMAIL: &[&str] = &[
+    "smtp_host",
+    "smtp_port",
+    "from",
+    "to",
+    "username",
+    "password",
+];
+
+impl Reader<'_> {
+    pub(super) fn notification(&mut self, spot: &Spot) -> Option<Notification> {
+        let table = self.table(spot, NOTIFICATION)?;
+        let (on_success, on_failure) = self.events(&table);
+        let kind = self.required_word(&table, "type", "webhook or email", validate::anything);
+        let keys = self.require(&table, "config", "the address to notify");
+        let route = match kind.as_deref()? {
+            "webhook" => keys
+                .and_then(|keys| self.webhook(&keys))
+                .map(Route::Webhook),
+            "email" => keys
+                .and_then(|keys| self.email(&keys))
+                .map(|keys| Route::Email(Box::new(keys))),
+            other => {
+                self.unknown_kind(&table, other, "webhook or email");
+                None
+            }
+        };
+        Some(Notification {
+            on_success,
+            on_failure,
+            route: route?,
+        })
+    }
+
+    fn events(&mut self, table: &Table) -> (bool, bool) {
+        let hint = "success, failure or both: on: [success, failure]";
+        let (mut success, mut failure) = (false, false);
+        let Some(spot) = self.require(table, "on", hint) else {
+            return (success, failure);
+        };
+        let items = self.one_or_more(&spot);
+        if items.as_ref().is_some_and(Vec::is_empty) {
+            self.problem(&spot, Fault::new("is empty").hint(hint));
+        }
+        for item in items.unwrap_or_default() {
+            match self.word(&item, validate::anything).as_deref() {
+                Some("success") => success = true,
+                Some("failure") => failure = true,
+                Some(other) => {
+                    let what = format!("must be success or failure, found {other:?}");
+                    self.problem(&item, Fault::new(what));
+                }
+                None => {}
+            }
+        }
+        (success, failure)
+    }
+
+    fn webhook(&mut self, spot: &Spot) -> Option<WebhookKeys> {
+        let table = self.table(spot, WEBHOOK)?;
+        let url = self
+            .require(&table, "url", "such as https://hooks.example.com/backup")
+            .and_then(|spot| self.secret(&spot, validate::webhook_url));
+        let headers = table.get("headers").and_then(|spot| self.mapping(&spot));
+        let mut pairs = Vec::new();
+        for (name, spot) in headers.iter().flat_map(Table::all) {
+            if !validate::is_header_name(name) {
+                self.key_problem(
+                    &spot,
+                    Fault::new("is not a header name").hint("such as Authorization"),
+                );
+            }
+            let value = self.secret(&spot, validate::header_value);
+            if let Some(value) = value {
+                if names_a_secret(name) && value.literal().is_some() {
+                    self.plain_secrets.push(spot.path.clone());
+                }
+                pairs.push((name.to_owned(), value));
+            }
+        }
+        Some(WebhookKeys {
+            url: url?,
+            headers: pairs,
+        })
+    }
+
+    fn email(&mut self, spot: &Spot) -> Option<EmailKeys> {
+        let table = self.table(spot, EMAIL)?;
+        let smtp_host = self.required_text(
+            &table,
+            "smtp_host",
+            "such as smtp.example.com",
+            validate::host,
+        );
+        let smtp_port = self
+            .require(&table, "smtp_port", "587, 465 or 25")
+            .and_then(|spot| self.port(&spot));
+        let from = self.required_text(
+            &table,
+            "from",
+            "the sender's address",
+            validate::mail_address,
+        );
+        let to = self.required_text(
+            &table,
+            "to",
+            "one address, or several with commas",
+            validate::mail_addresses,
+        );
+        self.both_or_neither(&table, "username", "password");
+        Some(EmailKeys {
+            username: self.optional_text(&table, "username", validate::no_control),
+            password: table.get("password").and_then(|spot| self.password(&spot)),
+            smtp_host: smtp_host?,
+            smtp_port: smtp_port?,
+            from: from?,
+            to: to?,
+        })
+    }
+}
+
+/// Headers whose values are credentials.
+fn names_a_secret(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    let words = ["auth", "token", "key", "secret", "cookie", "password"];
+    words.iter().any(|word| header.contains(word))
+}

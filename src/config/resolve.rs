@@ -1,0 +1,238 @@
+//! From keys to values: what each part of the configuration is once its variables are known.
+//!
+//! Every method asks the environment anew and fails with the field that lacks a value; nothing is
+//! resolved that the caller did not ask for.
+
+use super::expand::{Env, optional, optional_secret};
+use super::options::{self, DumpOptions};
+use super::types::{
+    Backup, Config, ConnectionKeys, Database, Encryption, LocalKeys, S3Keys, ServerKeys, Storage,
+};
+use super::uri;
+use super::validate::Fault;
+use crate::error::{Error, Kind, Result};
+use crate::schedule::Schedule;
+use crate::secret::Secret;
+use std::path::PathBuf;
+
+/// How to reach a database.
+#[derive(Debug)]
+pub struct Connection {
+    /// A host name, an address, or a socket directory (begins with `/`).
+    pub host: String,
+    /// The server's port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// Who logs in.
+    pub user: String,
+    /// With which password; without one libpq's own rules hold (a passfile, peer, certificates).
+    pub password: Option<Secret>,
+    /// Further environment variables of libpq, such as `PGSSLMODE`. None of them is a secret.
+    pub extra: Vec<(&'static str, String)>,
+}
+
+/// Where and how an S3 storage is.
+#[derive(Debug)]
+pub struct S3 {
+    /// The bucket.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+    /// What all keys begin with: empty, or without a slash at either end.
+    pub prefix: String,
+    /// The server, if it is not Amazon's: an http or https URL without a slash at its end.
+    pub endpoint: Option<String>,
+    /// The bucket stands in the path of the URL, not in its host.
+    pub path_style: bool,
+    /// The keys of the file; without them they come from the surroundings.
+    pub keys: Option<AccessKeys>,
+    /// A file of certificates to trust instead of the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// The storage class of new objects.
+    pub storage_class: Option<String>,
+    /// `AES256` or `aws:kms`.
+    pub server_side_encryption: Option<String>,
+    /// The key for `aws:kms`.
+    pub kms_key_id: Option<String>,
+    /// The size of the first parts of an upload, in bytes.
+    pub part_size: Option<u64>,
+    /// How many parts are sent at once.
+    pub concurrency: Option<u32>,
+}
+
+/// S3 credentials.
+#[derive(Debug, Clone)]
+pub struct AccessKeys {
+    /// The public half.
+    pub access_key: Secret,
+    /// The secret half.
+    pub secret_key: Secret,
+    /// What temporary credentials have besides.
+    pub session_token: Option<Secret>,
+}
+
+impl Config {
+    /// The database of that name. [`Kind::NotFound`] names those there are.
+    pub fn database(&self, name: &str) -> Result<&Database> {
+        let names = self.databases.iter().map(|database| &database.name);
+        let found = self.databases.iter().find(|database| database.name == name);
+        found.ok_or_else(|| not_found("database", name, names))
+    }
+
+    /// The storage of that name. [`Kind::NotFound`] names those there are.
+    pub fn storage(&self, name: &str) -> Result<&Storage> {
+        let names = self.storages.iter().map(|storage| &storage.name);
+        let found = self.storages.iter().find(|storage| storage.name == name);
+        found.ok_or_else(|| not_found("storage", name, names))
+    }
+
+    /// The directory of the client tools, where one is set.
+    pub fn bin_dir(&self, env: &Env) -> Result<Option<PathBuf>> {
+        Ok(optional(&self.bin_dir, env)?.map(PathBuf::from))
+    }
+}
+
+fn not_found<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Error {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let error = Error::new(
+        Kind::NotFound,
+        format!("no {what} named {name:?} is configured"),
+    );
+    match super::nearest::nearest(name, &known) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(format!("configured: {}", known.join(", "))),
+    }
+}
+
+impl LocalKeys {
+    /// The directory that holds the backups.
+    pub fn path(&self, env: &Env) -> Result<PathBuf> {
+        self.path.resolve(env).map(PathBuf::from)
+    }
+}
+
+impl S3Keys {
+    /// Everything about this storage.
+    pub fn resolve(&self, env: &Env) -> Result<S3> {
+        let endpoint = optional(&self.endpoint, env)?;
+        let prefix = optional(&self.prefix, env)?.unwrap_or_default();
+        Ok(S3 {
+            bucket: self.bucket.resolve(env)?,
+            region: self.region.resolve(env)?,
+            prefix: prefix.trim_matches('/').to_owned(),
+            path_style: self.path_style.unwrap_or(endpoint.is_some()),
+            endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()),
+            keys: self.keys(env)?,
+            ca_file: optional(&self.ca_file, env)?.map(PathBuf::from),
+            storage_class: optional(&self.storage_class, env)?,
+            server_side_encryption: optional(&self.server_side_encryption, env)?,
+            kms_key_id: optional(&self.kms_key_id, env)?,
+            part_size: self.part_size,
+            concurrency: self.concurrency,
+        })
+    }
+
+    fn keys(&self, env: &Env) -> Result<Option<AccessKeys>> {
+        let access_key = optional_secret(&self.access_key, env)?;
+        let secret_key = optional_secret(&self.secret_key, env)?;
+        let session_token = optional_secret(&self.session_token, env)?;
+        match (access_key, secret_key) {
+            (Some(access_key), Some(secret_key)) => Ok(Some(AccessKeys {
+                access_key,
+                secret_key,
+                session_token,
+            })),
+            (None, None) if session_token.is_none() => Ok(None),
+            _ => Err(Error::usage(format!(
+                "{}: access_key and secret_key belong together, and one of them is empty",
+                self.field
+            ))
+            .hint("give both, or neither to use the credentials of the surroundings")),
+        }
+    }
+}
+
+impl ConnectionKeys {
+    /// How to reach the database.
+    pub fn resolve(&self, env: &Env) -> Result<Connection> {
+        let mut connection = match &self.server {
+            ServerKeys::Url(url) => {
+                let uri = uri::parse(url.resolve(env)?.expose())
+                    .map_err(|fault| fault.error(url.field()))?;
+                // connection_url() has refused a URL without one of the three
+                let missing = || Fault::new("is incomplete").error(url.field());
+                Connection {
+                    host: uri.host.ok_or_else(missing)?,
+                    port: uri.port.unwrap_or(5432),
+                    database: uri.database.ok_or_else(missing)?,
+                    user: uri.user.ok_or_else(missing)?,
+                    password: uri.password.filter(|password| !password.is_empty()),
+                    extra: uri.extra,
+                }
+            }
+            ServerKeys::Fields(fields) => Connection {
+                host: fields.host.resolve(env)?,
+                port: fields
+                    .port
+                    .resolve(env)?
+                    .parse()
+                    .map_err(|_| fields.port.error("is not a port"))?,
+                database: fields.database.resolve(env)?,
+                user: fields.user.resolve(env)?,
+                password: optional_secret(&fields.password, env)?,
+                extra: Vec::new(),
+            },
+        };
+        for (variable, text) in [
+            ("PGSSLMODE", &self.sslmode),
+            ("PGSSLROOTCERT", &self.sslrootcert),
+            ("PGSSLCERT", &self.sslcert),
+            ("PGSSLKEY", &self.sslkey),
+        ] {
+            // a key of its own is more particular than the URL
+            if let Some(value) = optional(text, env)? {
+                connection.extra.retain(|(known, _)| *known != variable);
+                connection.extra.push((variable, value));
+            }
+        }
+        Ok(connection)
+    }
+}
+
+impl Backup {
+    /// When the daemon runs it, if ever by itself.
+    pub fn schedule(&self, env: &Env) -> Result<Option<Schedule>> {
+        optional(&self.schedule, env)?
+            .map(|text| Schedule::parse(&text))
+            .transpose()
+    }
+
+    /// What is passed to pg_dump besides our own arguments.
+    pub fn options(&self, env: &Env) -> Result<DumpOptions> {
+        let args: Result<Vec<String>> = self.options.iter().map(|arg| arg.resolve(env)).collect();
+        options::check(args?).map_err(|(index, fault)| fault.error(self.options[index].field()))
+    }
+}
+
+impl Encryption {
+    /// The password for new backups; `None` where they are not sealed.
+    pub fn seal_password(&self, env: &Env) -> Result<Option<Secret>> {
+        match &self.password {
+            Some(password) if self.enabled => password.resolve(env).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The passwords to try on a sealed backup, the current one first. Each is resolved when the iterator
+    /// comes to it, so that a missing earlier password never stands in the way of the one that fits.
+    pub fn open_passwords<'a>(&'a self, env: &'a Env) -> impl Iterator<Item = Result<Secret>> + 'a {
+        let all = self.password.iter().chain(&self.previous_passwords);
+        all.map(move |password| password.resolve(env))
+    }
+
+    /// The key path, such as `databases[0].backup.encryption`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+}

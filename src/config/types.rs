@@ -1,0 +1,209 @@
+//! The configuration as the rest of the program sees it.
+//!
+//! Names, kinds, numbers and switches are final. Other strings are [`Text`] or [`SecretText`]: they keep
+//! their `${VAR}` until they are used, so that a variable missing for one thing never blocks another.
+//! The methods that expand them are in `resolve.rs`.
+
+use super::expand::{SecretText, Text};
+use std::time::Duration;
+
+/// A whole configuration file.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the PostgreSQL client tools are, if not in the usual places.
+    pub(super) bin_dir: Option<Text>,
+    /// The storages; their names are unique.
+    pub storages: Vec<Storage>,
+    /// The databases; their names are unique and safe as directory names.
+    pub databases: Vec<Database>,
+    /// Who is told about results.
+    pub notifications: Vec<Notification>,
+    /// What is not wrong but should be looked at, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A named place for backups.
+#[derive(Debug)]
+pub struct Storage {
+    /// Its name, unique among storages.
+    pub name: String,
+    /// What it is.
+    pub kind: StorageKind,
+}
+
+/// The kinds of storage.
+#[derive(Debug)]
+pub enum StorageKind {
+    /// A directory of this machine.
+    Local(LocalKeys),
+    /// A bucket.
+    S3(Box<S3Keys>),
+}
+
+/// The keys under `local`.
+#[derive(Debug)]
+pub struct LocalKeys {
+    pub(super) path: Text,
+}
+
+/// The keys under `s3`.
+#[derive(Debug)]
+pub struct S3Keys {
+    /// The key path of the mapping, for messages.
+    pub(super) field: String,
+    pub(super) bucket: Text,
+    pub(super) region: Text,
+    pub(super) prefix: Option<Text>,
+    pub(super) access_key: Option<SecretText>,
+    pub(super) secret_key: Option<SecretText>,
+    pub(super) session_token: Option<SecretText>,
+    pub(super) endpoint: Option<Text>,
+    pub(super) path_style: Option<bool>,
+    pub(super) ca_file: Option<Text>,
+    pub(super) storage_class: Option<Text>,
+    pub(super) server_side_encryption: Option<Text>,
+    pub(super) kms_key_id: Option<Text>,
+    pub(super) part_size: Option<u64>,
+    pub(super) concurrency: Option<u32>,
+}
+
+/// One database to back up.
+#[derive(Debug)]
+pub struct Database {
+    /// Its name: unique, and its directory on storage.
+    pub name: String,
+    /// How to reach it.
+    pub connection: ConnectionKeys,
+    /// How to back it up.
+    pub backup: Backup,
+    /// What to keep.
+    pub retention: Retention,
+}
+
+/// The keys under `connection`.
+#[derive(Debug)]
+pub struct ConnectionKeys {
+    pub(super) server: ServerKeys,
+    pub(super) sslmode: Option<Text>,
+    pub(super) sslrootcert: Option<Text>,
+    pub(super) sslcert: Option<Text>,
+    pub(super) sslkey: Option<Text>,
+}
+
+/// The server, in one of the two ways to name it.
+#[derive(Debug)]
+pub(super) enum ServerKeys {
+    Url(SecretText),
+    Fields(Box<ServerFields>),
+}
+
+/// The five fields.
+#[derive(Debug)]
+pub(super) struct ServerFields {
+    pub host: Text,
+    pub port: Text,
+    pub database: Text,
+    pub user: Text,
+    pub password: Option<SecretText>,
+}
+
+/// The keys under `backup`.
+#[derive(Debug)]
+pub struct Backup {
+    pub(super) schedule: Option<Text>,
+    /// Names of storages that exist; at least one.
+    pub storage: Vec<String>,
+    /// Whether the dump is compressed by us.
+    pub compression: Compression,
+    /// The passwords, and whether new backups are sealed.
+    pub encryption: Encryption,
+    /// How long a dump may wait for table locks; zero is for ever.
+    pub lock_timeout: Duration,
+    pub(super) options: Vec<Text>,
+}
+
+/// Who compresses the dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// `compression: false`: pg_dump, in its own way.
+    ByPgDump,
+    /// We do, with gzip, at this level (1 to 12) or at one of our choice.
+    Gzip {
+        /// The level that was asked for.
+        level: Option<u32>,
+    },
+}
+
+/// The keys under `encryption`.
+#[derive(Debug, Default)]
+pub struct Encryption {
+    /// New backups are sealed.
+    pub enabled: bool,
+    /// The key path of the mapping, for messages.
+    pub(super) field: String,
+    pub(super) password: Option<SecretText>,
+    pub(super) previous_passwords: Vec<SecretText>,
+}
+
+/// The keys under `retention`. All zero and `None` keeps everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest so many backups.
+    pub keep_last: u32,
+    /// The newest of each of the newest so many days that have one.
+    pub keep_daily: u32,
+    /// The same for ISO weeks.
+    pub keep_weekly: u32,
+    /// The same for months.
+    pub keep_monthly: u32,
+    /// The same for years.
+    pub keep_yearly: u32,
+    /// Everything younger than this.
+    pub keep_within: Option<Duration>,
+}
+
+/// One route for results.
+#[derive(Debug)]
+pub struct Notification {
+    /// Told about backups that ended well.
+    pub on_success: bool,
+    /// Told about backups that failed.
+    pub on_failure: bool,
+    /// Where it goes.
+    pub route: Route,
+}
+
+/// The kinds of notification.
+#[derive(Debug)]
+pub enum Route {
+    /// An HTTP request.
+    Webhook(WebhookKeys),
+    /// A mail.
+    Email(Box<EmailKeys>),
+}
+
+/// The keys under `config` of a webhook.
+#[derive(Debug)]
+pub struct WebhookKeys {
+    /// Where the event is posted.
+    pub url: SecretText,
+    /// Header names, each valid and there once, with their values.
+    pub headers: Vec<(String, SecretText)>,
+}
+
+/// The keys under `config` of a mail route. User name and password are both there or both absent.
+#[derive(Debug)]
+pub struct EmailKeys {
+    /// The mail server.
+    pub smtp_host: Text,
+    /// Its port, a number once expanded.
+    pub smtp_port: Text,
+    /// The sender.
+    pub from: Text,
+    /// The recipients, separated by commas.
+    pub to: Text,
+    /// Who logs in.
+    pub username: Option<Text>,
+    /// With which password.
+    pub password: Option<SecretText>,
+}

@@ -1,0 +1,387 @@
+//! The rules for single values. Pure: each looks at one expanded value and tells what is wrong with it.
+//!
+//! The same rule holds when the file is loaded (for values without variables) and when the value is
+//! used (for all of them). A rule for a secret never puts the value into its message.
+
+use super::{duration, uri};
+use crate::error::Error;
+use crate::schedule::Schedule;
+use chrono::{DateTime, Utc};
+
+/// What is wrong with a value, said after the name of its field, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    pub fn new(what: impl Into<String>) -> Fault {
+        Fault {
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Fault {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same as an error about `field`.
+    pub fn error(self, field: &str) -> Error {
+        let error = Error::usage(format!("{field} {}", self.what));
+        match self.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// A rule for one value.
+pub(super) type Check = fn(&str) -> Result<(), Fault>;
+
+pub(super) fn anything(_: &str) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// A database's name is its directory on storage and the beginning of every key.
+pub(super) fn database_name(name: &str) -> Result<(), Fault> {
+    let what = if name.contains(['/', '\\']) {
+        "contains a slash"
+    } else if name.starts_with('.') {
+        "begins with a dot"
+    } else if name.contains("..") {
+        "contains .."
+    } else if name.chars().any(char::is_control) {
+        "contains a control character"
+    } else if name.trim() != name {
+        "begins or ends with a space"
+    } else if name.len() > 200 {
+        "is longer than 200 bytes"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::new(what).hint("it becomes a directory on storage; a name such as app_db is safe"))
+}
+
+/// A storage's name stands before a colon where a backup is named (`s3main:app_db/latest`).
+pub(super) fn storage_name(name: &str) -> Result<(), Fault> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':');
+    match name.contains(bad) {
+        true => Err(
+            Fault::new("contains a space, a slash, a colon or a control character")
+                .hint("use letters, digits, - and _"),
+        ),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn path(path: &str) -> Result<(), Fault> {
+    match path == "~" || path.starts_with("~/") {
+        true => Err(Fault::new("begins with ~, which is not expanded here")
+            .hint(format!("write ${{HOME}}{}", &path[1..]))),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn host(host: &str) -> Result<(), Fault> {
+    if host.starts_with(['/', '@']) {
+        return Ok(()); // a socket directory, or an abstract socket
+    }
+    if host.contains("://") {
+        return Err(
+            Fault::new("is a URL").hint("write only the host name here, or use connection.url")
+        );
+    }
+    if host.contains(',') {
+        return Err(Fault::new("names several hosts, which is not supported")
+            .hint("name the one to back up: each tool would choose among them on its own"));
+    }
+    if host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+        return Err(
+            Fault::new("is not a host name, an address or a socket directory")
+                .hint("a socket directory begins with /"),
+        );
+    }
+    if host.contains(['[', ']']) {
+        return Err(Fault::new("has brackets").hint("write an IPv6 address without them"));
+    }
+    if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() && !host.contains('%') {
+        return Err(Fault::new("contains a colon").hint("give the port under port"));
+    }
+    Ok(())
+}
+
+pub(super) fn port(text: &str) -> Result<(), Fault> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(1..) if digits => Ok(()),
+        _ => Err(Fault::new(format!(
+            "must be a port number from 1 to 65535, found {text:?}"
+        ))
+        .hint("PostgreSQL usually listens on 5432, mail servers on 587 or 465")),
+    }
+}
+
+pub(super) fn no_control(text: &str) -> Result<(), Fault> {
+    match text.chars().any(char::is_control) {
+        true => Err(Fault::new("contains a control character")),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn sslmode(text: &str) -> Result<(), Fault> {
+    one_of(
+        text,
+        &[
+            "disable",
+            "allow",
+            "prefer",
+            "require",
+            "verify-ca",
+            "verify-full",
+        ],
+    )
+}
+
+pub(super) fn connection_url(text: &str) -> Result<(), Fault> {
+    let uri = uri::parse(text)?;
+    let missing = [
+        ("host", uri.host.is_none()),
+        ("database", uri.database.is_none()),
+        ("user", uri.user.is_none()),
+    ];
+    match missing.iter().find(|(_, missing)| *missing) {
+        Some((name, _)) => Err(Fault::new(format!("names no {name}")).hint(
+            "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the password may be left out",
+        )),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn schedule(text: &str) -> Result<(), Fault> {
+    let schedule = Schedule::parse(text).map_err(|error| {
+        Fault::new(format!("is not a cron schedule: {error}")).hint(error.first_hint().unwrap_or(
+            "minute hour day-of-month month day-of-week, in UTC; 0 2 * * * is every day at 02:00",
+        ))
+    })?;
+    // the calendar repeats, so any moment does to find out whether there is a run at all
+    match schedule.next_after(DateTime::<Utc>::UNIX_EPOCH) {
+        Some(_) => Ok(()),
+        None => Err(Fault::new(format!("never comes: no date fits {text:?}"))
+            .hint("check the day of the month against the months")),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<(), Fault> {
+    duration::parse(text).map(|_| ()).map_err(|reason| {
+        Fault::new(format!("is not a duration: {text:?} {reason}"))
+            .hint("write 90s, 45m, 1h30m, 14d or 0")
+    })
+}
+
+pub(super) fn bucket(text: &str) -> Result<(), Fault> {
+    match text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+        true => Err(Fault::new("is not a bucket name")
+            .hint("write the bare name; a path inside the bucket goes under prefix")),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn prefix(text: &str) -> Result<(), Fault> {
+    if text.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(Fault::new("contains . or .. as a part").hint("write it as backups/host1"));
+    }
+    no_control(text)
+}
+
+pub(super) fn endpoint(text: &str) -> Result<(), Fault> {
+    http_url(text, "such as https://minio.example.com:9000")
+}
+
+pub(super) fn webhook_url(text: &str) -> Result<(), Fault> {
+    http_url(text, "such as https://hooks.example.com/backup")
+}
+
+fn http_url(text: &str, example: &str) -> Result<(), Fault> {
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let bad = |c: char| c.is_whitespace() || c.is_control();
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !rest.contains(bad) => Ok(()),
+        _ => Err(Fault::new("is not an http or https URL").hint(example)),
+    }
+}
+
+pub(super) fn server_side_encryption(text: &str) -> Result<(), Fault> {
+    one_of(text, &["AES256", "aws:kms"])
+}
+
+pub(super) fn header_value(text: &str) -> Result<(), Fault> {
+    no_control(text)
+}
+
+/// The characters of an HTTP token (RFC 9110).
+pub(super) fn is_header_name(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(token)
+}
+
+pub(super) fn mail_address(text: &str) -> Result<(), Fault> {
+    no_control(text)?;
+    let address = match text.rsplit_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>').unwrap_or(""),
+        None => text.trim(),
+    };
+    match address.split_once('@') {
+        Some((name, domain))
+            if !name.is_empty()
+                && !domain.is_empty()
+                && !address.contains([' ', ','])
+                && !domain.contains('@') =>
+        {
+            Ok(())
+        }
+        _ => Err(Fault::new(format!("is not a mail address: {text:?}"))
+            .hint("such as backups@example.com")),
+    }
+}
+
+pub(super) fn mail_addresses(text: &str) -> Result<(), Fault> {
+    text.split(',')
+        .try_for_each(|address| mail_address(address.trim()))
+}
+
+fn one_of(text: &str, known: &[&str]) -> Result<(), Fault> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let fault = Fault::new(format!(
+        "must be one of {}, found {text:?}",
+        known.join(", ")
+    ));
+    Err(match super::nearest::nearest(text, known) {
+        Some(near) => fault.hint(format!("did you mean {near}?")),
+        None => fault,
+    })
+}
+
+/// Reads a number of bytes: plain, or with `KB MB GB` (powers of 1000) or `KiB MiB GiB` (powers of 1024).
+pub(super) fn size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim_start() {
+        "" | "B" => 1,
+        "KB" | "kB" => 1000,
+        "MB" => 1000 * 1000,
+        "GB" => 1000 * 1000 * 1000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refuses(check: Check, values: &[&str]) {
+        for value in values {
+            assert!(check(value).is_err(), "{value:?} was taken");
+        }
+    }
+
+    fn takes(check: Check, values: &[&str]) {
+        for value in values {
+            assert_eq!(check(value), Ok(()), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_name_is_safe_as_a_directory() {
+        takes(database_name, &["app_db", "App 2", "größe", "a.b", "-x"]);
+        refuses(
+            database_name,
+            &[
+                "a/b",
+                "..",
+                ".hidden",
+                "a..b",
+                "a\nb",
+                " a",
+                "a\\b",
+                &"x".repeat(201),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_host_is_a_name_an_address_or_a_socket_directory() {
+        takes(
+            host,
+            &[
+                "localhost",
+                "10.0.0.1",
+                "::1",
+                "fe80::1%eth0",
+                "/run/postgresql",
+                "@socket",
+            ],
+        );
+        refuses(
+            host,
+            &[
+                "a b",
+                "h:5432",
+                "[::1]",
+                "a,b",
+                "postgres://h",
+                "run/postgresql",
+            ],
+        );
+    }
+
+    #[test]
+    fn ports_and_mail_addresses_are_checked() {
+        takes(port, &["1", "5432", "65535"]);
+        refuses(port, &["0", "65536", "-1", "+1", "x", "54 32", ""]);
+        takes(mail_addresses, &["a@b", "a@b, c@d", "Ops <a@b>"]);
+        refuses(
+            mail_addresses,
+            &["", "a", "a@b,", "a@b\r\nBcc: c@d", "@b", "a@", "a b@c"],
+        );
+    }
+
+    #[test]
+    fn sizes_are_read_in_both_kinds_of_units() {
+        assert_eq!(size("5242880"), Some(5 << 20));
+        assert_eq!(size("8MiB"), Some(8 << 20));
+        assert_eq!(size("64MB"), Some(64_000_000));
+        assert_eq!(size("1 GiB"), Some(1 << 30));
+        for bad in [
+            "",
+            "MiB",
+            "8M",
+            "8mib",
+            "-8",
+            "1.5GiB",
+            "99999999999999999999",
+            "99999999999GiB",
+        ] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_must_come_one_day() {
+        takes(schedule, &["0 2 * * *", "@daily", "0 0 29 2 *"]);
+        assert_eq!(
+            schedule("0 0 30 2 *").unwrap_err().what,
+            "never comes: no date fits \"0 0 30 2 *\""
+        );
+    }
+}
