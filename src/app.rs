@@ -105,7 +105,7 @@ impl App {
             gzip: gzip_level(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
-            options: dump_options.into_args(),
+            options: dump_options.args,
             lock_timeout: database.backup.lock_timeout,
             lock_wait: options.lock_wait,
         };
@@ -150,7 +150,10 @@ impl App {
             output::restore_json(&database.name, &from, &restored, took).to_string()
         } else {
             let took = config::duration::display(took);
-            format!("{}\tok\t{}\t{from}\t{took}", database.name, restored.plain_bytes)
+            format!(
+                "{}\tok\t{}\t{from}\t{took}",
+                database.name, restored.plain_bytes
+            )
         })
     }
 
@@ -162,12 +165,10 @@ impl App {
         options: &cli::Restore,
     ) -> Result<(String, &Database)> {
         match (reference.database(), &options.db) {
-            (Some(named), Some(target)) if named != target && !options.force => {
-                Err(Error::refused(format!(
-                    "the backup is of {named}, and --db says {target}"
-                ))
-                .hint("add --force if the one is to be restored into the other"))
-            }
+            (Some(named), Some(target)) if named != target && !options.force => Err(
+                Error::refused(format!("the backup is of {named}, and --db says {target}"))
+                    .hint("add --force if the one is to be restored into the other"),
+            ),
             (Some(named), target) => {
                 let target = self.config.database(target.as_deref().unwrap_or(named))?;
                 Ok((named.to_string(), target))
@@ -208,7 +209,10 @@ impl App {
         }
         // a name that is neither configured nor on storage is a mistake, not an empty result
         for name in &options.db {
-            if !listed.iter().any(|listed| listed.entry.id.database == *name) {
+            if !listed
+                .iter()
+                .any(|listed| listed.entry.id.database == *name)
+            {
                 self.config.database(name)?;
             }
         }
@@ -224,7 +228,10 @@ impl App {
         let reference = Reference::parse(&options.backup);
         let source = match reference.database() {
             Some(named) => named.to_string(),
-            None => self.unnamed(&reference, options.db.as_deref())?.name.clone(),
+            None => self
+                .unnamed(&reference, options.db.as_deref())?
+                .name
+                .clone(),
         };
         let storages = self.storages_of(&source)?;
         let selected = select::find(
@@ -245,9 +252,8 @@ impl App {
             inner: BufWriter::new(stdout.lock()),
             closed: false,
         };
-        let copied = cat::run(&selected, &keys, &rules, &mut target, cancel).and_then(|_| {
-            target.flush().doing(|| "cannot write to stdout")
-        });
+        let copied = cat::run(&selected, &keys, &rules, &mut target, cancel)
+            .and_then(|_| target.flush().doing(|| "cannot write to stdout"));
         match copied {
             Err(_) if target.closed => Ok(()),
             other => other,
@@ -281,9 +287,7 @@ impl App {
     fn storage(&self, name: &str) -> Result<Box<dyn Storage>> {
         let storage = self.config.storage(name)?;
         match &storage.kind {
-            StorageKind::Local(keys) => {
-                Ok(Box::new(Local::new(name, keys.path(&process_env)?)?))
-            }
+            StorageKind::Local(keys) => Ok(Box::new(Local::new(name, keys.path(&process_env)?)?)),
             StorageKind::S3(_) => Err(Error::usage(format!(
                 "the storage {name} is of type s3, which this version cannot use yet"
             ))),
@@ -294,7 +298,12 @@ impl App {
     fn storages_of(&self, database: &str) -> Result<Vec<Box<dyn Storage>>> {
         let names: Vec<&String> = match self.config.database(database) {
             Ok(database) => database.backup.storage.iter().collect(),
-            Err(_) => self.config.storages.iter().map(|storage| &storage.name).collect(),
+            Err(_) => self
+                .config
+                .storages
+                .iter()
+                .map(|storage| &storage.name)
+                .collect(),
         };
         names.into_iter().map(|name| self.storage(name)).collect()
     }
@@ -357,7 +366,10 @@ fn session(database: &Database) -> Result<Session> {
     let shown = if connection.host.starts_with('/') {
         format!("{}/{}", connection.host, connection.database)
     } else {
-        format!("{}:{}/{}", connection.host, connection.port, connection.database)
+        format!(
+            "{}:{}/{}",
+            connection.host, connection.port, connection.database
+        )
     };
     let mut variables = vec![
         ("PGHOST".to_string(), connection.host),
@@ -378,7 +390,7 @@ fn gzip_level(compression: Compression) -> Result<Option<Level>> {
     Ok(match compression {
         Compression::ByPgDump => None,
         Compression::Gzip { level: None } => Some(Level::Adaptive),
-        Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level)),
+        Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
     })
 }
 

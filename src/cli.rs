@@ -241,13 +241,16 @@ pub enum Asked {
 pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Asked> {
     let mut words = Vec::new();
     for argument in arguments {
-        let word = argument.into_string().map_err(|word| {
-            Error::usage(format!("the argument {word:?} is not valid UTF-8"))
-        })?;
+        let word = argument
+            .into_string()
+            .map_err(|word| Error::usage(format!("the argument {word:?} is not valid UTF-8")))?;
         words.push(word);
     }
     if words.iter().any(|word| word == "--version" || word == "-V") {
-        return Ok(Asked::Text(format!("backupkit {}\n", env!("CARGO_PKG_VERSION"))));
+        return Ok(Asked::Text(format!(
+            "backupkit {}\n",
+            env!("CARGO_PKG_VERSION")
+        )));
     }
     let words = common_last(separated(words));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -316,7 +319,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_a_usage_error() {
-        for line in ["", "frobnicate", "backup --nope", "restore", "backup --lock-wait soon"] {
+        for line in [
+            "",
+            "frobnicate",
+            "backup --nope",
+            "restore",
+            "backup --lock-wait soon",
+        ] {
             let error = parsed(line).unwrap_err();
             assert_eq!(error.kind().exit_status(), 2, "{line}");
         }
@@ -324,7 +333,14 @@ mod tests {
 
     #[test]
     fn help_is_everywhere() {
-        for line in ["--help", "-h", "backup --help", "restore -h", "list --help", "cat --help"] {
+        for line in [
+            "--help",
+            "-h",
+            "backup --help",
+            "restore -h",
+            "list --help",
+            "cat --help",
+        ] {
             assert!(matches!(parsed(line), Ok(Asked::Text(_))), "{line}");
         }
     }

@@ -13,9 +13,10 @@ use crate::postgres::{locks, query};
 use crate::progress::Progress;
 use crate::storage::lock::Lock;
 use crate::storage::{Storage, Upload};
-use crate::stream::gzip::Level;
+use crate::stream::gzip::{self, Level};
 use crate::stream::outbound::{self, Plan, Written};
 use crate::stream::seal::{self, Keys};
+use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ fn dump_to_storage(
     let key = id.archive_key(shape);
     let label = id.to_string();
     let plan = Plan {
-        gzip: job.gzip.map(|level| (level, threads())),
+        gzip: job.gzip.map(|level| (level, gzip::threads())),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
     let progress = Progress::start(&format!("backing up {}", job.database));
@@ -145,11 +146,6 @@ fn dump_to_storage(
     })
 }
 
-/// As many as there are cores, up to four: the dump and the server need some too.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |count| count.get().min(4))
-}
-
 fn describe(
     job: &Job,
     id: &BackupId,
@@ -167,7 +163,7 @@ fn describe(
         Some(Contents::Read(summary)) => Some(summary),
         _ => None,
     };
-    let listed = read.as_ref().map(super::tap::manifest_tables);
+    let listed = read.as_deref().map(super::tap::manifest_tables);
     let (tables, tables_sealed) = match (listed, &job.keys) {
         (Some(tables), Some(keys)) => {
             let sealed = SealedTables {
@@ -205,7 +201,7 @@ fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<Stri
     let plain = serde_json::to_vec(tables)
         .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
     let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
-    Ok(super::base64::encode(&sealed))
+    Ok(Base64::encode_string(&sealed))
 }
 
 /// Makes the archive and its sidecars appear, the manifest last. All of them are written out before the first one
@@ -220,8 +216,18 @@ fn commit(
 ) -> Result<()> {
     let file = manifest.archive.key.rsplit('/').next().unwrap_or_default();
     let checksum = format!("{}  {file}\n", manifest.archive.sha256);
-    let checksum = written(job.storage, &id.checksum_key(shape), checksum.as_bytes(), cancel)?;
-    let listing = written(job.storage, &id.manifest_key(), &manifest.to_json()?, cancel)?;
+    let checksum = written(
+        job.storage,
+        &id.checksum_key(shape),
+        checksum.as_bytes(),
+        cancel,
+    )?;
+    let listing = written(
+        job.storage,
+        &id.manifest_key(),
+        &manifest.to_json()?,
+        cancel,
+    )?;
     cancel.check()?;
 
     archive.commit()?;

@@ -39,7 +39,7 @@ pub fn run(
         for database in databases {
             entries.extend(entries_of(*storage, Some(database), cancel)?);
         }
-        entries.sort_by(|a, b| newest_first(a).cmp(&newest_first(b)));
+        entries.sort_by_key(newest_first);
         let mut read: HashMap<String, usize> = HashMap::new();
         for entry in entries {
             let count = read.entry(entry.id.database.clone()).or_default();
@@ -57,16 +57,11 @@ pub fn run(
             });
         }
     }
-    listed.sort_by(|a, b| newest_first(&a.entry).cmp(&newest_first(&b.entry)));
+    listed.sort_by_key(|backup| newest_first(&backup.entry));
     Ok(listed)
 }
 
-fn newest_first(
-    entry: &Entry,
-) -> (
-    String,
-    std::cmp::Reverse<crate::catalog::name::Timestamp>,
-) {
+fn newest_first(entry: &Entry) -> (String, std::cmp::Reverse<crate::catalog::name::Timestamp>) {
     (
         entry.id.database.clone(),
         std::cmp::Reverse(entry.id.timestamp),

@@ -93,7 +93,9 @@ fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
 
 /// A file that names another database than the target goes there only if somebody said so.
 fn require_target(label: &str, rules: &Rules) -> Result<()> {
-    let database = label.rsplit_once('/').map_or(label, |(database, _)| database);
+    let database = label
+        .rsplit_once('/')
+        .map_or(label, |(database, _)| database);
     match rules.unchosen_target {
         Some(target) if target != database && !rules.force => Err(Error::refused(format!(
             "the archive is a backup of {}, the target is {target}",

@@ -88,8 +88,13 @@ pub fn run(
         )?),
         _ => None,
     };
-    let plain_bytes = feed(inbound, restore, &progress)
-        .doing(|| format!("cannot restore {} into {}", selected.shown(), target.session.shown()))?;
+    let plain_bytes = feed(inbound, restore, &progress).doing(|| {
+        format!(
+            "cannot restore {} into {}",
+            selected.shown(),
+            target.session.shown()
+        )
+    })?;
     drop(watch);
     Ok(Restored {
         plain_bytes,
@@ -109,10 +114,10 @@ fn permit(content: Content, selected: &Selected, target: &Target) -> Result<()> 
             "{shown} is neither an archive of pg_dump nor SQL"
         ))
         .hint("restore another backup; see them with: backupkit list")),
-        Content::Sql if !target.sql_allowed => {
-            Err(Error::refused(format!("{shown} holds SQL text, which can do anything"))
-                .hint("run it with psql by --allow-sql-fallback if you trust where it comes from"))
-        }
+        Content::Sql if !target.sql_allowed => Err(Error::refused(format!(
+            "{shown} holds SQL text, which can do anything"
+        ))
+        .hint("run it with psql by --allow-sql-fallback if you trust where it comes from")),
         Content::Sql if target.options.clean => {
             Err(Error::refused("--clean does not work with SQL text")
                 .hint("restore into an empty database instead"))
@@ -134,7 +139,11 @@ fn require_empty(psql: Option<&Tool>, target: &Target, cancel: &Cancel) -> Resul
     if count == 0 {
         return Ok(());
     }
-    let more = if count > names.len() as u64 { ", …" } else { "" };
+    let more = if count > names.len() as u64 {
+        ", …"
+    } else {
+        ""
+    };
     Err(Error::refused(format!(
         "the target {} is not empty: it has {count} tables, views or sequences ({}{more})",
         target.session.shown(),

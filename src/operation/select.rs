@@ -133,10 +133,11 @@ pub fn find<'a>(
         _ if sealed_only => format!("there is no encrypted full backup of {database}"),
         _ => format!("there is no full backup of {database}"),
     };
-    Err(
-        Error::new(Kind::NotFound, format!("{what} in {}", looked_in.join(", ")))
-            .hint("see which there are with: backupkit list"),
+    Err(Error::new(
+        Kind::NotFound,
+        format!("{what} in {}", looked_in.join(", ")),
     )
+    .hint("see which there are with: backupkit list"))
 }
 
 /// The backups on `storage`, oldest first, from a listing alone.
@@ -222,10 +223,10 @@ pub fn read_checksum(selected: &Selected, cancel: &Cancel) -> Result<Option<Stri
     let text = String::from_utf8_lossy(&bytes);
     let hash = text.split_whitespace().next().unwrap_or_default();
     if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Error::damaged(format!(
-            "{name} does not begin with a SHA-256 checksum"
-        ))
-        .hint("remove it if you know why; the archive can be read without it"));
+        return Err(
+            Error::damaged(format!("{name} does not begin with a SHA-256 checksum"))
+                .hint("remove it if you know why; the archive can be read without it"),
+        );
     }
     Ok(Some(hash.to_string()))
 }

@@ -1,7 +1,7 @@
 //! How a child reaches the server: libpq's environment and nothing in argv.
 //!
-//! A child gets an environment made from nothing: what programs need to run, the libpq variables of the
-//! person who started us (so that `.pgpass`, services and Kerberos work), and on top the configured
+//! A child gets an environment made from nothing: what programs need to run, the libpq variables by which
+//! the person who started us logs in (so that `PGPASSFILE` and Kerberos work), and on top the configured
 //! connection. Passwords of storages and archives are in no child's environment.
 
 use crate::secret::Secret;
@@ -22,8 +22,16 @@ const INHERITED: [&str; 10] = [
     "SSL_CERT_DIR",
 ];
 
-/// libpq variables that would change what a dump holds, or that the connection sets itself.
-const NOT_INHERITED: [&str; 4] = ["PGOPTIONS", "PGTZ", "PGDATESTYLE", "PGCLIENTENCODING"];
+/// The libpq variables that say how to log in. Those that say where to, or that change what a dump holds, are
+/// only ever the configuration's.
+const LOGIN: [&str; 6] = [
+    "PGPASS",
+    "PGSSL",
+    "PGGSS",
+    "PGKRB",
+    "PGCHANNELBINDING",
+    "PGREQUIRE",
+];
 
 /// Seconds to wait for a connection, unless the configuration says otherwise.
 const CONNECT_TIMEOUT: &str = "30";
@@ -94,7 +102,7 @@ pub fn plain_environment(command: &mut Command) {
     command.env_clear();
     for (name, value) in std::env::vars_os() {
         let known = name.to_str().is_some_and(|name| {
-            INHERITED.contains(&name) || (name.starts_with("PG") && !NOT_INHERITED.contains(&name))
+            INHERITED.contains(&name) || LOGIN.iter().any(|login| name.starts_with(login))
         });
         if known {
             command.env(name, value);

@@ -4,11 +4,12 @@
 //! every layer has been read to its end and was good: the outermost one ended where its file ended, every
 //! frame's tag held, every gzip member was complete, and the stored bytes match their checksum.
 
-use super::gzip::Decompressor;
-use super::measure::{Measure, MeasuredReader};
+use super::Tap;
+use super::gzip::{self, Decompressor};
+use super::measure::{Measure, Measured};
 use super::seal::{Expect, Keys, Opener, Version};
 use super::sniff::{Content, Peeked, is_gzip, is_sealed};
-use super::{Shape, Tap};
+use crate::catalog::name::Shape;
 use crate::error::{Error, Result};
 use crate::progress::Meter;
 use std::io::{self, Read, Write};
@@ -46,28 +47,29 @@ enum Unsealed<R: Read> {
 }
 
 enum Unzipped<R: Read + Send + 'static> {
-    Gzip(Decompressor<Peeked<Unsealed<R>>>),
+    Gzip(Box<Decompressor<Peeked<Unsealed<R>>>>),
     Plain(Peeked<Unsealed<R>>),
 }
 
 impl<R: Read + Send + 'static> Inbound<R> {
-    /// Opens the layers of `stored`. `sha256` is what the bytes must hash to, where that is known.
+    /// Opens the layers of `stored`. `sha256` is what the bytes must hash to, where that is known; `keys` is asked
+    /// for only if there is something to unseal.
     pub fn open(
         stored: R,
-        keys: &Keys,
+        keys: &dyn Fn() -> Result<Keys>,
         expected: Expect,
         sha256: Option<String>,
         meter: Arc<Meter>,
     ) -> Result<Inbound<R>> {
         let stored = Peeked::new(Checked {
-            inner: Some(MeasuredReader::new(stored)),
+            inner: Some(Measured::new(stored)),
             sha256,
             meter,
         })?;
         let sealed = is_sealed(stored.head());
         let (mut container, mut label) = (None, None);
         let unsealed = if sealed {
-            let opener = Opener::open(stored, keys, expected)?;
+            let opener = Opener::open(stored, &keys()?, expected)?;
             container = Some(opener.version());
             label = opener.label().map(str::to_string);
             Unsealed::Sealed(Box::new(opener))
@@ -77,7 +79,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
         let unsealed = Peeked::new(unsealed)?;
         let gzip = is_gzip(unsealed.head());
         let unzipped = if gzip {
-            Unzipped::Gzip(Decompressor::new(unsealed))
+            Unzipped::Gzip(Box::new(Decompressor::new(unsealed, gzip::threads())?))
         } else {
             Unzipped::Plain(unsealed)
         };
@@ -103,7 +105,12 @@ impl<R: Read + Send + 'static> Inbound<R> {
 
     /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
     /// `tap` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
-    pub fn copy_to(mut self, target: &mut impl Write, tap: &mut dyn Tap, meter: &Meter) -> Result<u64> {
+    pub fn copy_to(
+        mut self,
+        target: &mut impl Write,
+        tap: &mut dyn Tap,
+        meter: &Meter,
+    ) -> Result<u64> {
         let mut buffer = vec![0u8; PIECE + HELD_BACK];
         let mut filled = 0;
         let mut total = 0u64;
@@ -135,7 +142,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
 
 /// The stored bytes, counted, and compared with their checksum at the end.
 struct Checked<R> {
-    inner: Option<MeasuredReader<R>>,
+    inner: Option<Measured<R>>,
     sha256: Option<String>,
     meter: Arc<Meter>,
 }
@@ -161,12 +168,14 @@ impl<R: Read> Read for Checked<R> {
 impl<R> Checked<R> {
     fn compare(&self, measure: &Measure) -> Result<()> {
         match &self.sha256 {
-            Some(expected) if !expected.eq_ignore_ascii_case(&measure.hex()) => {
+            Some(expected) if !expected.eq_ignore_ascii_case(&measure.sha256_hex()) => {
                 Err(Error::damaged(format!(
                     "the stored bytes do not match their checksum: {} instead of {expected}",
-                    measure.hex()
+                    measure.sha256_hex()
                 ))
-                .hint("the archive or its .sha256 changed since the backup; restore an older backup"))
+                .hint(
+                    "the archive or its .sha256 changed since the backup; restore an older backup",
+                ))
             }
             _ => Ok(()),
         }

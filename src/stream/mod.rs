@@ -4,4 +4,34 @@
 //! dropped half-way can't pass for a whole one; a reader reports its end only once everything it read has
 //! proved to be whole.
 
+pub mod gzip;
+pub mod inbound;
+pub mod measure;
+pub mod outbound;
+mod pool;
 pub mod seal;
+pub mod sniff;
+
+use crate::error::Result;
+
+/// Looks at the plain stream as it passes, and has a say in whether it is whole.
+pub trait Tap {
+    /// The next bytes. An error ends the stream.
+    fn feed(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// The stream ended well so far. An error keeps its end from being released or committed.
+    fn end(&mut self) -> Result<()>;
+}
+
+/// Looks at nothing.
+pub struct NoTap;
+
+impl Tap for NoTap {
+    fn feed(&mut self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

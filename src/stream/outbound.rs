@@ -61,7 +61,7 @@ pub fn write<W: Write>(
     let written = Written {
         plain_bytes,
         stored_bytes: measure.bytes,
-        sha256: measure.hex(),
+        sha256: measure.sha256_hex(),
     };
     Ok((metered.inner, written))
 }

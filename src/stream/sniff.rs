@@ -82,8 +82,8 @@ impl Content {
             return Content::Archive;
         }
         const BEGINNINGS: [&str; 18] = [
-            "--", "/*", "\\", "SET", "SELECT", "CREATE", "ALTER", "DROP", "INSERT", "BEGIN", "START",
-            "COPY", "DO", "COMMENT", "GRANT", "WITH", "TRUNCATE", "DELETE",
+            "--", "/*", "\\", "SET", "SELECT", "CREATE", "ALTER", "DROP", "INSERT", "BEGIN",
+            "START", "COPY", "DO", "COMMENT", "GRANT", "WITH", "TRUNCATE", "DELETE",
         ];
         let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let text = String::from_utf8_lossy(head).trim_start().to_uppercase();
@@ -93,7 +93,11 @@ impl Content {
                 !word || rest.starts_with(|next: char| next.is_whitespace() || next == ';')
             })
         });
-        if known { Content::Sql } else { Content::Unknown }
+        if known {
+            Content::Sql
+        } else {
+            Content::Unknown
+        }
     }
 }
 

@@ -34,6 +34,14 @@ impl Version {
         Version { major, minor }
     }
 
+    /// The version in the first bytes of an archive.
+    pub fn of_head(head: &[u8]) -> Option<Version> {
+        match head.strip_prefix(MAGIC)? {
+            [major, minor, ..] => Some(Version::new(*major, *minor)),
+            _ => None,
+        }
+    }
+
     /// True if this reader knows the layout.
     pub fn is_known(self) -> bool {
         (Version::OLDEST..=Version::NEWEST).contains(&self)
