@@ -349,7 +349,7 @@ mod tests {
         fn has(&self, value: u32) -> bool {
             let Plain(items, _) = self;
             items.iter().any(|(low, high, step)| {
-                (low..=high).contains(&&value) && (value - low) % step == 0
+                (low..=high).contains(&&value) && (value - low).is_multiple_of(*step)
             })
         }
     }
