@@ -35,7 +35,7 @@ pub(super) const BACKUP: &[&str] = &[
     "lock_timeout",
     "options",
 ];
-const COMPRESSION: &[&str] = &["level"];
+pub(super) const COMPRESSION: &[&str] = &["level"];
 pub(super) const ENCRYPTION: &[&str] = &["enabled", "password", "previous_passwords"];
 pub(super) const RETENTION: &[&str] = &[
     "keep_last",

@@ -211,3 +211,37 @@ fn written_name(spot: &Spot) -> Option<String> {
 fn good<T>(items: Vec<(Spot, Option<T>)>) -> Vec<T> {
     items.into_iter().filter_map(|(_, item)| item).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{databases, storages, uri};
+    use super::*;
+
+    #[test]
+    fn the_manual_has_every_key() {
+        let manual = include_str!("../../man/backupkit.yaml.5");
+        let sections = [
+            FILE,
+            storages::STORAGE,
+            LOCAL,
+            S3,
+            DATABASE,
+            CONNECTION,
+            BACKUP,
+        ];
+        let more = [
+            ENCRYPTION,
+            RETENTION,
+            WEBHOOK,
+            EMAIL,
+            databases::COMPRESSION,
+        ];
+        for key in sections.into_iter().chain(more).flatten() {
+            let shown = [" ", ".", "\n.Ss "].map(|before| format!("{before}{key}"));
+            assert!(shown.iter().any(|shown| manual.contains(shown)), "{key}");
+        }
+        for (parameter, _) in uri::PARAMETERS {
+            assert!(manual.contains(&format!(" {parameter} ")), "{parameter}");
+        }
+    }
+}

@@ -346,6 +346,9 @@ alias: *anchor
     fn a_control_character_is_found_where_it_stands() {
         let error = parse("a: 1\nbü: x\u{1b}y\n").err().unwrap();
         assert_eq!(error.position, Some((2, 6)));
+        let error = parse("\u{feff}a: 1\nb: \u{feff}\n").err().unwrap();
+        assert_eq!(error.position, Some((2, 4)));
+        assert!(parse("\u{feff}a: 1\n").is_ok());
     }
 
     #[test]
