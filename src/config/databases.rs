@@ -35,7 +35,7 @@ pub(super) const BACKUP: &[&str] = &[
     "lock_timeout",
     "options",
 ];
-const COMPRESSION: &[&str] = &["level"];
+pub(super) const COMPRESSION: &[&str] = &["level"];
 pub(super) const ENCRYPTION: &[&str] = &["enabled", "password", "previous_passwords"];
 pub(super) const RETENTION: &[&str] = &[
     "keep_last",
@@ -59,7 +59,7 @@ impl Reader<'_> {
             "such as name: app_db",
             validate::database_name,
         );
-        let kind = self.required_word(&table, "type", "postgres", validate::anything);
+        let kind = self.required_word(&table, "type", "write type: postgres", validate::anything);
         if let Some(kind) = kind.filter(|kind| kind != "postgres") {
             self.unknown_kind(&table, &kind, "postgres");
         }
@@ -179,10 +179,8 @@ impl Reader<'_> {
             self.problem(spot, Fault::new("is empty").hint("the name of a storage"));
         }
         if items.len() > 1 {
-            self.problem(
-                spot,
-                Fault::new("several destinations are not supported yet").hint("name one storage"),
-            );
+            let what = "names several storages: several destinations are not supported yet";
+            self.problem(spot, Fault::new(what).hint("name one of them"));
         }
         let mut names: Vec<String> = Vec::new();
         for item in items {
@@ -190,22 +188,25 @@ impl Reader<'_> {
             if names.contains(&name) {
                 self.problem(&item, Fault::new(format!("names {name:?} twice")));
             }
-            // a storage whose name is unknown, since it has problems of its own, may be the one
-            let known: Vec<&str> = storages.iter().flatten().map(String::as_str).collect();
-            if !known.contains(&name.as_str()) && known.len() == storages.len() && !known.is_empty()
-            {
-                let fault = Fault::new(format!("{name:?} is not the name of a storage"));
-                self.problem(
-                    &item,
-                    match nearest(&name, &known) {
-                        Some(near) => fault.hint(format!("did you mean {near}?")),
-                        None => fault.hint(format!("configured: {}", known.join(", "))),
-                    },
-                );
-            }
+            self.existing(&item, &name, storages);
             names.push(name);
         }
         Some(names)
+    }
+
+    fn existing(&mut self, spot: &Spot, name: &str, storages: &[Option<String>]) {
+        let mut known: Vec<&str> = storages.iter().flatten().map(String::as_str).collect();
+        // a storage whose name is unknown, since it has problems of its own, may be the one
+        if known.contains(&name) || known.len() < storages.len() || known.is_empty() {
+            return;
+        }
+        known.dedup();
+        let fault = Fault::new(format!("{name:?} is not the name of a storage"));
+        let hint = match nearest(name, &known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("configured: {}", known.join(", ")),
+        };
+        self.problem(spot, fault.hint(hint));
     }
 
     fn compression(&mut self, spot: &Spot) -> Option<Compression> {

@@ -111,18 +111,10 @@ impl Reader<'_> {
             .and_then(|spot| self.text(&spot, validate::path));
         let storages = self.section(&file, "storage", "name at least one place for backups");
         let storages = self.each(storages, |reader, spot| reader.storage(spot));
-        self.unique(&storages, "storage");
-        // problems with a storage must not make others of the databases that name it
-        let names: Vec<Option<String>> = storages
-            .iter()
-            .map(|(spot, storage)| match storage {
-                Some(storage) => Some(storage.name.clone()),
-                None => name_in(spot),
-            })
-            .collect();
+        let names = self.names(&storages, "storage");
         let databases = self.section(&file, "databases", "name at least one database");
         let databases = self.each(databases, |reader, spot| reader.database(spot, &names));
-        self.unique(&databases, "database");
+        self.names(&databases, "database");
         let notifications = file.get("notifications").and_then(|spot| self.list(&spot));
         let notifications = self.each(notifications.unwrap_or_default(), |reader, spot| {
             reader.notification(spot)
@@ -139,22 +131,15 @@ impl Reader<'_> {
 
     /// A file of a later version has keys that are unknown here; only its version is worth telling.
     fn is_newer(&mut self, root: &Spot) -> bool {
-        let Node::Mapping(entries) = root.node else {
+        let Some(spot) = root.field("version") else {
             return false;
         };
-        let version = entries.iter().position(|(key, _)| key == "version");
-        let Some((index, Node::Whole(number))) = version.map(|index| (index, &entries[index].1))
-        else {
+        let Node::Whole(number) = spot.node else {
             return false;
         };
         if *number <= VERSION.into() {
             return false;
         }
-        let spot = Spot {
-            node: &entries[index].1,
-            path: "version".into(),
-            steps: vec![index],
-        };
         let what =
             format!("{number} is written for a newer backupkit; this one reads version {VERSION}");
         self.problem(
@@ -176,21 +161,25 @@ impl Reader<'_> {
         items.unwrap_or_default()
     }
 
-    /// Notes every name that another item has already.
-    fn unique<T: Named>(&mut self, items: &[(Spot, Option<T>)], what: &str) {
-        for (index, (spot, item)) in items.iter().enumerate() {
-            let Some(item) = item else { continue };
-            let earlier = items[..index].iter().filter_map(|(_, item)| item.as_ref());
-            if earlier
-                .into_iter()
-                .any(|earlier| earlier.name() == item.name())
-                && let Some(table) = self.mapping(spot)
-                && let Some(name) = table.get("name")
+    /// The names of all items, and a note for each that an earlier item has already. An item that has
+    /// problems counts by the name that is written there, so that they don't lead to others.
+    fn names<T: Named>(&mut self, items: &[(Spot, Option<T>)], what: &str) -> Vec<Option<String>> {
+        let mut names: Vec<Option<String>> = Vec::new();
+        for (spot, item) in items {
+            let name = match item {
+                Some(item) => Some(item.name().to_owned()),
+                None => written_name(spot),
+            };
+            if let Some(name) = &name
+                && names.iter().flatten().any(|earlier| earlier == name)
             {
-                let what = format!("{:?} is the name of an earlier {what} too", item.name());
-                self.problem(&name, Fault::new(what).hint("each needs a name of its own"));
+                let what = format!("{name:?} is the name of an earlier {what} too");
+                let spot = spot.field("name").unwrap_or_else(|| spot.clone());
+                self.problem(&spot, Fault::new(what).hint("each needs a name of its own"));
             }
+            names.push(name);
         }
+        names
     }
 }
 
@@ -212,16 +201,47 @@ impl Named for Database {
 }
 
 /// The name of an item that has problems, if it is a plain one.
-fn name_in(spot: &Spot) -> Option<String> {
-    let Node::Mapping(entries) = spot.node else {
-        return None;
-    };
-    match entries.iter().find(|(key, _)| key == "name") {
-        Some((_, Node::Text(name))) => Some(name.clone()),
+fn written_name(spot: &Spot) -> Option<String> {
+    match spot.field("name")?.node {
+        Node::Text(name) if !name.contains('$') => Some(name.clone()),
         _ => None,
     }
 }
 
 fn good<T>(items: Vec<(Spot, Option<T>)>) -> Vec<T> {
     items.into_iter().filter_map(|(_, item)| item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{databases, storages, uri};
+    use super::*;
+
+    #[test]
+    fn the_manual_has_every_key() {
+        let manual = include_str!("../../man/backupkit.yaml.5");
+        let sections = [
+            FILE,
+            storages::STORAGE,
+            LOCAL,
+            S3,
+            DATABASE,
+            CONNECTION,
+            BACKUP,
+        ];
+        let more = [
+            ENCRYPTION,
+            RETENTION,
+            WEBHOOK,
+            EMAIL,
+            databases::COMPRESSION,
+        ];
+        for key in sections.into_iter().chain(more).flatten() {
+            let shown = [" ", ".", "\n.Ss "].map(|before| format!("{before}{key}"));
+            assert!(shown.iter().any(|shown| manual.contains(shown)), "{key}");
+        }
+        for (parameter, _) in uri::PARAMETERS {
+            assert!(manual.contains(&format!(" {parameter} ")), "{parameter}");
+        }
+    }
 }

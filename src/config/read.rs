@@ -66,22 +66,26 @@ impl Reader<'_> {
         Some(Table {
             spot: spot.clone(),
             entries,
+            misspelt: Vec::new(),
         })
     }
 
     /// A mapping that may hold only `known` keys.
     pub fn table<'n>(&mut self, spot: &Spot<'n>, known: &[&str]) -> Option<Table<'n>> {
-        let table = self.mapping(spot)?;
-        for (key, spot) in table.all() {
-            if !known.contains(&key) {
-                let hint = match (nearest(key, known), super::load::home_of(key)) {
-                    (Some(near), _) => format!("did you mean {near}?"),
-                    (None, Some(home)) => format!("{key} belongs under {home}"),
-                    (None, None) => format!("known here: {}", known.join(", ")),
-                };
-                self.key_problem(&spot, Fault::new("is not a known key").hint(hint));
-            }
+        let mut table = self.mapping(spot)?;
+        let mut misspelt = Vec::new();
+        for (key, spot) in table.all().filter(|(key, _)| !known.contains(key)) {
+            let hint = match (nearest(key, known), super::load::home_of(key)) {
+                (Some(near), _) => {
+                    misspelt.push(near.to_owned());
+                    format!("did you mean {near}?")
+                }
+                (None, Some(home)) => format!("{key} belongs under {home}"),
+                (None, None) => format!("known here: {}", known.join(", ")),
+            };
+            self.key_problem(&spot, Fault::new("is not a known key").hint(hint));
         }
+        table.misspelt = misspelt;
         Some(table)
     }
 
@@ -89,14 +93,20 @@ impl Reader<'_> {
     pub fn require<'n>(&mut self, table: &Table<'n>, key: &str, hint: &str) -> Option<Spot<'n>> {
         let found = table.get(key);
         if found.is_none() {
-            let (mut spot, what) = match table.given(key) {
-                Some(empty) => (empty, "is empty"),
-                None => (table.spot.clone(), "is missing"),
-            };
-            if what == "is missing" {
-                spot.path = table.spot.entry(0, key, spot.node).path;
+            let hinted = |what: &str| Fault::new(what).hint(hint);
+            match table.given(key) {
+                Some(empty) => self.problem(&empty, hinted("is empty")),
+                // told already, at the misspelt key
+                None if table.misspelt.iter().any(|meant| meant == key) => {}
+                None => {
+                    let path = table.spot.entry(0, key, table.spot.node).path;
+                    let absent = Spot {
+                        path,
+                        ..table.spot.clone()
+                    };
+                    self.problem(&absent, hinted("is missing"));
+                }
             }
-            self.problem(&spot, Fault::new(what).hint(hint));
         }
         found
     }

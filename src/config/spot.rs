@@ -14,6 +14,8 @@ pub(super) struct Spot<'n> {
 pub(super) struct Table<'n> {
     pub spot: Spot<'n>,
     pub entries: &'n [(String, Node)],
+    /// The known keys that misspelt ones here stand for most likely.
+    pub misspelt: Vec<String>,
 }
 
 impl<'n> Spot<'n> {
@@ -29,6 +31,15 @@ impl<'n> Spot<'n> {
             false => format!("{}.{key}", self.path),
         };
         self.child(index, node, path)
+    }
+
+    /// The value of a key, if this is a mapping that has it.
+    pub(super) fn field(&self, key: &str) -> Option<Spot<'n>> {
+        let Node::Mapping(entries) = self.node else {
+            return None;
+        };
+        let index = entries.iter().position(|(known, _)| known == key)?;
+        Some(self.entry(index, key, &entries[index].1))
     }
 
     /// True for a value that is not there or is the empty string: an optional key then counts as left out.
@@ -69,9 +80,7 @@ impl<'n> Table<'n> {
 
     /// The value of a key, which may be empty.
     pub(super) fn given(&self, key: &str) -> Option<Spot<'n>> {
-        let index = self.entries.iter().position(|(known, _)| known == key)?;
-        let (_, node) = &self.entries[index];
-        Some(self.spot.entry(index, key, node))
+        self.spot.field(key)
     }
 
     /// All entries: index by order in the file, key, value.

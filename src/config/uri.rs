@@ -20,7 +20,7 @@ pub(super) struct Uri {
 }
 
 /// The parameters that a child process can be given through libpq's environment.
-const PARAMETERS: &[(&str, &str)] = &[
+pub(super) const PARAMETERS: &[(&str, &str)] = &[
     ("application_name", "PGAPPNAME"),
     ("channel_binding", "PGCHANNELBINDING"),
     ("connect_timeout", "PGCONNECT_TIMEOUT"),

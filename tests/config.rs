@@ -1,0 +1,405 @@
+//! What a configuration means: the complete example, and that each thing needs only its own variables.
+
+use backupkit::config::{
+    self, Compression, Config, Connection, DEFAULT_PATH, Notification, Route, StorageKind,
+};
+use backupkit::error::Kind;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const EXAMPLE: &str = include_str!("config/example.yaml");
+
+const VARIABLES: &[(&str, &str)] = &[
+    ("AWS_ACCESS_KEY_ID", "AKIA"),
+    ("AWS_SECRET_ACCESS_KEY", "aws: {secret}"),
+    ("DB_PASSWORD", "p@ss: 'word' #1"),
+    ("BACKUPKIT_ENC_PASSWORD", "enc"),
+    ("BACKUP_WEBHOOK_URL", "https://hooks.example.com/x"),
+    ("BACKUP_WEBHOOK_TOKEN", "t"),
+    ("SMTP_USER", "u"),
+    ("SMTP_PASSWORD", "s"),
+];
+
+fn set(name: &str) -> Option<OsString> {
+    let found = VARIABLES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| OsString::from(value))
+}
+
+fn unset(_: &str) -> Option<OsString> {
+    None
+}
+
+fn parse(text: &str) -> Config {
+    Config::parse("config.yaml", text, &unset).unwrap()
+}
+
+/// A configuration with one database whose connection and backup keys are these.
+fn with(connection: &str, backup: &str) -> Config {
+    parse(&format!(
+        "version: 1\n\
+         storage: [{{ name: local, type: local, local: {{ path: /b }} }}]\n\
+         databases:\n  - name: app\n    type: postgres\n    connection: {{ {connection} }}\n    backup: {{ storage: local, {backup} }}\n"
+    ))
+}
+
+fn connect(connection: &str) -> Connection {
+    with(connection, "").databases[0]
+        .connection
+        .resolve(&set)
+        .unwrap()
+}
+
+#[test]
+fn the_example_loads_with_and_without_its_variables() {
+    for env in [&set as &config::Env, &unset] {
+        let config = Config::parse("example.yaml", EXAMPLE, env).unwrap();
+        assert!(config.warnings.is_empty());
+        assert_eq!(config.storages.len(), 2);
+        let database = config.database("app_db").unwrap();
+        assert_eq!(database.backup.storage, ["local"]);
+        assert_eq!(
+            database.backup.compression,
+            Compression::Gzip { level: None }
+        );
+        assert_eq!(database.backup.lock_timeout.as_secs(), 600);
+        assert!(database.backup.encryption.enabled);
+        assert!(database.backup.schedule(env).unwrap().is_some());
+        let kept = &database.retention;
+        assert_eq!(
+            (kept.keep_daily, kept.keep_weekly, kept.keep_monthly),
+            (7, 4, 3)
+        );
+        let told = |n: &Notification| (n.on_success, n.on_failure);
+        assert_eq!(
+            config.notifications.iter().map(told).collect::<Vec<_>>(),
+            [(false, true), (true, true)]
+        );
+    }
+}
+
+#[test]
+fn values_are_what_the_variables_say_whatever_characters_they_hold() {
+    let config = parse(EXAMPLE);
+    let database = &config.databases[0];
+    let connection = database.connection.resolve(&set).unwrap();
+    assert_eq!(
+        (connection.host.as_str(), connection.port),
+        ("127.0.0.1", 5432)
+    );
+    assert_eq!(
+        (connection.database.as_str(), connection.user.as_str()),
+        ("app", "appuser")
+    );
+    assert_eq!(connection.password.unwrap().expose(), "p@ss: 'word' #1");
+    let StorageKind::S3(s3) = &config.storage("s3main").unwrap().kind else {
+        panic!("s3main is not S3");
+    };
+    let s3 = s3.resolve(&set).unwrap();
+    assert_eq!(
+        (s3.bucket.as_str(), s3.prefix.as_str(), s3.path_style),
+        ("my-backup-bucket", "backupkit", false)
+    );
+    assert_eq!(s3.keys.unwrap().secret_key.expose(), "aws: {secret}");
+    let Route::Webhook(webhook) = &config.notifications[0].route else {
+        panic!("the first route is not a webhook");
+    };
+    assert_eq!(webhook.headers[0].0, "Authorization");
+    assert_eq!(
+        webhook.headers[0].1.resolve(&set).unwrap().expose(),
+        "Bearer t"
+    );
+}
+
+#[test]
+fn a_missing_variable_stops_only_what_needs_it() {
+    let config = parse(EXAMPLE);
+    let StorageKind::Local(local) = &config.storage("local").unwrap().kind else {
+        panic!("local is not local");
+    };
+    assert_eq!(
+        local.path(&unset).unwrap(),
+        Path::new("/var/backups/backupkit")
+    );
+    let database = &config.databases[0];
+    let error = database.connection.resolve(&unset).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(
+        error.to_string(),
+        "databases[0].connection.password needs the variable DB_PASSWORD, which is not set"
+    );
+    let error = database
+        .backup
+        .encryption
+        .seal_password(&unset)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "databases[0].backup.encryption.password needs the variable BACKUPKIT_ENC_PASSWORD, which is not set"
+    );
+    let StorageKind::S3(s3) = &config.storages[1].kind else {
+        panic!("s3main is not S3");
+    };
+    assert_eq!(
+        s3.resolve(&unset).unwrap_err().to_string(),
+        "storage[1].s3.access_key needs the variable AWS_ACCESS_KEY_ID, which is not set"
+    );
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_known_ones() {
+    let config = parse(EXAMPLE);
+    let error = config.database("app-db").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.first_hint()),
+        (Kind::NotFound, Some("did you mean app_db?"))
+    );
+    let error = config.storage("tape").unwrap_err();
+    assert_eq!(error.first_hint(), Some("configured: local, s3main"));
+}
+
+#[test]
+fn a_url_stands_for_the_five_fields_and_keys_beside_it_win() {
+    let connection = connect(
+        r#"url: "postgres://me:pw@db1/app?sslmode=require&application_name=x", sslmode: verify-full, sslrootcert: /ca.pem"#,
+    );
+    assert_eq!((connection.host.as_str(), connection.port), ("db1", 5432));
+    assert_eq!(connection.password.unwrap().expose(), "pw");
+    let extra: Vec<_> = connection
+        .extra
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert_eq!(
+        extra,
+        [
+            ("PGAPPNAME", "x"),
+            ("PGSSLMODE", "verify-full"),
+            ("PGSSLROOTCERT", "/ca.pem")
+        ]
+    );
+}
+
+#[test]
+fn a_bad_url_from_a_variable_is_told_without_its_text() {
+    let config = with(r#"url: "${URL}""#, "");
+    let env = |name: &str| (name == "URL").then(|| OsString::from("postgres://me:can@ary@db1/app"));
+    let error = config.databases[0].connection.resolve(&env).unwrap_err();
+    assert!(!error.report().contains("ary@"), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "databases[0].connection.url has an @ or a / in an unexpected place"
+    );
+}
+
+#[test]
+fn a_port_may_be_a_number_a_string_or_a_variable() {
+    for (port, expected) in [
+        ("5433", 5433),
+        ("\"5434\"", 5434),
+        ("\"${PGPORT:-5435}\"", 5435),
+    ] {
+        let connection = connect(&format!(
+            "host: /run/postgresql, port: {port}, database: app, user: me"
+        ));
+        assert_eq!(connection.port, expected);
+        assert!(connection.password.is_none());
+    }
+    let config = with(r#"host: h, port: "${PGPORT}", database: app, user: me"#, "");
+    let env = |name: &str| (name == "PGPORT").then(|| OsString::from("many"));
+    let error = config.databases[0].connection.resolve(&env).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "databases[0].connection.port must be a port number from 1 to 65535, found \"many\""
+    );
+}
+
+const PLAIN: &str = "host: h, port: 1, database: d, user: u";
+
+#[test]
+fn an_optional_value_that_becomes_empty_counts_as_left_out() {
+    let password = connect(&format!("{PLAIN}, password: \"${{NONE:-}}\"")).password;
+    assert!(password.is_none());
+    let config = with(PLAIN, r#"schedule: """#);
+    assert!(
+        config.databases[0]
+            .backup
+            .schedule(&unset)
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn passwords_to_open_with_come_in_order_and_only_when_asked_for() {
+    let config = with(
+        PLAIN,
+        r#"encryption: { enabled: false, password: "now", previous_passwords: ["${NONE}", "before"] }"#,
+    );
+    let encryption = &config.databases[0].backup.encryption;
+    assert!(encryption.seal_password(&unset).unwrap().is_none());
+    let mut passwords = encryption.open_passwords(&unset);
+    assert_eq!(passwords.next().unwrap().unwrap().expose(), "now");
+    let error = passwords.next().unwrap().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("databases[0].backup.encryption.previous_passwords[0] needs")
+    );
+    assert_eq!(passwords.next().unwrap().unwrap().expose(), "before");
+    assert!(passwords.next().is_none());
+}
+
+#[test]
+fn options_with_variables_are_checked_once_they_are_known() {
+    let config = with(PLAIN, r#"options: ["-v", "${MORE}"]"#);
+    let more =
+        |value: &'static str| move |name: &str| (name == "MORE").then(|| OsString::from(value));
+    let backup = &config.databases[0].backup;
+    let options = backup.options(&more("--table=a")).unwrap();
+    assert_eq!(
+        (options.args.as_slice(), options.is_partial()),
+        (&["-v".to_string(), "--table=a".into()][..], true)
+    );
+    let error = backup.options(&more("-Fc")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "databases[0].backup.options[1] may not hold -F (--format)"
+    );
+}
+
+#[test]
+fn every_optional_key_of_s3_is_read() {
+    let config = parse(
+        r#"
+version: 1
+storage:
+  - name: s
+    type: s3
+    s3:
+      bucket: b
+      region: "${REGION:-garage}"
+      prefix: /a/b/
+      endpoint: http://127.0.0.1:3900/
+      ca_file: /ca.pem
+      storage_class: STANDARD_IA
+      server_side_encryption: aws:kms
+      kms_key_id: k
+      part_size: 16MiB
+      concurrency: 2
+databases:
+  - { name: app, type: postgres, connection: { url: "${DATABASE_URL}" }, backup: { storage: [s] } }
+"#,
+    );
+    let StorageKind::S3(s3) = &config.storages[0].kind else {
+        panic!("not S3");
+    };
+    let s3 = s3.resolve(&unset).unwrap();
+    assert_eq!((s3.region.as_str(), s3.prefix.as_str()), ("garage", "a/b"));
+    assert_eq!(s3.endpoint.as_deref(), Some("http://127.0.0.1:3900"));
+    assert!(s3.path_style && s3.keys.is_none());
+    assert_eq!(s3.server_side_encryption.as_deref(), Some("aws:kms"));
+    assert_eq!((s3.part_size, s3.concurrency), (Some(16 << 20), Some(2)));
+}
+
+#[test]
+fn the_file_is_looked_for_in_three_places() {
+    let env = |name: &str| (name == "BACKUPKIT_CONFIG").then(|| OsString::from("/env.yaml"));
+    assert_eq!(
+        config::find(Some(Path::new("mine.yaml")), &env),
+        Path::new("mine.yaml")
+    );
+    assert_eq!(config::find(None, &env), Path::new("/env.yaml"));
+    assert_eq!(config::find(None, &unset), Path::new(DEFAULT_PATH));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_usage_error_with_the_way_on() {
+    let error = Config::load(Path::new("/nonexistent/config.yaml"), &unset).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(
+        error.report(),
+        "cannot read the configuration /nonexistent/config.yaml: No such file or directory (os error 2)\n  \
+         hint: name the file with -c FILE or in BACKUPKIT_CONFIG; man 5 backupkit.yaml shows a complete one"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(
+        Config::load(folder.path(), &unset).unwrap_err().kind(),
+        Kind::Usage
+    );
+    let path = folder.path().join("latin1.yaml");
+    std::fs::write(&path, b"version: 1\nstorage: \xe4\n").unwrap();
+    assert!(
+        Config::load(&path, &unset)
+            .unwrap_err()
+            .to_string()
+            .ends_with("line 2: not UTF-8 text")
+    );
+}
+
+#[test]
+fn a_plain_password_in_a_file_for_all_eyes_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    let load = |text: &str, mode: u32| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        Config::load(&path, &unset).unwrap().warnings
+    };
+    let plain = EXAMPLE.replace("${DB_PASSWORD}", "canary");
+    let warnings = load(&plain, 0o644);
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("holds databases[0].connection.password in plain text"));
+    assert!(!warnings[0].contains("canary"));
+    assert!(load(&plain, 0o640).is_empty());
+    assert!(load(EXAMPLE, 0o644).is_empty());
+    let url = EXAMPLE.replace(
+        r#"{ host: "127.0.0.1", port: 5432, database: "app", user: "appuser", password: "${DB_PASSWORD}" }"#,
+        r#"{ url: "postgres://u:canary@h/d" }"#,
+    );
+    assert!(load(&url, 0o604)[0].contains("databases[0].connection.url"));
+}
+
+#[test]
+fn a_reference_that_is_spelt_wrongly_is_warned_about() {
+    let warnings = with(
+        PLAIN,
+        r#"encryption: { enabled: true, password: "${ENC-x}" }"#,
+    )
+    .warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].starts_with("databases[0].backup.encryption.password: ${ without"));
+}
+
+#[test]
+fn no_cut_or_scratched_file_ends_in_a_crash() {
+    for at in (0..EXAMPLE.len()).step_by(13) {
+        let _ = Config::parse("x", &EXAMPLE[..at], &unset);
+        for scratch in ["\t", "- ", ": ", "*a", "]", "\"", "\n"] {
+            let _ = Config::parse(
+                "x",
+                &format!("{}{scratch}{}", &EXAMPLE[..at], &EXAMPLE[at + 1..]),
+                &unset,
+            );
+        }
+    }
+}
+
+#[test]
+fn debug_output_of_a_configuration_shows_no_value_of_a_secret() {
+    let config = parse(&EXAMPLE.replace("${DB_PASSWORD}", "canary"));
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn the_manual_shows_the_example_word_for_word() {
+    let manual = include_str!("../man/backupkit.yaml.5");
+    let shown: Vec<&str> = manual
+        .lines()
+        .skip_while(|line| *line != ".Sh EXAMPLES")
+        .skip_while(|line| !line.starts_with(".Bd"))
+        .skip(1)
+        .take_while(|line| *line != ".Ed")
+        .collect();
+    assert_eq!(shown.join("\n"), EXAMPLE.trim_end());
+}
