@@ -90,6 +90,28 @@ fn any_flipped_byte_of_a_small_archive_is_noticed() {
 }
 
 #[test]
+fn a_damaged_header_is_never_called_a_wrong_password() {
+    let derivations = Derivations::new();
+    let keys = keys(&derivations);
+    let sealed = seal_bytes(b"rows", &keys, LABEL).unwrap();
+    for place in 8..HEADER {
+        let mut damaged = sealed.clone();
+        damaged[place] ^= 1;
+        let error = read(&damaged, &keys).1.unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged, "byte {place}: {error:?}");
+        assert!(
+            error.to_string().contains("header is damaged"),
+            "byte {place}: {error:?}"
+        );
+    }
+    assert_eq!(
+        derivations.count(),
+        1,
+        "a damaged header costs no derivation"
+    );
+}
+
+#[test]
 fn any_cut_of_a_small_archive_is_noticed() {
     for length in [0, 1, 1500] {
         let archive = Archive::new(length);
@@ -233,6 +255,7 @@ fn what_was_sealed_is_read_back_whatever_its_length() {
             let mut sealer = Sealer::new(Vec::new(), &keys, LABEL).unwrap();
             for part in plain.chunks(chunk) {
                 sealer.write_all(part).unwrap();
+                assert_eq!(sealer.write(&[]).unwrap(), 0);
             }
             let sealed = sealer.finish().unwrap();
             let frames = length.div_ceil(65_536).max(1);
