@@ -155,22 +155,17 @@ fn frames_can_be_neither_swapped_nor_repeated_nor_left_out() {
         };
         let all = [a, b, c];
         assert_eq!(archive.of(&all), archive.sealed);
-        let mut orders: Vec<Vec<&[u8]>> = vec![vec![]];
+        let mut orders = BTreeSet::from([vec![]]);
         for _ in 0..4 {
-            let longer: Vec<_> = orders
+            let longer = orders
                 .iter()
-                .flat_map(|order| all.map(|frame| [&order[..], &[frame]].concat()))
-                .collect();
-            orders.extend(longer);
+                .flat_map(|order| (0..3).map(|frame| [&order[..], &[frame]].concat()));
+            orders = orders.iter().cloned().chain(longer).collect();
         }
+        assert!(orders.remove(&vec![0, 1, 2]));
         for order in orders {
-            if order != all {
-                let lengths: Vec<_> = order
-                    .iter()
-                    .map(|frame| all.iter().position(|f| f == frame).unwrap())
-                    .collect();
-                archive.assert_noticed(&archive.of(&order), &format!("frames {lengths:?}"));
-            }
+            let frames: Vec<&[u8]> = order.iter().map(|&frame| all[frame]).collect();
+            archive.assert_noticed(&archive.of(&frames), &format!("frames {order:?}"));
         }
     }
 }
