@@ -312,3 +312,90 @@ pub(super) fn newer(what: impl std::fmt::Display) -> Error {
     ))
     .hint("install the latest version of backupkit and try again")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with a right checksum, as it follows the magic.
+    fn header(label: usize, slots: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&[AES_256_GCM, slots.len() as u8]);
+        bytes.extend_from_slice(&(label as u16).to_be_bytes());
+        bytes.extend_from_slice(&[7; 32]);
+        bytes.extend_from_slice(&vec![b'x'; label]);
+        for (kind, body) in slots {
+            bytes.push(*kind);
+            bytes.extend_from_slice(&(body.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(body);
+        }
+        let checksum = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&checksum[..16]);
+        bytes.extend_from_slice(&[0; 32]);
+        bytes[MAGIC.len()..].to_vec()
+    }
+
+    fn passphrase(memory: u32, passes: u32, lanes: u32) -> (u8, Vec<u8>) {
+        let mut body = vec![0; PASSPHRASE_BODY];
+        for (at, number) in [(0, memory), (4, passes), (8, lanes)] {
+            body[at..at + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        (PASSPHRASE, body)
+    }
+
+    fn accepts(label: usize, slots: &[(u8, Vec<u8>)]) -> bool {
+        match Header::read(&mut &header(label, slots)[..]) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Damaged, "{error:?}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_may_ask_for_this_much_work_and_no_more() {
+        for (m, t, p) in [(65_536, 3, 4), (262_144, 16, 16), (8, 1, 1), (128, 16, 16)] {
+            assert!(accepts(9, &[passphrase(m, t, p)]), "m={m} t={t} p={p}");
+        }
+        for (m, t, p) in [
+            (262_145, 1, 1),
+            (u32::MAX, 1, 1),
+            (65_536, 17, 4),
+            (65_536, 0, 4),
+            (65_536, 3, 17),
+            (65_536, 3, 0),
+            (65_536, u32::MAX, u32::MAX),
+            (127, 1, 16),
+            (7, 1, 1),
+        ] {
+            assert!(!accepts(9, &[passphrase(m, t, p)]), "m={m} t={t} p={p}");
+        }
+        // the sum over the slots counts, wherever they stand
+        let half = passphrase(131_072, 16, 1);
+        assert!(accepts(9, &[half.clone(), half.clone()]));
+        assert!(!accepts(9, &[half.clone(), half, passphrase(8, 1, 1)]));
+    }
+
+    #[test]
+    fn lengths_must_be_exact() {
+        let good = passphrase(65_536, 3, 4);
+        assert!(accepts(0, std::slice::from_ref(&good)));
+        assert!(accepts(MAX_LABEL, &vec![good.clone(); 16]));
+        assert!(!accepts(MAX_LABEL + 1, std::slice::from_ref(&good)));
+        assert!(!accepts(9, &vec![good; 17]));
+        assert!(!accepts(9, &[]));
+        for (kind, exact) in [(PASSPHRASE, PASSPHRASE_BODY), (X25519, X25519_BODY)] {
+            for length in [0, exact - 1, exact + 1, 65_535] {
+                let mut slot = passphrase(65_536, 3, 4);
+                slot.0 = kind;
+                slot.1.resize(length, 0);
+                assert!(!accepts(9, &[slot]), "type {kind}, {length} bytes");
+            }
+        }
+        assert!(accepts(
+            9,
+            &[(X25519, vec![0; X25519_BODY]), (200, vec![0; 65_535])]
+        ));
+    }
+}
