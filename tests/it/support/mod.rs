@@ -1,8 +1,12 @@
 //! What the tests stand on: PostgreSQL servers, a sandbox to run the program in, and programs that cannot hang.
 
+pub mod disk;
 pub mod postgres;
+pub mod processes;
 pub mod program;
 pub mod sandbox;
+pub mod strace;
+pub mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -187,6 +187,14 @@ impl Database<'_> {
         );
     }
 
+    /// What a configuration says under `connection` to reach it as this user.
+    pub fn connection(&self, user: &str, password: &str) -> String {
+        let (port, name) = (self.server.port, &self.name);
+        format!(
+            "{{ host: 127.0.0.1, port: {port}, database: {name}, user: {user}, password: '{password}' }}"
+        )
+    }
+
     fn psql(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.server.client("psql");
         command

@@ -103,17 +103,45 @@ impl Sandbox {
 
     /// A configuration with these databases, each under its own name, kept in the directory `storage`.
     pub fn configure_for(&self, databases: &[&Database<'_>], shape: Shape) {
+        let named: Vec<_> = databases
+            .iter()
+            .map(|database| (&*database.name, *database))
+            .collect();
+        self.configure_as(&named, shape);
+    }
+
+    /// The same with names for the databases that need not be their own.
+    pub fn configure_as(&self, databases: &[(&str, &Database<'_>)], shape: Shape) {
+        let connections: Vec<_> = databases
+            .iter()
+            .map(|(name, database)| {
+                (
+                    *name,
+                    database.connection(SUPERUSER, &database.server.password),
+                )
+            })
+            .collect();
+        self.configure_connections(&connections, shape, &self.path("storage"));
+    }
+
+    /// A configuration with these names and connections, kept in the directory `storage`.
+    pub fn configure_connections(
+        &self,
+        databases: &[(&str, String)],
+        shape: Shape,
+        storage: &Path,
+    ) {
         let mut yaml = format!(
             "version: 1\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
-            self.path("storage").display()
+            storage.display()
         );
-        for Database { server, name } in databases {
-            let (port, password, Shape { compressed, .. }) = (server.port, &server.password, shape);
+        for (name, connection) in databases {
+            let compressed = shape.compressed;
             write!(
                 yaml,
                 "  - name: {name}
     type: postgres
-    connection: {{ host: 127.0.0.1, port: {port}, database: {name}, user: {SUPERUSER}, password: '{password}' }}
+    connection: {connection}
     backup:
       storage: local
       compression: {compressed}
