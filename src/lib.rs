@@ -13,3 +13,4 @@
 pub mod cancel;
 pub mod error;
 pub mod secret;
+pub mod stream;
