@@ -15,14 +15,14 @@ const LAYERS: [&[&str]; 5] = [
     &["schedule", "retention", "catalog", "config"],
     &["postgres", "stream", "storage", "notify"],
     &["operation"],
-    &["app", "cli", "daemon", "lib", "main"],
+    &["app", "cli", "daemon", "lib", "main", "output"],
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may.
 const NEIGHBOURS: [(&str, &[&str]); 6] = [
     ("secret", &["error"]),
     ("cancel", &["error"]),
-    ("logging", &["error", "secret", "cancel"]),
+    ("logging", &["progress"]),
     ("process", &["error", "secret", "cancel"]),
     ("progress", &["error", "secret", "cancel"]),
     ("config", &["schedule", "retention"]),

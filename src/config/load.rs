@@ -214,8 +214,8 @@ fn good<T>(items: Vec<(Spot, Option<T>)>) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{databases, storages, uri};
     use super::*;
+    use crate::config::{databases, storages, uri};
 
     #[test]
     fn the_manual_has_every_key() {

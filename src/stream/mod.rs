@@ -8,7 +8,6 @@ pub mod gzip;
 pub mod inbound;
 pub mod measure;
 pub mod outbound;
-mod pool;
 pub mod seal;
 pub mod sniff;
 

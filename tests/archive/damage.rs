@@ -198,6 +198,44 @@ fn a_flipped_bit_in_compressed_rows_is_damage() {
 }
 
 #[test]
+fn compressed_rows_without_their_checksum_are_damaged() {
+    let mut bytes = dump("15-gzip.dump");
+    // the first stream is one piece: its length stands before it, and the last four bytes are the checksum
+    let at = bytes.windows(2).position(|two| two == b"\x78\x9c").unwrap();
+    let length = usize::from(bytes[at - 4]);
+    bytes[at - 4] -= 4;
+    bytes.drain(at + length - 4..at + length);
+    let why = damage(&bytes);
+    assert!(
+        why.contains("cut off") && why.contains("table shop.child"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_table_of_contents_that_contradicts_itself_is_damaged() {
+    let bytes = dump("18-plain.dump");
+    let tag = b"\0\x08\0\0\0ENCODING";
+    let first = bytes.windows(tag.len()).position(|at| at == tag).unwrap() - 22;
+    let mut with_data = bytes.clone();
+    with_data[first + 5 + 1] = 1;
+    assert!(damage(&with_data).contains("marked with data"));
+
+    // the second table takes the id of the first, in its entry and in its block
+    let (mut twice, blocks) = (bytes.clone(), blocks(&bytes));
+    let id = |block: usize| bytes[blocks[block].start + 1..][..5].to_vec();
+    let entry = [&id(1)[..], &[0, 1, 0, 0, 0]].concat();
+    let entry = bytes
+        .windows(entry.len())
+        .position(|at| at == entry)
+        .unwrap();
+    for at in [entry, blocks[1].start + 1] {
+        twice[at..at + 5].copy_from_slice(&id(0));
+    }
+    assert!(damage(&twice).contains("two entries have the id"));
+}
+
+#[test]
 fn rows_without_their_end_marker_are_damaged() {
     let mut bytes = dump("15-plain.dump");
     let at = bytes

@@ -175,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn an_integer_is_written_in_one_way_only() {
+        let read = |bytes: [u8; 5]| Fields::default().integer(&mut &bytes[..]);
+        assert!(matches!(read([0, 1, 2, 0, 0]), Ok(513)));
+        assert!(matches!(read([1, 0, 0, 0, 0x80]), Ok(-0x8000_0000)));
+        assert!(matches!(read([1, 0, 0, 0, 0]), Err(Stop::Damaged(_))));
+        assert!(matches!(read([2, 1, 0, 0, 0]), Err(Stop::Damaged(_))));
+    }
+
+    #[test]
     fn a_length_alone_allocates_nothing() {
         let mut fields = Fields::default();
         let huge = [0, 0xff, 0xff, 0xff, 0x7f, b'x'];

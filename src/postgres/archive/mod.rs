@@ -1,7 +1,7 @@
 //! pg_dump's custom format, read as it passes.
 //!
 //! An archive is a header, a table of contents, and a block of data for each entry that has data; the layouts
-//! stand in [`header`], [`toc`] and [`data`]. They follow `pg_backup_archiver.c` and `pg_backup_custom.c` of
+//! stand in `header.rs`, `toc.rs` and `data.rs`. They follow `pg_backup_archiver.c` and `pg_backup_custom.c` of
 //! PostgreSQL, archive versions 1.12 to 1.16.
 //!
 //! What holds:
@@ -10,7 +10,7 @@
 //!   length of a row, or on the word of a length field.
 //! - [`Inspector::finish`] succeeds only on a whole archive: every entry that announced data delivered it, once
 //!   and in order, each stream of it ended as pg_dump ends it, and nothing follows but what pg_dump itself may
-//!   leave there (a copy of the table of contents, see [`toc`]; never in what it writes to a pipe).
+//!   leave there (a copy of the table of contents, see `toc.rs`; never in what it writes to a pipe).
 //! - No input makes it panic.
 //!
 //! What it cannot see: a changed byte inside the definition of an object or inside uncompressed rows. The

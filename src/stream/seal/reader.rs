@@ -279,8 +279,8 @@ pub(super) fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Resul
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::Key;
     use super::*;
+    use crate::stream::seal::schedule::Key;
 
     #[test]
     fn a_frame_past_the_last_index_is_damage() {

@@ -94,12 +94,12 @@ impl<W: Write> Write for Sealer<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::Header;
-    use super::super::keys::Derivations;
-    use super::super::reader::{Expect, Opener};
     use super::*;
     use crate::error::Kind;
     use crate::secret::Secret;
+    use crate::stream::seal::header::Header;
+    use crate::stream::seal::keys::Derivations;
+    use crate::stream::seal::reader::{Expect, Opener};
     use std::io::Read;
 
     fn keys() -> Keys {

@@ -101,3 +101,67 @@ fn next<J>(jobs: &Mutex<Receiver<Ticket<J>>>) -> Option<Ticket<J>> {
 fn died() -> Error {
     Error::failed("a compression thread died before it was done")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    #[test]
+    fn jobs_come_back_in_order_though_they_are_done_in_another() {
+        // the first job waits for the second, which must be another worker's
+        let both = Arc::new(Barrier::new(2));
+        let mut pool = Pool::start(2, || {
+            let both = Arc::clone(&both);
+            move |job: &mut u32| {
+                if *job < 2 {
+                    both.wait();
+                }
+                *job *= 10;
+                Ok(())
+            }
+        })
+        .unwrap();
+        (0..9).for_each(|job| pool.submit(job).unwrap());
+        assert_eq!(pool.pending(), 9);
+        for job in 0..9 {
+            assert_eq!(pool.take().unwrap().unwrap(), 10 * job);
+        }
+        assert!(pool.take().is_none());
+        assert!(pool.try_take().is_none());
+    }
+
+    #[test]
+    fn a_worker_that_dies_is_an_error_and_not_an_end() {
+        let mut pool = Pool::start(1, || {
+            |job: &mut u32| match *job {
+                0 => Ok(()),
+                _ => panic!("on purpose"),
+            }
+        })
+        .unwrap();
+        pool.submit(0).unwrap();
+        pool.submit(1).unwrap();
+        assert!(pool.take().unwrap().is_ok());
+        assert!(pool.take().unwrap().is_err());
+        // with the last worker gone a job is refused or comes back as an error
+        let refused = pool.submit(0).is_err() || pool.take().unwrap().is_err();
+        assert!(refused);
+    }
+
+    #[test]
+    fn a_failed_job_is_its_own_failure() {
+        let mut pool = Pool::start(2, || {
+            |job: &mut u32| match *job {
+                3 => Err(Error::damaged("three")),
+                _ => Ok(()),
+            }
+        })
+        .unwrap();
+        (0..5).for_each(|job| pool.submit(job).unwrap());
+        let ends: Vec<bool> = std::iter::from_fn(|| pool.take())
+            .map(|end| end.is_ok())
+            .collect();
+        assert_eq!(ends, [true, true, true, false, true]);
+    }
+}
