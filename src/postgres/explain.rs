@@ -171,6 +171,12 @@ pub fn restore(ended: &Ended) -> Error {
             "the dump is cut; restore an older backup",
         ),
         known(
+            "cannot drop inherited constraint",
+            Kind::Failed,
+            "pg_restore cannot drop partitions that have keys: drop the partitioned tables first, or restore into an \
+             empty database",
+        ),
+        known(
             "permission denied for",
             Kind::Failed,
             "restore as the owner of the target database or as a superuser",
@@ -243,6 +249,13 @@ mod tests {
                 .unwrap()
                 .contains("--no-single-transaction")
         );
+    }
+
+    #[test]
+    fn partitions_that_cannot_be_cleaned_are_explained() {
+        let said = "ERROR:  cannot drop inherited constraint \"p_pkey\" of relation \"p\"";
+        let hint = restore(&ended(said)).first_hint().map(str::to_string);
+        assert!(hint.is_some_and(|hint| hint.contains("drop the partitioned tables first")));
     }
 
     #[test]
