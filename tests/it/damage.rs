@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 const PLAIN: Shape = Shape::new(false, false);
@@ -108,6 +109,11 @@ impl Damage {
     }
 }
 
+/// The file beside this archive.
+fn checksum_of(archive: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.sha256", archive.display()))
+}
+
 /// Databases that must not change: an empty one, and a shop in which much is different from the archive.
 struct Targets {
     sandbox: Sandbox,
@@ -152,7 +158,7 @@ impl Targets {
         let path = self.sandbox.path("storage").join(&archive.key);
         fs::create_dir_all(path.parent().expect("it is in a directory")).expect("make it");
         fs::write(&path, bytes).expect("write the archive");
-        let beside = path.with_added_extension("sha256");
+        let beside = checksum_of(&path);
         match sha256 {
             Some(sha256) => fs::write(beside, sha256).expect("write the checksum"),
             None => drop(fs::remove_file(beside)),
@@ -524,7 +530,7 @@ fn damaged_sql_text_never_reaches_the_target() {
     let path = targets.sandbox.path("dump.sql");
     let restore = |bytes: &[u8], sha256: Option<&str>| {
         fs::write(&path, bytes).expect("write it");
-        let beside = path.with_added_extension("sha256");
+        let beside = checksum_of(&path);
         match sha256 {
             Some(sha256) => fs::write(beside, sha256).expect("write it"),
             None => drop(fs::remove_file(beside)),

@@ -3,5 +3,6 @@
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
 mod damage;
+mod faults;
 mod harness;
 mod support;

@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod processes;
 pub mod program;
 pub mod sandbox;
+pub mod scene;
 pub mod strace;
 pub mod wait;
 

@@ -42,6 +42,12 @@ impl Process {
         Some(line.trim_start_matches(':').trim().to_string())
     }
 
+    /// True once it runs no more, whether or not its parent has noticed.
+    pub fn has_ended(&self) -> bool {
+        self.status("State")
+            .is_none_or(|state| state.starts_with('Z'))
+    }
+
     /// Stops it where it is, and returns once it has stopped.
     #[track_caller]
     pub fn freeze(&self) {

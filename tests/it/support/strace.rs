@@ -12,12 +12,13 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// `backupkit ARGUMENTS`, ready to start under strace with these options of its own.
+    /// `backupkit ARGUMENTS`, ready to start under strace with these options of its own. Without `-f` it sees the
+    /// main thread alone, which is the one that writes to the storage.
     pub fn command(sandbox: &Sandbox, options: &[&str], arguments: &[&str]) -> (Command, Trace) {
         let log = sandbox.path("strace.log");
         let program = sandbox.command(arguments);
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o"]).arg(&log).args(options);
+        command.args(["-qq", "-o"]).arg(&log).args(options);
         command
             .arg("--")
             .arg(program.get_program())
@@ -34,6 +35,11 @@ impl Trace {
                     .expect("a sandbox has a directory"),
             );
         (command, Trace { log })
+    }
+
+    /// True if the fault that strace was asked for has come to pass.
+    pub fn injected(&self) -> bool {
+        self.lines().iter().any(|line| line.contains("(INJECTED)"))
     }
 
     /// All lines: a system call each.
