@@ -18,7 +18,7 @@ use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long a child may take to end after SIGTERM before it gets SIGKILL.
+/// How long a child may take to end after it was told to, before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a child may take to exit once it closed the pipe between us.
 const CLOSING: Duration = Duration::from_secs(60);
@@ -79,7 +79,7 @@ struct Tail {
 pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     let shown = command.get_program().to_string_lossy().into_owned();
     command.stderr(Stdio::piped()).process_group(0);
-    deathsig::die_with_parent(&mut command);
+    deathsig::die_with_parent(&mut command, stop_signal(program));
     let mut inner = command
         .spawn()
         .doing(|| format!("cannot start {program} ({shown})"))?;
@@ -99,6 +99,15 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
         exited,
         stderr,
     })
+}
+
+/// The signal on which a program first tells its server to give up what it does for it. Without that a session that
+/// waits for a lock would wait on, and everybody else behind it.
+fn stop_signal(program: &str) -> Signal {
+    match program {
+        "psql" => Signal::INT,
+        _ => Signal::TERM,
+    }
 }
 
 /// Starts the two threads that wait for what a child does on its own: its exit and its stderr.
@@ -215,17 +224,19 @@ impl Child {
         Ok(status)
     }
 
-    /// Stops the whole group: SIGTERM, a grace, SIGKILL; then reaps. Does nothing to a child that has been waited for.
+    /// Stops the whole group: [`stop_signal`], a grace, SIGKILL; then reaps. Does nothing to a child that has been
+    /// waited for.
     pub fn stop(&mut self) {
         if self.status.is_some() {
             return;
         }
         let group = Pid::from_child(&self.inner);
-        // a stopped process handles SIGTERM only once it continues
-        let _ = kill_process_group(group, Signal::TERM);
+        let signal = stop_signal(&self.program);
+        // a stopped process handles a signal only once it continues
+        let _ = kill_process_group(group, signal);
         let _ = kill_process_group(group, Signal::CONT);
         if !hung_up(&self.exited, GRACE) {
-            log::debug!("{} ignored SIGTERM, sending SIGKILL", self.program);
+            log::debug!("{} ignored {signal:?}, sending SIGKILL", self.program);
         }
         // also for what the leader may have left behind in its group
         let _ = kill_process_group(group, Signal::KILL);
