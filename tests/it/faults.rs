@@ -45,11 +45,7 @@ fn a_pg_dump_that_is_killed_leaves_nothing() {
 fn a_server_that_stops_in_the_middle_leaves_nothing() {
     let mut scene = Scene::new();
     let server = Server::start(18, &[]);
-    let database = server.create_database("doomed");
-    database.sql(
-        "CREATE TABLE t AS SELECT n, string_agg(md5(n || ' ' || i), '') AS text
-         FROM generate_series(1, 750) AS n, generate_series(1, 1000) AS i GROUP BY n",
-    );
+    let database = server.large();
     scene.configure(&database, GZIP);
     let (run, backupkit, pg_dump) = scene.in_the_middle();
     drop(server);
