@@ -30,7 +30,10 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<()> {
     let cancel = Cancel::new()?;
-    cancel_on_signals(&cancel)?;
+    // cat has nothing to tidy up, and no token wakes it from writing to somebody who does not read
+    if !matches!(command, Command::Cat(_)) {
+        cancel_on_signals(&cancel)?;
+    }
     app::run(command, &cancel)
 }
 
