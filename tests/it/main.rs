@@ -6,4 +6,6 @@ mod cancel;
 mod damage;
 mod faults;
 mod harness;
+mod memory;
+mod secrets;
 mod support;
