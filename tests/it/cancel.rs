@@ -44,21 +44,42 @@ fn postmaster(server: &Server) -> Process {
     process(Pid::from_raw(pid.expect("a line").expect("a number")).expect("a process"))
 }
 
-/// A session that has done this and stays.
-fn session(database: &Database<'_>, sql: &str) -> Running {
-    let mut psql = database.server.client("psql");
-    psql.args(["-X", "-d", &database.name, "-c"]);
-    psql.arg(format!("BEGIN; {sql}; SELECT pg_sleep(1000)"));
-    let running = program::start(psql, "");
-    let maintenance = database.server.maintenance();
-    wait::until("the session sleeps", || {
-        let name = &database.name;
-        let sql = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event = 'PgSleep'"
-        );
-        (maintenance.sql(&sql) == "1").then_some(())
-    });
-    running
+/// A session that holds a lock until it is dropped.
+struct Holder<'server> {
+    database: &'server Database<'server>,
+    _psql: Running,
+}
+
+impl<'server> Holder<'server> {
+    const SLEEPS: &'static str = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname";
+
+    fn of(lock: &str, database: &'server Database<'server>) -> Holder<'server> {
+        let mut psql = database.server.client("psql");
+        psql.args(["-X", "-d", &database.name, "-c"]);
+        psql.arg(format!("BEGIN; LOCK TABLE {lock}; SELECT pg_sleep(1000)"));
+        let holder = Holder {
+            database,
+            _psql: program::start(psql, ""),
+        };
+        wait::until("the session sleeps", || {
+            (holder.asks("count(*)") == "1").then_some(())
+        });
+        holder
+    }
+
+    fn asks(&self, what: &str) -> String {
+        let Database { server, name } = self.database;
+        server
+            .maintenance()
+            .sql(&format!("SELECT {what} {} = '{name}'", Holder::SLEEPS))
+    }
+}
+
+impl Drop for Holder<'_> {
+    fn drop(&mut self) {
+        // the server would not notice that psql is gone before it wakes
+        self.asks("pg_terminate_backend(pid, 10000)");
+    }
 }
 
 #[test]
@@ -250,7 +271,7 @@ fn a_signal_stops_a_restore_that_waits_for_a_lock_and_leaves_the_target_as_it_wa
         target.sql("CREATE TABLE t AS SELECT 'another' AS one");
         let before = target.fingerprint();
         scene.configure(&target, GZIP);
-        let holder = session(&target, "LOCK TABLE t IN ACCESS SHARE MODE");
+        let holder = Holder::of("t IN ACCESS SHARE MODE", &target);
         let run = scene
             .sandbox
             .start(&["restore", "--from", "latest", "--clean"]);
@@ -265,6 +286,38 @@ fn a_signal_stops_a_restore_that_waits_for_a_lock_and_leaves_the_target_as_it_wa
         );
         drop(holder);
         assert_eq!(target.fingerprint(), before);
+    }
+}
+
+/// Nobody is left to wait for what is locked, neither here nor in the server.
+#[test]
+fn a_run_that_is_killed_waits_for_no_lock_any_more() {
+    let scene = Scene::new();
+    let ended = || {
+        processes::of(&scene.sandbox.path(""))
+            .is_empty()
+            .then_some(())
+    };
+    for major in [18, 15] {
+        let target = postgres(major).create_database("target");
+        target.sql("CREATE TABLE t AS SELECT 'another' AS one");
+        scene.configure(&target, GZIP);
+        for (command, mode) in [
+            (&["backup"][..], "ACCESS EXCLUSIVE"),
+            (&["restore", "--from", "latest", "--clean"], "ACCESS SHARE"),
+        ] {
+            let holder = Holder::of(&format!("t IN {mode} MODE"), &target);
+            let run = scene.sandbox.start(command);
+            backend(&target, "wait_event_type = 'Lock'");
+            run.signal(Signal::KILL);
+            wait::until("all children have ended", ended);
+            wait::until("nobody waits in the server", || {
+                let sql =
+                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass";
+                (target.sql(sql) == "0").then_some(())
+            });
+            drop(holder);
+        }
     }
 }
 

@@ -75,6 +75,6 @@ fn memory_stays_small_with_compressed_and_encrypted_backups() {
 }
 
 #[test]
-fn memory_stays_small_with_plain_backups() {
+fn memory_stays_small_where_pg_dump_compresses() {
     memory_stays_small(Shape::new(false, false));
 }
