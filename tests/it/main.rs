@@ -3,4 +3,5 @@
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
 mod harness;
+mod matrix;
 mod support;
