@@ -2,6 +2,7 @@
 //!
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
+mod backup;
 mod harness;
 mod matrix;
 mod support;

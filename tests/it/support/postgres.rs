@@ -180,6 +180,12 @@ impl Database<'_> {
         self.psql(&arguments, "").exits(0)
     }
 
+    /// What `text` prints, to the byte.
+    #[track_caller]
+    pub fn sql_bytes(&self, text: &str) -> Vec<u8> {
+        self.psql(&[], text).exits(0).stdout
+    }
+
     /// Runs `text` as `role`, which then owns what is made.
     #[track_caller]
     pub fn sql_as(&self, role: &str, text: &str) -> String {
