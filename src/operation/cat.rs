@@ -21,7 +21,7 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<u64> {
     let meter = Arc::new(Meter::default());
-    let inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
+    let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
     let mut dump = DumpTap::new();
     let tap: &mut dyn Tap = match inbound.facts().content {
         Content::Archive => &mut dump,

@@ -88,7 +88,7 @@ pub fn run(
         )?),
         _ => None,
     };
-    let plain_bytes = feed(inbound, restore, &progress).doing(|| {
+    let plain_bytes = feed(inbound, restore, &progress, cancel).doing(|| {
         format!(
             "cannot restore {} into {}",
             selected.shown(),
@@ -183,7 +183,12 @@ fn start(
 }
 
 /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
-fn feed(inbound: Inbound<Bytes>, mut restore: Restore, progress: &Progress) -> Result<u64> {
+fn feed(
+    mut inbound: Inbound<Bytes>,
+    mut restore: Restore,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<u64> {
     let mut dump = DumpTap::new();
     let tap: &mut dyn Tap = match inbound.facts().content {
         Content::Archive => &mut dump,
@@ -196,7 +201,7 @@ fn feed(inbound: Inbound<Bytes>, mut restore: Restore, progress: &Progress) -> R
         }
         Err(error) => {
             restore.abort();
-            Err(error)
+            Err(inbound.blame(error, cancel))
         }
     }
 }
