@@ -4,13 +4,13 @@ use crate::cancel::Cancel;
 use crate::catalog::name::Shape;
 use crate::cli::{self, Command};
 use crate::config::{self, Compression, Config, Database, StorageKind, process_env};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
 use crate::operation::open::Rules;
 use crate::operation::restore::{self, Target};
 use crate::operation::select::{self, Reference};
 use crate::operation::{cat, list};
-use crate::output;
+use crate::output::{self, Stdout};
 use crate::postgres::restore::Options;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
@@ -20,7 +20,7 @@ use crate::storage::local::Local;
 use crate::stream::gzip::Level;
 use crate::stream::seal::{Derivations, Keys};
 use chrono::Utc;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,15 +53,18 @@ impl App {
         let databases = self.chosen(&options.db)?;
         let began = Instant::now();
         let (mut failures, mut ok, mut bytes) = (Vec::new(), 0, 0);
+        // a stdout that cannot be written to must not stop the backups
+        let mut printed = Ok(());
         for database in databases {
             let began = Instant::now();
             let result = self.backup_one(database, options, cancel);
             let took = began.elapsed();
-            output::line(&if options.json {
+            let line = if options.json {
                 output::backup_json(&database.name, &result, took).to_string()
             } else {
                 output::backup_text(&database.name, &result, took)
-            })?;
+            };
+            printed = printed.and(output::line(&line));
             match result {
                 Ok(stored) => {
                     ok += 1;
@@ -78,8 +81,9 @@ impl App {
         }
         if options.json {
             let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
-            output::line(&summary.to_string())?;
+            printed = printed.and(output::line(&summary.to_string()));
         }
+        printed?;
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),
             None => Ok(()),
@@ -220,8 +224,7 @@ impl App {
     }
 
     fn cat(&self, options: &cli::Cat, cancel: &Cancel) -> Result<()> {
-        let stdout = io::stdout();
-        if stdout.is_terminal() {
+        if io::stdout().is_terminal() {
             return Err(Error::usage("a dump is nothing for a terminal")
                 .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
         }
@@ -248,15 +251,10 @@ impl App {
             force: options.force,
         };
         let keys = || self.keys_for(&source, &reference);
-        let mut target = Pipe {
-            inner: BufWriter::new(stdout.lock()),
-            closed: false,
-        };
-        let copied = cat::run(&selected, &keys, &rules, &mut target, cancel)
-            .and_then(|_| target.flush().doing(|| "cannot write to stdout"));
-        match copied {
-            Err(_) if target.closed => Ok(()),
-            other => other,
+        let mut target = Stdout::new(cancel)?;
+        match cat::run(&selected, &keys, &rules, &mut target, cancel) {
+            Err(_) if target.is_closed() => Ok(()),
+            other => other.map(|_| ()),
         }
     }
 
@@ -351,14 +349,14 @@ impl App {
     }
 }
 
-/// The status of several databases: none failed, some did, or all did; where all failed alike, that.
+/// The status of a run: none failed, some of several did, or all did; of a single one, its own.
 fn overall(ok: usize, failures: &[Kind]) -> Option<Kind> {
-    let first = *failures.first()?;
-    if ok > 0 {
-        return Some(Kind::Partial);
+    match (ok, failures) {
+        (_, []) => None,
+        (0, [only]) => Some(*only),
+        (0, _) => Some(Kind::Failed),
+        _ => Some(Kind::Partial),
     }
-    let alike = failures.iter().all(|kind| *kind == first);
-    Some(if alike { first } else { Kind::Failed })
 }
 
 fn session(database: &Database) -> Result<Session> {
@@ -392,24 +390,4 @@ fn gzip_level(compression: Compression) -> Result<Option<Level>> {
         Compression::Gzip { level: None } => Some(Level::Adaptive),
         Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
     })
-}
-
-/// A stdout that remembers that nobody reads it any more.
-struct Pipe<W> {
-    inner: W,
-    closed: bool,
-}
-
-impl<W: Write> Write for Pipe<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes).inspect_err(|error| {
-            self.closed |= restore::is_broken_pipe(error);
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush().inspect_err(|error| {
-            self.closed |= restore::is_broken_pipe(error);
-        })
-    }
 }

@@ -61,7 +61,10 @@ pub fn entries<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<Ent
             });
         }
     }
-    entries.sort_by(|a, b| (a.id.timestamp, &a.id.database).cmp(&(b.id.timestamp, &b.id.database)));
+    entries.sort_by(|a, b| {
+        let order = |entry: &Entry| (entry.id.timestamp, entry.shape);
+        (order(a), &a.id.database).cmp(&(order(b), &b.id.database))
+    });
     entries
 }
 

@@ -54,7 +54,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// Which stages an archive went through, as its suffixes say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Shape {
     /// `.gz`
     pub gzip: bool,

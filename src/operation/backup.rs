@@ -230,9 +230,11 @@ fn commit(
     )?;
     cancel.check()?;
 
-    archive.commit()?;
-    let rest = checksum.commit().and_then(|()| listing.commit());
-    if let Err(error) = rest {
+    let committed = archive
+        .commit()
+        .and_then(|()| checksum.commit())
+        .and_then(|()| listing.commit());
+    if let Err(error) = committed {
         // a backup that is reported as failed must not be found later
         let keys = [
             id.manifest_key(),

@@ -91,7 +91,8 @@ impl Tools {
                 continue;
             };
             // Debian's wrapper stands for whatever its own rules choose; the real ones come later in the list
-            if seen.contains(&real) || real.ends_with("pg_wrapper") {
+            let wrapper = self.configured.is_none() && real.ends_with("pg_wrapper");
+            if wrapper || seen.contains(&real) {
                 continue;
             }
             seen.push(real);

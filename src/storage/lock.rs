@@ -6,9 +6,9 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,11 +26,7 @@ impl Lock {
     pub fn take(path: &Path, wait: Duration, cancel: &Cancel) -> Result<Lock> {
         let doing = || format!("cannot lock {}", path.display());
         if let Some(directory) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
-                .doing(|| format!("cannot create the directory {}", directory.display()))?;
+            super::local::create_directory(directory)?;
         }
         let mut file = OpenOptions::new()
             .read(true)
