@@ -2,7 +2,7 @@
 
 use super::open::{self, Rules};
 use super::select::Selected;
-use super::tap::DumpTap;
+use super::tap::{DumpTap, ScriptTap};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::progress::Meter;
@@ -23,9 +23,11 @@ pub fn run(
     let meter = Arc::new(Meter::default());
     let inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
     let mut dump = DumpTap::new();
+    let mut script = ScriptTap::default();
     let tap: &mut dyn Tap = match inbound.facts().content {
         Content::Archive => &mut dump,
-        Content::Sql | Content::Unknown => &mut NoTap,
+        Content::Sql => &mut script,
+        Content::Unknown => &mut NoTap,
         Content::Empty => {
             return Err(Error::damaged(format!("{} is empty", selected.shown())));
         }

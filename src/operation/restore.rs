@@ -3,7 +3,7 @@
 use super::backup::server_major;
 use super::open::{self, Bytes, Rules};
 use super::select::Selected;
-use super::tap::DumpTap;
+use super::tap::{DumpTap, ScriptTap};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Version;
@@ -13,10 +13,10 @@ use crate::postgres::restore::{Options, Restore};
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::Progress;
+use crate::stream::Tap;
 use crate::stream::inbound::Inbound;
 use crate::stream::seal::{Keys, printable};
 use crate::stream::sniff::Content;
-use crate::stream::{NoTap, Tap};
 use std::io;
 use std::time::Duration;
 
@@ -185,9 +185,10 @@ fn start(
 /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
 fn feed(inbound: Inbound<Bytes>, mut restore: Restore, progress: &Progress) -> Result<u64> {
     let mut dump = DumpTap::new();
+    let mut script = ScriptTap::default();
     let tap: &mut dyn Tap = match inbound.facts().content {
-        Content::Archive => &mut dump,
-        _ => &mut NoTap,
+        Content::Sql => &mut script,
+        _ => &mut dump,
     };
     match inbound.copy_to(&mut restore, tap, &progress.meter()) {
         Ok(bytes) => {

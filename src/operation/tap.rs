@@ -1,7 +1,7 @@
-//! The archive check, as the streams carry it.
+//! The checks of what a dump is, as the streams carry them.
 
 use crate::catalog::manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::archive::{Contents, Inspector, Summary};
 use crate::stream::Tap;
 
@@ -46,6 +46,57 @@ impl Tap for DumpTap {
             );
         }
         self.contents = Some(contents);
+        Ok(())
+    }
+}
+
+/// Looks at SQL text as it passes: a script of pg_dump says at its end that it is complete.
+#[derive(Default)]
+pub struct ScriptTap {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl ScriptTap {
+    /// More than the comment before the first statement, and than what follows the last one.
+    const LOOK: usize = 1024;
+    /// What opens a script of pg_dump, and what then stands at its end.
+    const PAIRS: [(&str, &str); 3] = [
+        (
+            "-- PostgreSQL database dump\n",
+            "-- PostgreSQL database dump complete\n",
+        ),
+        (
+            "-- PostgreSQL database cluster dump\n",
+            "-- PostgreSQL database cluster dump complete\n",
+        ),
+        ("\n\\restrict ", "\n\\unrestrict "),
+    ];
+}
+
+impl Tap for ScriptTap {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        let missing = Self::LOOK - self.head.len();
+        self.head
+            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        self.tail
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(Self::LOOK)..]);
+        self.tail
+            .drain(..self.tail.len().saturating_sub(Self::LOOK));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let within = |part: &[u8]| String::from_utf8_lossy(part).replace("\r\n", "\n");
+        let (head, tail) = (within(&self.head), within(&self.tail));
+        for (begin, end) in Self::PAIRS {
+            if head.contains(begin) && !tail.contains(end) {
+                return Err(Error::damaged(
+                    "the SQL is cut: pg_dump wrote it, and its end is missing",
+                )
+                .hint("restore another backup; see them with: backupkit list"));
+            }
+        }
         Ok(())
     }
 }

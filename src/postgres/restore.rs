@@ -85,7 +85,8 @@ impl Restore {
     }
 
     /// Restores SQL text. A psql whose input ends early would commit what it got, so the transaction is ours:
-    /// without the COMMIT that [`Restore::finish`] sends, the server rolls back.
+    /// without the COMMIT that [`Restore::finish`] sends, the server rolls back. Text that ends within rows or within
+    /// a statement swallows what follows it, and psql would exit 0 all the same: an open `\if` makes that an error.
     pub fn sql(
         psql: &Tool,
         session: &Session,
@@ -94,7 +95,7 @@ impl Restore {
     ) -> Result<Restore> {
         let command = sql_command(psql, session, application);
         let mut input = ChildInput::spawn("psql", command, cancel, explain::restore)?;
-        input.write_all(b"BEGIN;\n")?;
+        input.write_all(b"\\if true\nBEGIN;\n")?;
         Ok(Restore::Sql(input))
     }
 
@@ -104,7 +105,8 @@ impl Restore {
             Restore::Direct(input) => input.finish(),
             Restore::Script(script) => script.finish(),
             Restore::Sql(mut input) => {
-                input.write_all(b"\nCOMMIT;\n")?;
+                // COMMIT alone could become the alias of an unfinished DELETE; nothing goes on with a DO
+                input.write_all(b"\n\\endif\nDO 'BEGIN END';\nCOMMIT;\n")?;
                 input.finish()
             }
         }
