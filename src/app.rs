@@ -4,7 +4,7 @@ use crate::cancel::Cancel;
 use crate::catalog::name::Shape;
 use crate::cli::{self, Command};
 use crate::config::{self, Compression, Config, Database, StorageKind, process_env};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
 use crate::operation::open::Rules;
 use crate::operation::restore::{self, Target};
@@ -53,15 +53,17 @@ impl App {
         let databases = self.chosen(&options.db)?;
         let began = Instant::now();
         let (mut failures, mut ok, mut bytes) = (Vec::new(), 0, 0);
+        // results that cannot be written fail the run, but not before every database has its backup
+        let mut told = Ok(());
         for database in databases {
             let began = Instant::now();
             let result = self.backup_one(database, options, cancel);
             let took = began.elapsed();
-            output::line(&if options.json {
+            told = told.and(output::line(&if options.json {
                 output::backup_json(&database.name, &result, took).to_string()
             } else {
                 output::backup_text(&database.name, &result, took)
-            })?;
+            }));
             match result {
                 Ok(stored) => {
                     ok += 1;
@@ -78,11 +80,11 @@ impl App {
         }
         if options.json {
             let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
-            output::line(&summary.to_string())?;
+            told = told.and(output::line(&summary.to_string()));
         }
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),
-            None => Ok(()),
+            None => told,
         }
     }
 
@@ -253,7 +255,7 @@ impl App {
             closed: false,
         };
         let copied = cat::run(&selected, &keys, &rules, &mut target, cancel)
-            .and_then(|_| target.flush().doing(|| "cannot write to stdout"));
+            .and_then(|_| Ok(target.flush()?));
         match copied {
             Err(_) if target.closed => Ok(()),
             other => other,
@@ -400,16 +402,25 @@ struct Pipe<W> {
     closed: bool,
 }
 
+impl<W> Pipe<W> {
+    fn failed(closed: &mut bool, error: io::Error) -> io::Error {
+        *closed |= error.kind() == io::ErrorKind::BrokenPipe;
+        Error::failed("cannot write to stdout")
+            .because(error)
+            .into()
+    }
+}
+
 impl<W: Write> Write for Pipe<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes).inspect_err(|error| {
-            self.closed |= restore::is_broken_pipe(error);
-        })
+        self.inner
+            .write(bytes)
+            .map_err(|error| Self::failed(&mut self.closed, error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush().inspect_err(|error| {
-            self.closed |= restore::is_broken_pipe(error);
-        })
+        self.inner
+            .flush()
+            .map_err(|error| Self::failed(&mut self.closed, error))
     }
 }

@@ -34,5 +34,5 @@ pub fn run(
     };
     inbound
         .copy_to(target, tap, &meter)
-        .map_err(|error| error.doing(format!("cannot read {}", selected.shown())))
+        .map_err(|error| error.doing(format!("cannot decode {}", selected.shown())))
 }

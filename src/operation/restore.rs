@@ -17,7 +17,6 @@ use crate::stream::Tap;
 use crate::stream::inbound::Inbound;
 use crate::stream::seal::{Keys, printable};
 use crate::stream::sniff::Content;
-use std::io;
 use std::time::Duration;
 
 /// The database to restore into, with everything resolved.
@@ -200,9 +199,4 @@ fn feed(inbound: Inbound<Bytes>, mut restore: Restore, progress: &Progress) -> R
             Err(error)
         }
     }
-}
-
-/// True where the failure is only that nobody reads what we write.
-pub fn is_broken_pipe(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
 }

@@ -243,6 +243,21 @@ fn a_bare_path_goes_to_the_first_database_unless_it_says_that_it_is_anothers() {
 }
 
 #[test]
+fn a_backup_of_a_database_that_is_no_longer_configured_goes_elsewhere_by_force() {
+    let house = House::new(SEALED);
+    let archive = house.sandbox.back_up("source");
+    let target = Entry::of(&house.target).named("target").shape(SEALED);
+    house.sandbox.configure_with("", &[target]);
+    house
+        .sandbox
+        .run(&["restore", "--from", &archive.id()])
+        .exits(10);
+    house.refuses(&archive.id(), &[], 15, &["--force"]);
+    house.restore(&archive.id(), &["--force"]).exits(0);
+    house.target.holds_the_same_as(&house.source);
+}
+
+#[test]
 fn a_renamed_archive_is_refused_unless_forced() {
     let house = House::new(SEALED);
     let archive = house.sandbox.back_up("source");
