@@ -83,10 +83,9 @@ impl App {
             let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
             printed = printed.and(output::line(&summary.to_string()));
         }
-        printed?;
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),
-            None => Ok(()),
+            None => printed,
         }
     }
 

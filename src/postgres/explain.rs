@@ -224,6 +224,16 @@ pub fn restore(ended: &Ended) -> Error {
             "the dump is cut; restore an older backup",
         ),
         known(
+            "reached EOF without finding closing \\endif",
+            Kind::Damaged,
+            "the SQL ends within rows or within a statement; restore an older backup",
+        ),
+        known(
+            "cannot drop inherited constraint",
+            Kind::Failed,
+            "pg_restore --clean cannot drop the keys of partitions: restore into an empty database instead",
+        ),
+        known(
             "permission denied for",
             Kind::Failed,
             "restore as the owner of the target database or as a superuser",

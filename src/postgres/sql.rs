@@ -83,10 +83,11 @@ pub struct OneTransaction {
 const MARK: &str = "backupkit.restore";
 
 impl OneTransaction {
-    /// Begins the transaction.
+    /// Begins the transaction. Text that ends within rows swallows all that follows it; the open `\if` makes that an
+    /// error.
     pub fn begin(mut psql: Psql) -> Result<OneTransaction> {
         let token = &psql.token;
-        let begin = format!("BEGIN;\nSET LOCAL {MARK} = '{token}';\n");
+        let begin = format!("\\if true\nBEGIN;\nSET LOCAL {MARK} = '{token}';\n");
         psql.write_all(begin.as_bytes())?;
         Ok(OneTransaction {
             psql,
@@ -102,7 +103,7 @@ impl OneTransaction {
         self.psql.write_all(&rest)?;
         let token = &self.psql.token;
         let commit = format!(
-            "\n;\n\\set ON_ERROR_STOP 1\n\
+            "\n\\endif\n\\set ON_ERROR_STOP 1\n\
              DO $$ BEGIN IF pg_catalog.current_setting('{MARK}', true) IS DISTINCT FROM '{token}' \
              THEN RAISE EXCEPTION '{}'; END IF; END $$;\nCOMMIT;\n",
             explain::ENDED_ITS_TRANSACTION

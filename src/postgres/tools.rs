@@ -249,6 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nowhere_is_told_in_the_words_that_people_search_for() {
+        let nowhere = Tools {
+            directories: vec![],
+            configured: None,
+        };
+        let cancel = Cancel::new().unwrap();
+        let error = nowhere.pg_dump(Some(18), &cancel).unwrap_err();
+        assert!(error.to_string().contains("pg_dump not found in PATH"));
+        assert!(error.first_hint().unwrap().contains("postgresql-client"));
+        assert!(nowhere.psql(&cancel).unwrap().is_none());
+    }
+
+    #[test]
     fn the_servers_own_version_is_chosen_else_the_next_newer_one() {
         let found = || vec![tool(18), tool(14), tool(16)];
         assert_eq!(at_least(found(), 14).unwrap().major, 14);

@@ -3,8 +3,11 @@
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
 mod backup;
+mod cat;
 mod frozen;
 mod harness;
+mod list;
 mod matrix;
 mod restore;
 mod support;
+mod usage;
