@@ -1,0 +1,433 @@
+//! One request to S3: signed, limited, read, and tried again where that makes sense.
+//!
+//! Every request is presigned by rusty-s3, which leaves the payload out of the signature; a body is
+//! protected by its signed `Content-MD5`, which every provider verifies (`x-amz-checksum-*` is refused by
+//! some and ignored by others).
+
+use super::credentials::Credentials;
+use super::error::{Refusal, explain, is_expired, may_pass};
+use super::http::{self, Limits};
+use super::xml;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::storage::background;
+use crate::storage::retry::Retry;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use md5::{Digest, Md5};
+use rusty_s3::{Bucket, Method, signing};
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use ureq::http::{HeaderMap, Response};
+use ureq::tls::RootCerts;
+use ureq::{Agent, Body};
+
+const MD5: &str = "content-md5";
+/// A presigned request is accepted this long after our clock signed it.
+const EXPIRY: Duration = Duration::from_secs(3600);
+/// No answer of S3 but an object is larger than this.
+const LARGEST_ANSWER: u64 = 16 << 20;
+/// A reader that takes longer than this takes the connection up again.
+const STREAM: Duration = Duration::from_secs(6 * 3600);
+/// Larger bodies wait for the server's word that it wants them.
+const WORTH_ASKING: usize = 1 << 20;
+
+/// What is the same for all requests of a storage.
+pub(super) struct Shared {
+    /// The storage's name in the configuration.
+    pub storage: String,
+    pub bucket: Bucket,
+    /// Empty, or with its final slash.
+    pub prefix: String,
+    pub credentials: Credentials,
+    pub limits: Limits,
+    pub roots: Option<RootCerts>,
+    /// Time to try again in.
+    pub patience: Duration,
+    /// The clock that signs.
+    pub now: fn() -> DateTime<Utc>,
+    /// Cleared once the server said that it does not know conditional writes.
+    pub conditional: AtomicBool,
+    /// Set once a part's ETag was its MD5: then every part's is.
+    pub etags_are_md5: AtomicBool,
+}
+
+/// Sends requests. Clones share their connections.
+#[derive(Clone)]
+pub(super) struct Client {
+    agent: Agent,
+    pub shared: Arc<Shared>,
+}
+
+/// One request, which can be sent any number of times.
+pub(super) struct Request {
+    pub method: Method,
+    /// The whole key; empty for the bucket.
+    pub key: String,
+    pub query: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+    /// What an error says was being done.
+    pub doing: String,
+    /// The permission this takes.
+    pub permission: &'static str,
+    pub pace: Pace,
+    /// Refused where there is an object under the key, by servers that know conditional writes.
+    only_new: bool,
+}
+
+/// What sort of limits a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// The usual ones.
+    Prompt,
+    /// The server may work on it for long without a word.
+    Silent,
+    /// The answer is as long as an object, and read as fast as a restore goes.
+    Stream,
+}
+
+impl Request {
+    /// A request without a body.
+    pub fn new(
+        method: Method,
+        key: impl Into<String>,
+        permission: &'static str,
+        doing: impl Into<String>,
+    ) -> Request {
+        Request {
+            method,
+            key: key.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            doing: doing.into(),
+            permission,
+            pace: Pace::Prompt,
+            only_new: false,
+        }
+    }
+
+    /// Adds `name=value` to the query.
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Request {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds a header, its name in lower case.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Request {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Lets the server refuse it where there is such an object already.
+    pub fn only_new(mut self) -> Request {
+        self.only_new = true;
+        self
+    }
+
+    /// Sets the body and the checksum that the server verifies it by.
+    pub fn body(self, body: Vec<u8>) -> Request {
+        let md5 = STANDARD.encode(Md5::digest(&body));
+        let mut request = self.header(MD5, md5);
+        request.body = body;
+        request
+    }
+}
+
+impl Request {
+    /// The MD5 of its body in hex, as an ETag would show it.
+    pub fn md5(&self) -> Option<String> {
+        let (_, md5) = self.headers.iter().find(|(name, _)| *name == MD5)?;
+        let bytes = STANDARD.decode(md5).ok()?;
+        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A server's answer, whatever its status.
+pub(super) struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// S3's code and words where it refused, a 200 that carries an error included.
+    pub code: String,
+    message: String,
+    region: Option<String>,
+}
+
+impl Answer {
+    /// True where S3 did what it was asked to.
+    pub fn is_good(&self) -> bool {
+        matches!(self.status, 200..=299) && self.code.is_empty()
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// The document in the body, which has to be a `root`.
+    pub fn document(&self, root: &str) -> Option<xml::Element> {
+        xml::parse(&self.body).filter(|element| element.name == root)
+    }
+}
+
+/// A header as text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+impl Client {
+    /// A client with connections of its own.
+    pub fn new(shared: Arc<Shared>) -> Client {
+        Client {
+            agent: http::agent(shared.limits, shared.roots.clone(), true),
+            shared,
+        }
+    }
+
+    /// Ends all requests of this client and its clones at once; it can make no more.
+    pub fn shut_down(&self) {
+        self.agent.clone().shutdown();
+    }
+
+    /// Sends `request` until it is answered for good; the answer may be a refusal.
+    pub fn call(&self, cancel: &Cancel, retry: Retry, request: &Arc<Request>) -> Result<Answer> {
+        retry.run(cancel, || self.once(cancel, request))
+    }
+
+    /// Like [`call`](Client::call), and a refusal is an error.
+    pub fn ask(&self, cancel: &Cancel, retry: Retry, request: Request) -> Result<Answer> {
+        let request = Arc::new(request);
+        let answer = self.call(cancel, retry, &request)?;
+        self.good(&request, answer)
+    }
+
+    /// Sends `request` once on another thread.
+    pub fn once(&self, cancel: &Cancel, request: &Arc<Request>) -> Result<Answer> {
+        let (client, request) = (self.clone(), Arc::clone(request));
+        background::run(cancel, "s3 request", move || client.attempt(&request))?
+    }
+
+    /// The answer if it is a good one, else what the refusal means.
+    pub fn good(&self, request: &Request, answer: Answer) -> Result<Answer> {
+        if answer.is_good() {
+            Ok(answer)
+        } else {
+            Err(self.explain(request, &answer))
+        }
+    }
+
+    /// Sends `request` once on this thread. A fault that may pass is an error, anything else an answer.
+    pub fn attempt(&self, request: &Request) -> Result<Answer> {
+        self.read(request, self.send(request)?)
+    }
+
+    /// Sends `request` once on this thread, and leaves the body of a good answer to be read.
+    pub fn open(&self, request: &Request) -> Result<Result<Response<Body>, Answer>> {
+        let response = self.send(request)?;
+        if response.status().is_success() {
+            return Ok(Ok(response));
+        }
+        self.read(request, response).map(Err)
+    }
+
+    fn send(&self, request: &Request) -> Result<Response<Body>> {
+        let doing = |error: Error| error.doing(&request.doing);
+        let url = self.sign(request).map_err(doing)?;
+        let mut builder = ureq::http::Request::builder()
+            .method(request.method.to_str())
+            .uri(url.as_str());
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if request.only_new && self.is_conditional() {
+            builder = builder.header("if-none-match", "*");
+        }
+        let has_body = matches!(request.method, Method::Put | Method::Post);
+        if has_body && request.body.len() >= WORTH_ASKING {
+            builder = builder.header("expect", "100-continue");
+        }
+        let limits = self.shared.limits;
+        let total = limits.total_for(request.body.len() as u64);
+        let (idle, total) = match request.pace {
+            Pace::Prompt => (limits.idle, total),
+            Pace::Silent => (total, total),
+            Pace::Stream => (limits.idle, STREAM),
+        };
+        let outcome = if has_body {
+            builder
+                .body(request.body.as_slice())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.run(request, idle, total))
+        } else {
+            builder
+                .body(())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.run(request, idle, total))
+        };
+        outcome.map_err(|error| doing(http::explain(error, &self.host())))
+    }
+
+    fn run(
+        &self,
+        request: ureq::http::Request<impl ureq::AsSendBody>,
+        idle: Duration,
+        total: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_per_read(Some(idle))
+            .timeout_global(Some(total))
+            .build();
+        self.agent.run(request)
+    }
+
+    /// The presigned address. `x-amz-*` and the checksum are signed, as S3 wants it.
+    fn sign(&self, request: &Request) -> Result<url::Url> {
+        let Shared {
+            bucket,
+            credentials,
+            now,
+            ..
+        } = &*self.shared;
+        let now = now();
+        let keys = credentials.get(now)?;
+        let date = jiff::Timestamp::new(now.timestamp(), 0)
+            .map_err(|error| Error::failed("this machine's clock is off").because(error))?;
+        let url = match request.key.as_str() {
+            "" => bucket.base_url().clone(),
+            key => bucket.object_url(key),
+        };
+        let mut query: Vec<(&str, &str)> = request
+            .query
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        query.sort_unstable();
+        let mut signed: Vec<(&str, &str)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .filter(|(name, _)| name.starts_with("x-amz-") || *name == MD5)
+            .collect();
+        signed.sort_unstable();
+        Ok(signing::sign(
+            &date,
+            request.method,
+            url,
+            keys.access_key.expose(),
+            keys.secret_key.expose(),
+            keys.session_token.as_ref().map(|token| token.expose()),
+            bucket.region(),
+            EXPIRY.as_secs(),
+            query.into_iter(),
+            signed.into_iter(),
+        ))
+    }
+
+    fn read(&self, request: &Request, response: Response<Body>) -> Result<Answer> {
+        let status = response.status().as_u16();
+        let (parts, body) = response.into_parts();
+        let mut bytes = Vec::new();
+        body.into_reader()
+            .take(LARGEST_ANSWER)
+            .read_to_end(&mut bytes)
+            .map_err(|error| {
+                let fault = http::explain(ureq::Error::from(error), &self.host());
+                fault.doing(&request.doing)
+            })?;
+        let mut answer = Answer {
+            status,
+            headers: parts.headers,
+            body: bytes,
+            code: String::new(),
+            message: String::new(),
+            region: None,
+        };
+        if let Some(error) = answer.document("Error") {
+            let text = |name| error.text(name).unwrap_or("").to_string();
+            answer.code = text("Code");
+            answer.message = text("Message");
+            answer.region = error.text("Region").map(str::to_string);
+        }
+        // what the keys' renewal may change is sent again with the new ones
+        if is_expired(&answer.code) && self.shared.credentials.forget() {
+            return Err(self.explain(request, &answer).with_kind(Kind::Unavailable));
+        }
+        if may_pass(answer.status, &answer.code) {
+            return Err(self.explain(request, &answer));
+        }
+        Ok(answer)
+    }
+
+    /// What a refusal means.
+    pub fn explain(&self, request: &Request, answer: &Answer) -> Error {
+        let Shared {
+            storage,
+            bucket,
+            prefix,
+            now,
+            ..
+        } = &*self.shared;
+        let date = answer
+            .header("date")
+            .and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        let region = answer
+            .region
+            .as_deref()
+            .or_else(|| answer.header("x-amz-bucket-region"));
+        explain(&Refusal {
+            doing: &request.doing,
+            permission: request.permission,
+            storage,
+            bucket: bucket.name(),
+            resource: match request.permission {
+                "s3:ListBucket" | "s3:ListBucketMultipartUploads" => bucket.name().to_string(),
+                _ => format!("{}/{prefix}*", bucket.name()),
+            },
+            region: bucket.region(),
+            host: &self.host(),
+            status: answer.status,
+            code: &answer.code,
+            message: &answer.message,
+            right_region: region.filter(|region| !region.is_empty()),
+            ahead: date.map(|date| now() - date.to_utc()),
+            request_id: answer.header("x-amz-request-id"),
+        })
+    }
+
+    /// For what has hours of work behind it.
+    pub fn patient(&self) -> Retry {
+        Retry::within(self.shared.patience)
+    }
+
+    /// For a question that somebody waits for.
+    pub fn brief(&self) -> Retry {
+        Retry::within(self.shared.patience / 10)
+    }
+
+    /// The server as an error names it.
+    pub fn host(&self) -> String {
+        let url = self.shared.bucket.base_url();
+        let host = url.host_str().unwrap_or_default();
+        match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_string(),
+        }
+    }
+
+    /// True while the server is believed to know conditional writes.
+    pub fn is_conditional(&self) -> bool {
+        self.shared.conditional.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server does not know them.
+    pub fn forget_conditional(&self) {
+        self.shared.conditional.store(false, Ordering::Relaxed);
+    }
+}
