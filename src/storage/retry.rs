@@ -161,7 +161,7 @@ mod tests {
     fn a_cancel_ends_the_pause_and_is_the_reason() {
         let cancel = Cancel::new().unwrap();
         cancel.cancel(Cause::Signal(15));
-        let error = Retry::PATIENT.start().pause(down(), &cancel).unwrap_err();
+        let error = USUAL.start().pause(down(), &cancel).unwrap_err();
         assert_eq!(error.kind(), Kind::Signal(15));
     }
 
