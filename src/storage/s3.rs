@@ -40,8 +40,8 @@ use rusty_s3::{Bucket, Method, UrlStyle};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use upload::{S3Upload, Target};
 
@@ -231,7 +231,7 @@ impl S3 {
             patience: settings.patience,
             now: settings.now,
             conditional: AtomicBool::new(true),
-            etags_are_md5: AtomicBool::new(false),
+            etags_are_md5: OnceLock::new(),
         };
         Ok(S3 {
             client: Client::new(Arc::new(shared)),

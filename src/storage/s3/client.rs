@@ -18,8 +18,8 @@ use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 use rusty_s3::{Bucket, Method, signing};
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::RootCerts;
@@ -51,8 +51,8 @@ pub(super) struct Shared {
     pub now: fn() -> DateTime<Utc>,
     /// Cleared once the server said that it does not know conditional writes.
     pub conditional: AtomicBool,
-    /// Set once a part's ETag was its MD5: then every part's is.
-    pub etags_are_md5: AtomicBool,
+    /// Whether a part's ETag is its MD5 there; not known at first.
+    pub etags_are_md5: OnceLock<bool>,
 }
 
 /// Sends requests. Clones share their connections.

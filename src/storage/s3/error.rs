@@ -86,7 +86,6 @@ fn reason(refusal: &Refusal<'_>) -> (Kind, String, Option<String>) {
         bucket,
         region,
         host,
-        permission,
         ..
     } = *refusal;
     if may_pass(refusal.status, refusal.code) {
@@ -109,12 +108,17 @@ fn reason(refusal: &Refusal<'_>) -> (Kind, String, Option<String>) {
             format!("there is no bucket {bucket} at {host}"),
             format!("create it, or correct bucket, region or endpoint of the storage {storage}"),
         ),
+        "NoSuchUpload" => failed(
+            "somebody else ended the upload".into(),
+            "a lifecycle rule that aborts uploads has to allow a backup its time: a day or more"
+                .into(),
+        ),
         "NoSuchKey" => (Kind::NotFound, "there is no such object".into(), None),
         "SignatureDoesNotMatch" => failed(
             "the secret key does not belong to the access key".into(),
             format!("check secret_key of the storage {storage}, or AWS_SECRET_ACCESS_KEY"),
         ),
-        "InvalidAccessKeyId" | "InvalidAccessKey" => failed(
+        "InvalidAccessKeyId" | "InvalidAccessKey" | "NotSignedUp" => failed(
             format!("{host} does not know the access key"),
             format!("check access_key and endpoint of the storage {storage}, or AWS_ACCESS_KEY_ID"),
         ),
@@ -156,10 +160,7 @@ fn reason(refusal: &Refusal<'_>) -> (Kind, String, Option<String>) {
                     "" => format!("{host} does not allow it"),
                     _ => format!("{host} does not allow it: {}", words(refusal)),
                 },
-                format!(
-                    "give the key of the storage {storage} the permission {permission} on arn:aws:s3:::{}",
-                    refusal.resource
-                ),
+                allow(refusal),
             ),
             405 | 501 => failed(
                 format!("{host} does not know this request: {}", words(refusal)),
@@ -172,6 +173,25 @@ fn reason(refusal: &Refusal<'_>) -> (Kind, String, Option<String>) {
             _ => (Kind::Failed, words(refusal), None),
         },
     }
+}
+
+fn allow(refusal: &Refusal<'_>) -> String {
+    let Refusal {
+        storage,
+        permission,
+        bucket,
+        ..
+    } = *refusal;
+    let resource = &refusal.resource;
+    let mut hint = format!(
+        "give the key of the storage {storage} the permission {permission} on arn:aws:s3:::{resource}"
+    );
+    if permission == "s3:GetObject" {
+        hint.push_str(&format!(
+            ", and s3:ListBucket on arn:aws:s3:::{bucket}: without that, objects that do not exist are refused too"
+        ));
+    }
+    hint
 }
 
 /// The server's own words, kept short.
@@ -351,6 +371,18 @@ mod tests {
         says(
             &refusal,
             "cannot list s3://backups/pg/: s3.example.com does not allow it: Access Denied (403 AccessDenied, request 4442587FB7D0A2F9)\n  hint: give the key of the storage s3main the permission s3:ListBucket on arn:aws:s3:::backups",
+        );
+    }
+
+    #[test]
+    fn a_refused_read_may_be_one_of_what_is_not_there() {
+        let mut refusal = refusal(403, "", "");
+        refusal.doing = "cannot read s3://backups/pg/x";
+        refusal.permission = "s3:GetObject";
+        refusal.resource = "backups/pg/*".into();
+        says(
+            &refusal,
+            "cannot read s3://backups/pg/x: s3.example.com does not allow it (403)\n  hint: give the key of the storage s3main the permission s3:GetObject on arn:aws:s3:::backups/pg/*, and s3:ListBucket on arn:aws:s3:::backups: without that, objects that do not exist are refused too",
         );
     }
 

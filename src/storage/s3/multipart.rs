@@ -8,7 +8,6 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::background::{self, Receiver, Sender};
 use rusty_s3::Method;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long an aborted upload waits for its parts' threads; their sockets are closed by then.
@@ -105,9 +104,7 @@ impl Multipart {
         let sender = self.sender.clone();
         background::spawn("s3 part", move || {
             let request = request.body(bytes);
-            let etag = client
-                .patient()
-                .run(&unwanted, || send_once(&client, &request));
+            let etag = send(&client, &request, &unwanted);
             sender.send(Sent {
                 number,
                 buffer: request.body,
@@ -225,30 +222,45 @@ fn garbled(target: &Target, what: &str) -> Error {
     Error::failed(format!("cannot write {}: {what}", target.shown))
 }
 
-fn send_once(client: &Client, request: &Request) -> Result<String> {
-    let answer = client.attempt(request)?;
-    let answer = client.good(request, answer)?;
-    let etag = answer.header("etag").unwrap_or("").to_string();
-    if etag.is_empty() {
-        return Err(Error::failed("the answer has no ETag").doing(&request.doing));
-    }
-    require_stored(client, request, &answer, &etag)?;
-    Ok(etag)
+/// Sends a part until it is stored as it was sent, and returns its ETag.
+fn send(client: &Client, request: &Request, unwanted: &Cancel) -> Result<String> {
+    let mut doubted = false;
+    client.patient().run(unwanted, || {
+        let answer = client.good(request, client.attempt(request)?)?;
+        let etag = answer.header("etag").unwrap_or("").to_string();
+        if etag.is_empty() {
+            return Err(Error::failed("the answer has no ETag").doing(&request.doing));
+        }
+        if is_as_sent(client, request, &answer, &etag, doubted) {
+            return Ok(etag);
+        }
+        doubted = true;
+        let changed = format!("{} stored other bytes than were sent", client.host());
+        Err(Error::new(Kind::Unavailable, changed).doing(&request.doing))
+    })
 }
 
-/// A part's ETag is its MD5 nearly everywhere, unless a key of the provider's encrypts it. Where one part's
-/// was, another part's that is not shows bytes that changed on their way.
-fn require_stored(client: &Client, request: &Request, answer: &Answer, etag: &str) -> Result<()> {
-    let encrypted = answer
-        .header("x-amz-server-side-encryption")
-        .is_some_and(|how| how != "AES256");
+/// Servers verify a part's Content-MD5, and nearly all return it as the ETag, unless a key of theirs
+/// encrypts the part. An ETag that differs is doubted, and the part sent again; where it differs again on
+/// a server that never returned an MD5, ETags there are something else.
+fn is_as_sent(
+    client: &Client,
+    request: &Request,
+    answer: &Answer,
+    etag: &str,
+    doubted: bool,
+) -> bool {
     let md5 = request.md5().unwrap_or_default();
     let known = &client.shared.etags_are_md5;
     if etag.trim_matches('"').eq_ignore_ascii_case(&md5) {
-        known.store(true, Ordering::Relaxed);
-    } else if known.load(Ordering::Relaxed) && !encrypted {
-        let changed = format!("{} stored other bytes than were sent", client.host());
-        return Err(Error::new(Kind::Unavailable, changed).doing(&request.doing));
+        let _ = known.set(true);
+        return true;
     }
-    Ok(())
+    let encrypted = answer
+        .header("x-amz-server-side-encryption")
+        .is_some_and(|how| how != "AES256");
+    if known.get().is_none() && doubted && !encrypted {
+        let _ = known.set(false);
+    }
+    encrypted || known.get() == Some(&false)
 }
