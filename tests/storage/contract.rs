@@ -5,8 +5,10 @@ use super::s3s::Server;
 use super::{PART, assert_same, bytes, cancel, read, storage};
 use backupkit::cancel::Cause;
 use backupkit::error::Kind;
+use backupkit::secret::Secret;
 use backupkit::storage::local::Local;
 use backupkit::storage::lock::Lock;
+use backupkit::storage::s3::{S3, Settings};
 use backupkit::storage::{Object, Storage};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -40,6 +42,31 @@ fn s3_through_a_server_that_refuses_every_third_request() {
     proxy.refuse_every(3);
     holds(&storage(&proxy.address));
     assert_eq!(server.unfinished(), [""; 0]);
+}
+
+/// `BACKUPKIT_TEST_S3` names a file with a server a line:
+/// `name endpoint bucket region access_key secret_key`. Each run writes under a prefix of its own.
+#[test]
+#[ignore = "needs servers of its own: make test-s3"]
+fn s3_on_every_server_at_hand() {
+    let path = std::env::var("BACKUPKIT_TEST_S3").expect("BACKUPKIT_TEST_S3 names a file");
+    let servers = std::fs::read_to_string(path).unwrap();
+    for line in servers.lines().filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, endpoint, bucket, region, access_key, secret_key] = words[..] else {
+            panic!("not a server: {line}");
+        };
+        let storage = S3::new(Settings {
+            prefix: format!("test {}/pg", std::process::id()),
+            endpoint: Some(endpoint.into()),
+            access_key: Some(Secret::new(access_key)),
+            secret_key: Some(Secret::new(secret_key)),
+            part_size: Some(PART as u64),
+            ..Settings::new(name, bucket, region)
+        });
+        println!("{name}");
+        holds(&storage.unwrap());
+    }
 }
 
 fn holds(storage: &dyn Storage) {

@@ -98,7 +98,7 @@ impl Proxy {
         self.shared.state.lock().unwrap().every = Some(count);
     }
 
-    /// The requests so far as `METHOD path?query`, without what the signature adds.
+    /// The requests so far as `METHOD path?query range: … if-match: …`, without what the signature adds.
     pub fn seen(&self) -> Vec<String> {
         self.shared.state.lock().unwrap().seen.clone()
     }
@@ -174,8 +174,12 @@ fn note(head: &str, shared: &Shared) -> Option<Fault> {
         .split('&')
         .filter(|part| !part.starts_with("X-Amz-"))
         .collect();
-    let range = header(head, "range").map_or(String::new(), |range| format!(" {range}"));
-    let line = format!("{method} {path}?{}{range}", query.join("&"));
+    let mut line = format!("{method} {path}?{}", query.join("&"));
+    for name in ["range", "if-match"] {
+        if let Some(value) = header(head, name) {
+            line.push_str(&format!(" {name}: {value}"));
+        }
+    }
     let mut state = shared.state.lock().unwrap();
     state.seen.push(line.clone());
     shared.changed.notify_all();

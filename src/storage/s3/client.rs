@@ -431,3 +431,46 @@ impl Client {
         self.shared.conditional.store(false, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::credentials::tests::{document, environment, serve};
+    use super::*;
+    use rusty_s3::UrlStyle;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn keys_of_a_role_that_a_server_calls_expired_are_renewed_and_the_request_sent_again() {
+        let asked = AtomicU32::new(0);
+        let role = serve(move |_| {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            document(&format!("key{number}"), "2999-01-01T00:00:00Z")
+        });
+        let s3 = serve(|head| {
+            // S3's code arrives with a 200 here, which must make no difference
+            if head.contains("Credential=key0%2F") && head.contains("Security-Token=t&") {
+                "<Error><Code>ExpiredToken</Code></Error>".into()
+            } else {
+                "<Good/>".into()
+            }
+        });
+        let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+        let shared = Shared {
+            storage: "s3main".into(),
+            bucket: Bucket::new(s3.parse().unwrap(), UrlStyle::Path, "b", "r").unwrap(),
+            prefix: String::new(),
+            credentials: Credentials::new(None, environment(&[(name, role)])),
+            limits: Limits::default(),
+            roots: None,
+            patience: Duration::from_secs(60),
+            now: Utc::now,
+            conditional: AtomicBool::new(true),
+            etags_are_md5: OnceLock::new(),
+        };
+        let client = Client::new(Arc::new(shared));
+        let cancel = Cancel::new().unwrap();
+        let request = Request::new(Method::Get, "k", "s3:GetObject", "cannot read k");
+        let answer = client.ask(&cancel, client.patient(), request).unwrap();
+        assert_eq!(answer.body, b"<Good/>");
+    }
+}

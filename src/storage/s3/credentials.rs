@@ -271,14 +271,14 @@ fn keys_of(text: &str) -> Result<Keys> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Arc, Mutex};
 
-    fn environment(pairs: &[(&'static str, String)]) -> Environment {
+    pub fn environment(pairs: &[(&'static str, String)]) -> Environment {
         let pairs = pairs.to_vec();
         Box::new(move |name| {
             pairs
@@ -292,8 +292,8 @@ mod tests {
         "2026-11-20T02:00:00Z".parse().unwrap()
     }
 
-    /// Answers each request with what `respond` makes of its head, on one connection each.
-    fn serve(respond: impl Fn(&str) -> String + Send + 'static) -> String {
+    /// Answers each request with what `respond` makes of its head, on one connection each. Nothing is a 404.
+    pub fn serve(respond: impl Fn(&str) -> String + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -322,7 +322,7 @@ mod tests {
         address
     }
 
-    fn document(key: &str, expires: &str) -> String {
+    pub fn document(key: &str, expires: &str) -> String {
         format!(
             r#"{{"AccessKeyId":"{key}","SecretAccessKey":"s","Token":"t","Expiration":"{expires}"}}"#
         )

@@ -91,9 +91,9 @@ pub(super) fn explain(error: ureq::Error, host: &str) -> Error {
     let passing = |message: String| Error::new(Kind::Unavailable, message);
     match error {
         Fault::Timeout(limit) => passing(format!("{host} did not answer in time ({limit})")),
-        Fault::HostNotFound => passing(format!("there is no host {host}")).hint(
-            "check the endpoint and region of the storage, and the name server of this machine",
-        ),
+        Fault::HostNotFound => no_host(host),
+        // how the resolver's own failures come through
+        Fault::Io(_) if text.contains("lookup address") => no_host(host),
         Fault::ConnectionFailed | Fault::ConnectProxyFailed(_) => {
             passing(format!("cannot connect to {host}: {text}"))
         }
@@ -108,6 +108,11 @@ pub(super) fn explain(error: ureq::Error, host: &str) -> Error {
         Fault::Io(error) => passing(format!("the connection to {host} failed: {error}")),
         _ => Error::failed(format!("cannot ask {host}: {text}")),
     }
+}
+
+fn no_host(host: &str) -> Error {
+    Error::new(Kind::Unavailable, format!("there is no host {host}"))
+        .hint("check the endpoint and region of the storage, and the name server of this machine")
 }
 
 fn tls(host: &str, text: &str) -> Error {
