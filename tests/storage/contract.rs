@@ -44,6 +44,15 @@ fn s3_through_a_server_that_refuses_every_third_request() {
     assert_eq!(server.unfinished(), [""; 0]);
 }
 
+#[test]
+fn s3_on_a_server_that_ignores_conditional_writes() {
+    let server = Server::start();
+    let proxy = Proxy::before(&server.address);
+    proxy.ignore_conditions();
+    holds(&storage(&proxy.address));
+    assert_eq!(server.unfinished(), [""; 0]);
+}
+
 /// `BACKUPKIT_TEST_S3` names a file with a server a line:
 /// `name endpoint bucket region access_key secret_key`. Each run writes under a prefix of its own.
 #[test]

@@ -49,6 +49,8 @@ struct State {
     held: Vec<TcpStream>,
     /// Every how manyeth request is answered with a 503, if any.
     every: Option<usize>,
+    /// Requests lose their `If-None-Match` on the way.
+    unconditional: bool,
 }
 
 #[derive(Default)]
@@ -96,6 +98,11 @@ impl Proxy {
     /// Every `count`th request is answered with 503 SlowDown.
     pub fn refuse_every(&self, count: usize) {
         self.shared.state.lock().unwrap().every = Some(count);
+    }
+
+    /// Makes the server one that ignores conditional writes, as some do.
+    pub fn ignore_conditions(&self) {
+        self.shared.state.lock().unwrap().unconditional = true;
     }
 
     /// The requests so far as `METHOD path?query range: … if-match: …`, without what the signature adds.
@@ -161,7 +168,10 @@ fn serve(client: TcpStream, server: &str, shared: &Shared) {
             let _ = std::io::copy(&mut reader.take(length as u64), &mut std::io::sink());
             let _ = client.shutdown(Shutdown::Both);
         }
-        fault => forward(&client, reader, server, &head, length, fault),
+        fault => {
+            let head = forwarded(&head, shared.state.lock().unwrap().unconditional);
+            forward(&client, reader, server, &head, length, fault);
+        }
     }
 }
 
@@ -199,6 +209,19 @@ fn note(head: &str, shared: &Shared) -> Option<Fault> {
     scripted.or(regular)
 }
 
+/// The head as the server gets it: for one request, with nothing to wait for.
+fn forwarded(head: &str, unconditional: bool) -> String {
+    let kept: Vec<&str> = head
+        .trim_end()
+        .split("\r\n")
+        .filter(|line| {
+            let name = line.split(':').next().unwrap().to_ascii_lowercase();
+            name != "expect" && name != "connection" && !(unconditional && name == "if-none-match")
+        })
+        .collect();
+    format!("{}\r\nconnection: close\r\n\r\n", kept.join("\r\n"))
+}
+
 fn forward(
     client: &TcpStream,
     body: BufReader<TcpStream>,
@@ -210,14 +233,6 @@ fn forward(
     let Ok(upstream) = TcpStream::connect(server) else {
         return;
     };
-    let lines = head.trim_end().split("\r\n");
-    let kept: Vec<&str> = lines
-        .filter(|line| {
-            let name = line.split(':').next().unwrap().to_ascii_lowercase();
-            name != "expect" && name != "connection"
-        })
-        .collect();
-    let head = format!("{}\r\nconnection: close\r\n\r\n", kept.join("\r\n"));
     if (&upstream).write_all(head.as_bytes()).is_err() {
         return;
     }
