@@ -5,10 +5,8 @@ use super::s3s::Server;
 use super::{PART, assert_same, bytes, cancel, read, storage};
 use backupkit::cancel::Cause;
 use backupkit::error::Kind;
-use backupkit::secret::Secret;
 use backupkit::storage::local::Local;
 use backupkit::storage::lock::Lock;
-use backupkit::storage::s3::{S3, Settings};
 use backupkit::storage::{Object, Storage};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -53,32 +51,7 @@ fn s3_on_a_server_that_ignores_conditional_writes() {
     assert_eq!(server.unfinished(), [""; 0]);
 }
 
-/// `BACKUPKIT_TEST_S3` names a file with a server a line:
-/// `name endpoint bucket region access_key secret_key`. Each run writes under a prefix of its own.
-#[test]
-#[ignore = "needs servers of its own: make test-s3"]
-fn s3_on_every_server_at_hand() {
-    let path = std::env::var("BACKUPKIT_TEST_S3").expect("BACKUPKIT_TEST_S3 names a file");
-    let servers = std::fs::read_to_string(path).unwrap();
-    for line in servers.lines().filter(|line| !line.is_empty()) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, endpoint, bucket, region, access_key, secret_key] = words[..] else {
-            panic!("not a server: {line}");
-        };
-        let storage = S3::new(Settings {
-            prefix: format!("test {}/pg", std::process::id()),
-            endpoint: Some(endpoint.into()),
-            access_key: Some(Secret::new(access_key)),
-            secret_key: Some(Secret::new(secret_key)),
-            part_size: Some(PART as u64),
-            ..Settings::new(name, bucket, region)
-        });
-        println!("{name}");
-        holds(&storage.unwrap());
-    }
-}
-
-fn holds(storage: &dyn Storage) {
+pub fn holds(storage: &dyn Storage) {
     an_empty_storage_is_empty(storage);
     what_is_written_is_read_whatever_its_size(storage);
     nothing_shows_before_the_commit_or_without_it(storage);

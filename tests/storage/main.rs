@@ -6,6 +6,7 @@ mod proxy;
 mod s3s;
 
 mod contract;
+mod elsewhere;
 mod explanations;
 mod faults;
 mod listing;
