@@ -4,7 +4,7 @@
 //! a cancel ends the wait at once, and the thread ends by the limits of the call it makes. A thread that
 //! ends without its message is an error, never an end.
 
-use crate::cancel::{Cancel, Woken};
+use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use rustix::event::PollFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -66,7 +66,7 @@ impl<T> Receiver<T> {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            if self.wait(cancel, None)? == Rung::Gone {
+            if self.wait(cancel)? == Rung::Gone {
                 return self
                     .take()
                     .ok_or_else(|| Error::failed("a thread of this program died"));
@@ -87,11 +87,8 @@ impl<T> Receiver<T> {
             .pop_front()
     }
 
-    fn wait(&self, cancel: &Cancel, limit: Option<Duration>) -> Result<Rung> {
-        match cancel.wait_for(self.readable.as_fd(), PollFlags::IN, limit)? {
-            Woken::Ready => {}
-            Woken::TimedOut => return Ok(Rung::Maybe),
-        }
+    fn wait(&self, cancel: &Cancel) -> Result<Rung> {
+        cancel.wait_for(self.readable.as_fd(), PollFlags::IN, None)?;
         let mut bytes = [0u8; 64];
         match rustix::io::read(&self.readable, &mut bytes) {
             Ok(0) => Ok(Rung::Gone),

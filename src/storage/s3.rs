@@ -1,7 +1,7 @@
 //! A bucket of Amazon S3 or of anything that speaks its protocol.
 //!
 //! ```text
-//! client       one request: signed, limited, explained, tried again
+//! client       sends a request: signed, limited, tried again
 //! upload       an object that is written, and the one request that makes it visible
 //! multipart    its parts; parts: their sizes
 //! read         an object that is read, across dropped connections
@@ -21,6 +21,7 @@ mod listing;
 mod multipart;
 mod parts;
 mod read;
+mod request;
 mod upload;
 mod xml;
 
@@ -33,9 +34,10 @@ use crate::catalog::name::Name;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use chrono::{DateTime, TimeDelta, Utc};
-use client::{Client, Request, Shared};
+use client::{Client, Shared};
 use credentials::{Credentials, Keys};
 use parts::{MIB, Plan, Rules};
+use request::Request;
 use rusty_s3::{Bucket, Method, UrlStyle};
 use sha2::{Digest, Sha256};
 use std::io::Read;

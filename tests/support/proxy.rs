@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// What happens to a request.
 #[derive(Debug, Clone)]
@@ -122,6 +123,19 @@ impl Proxy {
         let mut state = self.shared.state.lock().unwrap();
         while !state.seen.iter().any(|line| matches(line, method, target)) {
             state = self.shared.changed.wait(state).unwrap();
+        }
+    }
+
+    /// Waits until the client has closed every stalled connection. Fails where it holds on to one.
+    pub fn stalled_are_closed(&self) {
+        for stream in &self.shared.state.lock().unwrap().held {
+            stream
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .unwrap();
+            // what was sent before comes first; a reset ends it as well as an end does
+            if let Err(error) = std::io::copy(&mut &*stream, &mut std::io::sink()) {
+                assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "still open");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! One request to S3: signed, limited, read, and tried again where that makes sense.
+//! Sends requests to S3: signed, limited, answers read, and tried again where that makes sense.
 //!
 //! Every request is presigned by rusty-s3, which leaves the payload out of the signature; a body is
 //! protected by its signed `Content-MD5`, which every provider verifies (`x-amz-checksum-*` is refused by
@@ -7,25 +7,21 @@
 use super::credentials::Credentials;
 use super::error::{Refusal, explain, is_expired, may_pass};
 use super::http::{self, Limits};
-use super::xml;
+use super::request::{Answer, MD5, Pace, Request};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::storage::background;
 use crate::storage::retry::Retry;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use md5::{Digest, Md5};
 use rusty_s3::{Bucket, Method, signing};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use ureq::http::{HeaderMap, Response};
+use ureq::http::Response;
 use ureq::tls::RootCerts;
 use ureq::{Agent, Body};
 
-const MD5: &str = "content-md5";
 /// A presigned request is accepted this long after our clock signed it.
 const EXPIRY: Duration = Duration::from_secs(3600);
 /// No answer of S3 but an object is larger than this.
@@ -60,124 +56,6 @@ pub(super) struct Shared {
 pub(super) struct Client {
     agent: Agent,
     pub shared: Arc<Shared>,
-}
-
-/// One request, which can be sent any number of times.
-pub(super) struct Request {
-    pub method: Method,
-    /// The whole key; empty for the bucket.
-    pub key: String,
-    pub query: Vec<(&'static str, String)>,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
-    /// What an error says was being done.
-    pub doing: String,
-    /// The permission this takes.
-    pub permission: &'static str,
-    pub pace: Pace,
-    /// Refused where there is an object under the key, by servers that know conditional writes.
-    only_new: bool,
-}
-
-/// What sort of limits a request needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// The usual ones.
-    Prompt,
-    /// The server may work on it for long without a word.
-    Silent,
-    /// The answer is as long as an object, and read as fast as a restore goes.
-    Stream,
-}
-
-impl Request {
-    /// A request without a body.
-    pub fn new(
-        method: Method,
-        key: impl Into<String>,
-        permission: &'static str,
-        doing: impl Into<String>,
-    ) -> Request {
-        Request {
-            method,
-            key: key.into(),
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: Vec::new(),
-            doing: doing.into(),
-            permission,
-            pace: Pace::Prompt,
-            only_new: false,
-        }
-    }
-
-    /// Adds `name=value` to the query.
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Request {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    /// Adds a header, its name in lower case.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Request {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// Lets the server refuse it where there is such an object already.
-    pub fn only_new(mut self) -> Request {
-        self.only_new = true;
-        self
-    }
-
-    /// Sets the body and the checksum that the server verifies it by.
-    pub fn body(self, body: Vec<u8>) -> Request {
-        let md5 = STANDARD.encode(Md5::digest(&body));
-        let mut request = self.header(MD5, md5);
-        request.body = body;
-        request
-    }
-}
-
-impl Request {
-    /// The MD5 of its body in hex, as an ETag would show it.
-    pub fn md5(&self) -> Option<String> {
-        let (_, md5) = self.headers.iter().find(|(name, _)| *name == MD5)?;
-        let bytes = STANDARD.decode(md5).ok()?;
-        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-/// A server's answer, whatever its status.
-pub(super) struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-    /// S3's code and words where it refused, a 200 that carries an error included.
-    pub code: String,
-    message: String,
-    region: Option<String>,
-}
-
-impl Answer {
-    /// True where S3 did what it was asked to.
-    pub fn is_good(&self) -> bool {
-        matches!(self.status, 200..=299) && self.code.is_empty()
-    }
-
-    /// A header as text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
-    }
-
-    /// The document in the body, which has to be a `root`.
-    pub fn document(&self, root: &str) -> Option<xml::Element> {
-        xml::parse(&self.body).filter(|element| element.name == root)
-    }
-}
-
-/// A header as text.
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 impl Client {
@@ -341,20 +219,7 @@ impl Client {
                 let fault = http::explain(ureq::Error::from(error), &self.host());
                 fault.doing(&request.doing)
             })?;
-        let mut answer = Answer {
-            status,
-            headers: parts.headers,
-            body: bytes,
-            code: String::new(),
-            message: String::new(),
-            region: None,
-        };
-        if let Some(error) = answer.document("Error") {
-            let text = |name| error.text(name).unwrap_or("").to_string();
-            answer.code = text("Code");
-            answer.message = text("Message");
-            answer.region = error.text("Region").map(str::to_string);
-        }
+        let answer = Answer::new(status, parts.headers, bytes);
         // what the keys' renewal may change is sent again with the new ones
         if is_expired(&answer.code) && self.shared.credentials.forget() {
             return Err(self.explain(request, &answer).with_kind(Kind::Unavailable));

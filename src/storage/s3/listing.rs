@@ -1,6 +1,7 @@
 //! Listing objects and unfinished uploads page by page, and deleting in batches.
 
-use super::client::{Answer, Client, Request};
+use super::client::Client;
+use super::request::{Answer, Request};
 use super::xml::{self, Element};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};

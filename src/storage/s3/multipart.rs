@@ -1,6 +1,7 @@
 //! A multipart upload: parts on threads, their buffers coming back, and an end that leaves nothing behind.
 
-use super::client::{Answer, Client, Pace, Request};
+use super::client::Client;
+use super::request::{Answer, Pace, Request};
 use super::upload::{AFTERWARDS, Invisible, Target};
 use super::{listing, xml};
 use crate::cancel::{Cancel, Cause};

@@ -1,8 +1,9 @@
 //! Reading an object: a thread fetches ahead into two recycled buffers and takes a dropped connection up
 //! again where it broke, by a ranged request that insists on the same version of the object.
 
-use super::client::{Client, Pace, Request, header};
+use super::client::Client;
 use super::http;
+use super::request::{Pace, Request, header};
 use crate::cancel::{Cancel, Cause};
 use crate::error::{Error, Kind, Result};
 use crate::storage::background::{self, Receiver, Sender};

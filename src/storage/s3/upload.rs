@@ -5,9 +5,10 @@
 //! lost the object itself is asked: it carries a token of this upload in its metadata, so its presence
 //! with that token and the right size is a commit, whatever became of the answer.
 
-use super::client::{Answer, Client, Request};
+use super::client::Client;
 use super::multipart::Multipart;
 use super::parts::Plan;
+use super::request::{Answer, Request};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::storage::Upload;
