@@ -11,7 +11,6 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 type Queue<T> = Arc<Mutex<VecDeque<T>>>;
 
@@ -72,12 +71,6 @@ impl<T> Receiver<T> {
                     .ok_or_else(|| Error::failed("a thread of this program died"));
             }
         }
-    }
-
-    /// The next message, if one comes within `limit` and nothing was cancelled.
-    pub fn receive_within(&self, limit: Duration, cancel: &Cancel) -> Option<T> {
-        let cancel = cancel.with_deadline(limit);
-        self.receive(&cancel).ok()
     }
 
     fn take(&self) -> Option<T> {

@@ -207,6 +207,16 @@ fn a_server_that_stays_down_fails_the_upload_and_leaves_nothing() {
 }
 
 #[test]
+fn a_refusal_inside_a_good_status_is_a_refusal() {
+    let server = Server::start();
+    let proxy = Proxy::before(&server.address);
+    proxy.once("POST", "uploadId", refusal(200, "InvalidPart"));
+    let error = upload(&storage(&proxy.address), &bytes(SIZE), &cancel()).unwrap_err();
+    assert!(error.report().contains("200 InvalidPart"), "{error:?}");
+    assert_nothing_left(&server, KEY);
+}
+
+#[test]
 fn after_a_lost_part_there_is_nothing_to_commit() {
     let server = Server::start();
     let proxy = Proxy::before(&server.address);
@@ -221,11 +231,12 @@ fn after_a_lost_part_there_is_nothing_to_commit() {
 
 #[test]
 fn a_cancel_ends_every_wait_at_once_and_leaves_nothing() {
-    for (method, target) in [
-        ("HEAD", "app/"),
-        ("POST", "uploads"),
-        ("PUT", "partNumber=2&"),
-        ("POST", "uploadId"),
+    for (method, target, size) in [
+        ("HEAD", "app/", SIZE),
+        ("POST", "uploads", SIZE),
+        ("PUT", "partNumber=2&", SIZE),
+        ("POST", "uploadId", SIZE),
+        ("PUT", "app/", 100),
     ] {
         let server = Server::start();
         let proxy = Proxy::before(&server.address);
@@ -237,13 +248,13 @@ fn a_cancel_ends_every_wait_at_once_and_leaves_nothing() {
         let storage = S3::new(settings).unwrap();
         let token = cancel();
         std::thread::scope(|scope| {
-            let running = scope.spawn(|| upload(&storage, &bytes(SIZE), &token));
+            let running = scope.spawn(|| upload(&storage, &bytes(size), &token));
             proxy.wait_for(method, target);
             token.cancel(Cause::Signal(15));
             let error = running.join().unwrap().unwrap_err();
             assert_eq!(error.kind(), Kind::Signal(15), "{method} {target}");
         });
-        if target.starts_with("part") {
+        if method == "PUT" {
             proxy.stalled_are_closed();
         }
         assert_nothing_left(&server, KEY);

@@ -81,6 +81,7 @@ impl Multipart {
         let others = listing::uploads(&self.target.client, &self.target.key, cancel);
         for other in others.unwrap_or_default() {
             if other.key == self.target.key && other.id != self.id {
+                // what stays is swept in a day
                 let _ = listing::abort(&self.target.client, &other, cancel);
             }
         }
@@ -194,11 +195,9 @@ impl Multipart {
             .cancel(Cause::Stalled("the upload was given up".into()));
         // ends the parts in flight, which the server must not take for new ones after the abort
         self.client.shut_down();
-        while self.in_flight > 0 {
-            match self.receiver.receive_within(LAST_WORDS, &cancel) {
-                Some(_) => self.in_flight -= 1,
-                None => break,
-            }
+        let last_words = cancel.with_deadline(LAST_WORDS);
+        while self.in_flight > 0 && self.receiver.receive(&last_words).is_ok() {
+            self.in_flight -= 1;
         }
         let upload = listing::Unfinished {
             key: self.target.key.clone(),

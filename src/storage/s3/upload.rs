@@ -128,6 +128,10 @@ impl Target {
                     }
                 }
                 Ok(answer) => return Err(client.explain(&request, &answer).into()),
+                // nothing was sent
+                Err(error) if !unsure && !error.kind().may_pass() && cancel.check().is_ok() => {
+                    return Err(error.into());
+                }
                 Err(error) => error,
             };
             unsure = true;
@@ -248,6 +252,25 @@ impl S3Upload {
     }
 }
 
+impl S3Upload {
+    /// Writes what fits into one request.
+    fn put(&mut self) -> Result<()> {
+        let mut target = self.target.clone();
+        // of its own, so that a request that was given up can be kept from arriving later
+        target.client = Client::new(Arc::clone(&target.client.shared));
+        let body = std::mem::take(&mut self.buffer);
+        let put = target.making(Method::Put, "write").body(body);
+        match target.make_visible(self.bytes, put, &self.cancel) {
+            Ok(()) => Ok(()),
+            Err(Invisible::Sure(error)) => Err(error),
+            Err(Invisible::Unsure(error)) => {
+                target.client.shut_down();
+                self.target.settle(self.bytes, error)
+            }
+        }
+    }
+}
+
 impl Write for S3Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
@@ -272,13 +295,7 @@ impl Upload for S3Upload {
             )));
         }
         let Some(mut multipart) = self.multipart.take() else {
-            let body = std::mem::take(&mut self.buffer);
-            let put = self.target.making(Method::Put, "write").body(body);
-            return match self.target.make_visible(self.bytes, put, &self.cancel) {
-                Ok(()) => Ok(()),
-                Err(Invisible::Sure(error)) => Err(error),
-                Err(Invisible::Unsure(error)) => self.target.settle(self.bytes, error),
-            };
+            return self.put();
         };
         // dropped on failure, it aborts
         if !self.buffer.is_empty() {
