@@ -4,7 +4,8 @@
 use super::proxy::{Fault, Proxy, refusal};
 use super::s3s::Server;
 use super::{
-    MIB, PART, PREFIX, assert_nothing_left, assert_same, bytes, cancel, read, settings, storage,
+    MIB, PART, PREFIX, assert_nothing_left, assert_same, bytes, cancel, hasty, read, settings,
+    storage,
 };
 use backupkit::cancel::{Cancel, Cause};
 use backupkit::error::{Kind, Result};
@@ -51,7 +52,6 @@ fn a_part_that_meets_a_fault_is_sent_again_with_identical_bytes() {
         ("reset in mid-part", Fault::Reset(PART / 2)),
         ("request lost", Fault::LoseRequest),
         ("answer lost", Fault::LoseAnswer),
-        ("stall", Fault::Stall),
     ];
     for (name, fault) in faults {
         let proxy = survives(name, SIZE, |proxy| {
@@ -60,6 +60,25 @@ fn a_part_that_meets_a_fault_is_sent_again_with_identical_bytes() {
         assert_eq!(proxy.count("PUT", "partNumber=2&"), 2, "{name}");
         assert_eq!(proxy.count("PUT", "partNumber=1&"), 1, "{name}");
     }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_asked_again() {
+    let server = Server::start();
+    let proxy = Proxy::before(&server.address);
+    for (method, target) in [
+        ("POST", "uploads"),
+        ("PUT", "partNumber=2&"),
+        ("HEAD", "app/"),
+        ("GET", "app/"),
+    ] {
+        proxy.once(method, target, Fault::Stall);
+    }
+    let (storage, bytes) = (hasty(&proxy.address), bytes(SIZE));
+    upload(&storage, &bytes, &cancel()).unwrap();
+    assert_same(&read(&storage, KEY), &bytes);
+    assert!(proxy.is_through(), "{:?}", proxy.seen());
+    assert_eq!(server.unfinished(), [""; 0]);
 }
 
 #[test]
@@ -280,7 +299,6 @@ fn a_read_is_taken_up_where_the_connection_broke() {
         ("answer cut", Fault::Truncate(7_000_001)),
         ("answer lost", Fault::LoseAnswer),
         ("503", refusal(503, "SlowDown")),
-        ("stall", Fault::Stall),
     ];
     for (name, fault) in faults {
         let proxy = Proxy::before(&server.address);
@@ -307,6 +325,7 @@ fn a_read_does_not_go_on_in_another_object() {
             .to_string()
             .ends_with("was replaced while it was read")
     );
+    assert_eq!(proxy.count("GET", "bytes=1000- if-match: \""), 1);
 }
 
 #[test]
