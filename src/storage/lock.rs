@@ -104,8 +104,8 @@ fn held(path: &Path, file: &mut File) -> Error {
     Error::new(
         Kind::Locked,
         format!(
-            "{who} is backing up to {} now",
-            path.parent().unwrap_or(path).display()
+            "{who} is backing up this database now ({} is locked)",
+            path.display()
         ),
     )
     .hint("wait for it to end, or let this run wait with --lock-wait 30m")
