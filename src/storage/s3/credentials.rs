@@ -26,6 +26,7 @@ const LIMITS: Limits = Limits {
 };
 const CONTAINER: &str = "http://169.254.170.2";
 const INSTANCE: &str = "http://169.254.169.254";
+const SERVICE: &str = "the EC2 metadata service";
 
 /// One set of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Credentials {
         if let Some(url) = self.container_url()? {
             return self
                 .ask_container(&url)
-                .doing(|| "cannot get credentials from the container's endpoint");
+                .doing(|| "cannot get S3 credentials");
         }
         if self
             .variable("AWS_EC2_METADATA_DISABLED")
@@ -166,7 +167,7 @@ impl Credentials {
         if let Some(token) = token {
             request = request.header("authorization", token.trim());
         }
-        keys_of(&answer(request.call(), url)?)
+        keys_of(&answer(request.call(), "the container's endpoint")?)
     }
 
     fn ask_instance(&self) -> Result<Keys> {
@@ -180,7 +181,7 @@ impl Credentials {
             .put(&url)
             .header("x-aws-ec2-metadata-token-ttl-seconds", "300")
             .send_empty();
-        let token = answer(token, &url)?;
+        let token = answer(token, SERVICE)?;
         let get = |path: &str| {
             let url = format!("{base}/latest/meta-data/iam/security-credentials/{path}");
             let request = self.agent.get(&url);
@@ -188,7 +189,7 @@ impl Credentials {
                 request
                     .header("x-aws-ec2-metadata-token", token.trim())
                     .call(),
-                &url,
+                SERVICE,
             )
         };
         let roles = get("")?;
@@ -224,12 +225,12 @@ fn is_trustworthy(url: &str) -> bool {
     }
 }
 
-/// The text of a good answer, which may hold keys and is in no message.
+/// The text of a good answer. It may hold keys, and the address be a secret too, so neither is in a message.
 fn answer(
     outcome: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    url: &str,
+    who: &str,
 ) -> Result<String> {
-    let mut response = outcome.map_err(|error| super::http::explain(error, url))?;
+    let mut response = outcome.map_err(|error| super::http::explain(error, who))?;
     let status = response.status().as_u16();
     if status != 200 {
         let kind = if status >= 500 {
@@ -237,7 +238,7 @@ fn answer(
         } else {
             Kind::Failed
         };
-        return Err(Error::new(kind, format!("{url} answered {status}")));
+        return Err(Error::new(kind, format!("{who} answered {status}")));
     }
     let mut text = String::new();
     response
@@ -245,7 +246,7 @@ fn answer(
         .as_reader()
         .take(64 * 1024)
         .read_to_string(&mut text)
-        .doing(|| format!("cannot read the answer of {url}"))?;
+        .doing(|| format!("cannot read the answer of {who}"))?;
     Ok(text)
 }
 
@@ -405,7 +406,12 @@ pub(super) mod tests {
         assert_eq!(at(0).unwrap().access_key.expose(), "only");
         assert_eq!(at(29).unwrap().access_key.expose(), "only");
         let error = at(31).unwrap_err();
-        assert!(error.chain().contains("/v1 answered 404"), "{error:?}");
+        assert!(
+            error
+                .chain()
+                .ends_with("the container's endpoint answered 404"),
+            "{error:?}"
+        );
         assert!(!format!("{error:?}").contains("canary"));
         assert!(heads.lock().unwrap()[0].contains("authorization: canary\r\n"));
     }

@@ -14,7 +14,7 @@ pub struct Limits {
     pub connect: Duration,
     /// One read or write that moves no byte.
     pub idle: Duration,
-    /// A whole request, the time that its body needs at [`SLOWEST`] not counted.
+    /// A whole request, the time that its body needs at 32 KiB a second not counted.
     pub total: Duration,
 }
 
@@ -106,6 +106,8 @@ pub(super) fn explain(error: ureq::Error, host: &str) -> Error {
         }
         Fault::Rustls(error) => tls(host, &error.to_string()),
         Fault::Io(error) => passing(format!("the connection to {host} failed: {error}")),
+        // its text is the signed address
+        Fault::BadUri(_) => Error::failed(format!("cannot ask {host}: its address is no URL")),
         _ => Error::failed(format!("cannot ask {host}: {text}")),
     }
 }
