@@ -111,6 +111,16 @@ fn wrong_settings_are_named() {
         let said = report(wrong);
         assert!(said.contains("there is no bucket"), "{server}: {said}");
         let mut wrong = settings.clone();
+        wrong.region = "elsewhere-1".into();
+        // radosgw takes any region
+        let storage = S3::new(wrong).unwrap();
+        if let Err(error) = storage.list(None, &cancel()) {
+            let said = error.report();
+            println!("{said}");
+            let hint = format!("set region: {} for", settings.region);
+            assert!(said.contains(&hint), "{server}: {said}");
+        }
+        let mut wrong = settings.clone();
         wrong.now = || chrono::Utc::now() - chrono::TimeDelta::hours(2);
         let said = report(wrong);
         assert!(said.contains("timedatectl"), "{server}: {said}");

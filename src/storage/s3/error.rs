@@ -103,7 +103,7 @@ fn reason(refusal: &Refusal<'_>) -> (Kind, String, Option<String>) {
         return (Kind::Failed, why, Some(hint));
     }
     let failed = |why: String, hint: String| (Kind::Failed, why, Some(hint));
-    match refusal.code {
+    match code_of(refusal) {
         "NoSuchBucket" => failed(
             format!("there is no bucket {bucket} at {host}"),
             format!("create it, or correct bucket, region or endpoint of the storage {storage}"),
@@ -172,6 +172,16 @@ fn reason(refusal: &Refusal<'_>) -> (Kind, String, Option<String>) {
             ),
             _ => (Kind::Failed, words(refusal), None),
         },
+    }
+}
+
+/// The code as Amazon would give it. Garage calls all of these a missing permission, and tells them apart by words.
+fn code_of<'a>(refusal: &Refusal<'a>) -> &'a str {
+    match refusal.message {
+        _ if refusal.code != "AccessDenied" => refusal.code,
+        said if said.contains("Invalid signature") => "SignatureDoesNotMatch",
+        said if said.contains("No such key") => "InvalidAccessKeyId",
+        _ => refusal.code,
     }
 }
 
@@ -315,6 +325,17 @@ mod tests {
             &refusal(403, "InvalidAccessKeyId", "…"),
             "cannot list s3://backups/pg/: s3.example.com does not know the access key (403 InvalidAccessKeyId)\n  hint: check access_key and endpoint of the storage s3main, or AWS_ACCESS_KEY_ID",
         );
+    }
+
+    #[test]
+    fn garage_says_it_in_words() {
+        let wrong_secret = refusal(403, "AccessDenied", "Forbidden: Invalid signature");
+        let report = explain(&wrong_secret).report();
+        assert!(report.contains("check secret_key"), "{report}");
+        let wrong_key = refusal(403, "AccessDenied", "Forbidden: No such key: GKcanary");
+        let report = explain(&wrong_key).report();
+        assert!(report.contains("check access_key"), "{report}");
+        assert!(!report.contains("GKcanary"), "{report}");
     }
 
     #[test]
