@@ -1,8 +1,7 @@
 //! One request to S3 and what is answered.
 
 use super::xml;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding};
 use md5::{Digest, Md5};
 use rusty_s3::Method;
 use ureq::http::HeaderMap;
@@ -79,7 +78,7 @@ impl Request {
 
     /// Sets the body and the checksum that the server verifies it by.
     pub fn body(self, body: Vec<u8>) -> Request {
-        let md5 = STANDARD.encode(Md5::digest(&body));
+        let md5 = Base64::encode_string(&Md5::digest(&body));
         let mut request = self.header(MD5, md5);
         request.body = body;
         request
@@ -88,7 +87,7 @@ impl Request {
     /// The MD5 of its body in hex, as an ETag would show it.
     pub fn md5(&self) -> Option<String> {
         let (_, md5) = self.headers.iter().find(|(name, _)| *name == MD5)?;
-        let bytes = STANDARD.decode(md5).ok()?;
+        let bytes = Base64::decode_vec(md5).ok()?;
         Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
