@@ -3,7 +3,7 @@
 use crate::cancel::Cancel;
 use crate::catalog::name::Shape;
 use crate::cli::{self, Command};
-use crate::config::{self, Compression, Config, Database, StorageKind, process_env};
+use crate::config::{self, Compression, Config, Database, S3Keys, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
 use crate::operation::open::Rules;
@@ -17,6 +17,7 @@ use crate::postgres::tools::Tools;
 use crate::secret::Secret;
 use crate::storage::Storage;
 use crate::storage::local::Local;
+use crate::storage::s3::{S3, Settings};
 use crate::stream::gzip::Level;
 use crate::stream::seal::{Derivations, Keys};
 use chrono::Utc;
@@ -285,9 +286,7 @@ impl App {
         let storage = self.config.storage(name)?;
         match &storage.kind {
             StorageKind::Local(keys) => Ok(Box::new(Local::new(name, keys.path(&process_env)?)?)),
-            StorageKind::S3(_) => Err(Error::usage(format!(
-                "the storage {name} is of type s3, which this version cannot use yet"
-            ))),
+            StorageKind::S3(keys) => Ok(Box::new(S3::new(s3_settings(name, keys)?)?)),
         }
     }
 
@@ -381,6 +380,28 @@ fn session(database: &Database) -> Result<Session> {
         connection.database,
         shown,
     ))
+}
+
+fn s3_settings(name: &str, keys: &S3Keys) -> Result<Settings> {
+    let s3 = keys.resolve(&process_env)?;
+    let mut settings = Settings::new(name, s3.bucket, s3.region);
+    settings.prefix = s3.prefix;
+    settings.endpoint = s3.endpoint;
+    settings.path_style = s3.path_style;
+    settings.ca_file = s3.ca_file;
+    settings.storage_class = s3.storage_class;
+    settings.server_side_encryption = s3.server_side_encryption;
+    settings.kms_key_id = s3.kms_key_id;
+    settings.part_size = s3.part_size;
+    if let Some(concurrency) = s3.concurrency {
+        settings.concurrency = concurrency as usize;
+    }
+    if let Some(keys) = s3.keys {
+        settings.access_key = Some(keys.access_key);
+        settings.secret_key = Some(keys.secret_key);
+        settings.session_token = keys.session_token;
+    }
+    Ok(settings)
 }
 
 fn gzip_level(compression: Compression) -> Result<Option<Level>> {

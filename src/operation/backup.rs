@@ -63,7 +63,7 @@ pub fn run(
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Stored> {
-    let lock_file = job.storage.lock_file(&job.database);
+    let lock_file = job.storage.lock_file(&job.database)?;
     let _lock = Lock::take(&lock_file, job.lock_wait, cancel)?;
     sweep(job, cancel)?;
 

@@ -118,8 +118,8 @@ impl Storage for Local {
         Ok(swept)
     }
 
-    fn lock_file(&self, directory: &str) -> PathBuf {
-        self.root.join(directory).join(LOCK)
+    fn lock_file(&self, directory: &str) -> Result<PathBuf> {
+        Ok(self.path(directory)?.join(LOCK))
     }
 }
 

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 const PLAIN: Shape = Shape::new(false, false);
 const SEALED: Shape = Shape::new(true, true);
