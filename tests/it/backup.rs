@@ -418,6 +418,24 @@ fn a_missing_permission_is_explained() {
 }
 
 #[test]
+fn rows_that_a_policy_hides_fail_the_backup_and_are_explained() {
+    let (sandbox, database) = (Sandbox::new(18), small(18));
+    let role = database.server.create_role("reader");
+    database.sql(&format!(
+        "GRANT pg_read_all_data TO {role}; ALTER TABLE word ENABLE ROW LEVEL SECURITY"
+    ));
+    sandbox.configure_with("", &[Entry::of(&database).login(&database, &role, &role)]);
+    let failed = sandbox.run(&["backup"]).exits(1);
+    assert!(
+        failed.stderr.contains("row-level security") && failed.stderr.contains("BYPASSRLS"),
+        "{}",
+        failed.stderr
+    );
+    database.sql(&format!("ALTER ROLE {role} BYPASSRLS"));
+    sandbox.back_up(&database.name);
+}
+
+#[test]
 fn wrong_credentials_are_explained_by_the_key_that_holds_them() {
     let (sandbox, database) = (Sandbox::new(18), small(18));
     sandbox.configure_with(

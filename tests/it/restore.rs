@@ -656,6 +656,71 @@ fn an_owner_who_is_no_superuser_backs_up_and_restores_on_18() {
 }
 
 #[test]
+fn what_only_an_extensions_owner_may_do_is_explained() {
+    let server = postgres(18);
+    let role = server.create_role("tenant");
+    let source = server.create_database_of(&role, "source");
+    let target = server.create_database_of(&role, "target");
+    // as a managed server does: the extension is there, and not the tenant's
+    for database in [&source, &target] {
+        database.sql("CREATE EXTENSION citext");
+    }
+    source.sql_as(&role, "CREATE TABLE a AS SELECT 'x'::citext AS x");
+    let sandbox = Sandbox::new(18);
+    let entry = |database: &Database<'_>, name: &str| {
+        Entry::of(database)
+            .named(name)
+            .login(database, &role, &role)
+    };
+    sandbox.configure_with("", &[entry(&source, "source"), entry(&target, "target")]);
+    sandbox.back_up("source");
+    let before = target.fingerprint();
+    let arguments = [
+        "restore",
+        "--from",
+        "source/latest",
+        "--db",
+        "target",
+        "--force",
+    ];
+    let failed = sandbox.run(&arguments).exits(1);
+    says(
+        &failed,
+        &["must be owner of extension citext", "--no-comments"],
+    );
+    assert_eq!(target.fingerprint(), before);
+
+    // and the ways out that the hint names are some
+    let (port, name) = (server.port, &target.name);
+    let dbname = format!("host=127.0.0.1 port={port} user={role} password={role} dbname={name}");
+    sandbox
+        .shell(&format!(
+            "backupkit cat source/latest | pg_restore --no-comments --single-transaction --dbname='{dbname}'"
+        ))
+        .exits(0);
+    target.holds_the_same_as(&source);
+    target.sql("DROP TABLE a");
+    let without = entry(&source, "source").backup("options: ['--no-comments']");
+    sandbox.configure_with("", &[without, entry(&target, "target")]);
+    sandbox.back_up("source");
+    sandbox.run(&arguments).exits(0);
+    target.holds_the_same_as(&source);
+}
+
+#[test]
+fn a_target_that_does_not_exist_is_explained() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    house
+        .source
+        .server
+        .maintenance()
+        .sql(&format!("DROP DATABASE {}", house.target.name));
+    let failed = house.restore("source/latest", &["--force"]).exits(1);
+    says(&failed, &[&house.target.name, "does not exist", "createdb"]);
+}
+
+#[test]
 fn a_database_without_any_table_comes_back() {
     let house = House::new(SEALED);
     house.source.sql("DROP TABLE word, nothing");
@@ -900,6 +965,38 @@ fn a_pg_restore_that_is_too_old_for_the_dump_is_explained() {
             "newest pg_restore here is 15",
         ],
     );
+}
+
+#[test]
+fn a_newer_pg_restore_into_an_older_server_says_that_it_needs_psql() {
+    let server = postgres(14);
+    let (source, target) = (
+        server.create_database("source"),
+        server.create_database("target"),
+    );
+    source.sql("CREATE TABLE a AS SELECT 1 AS one");
+    let sandbox = Sandbox::new(18);
+    let some = clients(&sandbox, 18, &["pg_dump", "pg_restore"]);
+    let top = format!("bin_dir: '{}'", some.display());
+    let entries = [
+        Entry::of(&source).named("source"),
+        Entry::of(&target).named("target"),
+    ];
+    sandbox.configure_with(&top, &entries);
+    sandbox.back_up("source");
+    let arguments = [
+        "restore",
+        "--from",
+        "source/latest",
+        "--db",
+        "target",
+        "--force",
+    ];
+    let failed = sandbox.run(&arguments).exits(1);
+    says(&failed, &["transaction_timeout", "install psql"]);
+    clients(&sandbox, 18, &["psql"]);
+    sandbox.run(&arguments).exits(0);
+    target.holds_the_same_as(&source);
 }
 
 fn a_held_table_stops_a_restore(client: u32, server: u32) {
