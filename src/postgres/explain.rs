@@ -152,10 +152,16 @@ const KNOWN: &[Known] = &[
          --no-single-transaction (which is not atomic: a failure leaves a part behind)",
     ),
     known(
+        "FATAL:  database \"",
+        Kind::Failed,
+        "check connection.database; a database to restore into has to exist: create it with createdb",
+    ),
+    known(
         "must be owner of extension",
         Kind::Failed,
         "only an extension's owner may comment on it or drop it, and on managed servers that is not you: \
-         restore into a fresh database as the role that creates its extensions, and without --clean",
+         restore without --clean, and leave comments out by --no-comments in backup.options, or for this \
+         backup by: backupkit cat BACKUP | pg_restore --no-comments --single-transaction --dbname=…",
     ),
     known(
         "permission denied to create extension",
@@ -201,12 +207,19 @@ pub fn client(ended: &Ended) -> Error {
 
 /// Explains the end of pg_dump.
 pub fn dump(ended: &Ended) -> Error {
-    const DUMP: &[Known] = &[known(
-        "permission denied for",
-        Kind::Failed,
-        "let the user read everything: GRANT pg_read_all_data TO … (PostgreSQL 14 and newer), or leave the \
-         object out with --exclude-table in backup.options",
-    )];
+    const DUMP: &[Known] = &[
+        known(
+            "permission denied for",
+            Kind::Failed,
+            "let the user read everything: GRANT pg_read_all_data TO … (PostgreSQL 14 and newer), or leave the \
+             object out with --exclude-table in backup.options",
+        ),
+        known(
+            "affected by row-level security policy",
+            Kind::Failed,
+            "let the user read every row: ALTER ROLE … BYPASSRLS, or back up as the owner or a superuser",
+        ),
+    ];
     explain(ended, DUMP)
 }
 
@@ -227,6 +240,11 @@ pub fn restore(ended: &Ended) -> Error {
             "reached EOF without finding closing \\endif",
             Kind::Damaged,
             "the SQL ends within rows or within a statement; restore an older backup",
+        ),
+        known(
+            "unrecognized configuration parameter \"transaction_timeout\"",
+            Kind::Failed,
+            "the server is older than pg_restore takes for granted: install psql beside it, through which it works",
         ),
         known(
             "cannot drop inherited constraint",
