@@ -81,7 +81,7 @@ struct Tail {
 pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     let shown = command.get_program().to_string_lossy().into_owned();
     command.stderr(Stdio::piped()).process_group(0);
-    deathsig::die_with_parent(&mut command);
+    deathsig::die_with_parent(&mut command, last_signal(program));
     let mut inner = command
         .spawn()
         .doing(|| format!("cannot start {program} ({shown})"))?;
@@ -101,6 +101,14 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
         exited,
         stderr,
     })
+}
+
+/// What a program gets if we die: the signal on which it tells its server to give up before it ends itself.
+fn last_signal(program: &str) -> Signal {
+    match program {
+        "psql" => Signal::INT,
+        _ => Signal::TERM,
+    }
 }
 
 /// Starts the two threads that wait for what a child does on its own: its exit and its stderr.

@@ -269,7 +269,8 @@ impl Upload for LocalUpload {
         rename_new(&self.temporary, &self.target)?;
         self.committed = true;
         match self.target.parent() {
-            Some(directory) => sync_directory(directory),
+            // what is reported as failed must not be found later
+            Some(directory) => sync_directory(directory).inspect_err(|_| remove(&self.target)),
             None => Ok(()),
         }
     }
@@ -302,14 +303,16 @@ fn sync_directory(directory: &Path) -> Result<()> {
 
 impl Drop for LocalUpload {
     fn drop(&mut self) {
-        if !self.committed
-            && let Err(error) = std::fs::remove_file(&self.temporary)
-        {
-            log::warn!(
-                "cannot remove {}: {error}; the next backup will",
-                self.temporary.display()
-            );
+        if !self.committed {
+            remove(&self.temporary);
         }
+    }
+}
+
+/// Removes what is not to be kept; where that fails there is nothing to do but to say so.
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        log::warn!("cannot remove {}: {error}", path.display());
     }
 }
 
@@ -321,7 +324,9 @@ fn rename_new(from: &Path, to: &Path) -> Result<()> {
         // file systems that do not know the flag (NFS, some FUSE): a hard link does not replace either
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             std::fs::hard_link(from, to).doing(doing)?;
-            std::fs::remove_file(from).doing(doing)
+            // the object is there; a name that stays behind goes with the next sweep
+            remove(from);
+            Ok(())
         }
         other => other.doing(doing),
     }

@@ -3,7 +3,10 @@
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
 mod backup;
+mod cancel;
 mod cat;
+mod damage;
+mod faults;
 mod frozen;
 mod harness;
 mod list;
