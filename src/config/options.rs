@@ -207,7 +207,12 @@ fn long_option(text: &str, next: Option<&str>) -> Result<Taken, Fault> {
 
 fn short_options(text: &str, next: Option<&str>) -> Result<Taken, Fault> {
     let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
-        return Err(Fault::new(format!("{text:?} is not an option"))
+        // a connection string may hold a password
+        let shown = match text.contains(['=', ':']) {
+            true => "a connection string".to_string(),
+            false => format!("{text:?}"),
+        };
+        return Err(Fault::new(format!("{shown} is not an option"))
             .hint("pg_dump would take it for the name of a database"));
     };
     let mut taken = Taken::default();

@@ -2,13 +2,16 @@
 //! what it was, to the last row.
 
 use crate::support::postgres::{Database, Server, postgres};
+use crate::support::processes::{self, Process, process};
 use crate::support::program::Output;
 use crate::support::sandbox::{Sandbox, Shape};
+use crate::support::wait;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 const PLAIN: Shape = Shape::new(false, false);
@@ -512,6 +515,71 @@ fn damage_behind_the_last_row_never_reaches_a_target_by_pg_restore() {
 fn damage_behind_the_last_row_never_reaches_a_target_by_psql() {
     // a pg_restore of 18 writes a script for so old a server
     damage_behind_the_last_row_never_reaches_the_target(postgres(15));
+}
+
+/// A plain archive of a shop whose length is a multiple of 1 MiB, and so of whatever it is moved in: with the last
+/// piece of it the last row has gone to whoever reads.
+fn aligned() -> Vec<u8> {
+    const MIB: usize = 1 << 20;
+    let (sandbox, database) = (Sandbox::new(18), source());
+    database.sql("CREATE TABLE public.pad AS SELECT ''::text AS x");
+    sandbox.configure_as(&[(NAME, &database)], GZIP);
+    let mut pad = 0;
+    for _ in 0..4 {
+        sandbox.run(&["backup"]).exits(0);
+        let archive = sandbox.run(&["cat", "latest"]).exits(0).stdout;
+        if archive.len() % MIB == 0 {
+            return archive;
+        }
+        pad += MIB - archive.len() % MIB;
+        database.sql(&format!("UPDATE public.pad SET x = repeat('x', {pad})"));
+    }
+    panic!("a longer row does not make the dump longer by as much");
+}
+
+/// True if the process waits for input on its descriptor `fd`.
+fn reads(process: &Process, fd: &str) -> bool {
+    let call = fs::read_to_string(format!("/proc/{}/syscall", process.pid)).unwrap_or_default();
+    call.starts_with(&format!("0 {fd}"))
+}
+
+#[test]
+fn no_row_is_committed_before_the_end_of_the_archive_has_been_seen() {
+    let archive = aligned();
+    for major in [18, 15] {
+        let sandbox = Sandbox::new(18);
+        let target = Untouched::new(postgres(major).create_database("target"));
+        sandbox.configure_as(&[(NAME, &target.database)], PLAIN);
+        let made = Command::new("mkfifo").arg(sandbox.path("slow")).status();
+        assert!(made.expect("mkfifo runs").success());
+        let run = sandbox.start(&["restore", "--from", "./slow"]);
+        let mut slow = fs::File::create(sandbox.path("slow")).expect("open it");
+        slow.write_all(&archive).expect("somebody reads it");
+
+        // whoever feeds the server has had all that it is to get, and waits for more
+        let backupkit = process(run.pid());
+        let last = if major == 18 { "pg_restore" } else { "psql" };
+        wait::until(&format!("{last} waits or has ended"), || {
+            let children = processes::of(&sandbox.path(""));
+            let waits = |name: &str| {
+                children
+                    .iter()
+                    .filter(|child| child.name == name)
+                    .all(|child| reads(child, "0x0 "))
+            };
+            (reads(&backupkit, "") && waits("pg_restore") && waits(last)).then_some(())
+        });
+        let children = processes::of(&sandbox.path(""));
+        assert!(
+            children.iter().any(|child| child.name == last),
+            "{last} has ended with half of its input"
+        );
+
+        slow.write_all(b"more").expect("somebody reads it");
+        drop(slow);
+        run.wait().exits(13);
+        assert_eq!(target.database.fingerprint(), target.before);
+    }
 }
 
 #[test]

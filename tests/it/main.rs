@@ -11,6 +11,8 @@ mod frozen;
 mod harness;
 mod list;
 mod matrix;
+mod memory;
 mod restore;
+mod secrets;
 mod support;
 mod usage;

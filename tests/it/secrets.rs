@@ -1,0 +1,390 @@
+//! A password shows nowhere but where it is needed: in no argument, no other program's environment, no output, no
+//! error and no file.
+
+use crate::support::postgres::{Database, postgres};
+use crate::support::processes;
+use crate::support::program::{self, Output};
+use crate::support::sandbox::Sandbox;
+use crate::support::strace::Trace;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// In every password here and in nothing else on this machine.
+const CANARY: &str = "kanarienvogel";
+const SEALING: &str = "kanarienvogel sealing";
+const DATABASE: &str = "kanarienvogel-db/%@";
+/// The same in a URL.
+const ENCODED: &str = "kanarienvogel-db%2F%25%40";
+
+/// Two databases, and a role that owns one and can read both with its password.
+struct Aviary {
+    sandbox: Sandbox,
+    database: Database<'static>,
+    role: String,
+}
+
+impl Aviary {
+    fn new() -> Aviary {
+        let server = postgres(18);
+        let (database, role) = (
+            server.create_database("aviary"),
+            server.create_role("keeper"),
+        );
+        let name = &database.name;
+        server.maintenance().sql(&format!(
+            "ALTER ROLE {role} PASSWORD '{DATABASE}'; ALTER DATABASE {name} OWNER TO {role}"
+        ));
+        database.sql(&format!(
+            "CREATE TABLE cage AS SELECT 1 AS bird; ALTER TABLE cage OWNER TO {role}"
+        ));
+        let sandbox = Sandbox::new(18)
+            .with("BACKUPKIT_ENC_PASSWORD", SEALING)
+            .with("DB_PASSWORD", DATABASE);
+        Aviary {
+            sandbox,
+            database,
+            role,
+        }
+    }
+
+    /// The ways to say how to log in.
+    fn connections(&self) -> [String; 3] {
+        let port = self.database.server.port;
+        let Aviary {
+            database: Database { name, .. },
+            role,
+            ..
+        } = self;
+        let url = format!("postgresql://{role}:{ENCODED}@127.0.0.1:{port}/{name}");
+        [
+            self.database.connection(role, DATABASE),
+            self.database.connection(role, "${DB_PASSWORD}"),
+            format!("{{ url: '{url}' }}"),
+        ]
+    }
+
+    fn configure(&self, connection: &str) {
+        self.sandbox.configure(&format!(
+            "version: 1
+storage:
+  - {{ name: local, type: local, local: {{ path: '{}' }} }}
+databases:
+  - name: app
+    type: postgres
+    connection: {connection}
+    backup:
+      storage: local
+      compression: true
+      encryption: {{ enabled: true, password: '${{BACKUPKIT_ENC_PASSWORD}}' }}
+",
+            self.sandbox.path("storage").display()
+        ));
+    }
+
+    /// Runs the program, and fails the test if the password shows in what it prints.
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> Output {
+        silent(self.sandbox.run(arguments))
+    }
+
+    /// Runs the program with all that can be told about a failure.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str], status: i32) {
+        for more in [&["--verbose"][..], &["--verbose", "--json"]] {
+            let output = self.run(&[arguments, more].concat()).exits(status);
+            assert!(!output.stderr.is_empty());
+        }
+    }
+}
+
+#[track_caller]
+fn silent(output: Output) -> Output {
+    let (stdout, stderr) = (output.text(), &output.stderr);
+    assert!(
+        !stdout.contains(CANARY) && !stderr.contains(CANARY),
+        "it sings\n--- stdout:\n{stdout}\n--- stderr:\n{stderr}"
+    );
+    output
+}
+
+/// A program that was started, as strace tells it.
+struct Started {
+    arguments: String,
+    environment: String,
+}
+
+impl Started {
+    /// All but the first, which is backupkit itself.
+    fn children(trace: &Trace) -> Vec<Started> {
+        let lines = trace.lines();
+        let started = lines
+            .iter()
+            .filter(|line| line.contains("execve(") && line.ends_with("= 0"));
+        let split = started.map(|line| {
+            let (arguments, environment) = line.split_once("], [").expect("strace -v shows both");
+            Started {
+                arguments: arguments.into(),
+                environment: environment.into(),
+            }
+        });
+        split.skip(1).collect()
+    }
+}
+
+#[test]
+fn a_password_is_in_no_argument_and_only_in_the_environment_of_who_logs_in() {
+    let aviary = Aviary::new();
+    let sampling = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut sung = Vec::new();
+            while sampling.load(Ordering::Relaxed) {
+                let mut processes = processes::all();
+                processes
+                    .retain(|process| processes::contains(&process.arguments, CANARY.as_bytes()));
+                sung.extend(processes);
+                thread::sleep(Duration::from_millis(2));
+            }
+            sung
+        });
+        for connection in aviary.connections() {
+            aviary.configure(&connection);
+            let mut programs = Vec::new();
+            for arguments in [
+                &["backup", "--verbose"][..],
+                &["restore", "--from", "latest", "--clean", "--verbose"],
+                &["list", "--verbose", "--json"],
+            ] {
+                let options = ["-f", "-v", "-s", "100000", "-e", "trace=execve"];
+                let (command, trace) = Trace::command(&aviary.sandbox, &options, arguments);
+                silent(program::run(command, "").exits(0));
+                for child in Started::children(&trace) {
+                    let Started {
+                        arguments,
+                        environment,
+                    } = &child;
+                    assert!(!arguments.contains(CANARY), "{arguments}");
+                    let password = format!("\"PGPASSWORD={DATABASE}\"");
+                    let others = environment.replacen(&password, "", 1);
+                    assert!(!others.contains(CANARY), "{arguments}: {others}");
+                    let asks_for_version = arguments.contains("\"--version\"");
+                    assert_ne!(
+                        environment.contains(CANARY),
+                        asks_for_version,
+                        "{arguments}"
+                    );
+                    programs.push(arguments.clone());
+                }
+            }
+            for program in ["psql", "pg_dump", "pg_restore"] {
+                let ran = |started: &String| {
+                    started.contains(&format!("/{program}\"")) && !started.contains("--version")
+                };
+                assert!(
+                    programs.iter().any(ran),
+                    "{program} was not seen in {programs:#?}"
+                );
+            }
+        }
+        sampling.store(false, Ordering::Relaxed);
+        let sung = sampler.join().expect("it ends well");
+        assert!(sung.is_empty(), "{sung:?}");
+    });
+}
+
+#[test]
+fn a_password_is_in_nothing_that_is_printed_or_stored() {
+    let aviary = Aviary::new();
+    for connection in aviary.connections() {
+        aviary.configure(&connection);
+        aviary.run(&["backup", "--verbose"]).exits(0);
+        aviary.run(&["backup", "--json", "--verbose"]).exits(0);
+        aviary.run(&["list", "--verbose"]).exits(0);
+        aviary.run(&["list", "--json"]).exits(0);
+        aviary
+            .run(&["restore", "--from", "latest", "--clean", "--verbose"])
+            .exits(0);
+        aviary
+            .run(&["restore", "--from", "latest", "--clean", "--json"])
+            .exits(0);
+        aviary.run(&["cat", "latest", "--verbose"]).exits(0);
+    }
+    let files = aviary.sandbox.files("");
+    assert!(
+        files.iter().filter(|file| file.ends_with(".json")).count() == 6,
+        "{files:?}"
+    );
+    for file in files.iter().filter(|file| *file != "config.yaml") {
+        let bytes = fs::read(aviary.sandbox.path(file)).expect("read it");
+        assert!(!processes::contains(&bytes, CANARY.as_bytes()), "{file}");
+    }
+    for directory in ["tmp", "run", "home"] {
+        assert_eq!(
+            aviary.sandbox.files(directory),
+            [""; 0],
+            "left in {directory}"
+        );
+    }
+}
+
+#[test]
+fn every_file_that_is_made_is_for_its_owner_alone() {
+    let aviary = Aviary::new();
+    aviary.configure(&aviary.connections()[0]);
+    let storage = aviary.sandbox.path("storage");
+    let mut made = 0;
+    for arguments in [&["backup"][..], &["restore", "--from", "latest", "--clean"]] {
+        let options = ["-f", "-e", "trace=openat,open,creat"];
+        let (command, trace) = Trace::command(&aviary.sandbox, &options, arguments);
+        program::run(command, "").exits(0);
+        for line in trace.lines().iter().filter(|line| line.contains("O_CREAT")) {
+            let (_, opened) = line.split_once('"').expect("strace shows the path");
+            assert!(
+                opened.starts_with(storage.to_str().expect("UTF-8")),
+                "{line}"
+            );
+            assert!(opened.contains(", 0600)"), "{line}");
+            made += 1;
+        }
+    }
+    assert_eq!(
+        made, 4,
+        "the lock, the archive, its checksum and its manifest"
+    );
+}
+
+#[test]
+fn a_password_is_in_no_error_of_a_run() {
+    let aviary = Aviary::new();
+    let server = aviary.database.server;
+    let good = aviary.database.connection(&aviary.role, DATABASE);
+    aviary.configure(&good);
+    aviary.run(&["backup"]).exits(0);
+
+    let port = format!("port: {}", server.port);
+    let wrong = DATABASE.replace("db", "wrong");
+    let url = |authority: &str| {
+        format!(
+            "{{ url: 'postgresql://{authority}/{}' }}",
+            aviary.database.name
+        )
+    };
+    for connection in [
+        // refused, unreachable, not there
+        aviary.database.connection(&aviary.role, &wrong),
+        url(&format!(
+            "{}:{CANARY}-wrong@127.0.0.1:{}",
+            aviary.role, server.port
+        )),
+        good.replace(&port, "port: 1"),
+        url(&format!("{}:{ENCODED}@127.0.0.1:1", aviary.role)),
+        good.replace("127.0.0.1", "no-such-host.invalid"),
+        good.replace("127.0.0.1", "/nowhere"),
+        good.replace(&aviary.database.name, "not_there"),
+        url(&format!(
+            "{}:{ENCODED}@127.0.0.1:{}",
+            aviary.role, server.port
+        ))
+        .replace(" }", ", sslmode: verify-full }"),
+    ] {
+        aviary.configure(&connection);
+        aviary.fails(&["backup"], 1);
+        aviary.fails(&["restore", "--from", "latest", "--clean"], 1);
+    }
+
+    aviary.configure(&good);
+    aviary.fails(&["restore", "--from", "latest"], 15);
+    aviary.database.sql("CREATE TABLE closed ()");
+    aviary.fails(&["backup"], 1);
+    let sandbox = aviary
+        .sandbox
+        .with("BACKUPKIT_ENC_PASSWORD", &format!("{CANARY} another"));
+    let aviary = Aviary { sandbox, ..aviary };
+    aviary.fails(&["restore", "--from", "latest", "--clean"], 12);
+}
+
+#[test]
+fn a_password_is_in_no_error_about_the_configuration() {
+    let aviary = Aviary::new();
+    let connections = [
+        "{ host: h, port: 1, database: d, user: u, passwort: 'CANARY' }",
+        "{ host: h, port: 1, database: d, user: u, password: ['CANARY'] }",
+        "{ host: h, port: 1, database: d, user: u, password: { CANARY: x } }",
+        "{ host: h, port: 1, database: d, user: u, password: { x: CANARY } }",
+        "{ host: h, port: 1, database: d, user: u, password: 'CANARY }",
+        "{ host: h, port: 1, database: d, user: u, password: \"CANARY\\q\" }",
+        "{ host: h, port: 1, database: d, user: u, password: \"CANARY\\0\" }",
+        "{ host: h, port: 1, database: d, user: u, password: !secret CANARY }",
+        "{ host: h, port: 1, database: d, user: u, password: &a CANARY, password: *a }",
+        "{ host: h, port: 1, database: d, user: u, password: *CANARY }",
+        "{ host: h, port: 1, database: d, user: u, password: CANARY: x }",
+        "{ host: h, port: 1, database: d, user: u, password: CANARY, password: CANARY }",
+        "{ host: h, port: 99999, database: '', user: u, password: '${NONE:-CANARY}' }",
+        "{ host: h, port: 1, database: d, user: u, password: '${NONE}CANARY' }",
+        "{ url: 'postgresql://u:CANARY@h:not_a_port/d' }",
+        "{ url: 'postgresql://u:CANARY@h:99999/d' }",
+        "{ url: 'postgresql://u:CANARY@' }",
+        "{ url: 'postgresql://u:CANARY@h/' }",
+        "{ url: 'postgresql://u:CANARY%zz@h/d' }",
+        "{ url: 'postgresql://u:CANARY%00@h/d' }",
+        "{ url: 'postgresql://u:CANARY@h/d?nonsense=1' }",
+        "{ url: 'postgresql://u@h/d?passwort=CANARY' }",
+        "{ url: 'postgresql://u:CANARY@[::1/d' }",
+        "{ url: 'postgresql://u:CANARY@h1,h2/d' }",
+        "{ url: 'postgres//u:CANARY@h/d' }",
+        "{ url: 'mysql://u:CANARY@h/d' }",
+        "{ url: 'u:CANARY@h/d' }",
+        "{ url: 'host=h password=CANARY' }",
+        "{ url: 'postgresql://u:CANARY@h/d', host: h, password: CANARY }",
+        "{ url: ['postgresql://u:CANARY@h/d'] }",
+        "'postgresql://u:CANARY@h/d'",
+        "[CANARY]",
+        "CANARY",
+    ];
+    let backups = [
+        "options: ['--dbname=postgresql://u:CANARY@h/d']",
+        "options: ['-d', 'postgresql://u:CANARY@h/d']",
+        "options: ['password=CANARY']",
+        "options: ['postgresql://u:CANARY@h/d']",
+        "options: 'postgresql://u:CANARY@h/d'",
+        "encryption: { enabled: true, password: [CANARY] }",
+        "encryption: { enabled: true, passwort: CANARY }",
+        "encryption: { enabled: true, password: \"CANARY\\0\" }",
+        "encryption: { enabled: true, previous_passwords: CANARY }",
+        "encryption: { enabled: true, password: '', previous_passwords: [CANARY, ''] }",
+        "encryption: CANARY",
+    ];
+    let good = "{ host: h, port: 1, database: d, user: u, password: CANARY }";
+    let with = |connection: &str, backup: &str| {
+        let storage = aviary.sandbox.path("storage");
+        let yaml = format!(
+            "version: 1\nstorage: [{{ name: local, type: local, local: {{ path: '{}' }} }}]\ndatabases:\n  - name: app\n    type: postgres\n    connection: {connection}\n    backup:\n      storage: local\n      {backup}\n",
+            storage.display()
+        );
+        aviary.sandbox.configure(&yaml.replace("CANARY", CANARY));
+        aviary.fails(&["backup"], 2);
+    };
+    for connection in connections {
+        with(connection, "compression: true");
+    }
+    for backup in backups {
+        with(good, backup);
+    }
+
+    // and of the other secrets that a configuration holds
+    for rest in [
+        "storage: [{ name: s, type: s3, s3: { secret_key: CANARY, secret_key: CANARY } }]",
+        "storage: [{ name: s, type: s3, s3: { bucket: b, access_key: [CANARY], secret_key: { x: CANARY } } }]",
+        "notifications: [{ type: webhook, on: [failure], config: { url: 'CANARY', headers: CANARY } }]",
+        "notifications: [{ type: webhook, on: [failure], config: { url: 'ftp://u:CANARY@h', headers: { A: [CANARY] } } }]",
+        "notifications: [{ type: email, on: [failure], config: { smtp_host: h, password: CANARY } }]",
+        "notifications: [{ type: email, on: [failure], config: { password: [CANARY], username: CANARY } }]",
+    ] {
+        aviary
+            .sandbox
+            .configure(&format!("version: 1\n{rest}\ndatabases: []\n").replace("CANARY", CANARY));
+        aviary.fails(&["backup"], 2);
+    }
+}
