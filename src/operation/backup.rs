@@ -3,7 +3,7 @@
 use super::tap::DumpTap;
 use crate::cancel::Cancel;
 use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables};
-use crate::catalog::name::{BackupId, Name, Shape, Timestamp};
+use crate::catalog::name::{BackupId, Shape, Timestamp, is_ours};
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Contents;
 use crate::postgres::dump::Dump;
@@ -83,8 +83,7 @@ pub fn run(
 
 /// Removes what a run that died here left unfinished. The lock is held, so nobody else is writing.
 fn sweep(job: &Job, cancel: &Cancel) -> Result<()> {
-    let ours = |key: &str| Name::parse(key).is_some();
-    for key in job.storage.sweep(&job.database, &ours, cancel)? {
+    for key in job.storage.sweep(&job.database, &is_ours, cancel)? {
         log::info!(
             "removed {}, which an earlier run left unfinished",
             job.storage.locate(&key)
