@@ -76,6 +76,9 @@ pub enum Period {
     Year(i32),
 }
 
+/// The period of one kind that a UTC day falls into.
+type PeriodOf = fn(NaiveDate) -> Period;
+
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -162,6 +165,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// True where nothing goes because the clock is behind the newest backup.
+    pub fn clock_is_behind(&self) -> bool {
+        let behind = Verdict::Keep(vec![Reason::ClockBehind]);
+        self.verdicts.first() == Some(&behind)
+    }
+
     /// How many go.
     pub fn deleted(&self) -> usize {
         self.verdicts
@@ -183,7 +192,7 @@ impl Policy {
     }
 
     /// The rules about periods: how many, and which one a moment falls into. The shortest period first.
-    fn periods(&self) -> [(u32, fn(NaiveDate) -> Period); 4] {
+    fn periods(&self) -> [(u32, PeriodOf); 4] {
         [
             (self.keep_daily, Period::Day),
             (self.keep_weekly, |day| Period::Week(day.iso_week())),

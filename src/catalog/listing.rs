@@ -144,12 +144,11 @@ impl Listing {
         });
         listing
     }
-}
 
-/// The archives among these keys, oldest first.
-pub fn entries<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<Entry> {
-    let listing = Listing::new(objects);
-    listing.backups.iter().flat_map(Backup::entries).collect()
+    /// The archives, oldest first.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.backups.iter().flat_map(Backup::entries).collect()
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_archive_without_a_manifest_is_a_backup_and_a_manifest_alone_is_none() {
-        let listed = entries([
+        let listed = Listing::new([
             ("app/20261120_020000.000000001Z.dump.gz", 10),
             ("app/20261119_020000.000000001Z.json", 5),
             ("app/20261121_020000.000000001Z.dump.gz.tmp", 7),
@@ -166,7 +165,8 @@ mod tests {
             ("app/20261118_020000.000000001Z.json", 3),
             ("app/20261118_020000.000000001Z.dump.sha256", 3),
             ("app/readme.txt", 1),
-        ]);
+        ])
+        .entries();
         let shown: Vec<_> = listed
             .iter()
             .map(|entry| (entry.archive_key(), entry.has_manifest, entry.has_checksum))
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(backup.bytes(), 7);
         assert_eq!(backup.sidecars.len(), 6);
         assert!(backup.has(Part::Pin) && backup.has(Part::Verified));
-        assert!(entries([(keys[0].as_str(), 1), (keys[4].as_str(), 1)])[0].pinned);
+        assert!(listing.entries()[0].pinned);
         assert_eq!(
             listing.orphans,
             [

@@ -1,7 +1,7 @@
 //! Which backup is meant: `DB/TIMESTAMP`, `latest`, `DB/latest`, a storage key or a local path.
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::{self, Entry};
+use crate::catalog::listing::{Entry, Listing};
 use crate::catalog::manifest::{self, Manifest};
 use crate::catalog::name::{BackupId, Name, Part, Shape};
 use crate::error::{Doing, Error, Kind, Result};
@@ -146,13 +146,21 @@ pub fn entries_of(
     database: Option<&str>,
     cancel: &Cancel,
 ) -> Result<Vec<Entry>> {
+    Ok(listing_of(storage, database, cancel)?.entries())
+}
+
+/// What lies on `storage` of one database, or of all.
+pub fn listing_of(
+    storage: &dyn Storage,
+    database: Option<&str>,
+    cancel: &Cancel,
+) -> Result<Listing> {
     let objects = storage
         .list(database, cancel)
         .doing(|| format!("cannot list the storage {}", storage.name()))?;
-    Ok(listing::entries(
-        objects
-            .iter()
-            .map(|object| (object.key.as_str(), object.bytes)),
+    let objects = objects.iter();
+    Ok(Listing::new(
+        objects.map(|object| (object.key.as_str(), object.bytes)),
     ))
 }
 
@@ -196,9 +204,14 @@ pub fn read_manifest(
     if !entry.has_manifest {
         return Ok(None);
     }
-    let key = entry.id.manifest_key();
+    manifest_of(storage, &entry.id, cancel).map(Some)
+}
+
+/// The manifest of a backup that has one.
+pub fn manifest_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<Manifest> {
+    let key = id.manifest_key();
     let bytes = read_small(storage.open(&key, cancel)?, manifest::LARGEST, &key)?;
-    Manifest::from_json(&bytes, &key).map(Some)
+    Manifest::from_json(&bytes, &key)
 }
 
 /// The SHA-256 in the `.sha256` beside a backup, if there is one.
