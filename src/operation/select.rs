@@ -158,7 +158,14 @@ pub fn listing_of(
     let objects = storage
         .list(database, cancel)
         .doing(|| format!("cannot list the storage {}", storage.name()))?;
-    let objects = objects.iter();
+    // `app` is no prefix of `app2`, whatever a storage makes of it
+    let wanted = |key: &str| match database {
+        Some(database) => key
+            .split_once('/')
+            .is_some_and(|(directory, _)| directory == database),
+        None => true,
+    };
+    let objects = objects.iter().filter(|object| wanted(&object.key));
     Ok(Listing::new(
         objects.map(|object| (object.key.as_str(), object.bytes)),
     ))
