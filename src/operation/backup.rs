@@ -9,7 +9,7 @@ use crate::postgres::archive::Contents;
 use crate::postgres::dump::Dump;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::postgres::{locks, query};
+use crate::postgres::{explain, locks, query};
 use crate::progress::Progress;
 use crate::storage::lock::Lock;
 use crate::storage::{Storage, Upload};
@@ -287,7 +287,7 @@ fn written(
 /// Adds who holds the lock to a dump that gave up waiting for one.
 fn name_blockers(error: Error, psql: Option<&Tool>, session: &Session) -> Error {
     let Some(psql) = psql else { return error };
-    if !error.chain().contains("lock timeout") {
+    if !explain::gave_up_waiting(&error) {
         return error;
     }
     let asked = Cancel::new()

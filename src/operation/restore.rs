@@ -3,7 +3,7 @@
 use super::backup::server_major;
 use super::open::{self, Bytes, Rules};
 use super::select::Selected;
-use super::tap::DumpTap;
+use super::tap::tap_for;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Version;
@@ -16,7 +16,6 @@ use crate::progress::Progress;
 use crate::stream::inbound::Inbound;
 use crate::stream::seal::{Keys, printable};
 use crate::stream::sniff::Content;
-use crate::stream::{NoTap, Tap};
 use std::io;
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ pub fn run(
         )?),
         _ => None,
     };
-    let plain_bytes = feed(inbound, restore, &progress).doing(|| {
+    let plain_bytes = feed(inbound, restore, &progress, cancel).doing(|| {
         format!(
             "cannot restore {} into {}",
             selected.shown(),
@@ -183,20 +182,21 @@ fn start(
 }
 
 /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
-fn feed(inbound: Inbound<Bytes>, mut restore: Restore, progress: &Progress) -> Result<u64> {
-    let mut dump = DumpTap::new();
-    let tap: &mut dyn Tap = match inbound.facts().content {
-        Content::Archive => &mut dump,
-        _ => &mut NoTap,
-    };
-    match inbound.copy_to(&mut restore, tap, &progress.meter()) {
+fn feed(
+    mut inbound: Inbound<Bytes>,
+    mut restore: Restore,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<u64> {
+    let mut tap = tap_for(inbound.facts().content, false);
+    match inbound.copy_to(&mut restore, tap.as_mut(), &progress.meter()) {
         Ok(bytes) => {
             restore.finish()?;
             Ok(bytes)
         }
         Err(error) => {
             restore.abort();
-            Err(error)
+            Err(inbound.blame(error, cancel))
         }
     }
 }

@@ -14,6 +14,9 @@ const fn known(text: &'static str, kind: Kind, hint: &'static str) -> Known {
     Known { text, kind, hint }
 }
 
+const LOCKED: &str =
+    "another session holds a table; backup.lock_timeout says how long to wait for it";
+
 /// Passing troubles first, so that a list of complaints is judged by the one that may pass.
 const KNOWN: &[Known] = &[
     known(
@@ -64,7 +67,13 @@ const KNOWN: &[Known] = &[
     known(
         "canceling statement due to lock timeout",
         Kind::Unavailable,
-        "another session holds a table; backup.lock_timeout says how long to wait for it",
+        LOCKED,
+    ),
+    // pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE, and it sets no other
+    known(
+        "canceling statement due to statement timeout",
+        Kind::Unavailable,
+        LOCKED,
     ),
     known(
         "server version mismatch",
@@ -190,6 +199,11 @@ fn missing_role(stderr: &str) -> bool {
     stderr
         .lines()
         .any(|line| line.contains("role \"") && line.contains("\" does not exist"))
+}
+
+/// True of a failure that was a client giving up waiting for a lock.
+pub fn gave_up_waiting(error: &Error) -> bool {
+    error.first_hint() == Some(LOCKED)
 }
 
 fn explain(ended: &Ended, particular: &[Known]) -> Error {

@@ -7,4 +7,5 @@ pub mod locks;
 pub mod query;
 pub mod restore;
 pub mod session;
+pub mod sql;
 pub mod tools;

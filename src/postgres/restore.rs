@@ -6,6 +6,7 @@
 
 use super::explain;
 use super::session::Session;
+use super::sql::{OneTransaction, Psql};
 use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -37,8 +38,8 @@ pub enum Restore {
     Direct(ChildInput),
     /// pg_restore writing SQL, which passes through us to psql.
     Script(Script),
-    /// psql, fed with SQL inside one transaction of ours.
-    Sql(ChildInput),
+    /// psql, fed with SQL text inside one transaction of ours.
+    Sql(OneTransaction),
 }
 
 impl Restore {
@@ -72,7 +73,7 @@ impl Restore {
         match psql {
             Some(psql) if too_new => {
                 command.arg("--file=-");
-                let psql = sql_command(psql, session, application);
+                let psql = Psql::start(psql, session, application, cancel)?;
                 Ok(Restore::Script(Script::start(command, psql, cancel)?))
             }
             _ => {
@@ -84,18 +85,15 @@ impl Restore {
         }
     }
 
-    /// Restores SQL text. A psql whose input ends early would commit what it got, so the transaction is ours:
-    /// without the COMMIT that [`Restore::finish`] sends, the server rolls back.
+    /// Restores SQL text, in one transaction that only [`Restore::finish`] commits.
     pub fn sql(
         psql: &Tool,
         session: &Session,
         application: &str,
         cancel: &Cancel,
     ) -> Result<Restore> {
-        let command = sql_command(psql, session, application);
-        let mut input = ChildInput::spawn("psql", command, cancel, explain::restore)?;
-        input.write_all(b"BEGIN;\n")?;
-        Ok(Restore::Sql(input))
+        let psql = Psql::start(psql, session, application, cancel)?;
+        Ok(Restore::Sql(OneTransaction::begin(psql)?))
     }
 
     /// Ends the input and waits until the child has committed and exited 0.
@@ -103,18 +101,16 @@ impl Restore {
         match self {
             Restore::Direct(input) => input.finish(),
             Restore::Script(script) => script.finish(),
-            Restore::Sql(mut input) => {
-                input.write_all(b"\nCOMMIT;\n")?;
-                input.finish()
-            }
+            Restore::Sql(transaction) => transaction.commit(),
         }
     }
 
     /// Kills the child; the target is as before.
     pub fn abort(self) {
         match self {
-            Restore::Direct(input) | Restore::Sql(input) => input.abort(),
+            Restore::Direct(input) => input.abort(),
             Restore::Script(script) => script.abort(),
+            Restore::Sql(transaction) => transaction.abort(),
         }
     }
 }
@@ -122,28 +118,15 @@ impl Restore {
 impl Write for Restore {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Restore::Direct(input) | Restore::Sql(input) => input.write(bytes),
+            Restore::Direct(input) => input.write(bytes),
             Restore::Script(script) => script.write(bytes),
+            Restore::Sql(transaction) => transaction.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn sql_command(psql: &Tool, session: &Session, application: &str) -> Command {
-    let mut command = session.command(&psql.path, application);
-    command.args([
-        "-X",
-        "-q",
-        "--no-password",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "--file=-",
-    ]);
-    command.stdout(Stdio::null());
-    command
 }
 
 /// pg_restore into psql, with the one setting left out that the server does not know.
@@ -156,13 +139,12 @@ pub struct Script {
 }
 
 struct Pumped {
-    psql: ChildInput,
+    psql: Psql,
     last: Vec<u8>,
 }
 
 impl Script {
-    fn start(mut pg_restore: Command, psql: Command, cancel: &Cancel) -> Result<Script> {
-        let psql = ChildInput::spawn("psql", psql, cancel, explain::restore)?;
+    fn start(mut pg_restore: Command, psql: Psql, cancel: &Cancel) -> Result<Script> {
         pg_restore.stdout(Stdio::piped());
         let mut pg_restore = ChildInput::spawn("pg_restore", pg_restore, cancel, explain::restore)?;
         let script = pg_restore
@@ -244,7 +226,7 @@ impl Write for Script {
 }
 
 /// Copies the script to psql, always one piece behind.
-fn pump(mut script: ChildStdout, mut psql: ChildInput) -> Result<Pumped> {
+fn pump(mut script: ChildStdout, mut psql: Psql) -> Result<Pumped> {
     const PIECE: usize = 64 * 1024;
     let mut preamble = Some(Vec::new());
     let mut last = Vec::with_capacity(PIECE);

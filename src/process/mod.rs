@@ -24,8 +24,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const CLOSING: Duration = Duration::from_secs(60);
 /// How long we wait for the rest of a dead child's stderr; a grandchild may hold it open for good.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How much of a child's stderr is kept, its end.
-const STDERR_KEPT: usize = 16 * 1024;
+/// How much of what a child prints is kept, its end.
+const KEPT: usize = 16 * 1024;
 /// The kernel's limit for a pipe of an ordinary user; a quarter faster than its default 64 KiB.
 const PIPE_BYTES: usize = 1024 * 1024;
 
@@ -65,9 +65,14 @@ pub struct Child {
     status: Option<ExitStatus>,
     /// Hangs up once the child has exited; it is reaped only by us, so its group id stays ours until then.
     exited: OwnedFd,
-    stderr: Arc<Mutex<VecDeque<u8>>>,
-    /// Hangs up once all of stderr has been read.
-    stderr_read: OwnedFd,
+    stderr: Tail,
+}
+
+/// The end of what a child prints on one of its outputs, read by a thread.
+struct Tail {
+    kept: Arc<Mutex<VecDeque<u8>>>,
+    /// Hangs up once the output has been read to its end.
+    read: OwnedFd,
 }
 
 /// Starts `command` as the leader of a new process group, with stderr captured. The caller sets up stdin and stdout.
@@ -78,8 +83,7 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     let mut inner = command
         .spawn()
         .doing(|| format!("cannot start {program} ({shown})"))?;
-    let stderr = Arc::new(Mutex::new(VecDeque::new()));
-    let (exited, stderr_read) = match watch(program, &mut inner, &stderr) {
+    let (exited, stderr) = match watch(program, &mut inner) {
         Ok(watched) => watched,
         Err(error) => {
             // without its watchers the child cannot be supervised
@@ -94,23 +98,14 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
         status: None,
         exited,
         stderr,
-        stderr_read,
     })
 }
 
 /// Starts the two threads that wait for what a child does on its own: its exit and its stderr.
 /// Each holds the write end of a pipe and drops it when there is nothing left to wait for.
-fn watch(
-    program: &str,
-    inner: &mut std::process::Child,
-    kept: &Arc<Mutex<VecDeque<u8>>>,
-) -> Result<(OwnedFd, OwnedFd)> {
-    let pipe = || {
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .doing(|| format!("cannot watch {program}"))
-    };
-    let (exited, exit_guard) = pipe()?;
-    let pid = pid_of(inner);
+fn watch(program: &str, inner: &mut std::process::Child) -> Result<(OwnedFd, Tail)> {
+    let (exited, exit_guard) = guard(program)?;
+    let pid = Pid::from_child(inner);
     std::thread::Builder::new()
         .name(format!("{program} exit"))
         .spawn(move || {
@@ -123,41 +118,60 @@ fn watch(
             drop(exit_guard);
         })
         .doing(|| format!("cannot watch {program}"))?;
-
-    let (stderr_read, stderr_guard) = pipe()?;
-    let kept = Arc::clone(kept);
-    let name = program.to_string();
-    let stream = inner.stderr.take();
-    std::thread::Builder::new()
-        .name(format!("{program} stderr"))
-        .spawn(move || {
-            if let Some(stream) = stream {
-                keep_tail(&name, stream, &kept);
-            }
-            drop(stderr_guard);
-        })
-        .doing(|| format!("cannot watch {program}"))?;
-    Ok((exited, stderr_read))
+    Ok((exited, Tail::keep(program, inner.stderr.take(), true)?))
 }
 
-fn pid_of(child: &std::process::Child) -> Pid {
-    Pid::from_child(child)
+fn guard(program: &str) -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .doing(|| format!("cannot watch {program}"))
 }
 
-/// Reads `stream` to its end, keeping only the last [`STDERR_KEPT`] bytes.
-fn keep_tail(program: &str, mut stream: impl Read, kept: &Mutex<VecDeque<u8>>) {
+impl Tail {
+    /// Starts reading `stream` to its end, keeping only the last [`KEPT`] bytes. With `logged`, its lines go to the log.
+    fn keep(
+        program: &str,
+        stream: Option<impl Read + Send + 'static>,
+        logged: bool,
+    ) -> Result<Tail> {
+        let (read, guard) = guard(program)?;
+        let kept = Arc::new(Mutex::new(VecDeque::new()));
+        let (name, into) = (program.to_string(), Arc::clone(&kept));
+        std::thread::Builder::new()
+            .name(format!("{program} output"))
+            .spawn(move || {
+                if let Some(stream) = stream {
+                    keep_tail(&name, stream, &into, logged);
+                }
+                drop(guard);
+            })
+            .doing(|| format!("cannot watch {program}"))?;
+        Ok(Tail { kept, read })
+    }
+
+    /// What was kept, once all has been read or [`LAST_WORDS`] is over.
+    fn text(&self) -> String {
+        hung_up(&self.read, LAST_WORDS);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+    }
+}
+
+fn keep_tail(program: &str, mut stream: impl Read, kept: &Mutex<VecDeque<u8>>, logged: bool) {
     let mut buffer = [0u8; 4096];
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => {
                 let text = String::from_utf8_lossy(&buffer[..count]);
-                for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                for line in text
+                    .lines()
+                    .filter(|line| logged && !line.trim().is_empty())
+                {
                     log::debug!("{program}: {line}");
                 }
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.extend(&buffer[..count]);
-                let excess = kept.len().saturating_sub(STDERR_KEPT);
+                let excess = kept.len().saturating_sub(KEPT);
                 kept.drain(..excess);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -206,7 +220,7 @@ impl Child {
         if self.status.is_some() {
             return;
         }
-        let group = pid_of(&self.inner);
+        let group = Pid::from_child(&self.inner);
         // a stopped process handles SIGTERM only once it continues
         let _ = kill_process_group(group, Signal::TERM);
         let _ = kill_process_group(group, Signal::CONT);
@@ -228,12 +242,10 @@ impl Child {
 
     /// How the child ended: call after [`Child::wait`].
     pub fn ended(&self, status: ExitStatus) -> Ended {
-        hung_up(&self.stderr_read, LAST_WORDS);
-        let mut kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         Ended {
             program: self.program.clone(),
             status,
-            stderr: String::from_utf8_lossy(kept.make_contiguous()).into_owned(),
+            stderr: self.stderr.text(),
         }
     }
 
@@ -327,6 +339,7 @@ impl Read for ChildOutput {
 /// A child's stdin. The child may close it early; what that means is known only once it has exited.
 pub struct ChildInput {
     stdin: Option<ChildStdin>,
+    printed: Option<Tail>,
     child: Child,
     cancel: Cancel,
     explain: Explain,
@@ -351,6 +364,7 @@ impl ChildInput {
         }
         Ok(ChildInput {
             stdin,
+            printed: None,
             child,
             cancel: cancel.clone(),
             explain,
@@ -360,6 +374,27 @@ impl ChildInput {
     /// The child's stdout, where the command asked for a pipe. Whoever takes it must read it to its end.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.inner.stdout.take()
+    }
+
+    /// As [`ChildInput::spawn`], but the end of what the child prints is kept for [`ChildInput::finish_listening`].
+    pub fn spawn_listening(
+        program: &str,
+        mut command: Command,
+        cancel: &Cancel,
+        explain: Explain,
+    ) -> Result<ChildInput> {
+        command.stdout(Stdio::piped());
+        let mut input = ChildInput::spawn(program, command, cancel, explain)?;
+        let stdout = input.take_stdout();
+        input.printed = Some(Tail::keep(program, stdout, false)?);
+        Ok(input)
+    }
+
+    /// As [`ChildInput::finish`], and returns the end of what the child printed.
+    pub fn finish_listening(mut self) -> Result<String> {
+        let printed = self.printed.take();
+        self.finish()?;
+        Ok(printed.map(|printed| printed.text()).unwrap_or_default())
     }
 
     /// Ends the input and waits for the child, which may work on for hours; fails unless it exits 0.

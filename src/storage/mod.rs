@@ -8,6 +8,7 @@
 //! - Deleting what is not there is no error. A listing is complete or an error.
 //! - Errors that may pass by themselves are [`Kind::Unavailable`](crate::error::Kind::Unavailable).
 
+pub mod fan;
 pub mod local;
 pub mod lock;
 

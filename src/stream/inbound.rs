@@ -9,8 +9,9 @@ use super::gzip::{self, Decompressor};
 use super::measure::{Measure, Measured};
 use super::seal::{Expect, Keys, Opener, Version};
 use super::sniff::{Content, Peeked, is_gzip, is_sealed};
+use crate::cancel::Cancel;
 use crate::catalog::name::Shape;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::progress::Meter;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ const PIECE: usize = 1024 * 1024;
 pub struct Inbound<R: Read + Send + 'static> {
     plain: Peeked<Unzipped<R>>,
     facts: Facts,
+    proved_late: bool,
 }
 
 /// What the first bytes of each layer told.
@@ -61,6 +63,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
         sha256: Option<String>,
         meter: Arc<Meter>,
     ) -> Result<Inbound<R>> {
+        let checked = sha256.is_some();
         let stored = Peeked::new(Checked {
             inner: Some(Measured::new(stored)),
             sha256,
@@ -90,7 +93,11 @@ impl<R: Read + Send + 'static> Inbound<R> {
             label,
             content: Content::of(plain.head()),
         };
-        Ok(Inbound { plain, facts })
+        Ok(Inbound {
+            plain,
+            proved_late: !sealed && (checked || gzip),
+            facts,
+        })
     }
 
     /// What the archive turned out to be.
@@ -106,7 +113,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
     /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
     /// `tap` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
     pub fn copy_to(
-        mut self,
+        &mut self,
         target: &mut impl Write,
         tap: &mut dyn Tap,
         meter: &Meter,
@@ -125,8 +132,12 @@ impl<R: Read + Send + 'static> Inbound<R> {
             }
             tap.feed(&buffer[filled..filled + count])?;
             meter.add_plain(count);
+            // what nobody needs is checked and goes no further: it must not stand in for the tail held back
+            let needed = tap
+                .needless_from()
+                .map_or(count as u64, |from| from.saturating_sub(total));
             total += count as u64;
-            filled += count;
+            filled += needed.min(count as u64) as usize;
             // write in large pieces; what stays is never less than the tail
             if filled == buffer.len() {
                 target.write_all(&buffer[..PIECE])?;
@@ -137,6 +148,34 @@ impl<R: Read + Send + 'static> Inbound<R> {
         tap.end()?;
         target.write_all(&buffer[..filled])?;
         Ok(total)
+    }
+}
+
+impl<R: Read + Send + 'static> Inbound<R> {
+    /// Whoever got the plain stream refused it with `error`. Where only the end of the archive tells whether the
+    /// bytes were right, reads on to there: if they were not, that is why they were refused.
+    pub fn blame(mut self, error: Error, cancel: &Cancel) -> Error {
+        if !self.proved_late || error.kind() != Kind::Failed {
+            return error;
+        }
+        log::info!("reading on, to see whether the archive is damaged");
+        let mut buffer = vec![0u8; PIECE];
+        loop {
+            match cancel.check().map(|()| self.plain.read(&mut buffer)) {
+                Ok(Ok(1..)) => {}
+                Ok(Err(found)) if found.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Ok(0)) => return error,
+                Ok(Err(found)) => {
+                    let found = Error::from(found);
+                    if found.kind() != Kind::Damaged {
+                        return error;
+                    }
+                    log::warn!("{}", error.chain());
+                    return found;
+                }
+                Err(cancelled) => return cancelled,
+            }
+        }
     }
 }
 

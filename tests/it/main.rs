@@ -2,5 +2,9 @@
 //!
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
+mod backup;
+mod frozen;
 mod harness;
+mod matrix;
+mod restore;
 mod support;

@@ -1,9 +1,13 @@
 //! What the tests stand on: PostgreSQL servers, a sandbox to run the program in, and programs that cannot hang.
 
+pub mod archive;
+pub mod entry;
 pub mod postgres;
 pub mod program;
 pub mod sandbox;
 
+use sandbox::Sandbox;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -25,6 +29,17 @@ pub fn part(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// A directory with these client programs of a major version and no others, for `bin_dir`.
+pub fn clients(sandbox: &Sandbox, major: u32, programs: &[&str]) -> PathBuf {
+    let directory = sandbox.path("clients");
+    std::fs::create_dir_all(&directory).expect("make a directory");
+    for program in programs {
+        symlink(postgres::bin(major).join(program), directory.join(program))
+            .expect("link a program");
+    }
+    directory
 }
 
 /// The root of the repository.

@@ -1,11 +1,12 @@
 //! A place of its own for the program: a home, a temporary directory, a storage, a configuration, and an environment
 //! that holds nothing else.
 
-use super::postgres::{Database, SUPERUSER, bin};
+use super::entry::Entry;
+use super::postgres::{Database, bin};
 use super::program::{self, Output, Running};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -98,41 +99,38 @@ impl Sandbox {
 
     /// Writes the configuration.
     pub fn configure(&self, yaml: &str) {
-        fs::write(self.path("config.yaml"), yaml).expect("write the configuration");
+        let path = self.path("config.yaml");
+        fs::write(&path, yaml).expect("write the configuration");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is ours");
     }
 
     /// A configuration with these databases, each under its own name, kept in the directory `storage`.
     pub fn configure_for(&self, databases: &[&Database<'_>], shape: Shape) {
+        let entry = |database: &&Database<'_>| Entry::of(database).shape(shape);
+        let entries: Vec<Entry> = databases.iter().map(entry).collect();
+        self.configure_with("", &entries);
+    }
+
+    /// A configuration of these entries, kept in the directory `storage`; `top` holds further top-level lines.
+    pub fn configure_with(&self, top: &str, entries: &[Entry]) {
         let mut yaml = format!(
-            "version: 1\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
+            "version: 1\n{top}\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
             self.path("storage").display()
         );
-        for Database { server, name } in databases {
-            let (port, password, Shape { compressed, .. }) = (server.port, &server.password, shape);
-            write!(
-                yaml,
-                "  - name: {name}
-    type: postgres
-    connection: {{ host: 127.0.0.1, port: {port}, database: {name}, user: {SUPERUSER}, password: '{password}' }}
-    backup:
-      storage: local
-      compression: {compressed}
-"
-            )
-            .expect("a String takes it");
-            if shape.encrypted {
-                yaml +=
-                    "      encryption: { enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}' }\n";
-            }
-        }
+        yaml.extend(entries.iter().map(Entry::to_yaml));
         self.configure(&yaml);
     }
 
     /// The program with these arguments, ready to start.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backupkit"));
+        command.args(arguments);
+        self.inside(command)
+    }
+
+    /// `command` with the environment and the directory that the program has.
+    pub fn inside(&self, mut command: Command) -> Command {
         command
-            .args(arguments)
             .env_clear()
             .envs(&self.environment)
             .current_dir(self.directory.path());

@@ -1,0 +1,252 @@
+//! psql, fed with SQL text, and proof that it ran all of it.
+//!
+//! A psql whose input ends early exits 0 and so does one that meets `\q`. So the transaction is ours, and its end
+//! is followed by a question whose answer only a psql that read everything can have printed.
+
+use super::explain;
+use super::session::Session;
+use super::tools::Tool;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::process::ChildInput;
+use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A running psql.
+pub struct Psql {
+    input: ChildInput,
+    token: String,
+}
+
+impl Psql {
+    /// Starts psql on the database of `session`; the first error stops it.
+    pub fn start(
+        psql: &Tool,
+        session: &Session,
+        application: &str,
+        cancel: &Cancel,
+    ) -> Result<Psql> {
+        let mut command = session.command(&psql.path, application);
+        command.args(["-X", "-q", "-A", "-t", "--no-password"]);
+        command.args(["-v", "ON_ERROR_STOP=1", "--file=-"]);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Ok(Psql {
+            input: ChildInput::spawn_listening("psql", command, cancel, explain::restore)?,
+            token: format!(
+                "{}-{}",
+                std::process::id(),
+                now.unwrap_or_default().as_nanos()
+            ),
+        })
+    }
+
+    /// Ends the text and waits; fails unless psql ran all of it and exited 0.
+    pub fn finish(mut self) -> Result<()> {
+        writeln!(self.input, "\nSELECT 'backupkit:end:{}';", self.token)?;
+        let printed = self.input.finish_listening()?;
+        if printed.contains(&format!("backupkit:end:{}", self.token)) {
+            return Ok(());
+        }
+        Err(
+            Error::failed("psql ended before the end of the SQL text, and nothing was committed")
+                .hint("the text stops psql, such as by \\q; remove that, or run it by hand"),
+        )
+    }
+
+    /// Kills psql, so that the server rolls back.
+    pub fn abort(self) {
+        self.input.abort();
+    }
+}
+
+impl Write for Psql {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.input.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// SQL text in one transaction of ours.
+///
+/// pg_dump's text commits large objects by itself, in pairs of lines `BEGIN;` and `COMMIT;` around calls of
+/// `lo_open` and its like; those two lines are left out. Other text that commits by itself is run as it is.
+pub struct OneTransaction {
+    psql: Psql,
+    lines: Lines,
+}
+
+impl OneTransaction {
+    /// Begins the transaction.
+    pub fn begin(mut psql: Psql) -> Result<OneTransaction> {
+        psql.write_all(b"BEGIN;\n")?;
+        Ok(OneTransaction {
+            psql,
+            lines: Lines::default(),
+        })
+    }
+
+    /// Commits. Without it the server rolls back, whatever happened to psql.
+    pub fn commit(mut self) -> Result<()> {
+        let mut rest = Vec::new();
+        self.lines.end(&mut rest);
+        self.psql.write_all(&rest)?;
+        self.psql.write_all(b"\nCOMMIT;\n")?;
+        self.psql.finish()
+    }
+
+    /// Kills psql, so that the server rolls back.
+    pub fn abort(self) {
+        self.psql.abort();
+    }
+}
+
+impl Write for OneTransaction {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut kept = Vec::with_capacity(bytes.len() + HEAD);
+        self.lines.feed(bytes, &mut kept);
+        self.psql.write_all(&kept)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How much of a line's beginning is looked at before it is passed on; a row may be a gigabyte.
+const HEAD: usize = 32;
+const BEGIN: &[u8] = b"BEGIN;\n";
+const COMMIT: &[u8] = b"COMMIT;\n";
+const END_OF_COPY: &[u8] = b"\\.\n";
+const LARGE_OBJECT: &[u8] = b"SELECT pg_catalog.lo_";
+const FROM_STDIN: &[u8] = b"FROM stdin;\n";
+
+/// Leaves out the transactions around large objects, and touches nothing else: not in rows, not in functions.
+#[derive(Default)]
+struct Lines {
+    state: State,
+    /// The beginning of the line being read, not yet passed on.
+    head: Vec<u8>,
+    /// The line is passed on as it comes; these are its last bytes.
+    tail: Option<Vec<u8>>,
+    /// The line that is passed on began as a COPY.
+    copy: bool,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Statements,
+    /// After `BEGIN;`, which waits with the empty lines after it.
+    Begun(Vec<u8>),
+    LargeObjects,
+    Rows,
+}
+
+impl Lines {
+    fn feed(&mut self, bytes: &[u8], kept: &mut Vec<u8>) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let ended = piece.ends_with(b"\n");
+            match &mut self.tail {
+                Some(tail) => {
+                    kept.extend_from_slice(piece);
+                    tail.extend_from_slice(&piece[piece.len().saturating_sub(FROM_STDIN.len())..]);
+                    let excess = tail.len().saturating_sub(FROM_STDIN.len());
+                    tail.drain(..excess);
+                }
+                None => self.head.extend_from_slice(piece),
+            }
+            if ended {
+                self.line_ended(kept);
+            } else if self.head.len() >= HEAD {
+                self.pass_head(kept);
+            }
+        }
+    }
+
+    fn end(&mut self, kept: &mut Vec<u8>) {
+        self.pass_head(kept);
+    }
+
+    /// Passes a long line's beginning on, and what waited for it.
+    fn pass_head(&mut self, kept: &mut Vec<u8>) {
+        let head = std::mem::take(&mut self.head);
+        self.settle(&head, kept);
+        kept.extend_from_slice(&head);
+        let tail = &head[head.len().saturating_sub(FROM_STDIN.len())..];
+        self.tail = Some(tail.to_vec());
+        self.copy = head.starts_with(b"COPY ");
+    }
+
+    /// A `BEGIN;` that waited is dropped if large objects follow it, else passed on.
+    fn settle(&mut self, head: &[u8], kept: &mut Vec<u8>) {
+        if let State::Begun(waiting) = &mut self.state {
+            if head.starts_with(LARGE_OBJECT) {
+                self.state = State::LargeObjects;
+            } else {
+                kept.append(waiting);
+                self.state = State::Statements;
+            }
+        }
+    }
+
+    fn line_ended(&mut self, kept: &mut Vec<u8>) {
+        if let Some(tail) = self.tail.take() {
+            if self.state == State::Statements && self.copy && tail == FROM_STDIN {
+                self.state = State::Rows;
+            }
+            return;
+        }
+        let line = std::mem::take(&mut self.head);
+        match &mut self.state {
+            State::Begun(waiting) if line == b"\n" => {
+                waiting.extend_from_slice(&line);
+                return;
+            }
+            State::Begun(_) => self.settle(&line, kept),
+            _ => {}
+        }
+        match self.state {
+            State::Statements if line == BEGIN => self.state = State::Begun(line),
+            State::LargeObjects if line == COMMIT => self.state = State::Statements,
+            State::Statements if line.starts_with(b"COPY ") && line.ends_with(FROM_STDIN) => {
+                self.state = State::Rows;
+                kept.extend(line);
+            }
+            State::Rows if line == END_OF_COPY => {
+                self.state = State::Statements;
+                kept.extend(line);
+            }
+            _ => kept.extend(line),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "SET x = 0;\nBEGIN;\n\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, \
+        '\\x68');\n\nCOMMIT;\n\nCOPY a.b (c) FROM stdin;\nBEGIN;\n\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
+        COPY a.a_table_with_a_long_name (c, d, e, f) FROM stdin;\nBEGIN;\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
+        CREATE FUNCTION f() AS $$\nBEGIN;\nCOMMIT;\n$$;\nBEGIN;\n\nSELECT pg_catalog.lo_close(0);\n\nCOMMIT;\nlast";
+    const KEPT: &str = "SET x = 0;\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, \
+        '\\x68');\n\n\nCOPY a.b (c) FROM stdin;\nBEGIN;\n\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
+        COPY a.a_table_with_a_long_name (c, d, e, f) FROM stdin;\nBEGIN;\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
+        CREATE FUNCTION f() AS $$\nBEGIN;\nCOMMIT;\n$$;\nSELECT pg_catalog.lo_close(0);\n\nlast";
+
+    #[test]
+    fn only_the_transactions_around_large_objects_are_left_out() {
+        for size in [1, 2, 7, 31, 32, 33, 1000] {
+            let (mut lines, mut kept) = (Lines::default(), Vec::new());
+            for piece in TEXT.as_bytes().chunks(size) {
+                lines.feed(piece, &mut kept);
+            }
+            lines.end(&mut kept);
+            assert_eq!(String::from_utf8(kept).unwrap(), KEPT, "pieces of {size}");
+        }
+    }
+}
