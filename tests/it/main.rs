@@ -6,5 +6,6 @@ mod backup;
 mod frozen;
 mod harness;
 mod matrix;
+mod prune;
 mod restore;
 mod support;
