@@ -114,6 +114,7 @@ pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
             return Ok(pruned);
         }
         accept(job, &listing, now, cancel)?;
+        log::info!("from the newest backup on, {} is the source", change.newest);
     }
     if plan.deletes_most() {
         let (most, all) = (plan.deleted(), plan.verdicts.len());
