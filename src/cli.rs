@@ -55,7 +55,7 @@ pub enum Command {
     subcommand,
     name = "backup",
     help_triggers("-h", "--help"),
-    note = "Prints one line per database: name, ok or failed, stored bytes, destination, duration.\nA failed database does not stop the others; exit 3 if some failed, 1 if all did."
+    note = "Prints one line per database: name, ok or failed, stored bytes, destination, duration.\nA failed database does not stop the others; exit 3 if some of several failed, 1 if all of them did."
 )]
 pub struct Backup {
     /// only this database, by its configured name; may be repeated

@@ -48,14 +48,16 @@ impl<'a> From<&'a cli::Unpin> for Pin<'a> {
 impl App {
     pub(super) fn prune(&self, options: &cli::Prune, cancel: &Cancel) -> Result<()> {
         let (mut ok, mut failures, mut outcomes) = (0, Vec::new(), Vec::new());
+        let mut printed = Ok(());
         for database in self.chosen(&options.db)? {
             for storage in &database.backup.storage {
                 let outcome = self.prune_one(database, storage, options, cancel);
-                match (options.json, options.explain) {
-                    (true, _) => {}
-                    (false, true) => output::text_out(&output::explain_text(&outcome))?,
-                    (false, false) => output::text_out(&output::prune_text(&outcome))?,
-                }
+                let text = match (options.json, options.explain) {
+                    (true, _) => String::new(),
+                    (false, true) => output::explain_text(&outcome),
+                    (false, false) => output::prune_text(&outcome),
+                };
+                printed = printed.and(output::text_out(&text));
                 tell_warnings(&outcome);
                 match outcome.error() {
                     None => ok += 1,
@@ -70,11 +72,12 @@ impl App {
             }
         }
         if options.json {
-            output::line(&output::prune_json(&outcomes, options.dry_run).to_string())?;
+            let document = output::prune_json(&outcomes, options.dry_run);
+            printed = printed.and(output::line(&document.to_string()));
         }
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),
-            None => Ok(()),
+            None => printed,
         }
     }
 

@@ -121,7 +121,7 @@ impl Listing {
                 continue;
             }
             // in one order, whatever order the storage lists in
-            archives.sort_by_key(|(shape, _)| shape.to_string());
+            archives.sort();
             sidecars.sort_by_key(Part::to_string);
             listing.backups.push(Backup {
                 id,

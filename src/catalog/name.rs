@@ -66,7 +66,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// Which stages an archive went through, as its suffixes say it. Prints as those: `.gz.enc`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Shape {
     /// `.gz`
     pub gzip: bool,

@@ -63,7 +63,7 @@ pub fn run(
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Stored> {
-    let lock_file = job.storage.lock_file(&job.database);
+    let lock_file = job.storage.lock_file(&job.database)?;
     let _lock = Lock::take(&lock_file, job.lock_wait, cancel)?;
     sweep(job, cancel)?;
 
@@ -254,9 +254,11 @@ fn commit(
     )?;
     cancel.check()?;
 
-    archive.commit()?;
-    let rest = checksum.commit().and_then(|()| listing.commit());
-    if let Err(error) = rest {
+    let committed = archive
+        .commit()
+        .and_then(|()| checksum.commit())
+        .and_then(|()| listing.commit());
+    if let Err(error) = committed {
         // a backup that is reported as failed must not be found later
         let keys = [
             id.manifest_key(),

@@ -35,7 +35,7 @@ pub fn run(
         if !exists(*storage, id, cancel)? {
             continue;
         }
-        let _lock = Lock::take(&storage.lock_file(&id.database), lock_wait, cancel)?;
+        let _lock = Lock::take(&storage.lock_file(&id.database)?, lock_wait, cancel)?;
         let listing = listing_of(*storage, Some(&id.database), cancel)?;
         let Some(backup) = listing.backups.iter().find(|backup| backup.id == *id) else {
             continue;

@@ -58,43 +58,52 @@ impl Tap for DumpTap {
     }
 }
 
-/// Looks at SQL text: one of pg_dump's says at its end that it is complete.
+/// Looks at SQL text as it passes: a script of pg_dump says at its end that it is complete.
 #[derive(Default)]
-pub struct SqlTap {
+pub struct ScriptTap {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
-impl SqlTap {
-    const BEGINS: &[u8] = b"-- PostgreSQL database dump\n";
-    const ENDS: &[u8] = b"-- PostgreSQL database dump complete\n";
-    /// Enough for the beginning, and for what follows the last line that says so.
-    const LOOK: usize = 512;
-
-    fn holds(text: &[u8], line: &[u8]) -> bool {
-        text.windows(line.len()).any(|window| window == line)
-    }
+impl ScriptTap {
+    /// More than the comment before the first statement, and than what follows the last one.
+    const LOOK: usize = 1024;
+    /// What opens a script of pg_dump, and what then stands at its end.
+    const PAIRS: [(&str, &str); 3] = [
+        (
+            "-- PostgreSQL database dump\n",
+            "-- PostgreSQL database dump complete\n",
+        ),
+        (
+            "-- PostgreSQL database cluster dump\n",
+            "-- PostgreSQL database cluster dump complete\n",
+        ),
+        ("\n\\restrict ", "\n\\unrestrict "),
+    ];
 }
 
-impl Tap for SqlTap {
+impl Tap for ScriptTap {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
-        let missing = SqlTap::LOOK - self.head.len();
+        let missing = Self::LOOK - self.head.len();
         self.head
-            .extend_from_slice(&bytes[..missing.min(bytes.len())]);
+            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
         self.tail
-            .extend_from_slice(&bytes[bytes.len().saturating_sub(SqlTap::LOOK)..]);
-        let excess = self.tail.len().saturating_sub(SqlTap::LOOK);
-        self.tail.drain(..excess);
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(Self::LOOK)..]);
+        self.tail
+            .drain(..self.tail.len().saturating_sub(Self::LOOK));
         Ok(())
     }
 
     fn end(&mut self) -> Result<()> {
-        let cut =
-            SqlTap::holds(&self.head, SqlTap::BEGINS) && !SqlTap::holds(&self.tail, SqlTap::ENDS);
-        if cut {
-            return Err(Error::damaged(
-                "the SQL text is cut: it ends without pg_dump's last line",
-            ));
+        let within = |part: &[u8]| String::from_utf8_lossy(part).replace("\r\n", "\n");
+        let (head, tail) = (within(&self.head), within(&self.tail));
+        for (begin, end) in Self::PAIRS {
+            if head.contains(begin) && !tail.contains(end) {
+                return Err(Error::damaged(
+                    "the SQL is cut: pg_dump wrote it, and its end is missing",
+                )
+                .hint("restore another backup; see them with: backupkit list"));
+            }
         }
         Ok(())
     }
@@ -106,7 +115,7 @@ pub fn tap_for(content: Content, all_needed: bool) -> Box<dyn Tap> {
     match content {
         Content::Archive if all_needed => Box::new(Whole(DumpTap::new())),
         Content::Archive => Box::new(DumpTap::new()),
-        Content::Sql => Box::<SqlTap>::default(),
+        Content::Sql => Box::<ScriptTap>::default(),
         Content::Empty | Content::Unknown => Box::new(NoTap),
     }
 }

@@ -1,12 +1,11 @@
 //! The archives that earlier versions left (`tests/archives/README.md`): each is read, restored and accepted by others.
 
-use crate::support::archive::{Archive, decode};
+use crate::support::archive::{Archive, decode, sha256};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
 use crate::support::repository;
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, Sandbox, Shape};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,11 +20,6 @@ fn expected(directory: &Path) -> BTreeMap<String, String> {
 
 fn directories() -> Vec<PathBuf> {
     vec![repository().join("tests/archives/0.1.0")]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A sandbox whose storage holds the backups of `directory`, with the database that they are restored into.
@@ -49,7 +43,7 @@ fn every_frozen_archive_still_decodes_to_the_same_bytes() {
     for directory in directories() {
         let target = postgres(18).maintenance();
         let sandbox = with_storage(&directory, &target);
-        for (path, sha256) in expected(&directory) {
+        for (path, hash) in expected(&directory) {
             // by its key where it has one, and as a file
             let file = directory.join(&path);
             let file = file.to_str().expect("a path in UTF-8");
@@ -59,7 +53,7 @@ fn every_frozen_archive_still_decodes_to_the_same_bytes() {
             }
             for form in forms {
                 let plain = sandbox.run(&["cat", form]).exits(0).stdout;
-                assert_eq!(hex(&plain), sha256, "{form}");
+                assert_eq!(sha256(&plain), hash, "{form}");
             }
         }
     }
@@ -68,13 +62,13 @@ fn every_frozen_archive_still_decodes_to_the_same_bytes() {
 #[test]
 fn the_decoder_in_another_language_agrees_about_the_frozen_archives() {
     for directory in directories() {
-        for (path, sha256) in expected(&directory) {
+        for (path, hash) in expected(&directory) {
             // the manual tells others how to read the new kind only
             if path.starts_with("go_db/") {
                 continue;
             }
             let plain = decode(&directory.join(&path), ENCRYPTION_PASSWORD).exits(0);
-            assert_eq!(hex(&plain.stdout), sha256, "{path}");
+            assert_eq!(sha256(&plain.stdout), hash, "{path}");
         }
     }
 }
@@ -124,7 +118,7 @@ fn sidecars_of_the_frozen_archives_still_hold() {
         sandbox
             .shell("cd storage/app_db && sha256sum -c --strict *.sha256")
             .exits(0);
-        for (path, sha256) in expected(&directory) {
+        for (path, hash) in expected(&directory) {
             if path.starts_with("app_db/") {
                 let archive = Archive {
                     path: directory.join(&path),
@@ -132,12 +126,12 @@ fn sidecars_of_the_frozen_archives_still_hold() {
                 let manifest = archive.manifest();
                 assert_eq!(
                     manifest["archive"]["sha256"],
-                    hex(&archive.bytes()),
+                    sha256(&archive.bytes()),
                     "{path}"
                 );
                 let plain = sandbox.run(&["cat", &path]).exits(0).stdout;
                 assert_eq!(manifest["dump"]["bytes"], plain.len());
-                assert_eq!(hex(&plain), sha256);
+                assert_eq!(sha256(&plain), hash);
             }
         }
     }

@@ -3,9 +3,15 @@
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
 mod backup;
+mod cancel;
+mod cat;
+mod damage;
+mod faults;
 mod frozen;
 mod harness;
+mod list;
 mod matrix;
 mod prune;
 mod restore;
 mod support;
+mod usage;

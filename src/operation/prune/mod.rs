@@ -87,7 +87,7 @@ pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
     let writes = !job.dry_run && !job.policy.keeps_everything();
     let _lock = match writes {
         true => Some(Lock::take(
-            &job.storage.lock_file(job.database),
+            &job.storage.lock_file(job.database)?,
             job.lock_wait,
             cancel,
         )?),

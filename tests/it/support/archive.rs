@@ -8,6 +8,7 @@ use backupkit::stream::seal::{Derivations, Keys, seal_bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,12 @@ impl Sandbox {
         bash.args(["-c", &script]);
         program::run(self.inside(bash), "")
     }
+}
+
+/// The SHA-256 of `bytes` as 64 hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `plain` as one gzip member.

@@ -16,15 +16,20 @@ pub struct Entry {
 impl Entry {
     /// The entry of `database`.
     pub fn of(database: &Database<'_>) -> Entry {
+        let connection = database.connection(SUPERUSER, &database.server.password);
+        Entry::new(&database.name, connection)
+    }
+
+    /// An entry of this name; `connection` is what stands in `connection: { … }`.
+    pub fn new(name: &str, connection: String) -> Entry {
         Entry {
-            name: database.name.clone(),
-            connection: String::new(),
+            name: name.to_string(),
+            connection,
             shape: Shape::new(false, false),
             encryption: "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}'".to_string(),
             backup: String::new(),
             retention: String::new(),
         }
-        .login(database, SUPERUSER, &database.server.password)
     }
 
     /// Another name than the one it has on the server.
@@ -47,13 +52,7 @@ impl Entry {
 
     /// Who logs in.
     pub fn login(self, database: &Database<'_>, user: &str, password: &str) -> Entry {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        self.connection(&format!(
-            "host: 127.0.0.1, port: {}, database: {}, user: {user}, password: {}",
-            database.server.port,
-            quoted(&database.name),
-            quoted(password)
-        ))
+        self.connection(&database.connection(user, password))
     }
 
     /// What stands in `connection: { … }`.

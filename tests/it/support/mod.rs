@@ -1,10 +1,15 @@
 //! What the tests stand on: PostgreSQL servers, a sandbox to run the program in, and programs that cannot hang.
 
 pub mod archive;
+pub mod disk;
 pub mod entry;
 pub mod postgres;
+pub mod processes;
 pub mod program;
 pub mod sandbox;
+pub mod scene;
+pub mod strace;
+pub mod wait;
 
 use sandbox::Sandbox;
 use std::os::unix::fs::symlink;

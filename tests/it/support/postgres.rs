@@ -25,6 +25,12 @@ pub fn postgres(major: u32) -> &'static Server {
     SERVERS[index.expect("a major version of MAJORS")].get_or_init(|| Server::start(major, &[]))
 }
 
+/// A large database that is only read from.
+pub fn large() -> &'static Database<'static> {
+    static LARGE: OnceLock<Database<'static>> = OnceLock::new();
+    LARGE.get_or_init(|| postgres(18).large())
+}
+
 /// The directory with the client and server programs of this major version.
 pub fn bin(major: u32) -> PathBuf {
     part(&format!("postgres/{major}")).join("bin")
@@ -107,6 +113,16 @@ impl Server {
             database.load("oddities.sql", &[]);
         });
         self.create("shop", "filled")
+    }
+
+    /// A database with 24 MB that hardly compress, so that a dump of it is not over soon.
+    pub fn large(&self) -> Database<'_> {
+        let database = self.create_database("large");
+        database.sql(
+            "CREATE TABLE ballast AS SELECT n, string_agg(md5(n || ' ' || i), '') AS text
+             FROM generate_series(1, 750) AS n, generate_series(1, 1000) AS i GROUP BY n",
+        );
+        database
     }
 
     /// A role that may log in, with its name as its password; the name is made unique from `name`.
@@ -246,6 +262,17 @@ impl Database<'_> {
             other.name,
             not_in(&theirs, &ours)
         );
+    }
+
+    /// What a configuration says in `connection: { … }` to reach it as this user.
+    pub fn connection(&self, user: &str, password: &str) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        format!(
+            "host: 127.0.0.1, port: {}, database: {}, user: {user}, password: {}",
+            self.server.port,
+            quoted(&self.name),
+            quoted(password)
+        )
     }
 
     fn psql(&self, arguments: &[&str], input: &str) -> Output {

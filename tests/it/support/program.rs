@@ -101,9 +101,15 @@ impl Running {
 
     /// Waits for the end, and fails the test if it does not come.
     #[track_caller]
-    pub fn wait(self) -> Output {
+    pub fn wait(mut self) -> Output {
+        self.ends()
+    }
+
+    /// The same for one that is part of something.
+    #[track_caller]
+    pub fn ends(&mut self) -> Output {
         let name = self.name.clone();
-        self.wait_at_most(LIMIT).unwrap_or_else(|output| {
+        self.ends_within(LIMIT).unwrap_or_else(|output| {
             panic!(
                 "{name} did not end in {LIMIT:?}\n--- stdout:\n{}\n--- stderr:\n{}",
                 output.text(),
@@ -113,7 +119,11 @@ impl Running {
     }
 
     /// Waits for the end. After `limit` the group is killed, and what there was until then is the error.
-    pub fn wait_at_most(self, limit: Duration) -> Result<Output, Output> {
+    pub fn wait_at_most(mut self, limit: Duration) -> Result<Output, Output> {
+        self.ends_within(limit)
+    }
+
+    fn ends_within(&mut self, limit: Duration) -> Result<Output, Output> {
         if let Ok(output) = self.output.recv_timeout(limit) {
             return Ok(output);
         }

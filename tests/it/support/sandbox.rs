@@ -106,16 +106,32 @@ impl Sandbox {
 
     /// A configuration with these databases, each under its own name, kept in the directory `storage`.
     pub fn configure_for(&self, databases: &[&Database<'_>], shape: Shape) {
-        let entry = |database: &&Database<'_>| Entry::of(database).shape(shape);
-        let entries: Vec<Entry> = databases.iter().map(entry).collect();
+        let named: Vec<_> = databases
+            .iter()
+            .map(|database| (&*database.name, *database))
+            .collect();
+        self.configure_as(&named, shape);
+    }
+
+    /// The same with names for the databases that need not be their own.
+    pub fn configure_as(&self, databases: &[(&str, &Database<'_>)], shape: Shape) {
+        let entries: Vec<Entry> = databases
+            .iter()
+            .map(|(name, database)| Entry::of(database).named(name).shape(shape))
+            .collect();
         self.configure_with("", &entries);
     }
 
     /// A configuration of these entries, kept in the directory `storage`; `top` holds further top-level lines.
     pub fn configure_with(&self, top: &str, entries: &[Entry]) {
+        self.configure_in(&self.path("storage"), top, entries);
+    }
+
+    /// The same, kept in that directory.
+    pub fn configure_in(&self, storage: &Path, top: &str, entries: &[Entry]) {
         let mut yaml = format!(
             "version: 1\n{top}\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
-            self.path("storage").display()
+            storage.display()
         );
         yaml.extend(entries.iter().map(Entry::to_yaml));
         self.configure(&yaml);

@@ -1,0 +1,327 @@
+//! A signal ends a run tidily: its children are stopped, what it wrote is removed, the target is as it was, and the
+//! exit status tells the signal. A second signal ends it at once.
+
+use crate::support::postgres::{Database, Server, large, postgres};
+use crate::support::processes::{self, Process, process};
+use crate::support::program::{self, Running};
+use crate::support::sandbox::Shape;
+use crate::support::scene::{MIDDLE, NAME, Scene};
+use crate::support::strace::Trace;
+use crate::support::wait;
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal};
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+const GZIP: Shape = Shape::new(true, false);
+const GZIP_SEALED: Shape = Shape::new(true, true);
+/// The signals that people and service managers send, and what a run that they ended exits with.
+const SIGNALS: [(Signal, i32); 2] = [(Signal::INT, 130), (Signal::TERM, 143)];
+
+/// The server's process that serves a session in `database` which `condition` holds for, once there is one.
+#[track_caller]
+fn backend(database: &Database<'_>, condition: &str) -> Process {
+    let name = &database.name;
+    let sql = format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = '{name}' AND application_name LIKE 'backupkit%' AND {condition}"
+    );
+    let maintenance = database.server.maintenance();
+    wait::until(&format!("a session with {condition}"), || {
+        let pid = maintenance.sql(&sql).parse().ok()?;
+        Some(process(Pid::from_raw(pid)?))
+    })
+}
+
+fn postmaster(server: &Server) -> Process {
+    let file = fs::read_to_string(server.directory.join("data/postmaster.pid"));
+    let pid = file
+        .expect("the server runs")
+        .lines()
+        .next()
+        .map(str::parse);
+    process(Pid::from_raw(pid.expect("a line").expect("a number")).expect("a process"))
+}
+
+/// A session that has done this and stays.
+fn session(database: &Database<'_>, sql: &str) -> Running {
+    let mut psql = database.server.client("psql");
+    psql.args(["-X", "-d", &database.name, "-c"]);
+    psql.arg(format!("BEGIN; {sql}; SELECT pg_sleep(1000)"));
+    let running = program::start(psql, "");
+    let maintenance = database.server.maintenance();
+    wait::until("the session sleeps", || {
+        let name = &database.name;
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event = 'PgSleep'"
+        );
+        (maintenance.sql(&sql) == "1").then_some(())
+    });
+    running
+}
+
+#[test]
+fn a_signal_stops_a_backup_and_leaves_nothing() {
+    for (signal, status) in SIGNALS {
+        let mut scene = Scene::new();
+        scene.configure(large(), GZIP_SEALED);
+        let run = scene.sandbox.start(&["backup"]);
+        scene.wait_for_archive(MIDDLE);
+        run.signal(signal);
+        let output = run.wait().exits(status);
+        assert!(
+            output.stderr.contains("stopped by SIG"),
+            "{}",
+            output.stderr
+        );
+        scene.is_as_before();
+        scene.next_run_works();
+    }
+}
+
+#[test]
+fn a_signal_stops_a_pg_dump_that_stands_still() {
+    for (signal, status) in SIGNALS {
+        let mut scene = Scene::new();
+        scene.configure(large(), GZIP);
+        let (run, backupkit, pg_dump) = scene.in_the_middle();
+        run.signal(signal);
+        backupkit.signal(Signal::CONT);
+        run.wait().exits(status);
+        assert!(pg_dump.has_ended());
+        scene.is_as_before();
+        scene.next_run_works();
+    }
+}
+
+#[test]
+fn a_signal_stops_a_backup_whose_server_hangs() {
+    let server = Server::start(18, &[]);
+    let database = server.large();
+    let scene = Scene::new();
+    scene.configure(&database, GZIP);
+    let (run, backupkit, pg_dump) = scene.in_the_middle();
+    let backend = backend(&database, "application_name = 'backupkit'");
+    backend.freeze();
+    pg_dump.signal(Signal::CONT);
+    backupkit.signal(Signal::CONT);
+    run.signal(Signal::TERM);
+    run.wait().exits(143);
+    scene.is_as_before();
+    backend.signal(Signal::CONT);
+}
+
+/// A backup that was sent SIGINT, whose pg_dump does not end of the SIGTERM that it gets for that: it wants to tell
+/// its server first, and nobody answers there.
+struct Deaf {
+    scene: Scene,
+    run: Running,
+    pg_dump: Process,
+    frozen: [Process; 2],
+    _server: Server,
+}
+
+impl Deaf {
+    fn new() -> Deaf {
+        let server = Server::start(18, &[]);
+        let database = server.large();
+        let scene = Scene::new();
+        scene.configure(&database, GZIP);
+        let (run, backupkit, pg_dump) = scene.in_the_middle();
+        let frozen = [
+            backend(&database, "application_name = 'backupkit'"),
+            postmaster(&server),
+        ];
+        frozen.iter().for_each(Process::freeze);
+        backupkit.signal(Signal::CONT);
+        run.signal(Signal::INT);
+        wait::until("pg_dump handles SIGTERM", || {
+            let blocked = pg_dump.status("SigBlk").expect("it has not ended");
+            let blocked = u64::from_str_radix(&blocked, 16).expect("a mask");
+            (blocked & 1 << (Signal::TERM.as_raw() - 1) != 0).then_some(())
+        });
+        Deaf {
+            scene,
+            run,
+            pg_dump,
+            frozen,
+            _server: server,
+        }
+    }
+}
+
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        self.frozen
+            .iter()
+            .for_each(|process| process.signal(Signal::CONT));
+    }
+}
+
+#[test]
+fn a_pg_dump_that_does_not_heed_sigterm_is_killed() {
+    let mut deaf = Deaf::new();
+    let Deaf { scene, run, .. } = &mut deaf;
+    run.ends().exits(130);
+    scene.is_as_before();
+    assert!(deaf.pg_dump.has_ended());
+    deaf.scene.next_run_works();
+}
+
+#[test]
+fn a_second_signal_ends_a_run_at_once() {
+    let mut deaf = Deaf::new();
+    let Deaf { scene, run, .. } = &mut deaf;
+    run.signal(Signal::TERM);
+    // the first one would have ended it with 130, once pg_dump had been killed
+    run.ends().exits(143);
+    let left = scene.files();
+    assert_eq!(left.len(), scene.before.len() + 1, "{:?}", left.keys());
+    scene.next_run_works();
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_another_run() {
+    let scene = Scene::new();
+    let lock = scene.storage.join(NAME).join(".lock");
+    let held = File::open(&lock).expect("open the lock");
+    flock(&held, FlockOperation::NonBlockingLockExclusive).expect("it is free");
+    for (signal, status) in SIGNALS {
+        let run = scene.sandbox.start(&["backup", "--lock-wait", "10m"]);
+        let files = format!("/proc/{}/fd", run.pid());
+        wait::until("it has opened the lock", || {
+            let mut files = fs::read_dir(&files).ok()?;
+            let opened = files.any(|file| {
+                file.is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|path| path == lock))
+            });
+            opened.then_some(())
+        });
+        run.signal(signal);
+        run.wait().exits(status);
+        scene.is_as_before();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_server_that_does_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let port = listener.local_addr().expect("it has one").port();
+    let mut scene = Scene::new();
+    let connection = format!("host: 127.0.0.1, port: {port}, database: d, user: u");
+    for command in [&["backup"][..], &["restore", "--from", "latest"]] {
+        scene.connect(connection.clone(), GZIP);
+        let run = scene.sandbox.start(command);
+        let _silent = listener.accept().expect("somebody connects");
+        run.signal(Signal::TERM);
+        run.wait().exits(143);
+        scene.is_as_before();
+    }
+    scene.next_run_works();
+}
+
+#[test]
+fn a_signal_stops_a_restore_in_the_middle_of_the_rows_and_leaves_the_target_as_it_was() {
+    for (signal, status) in SIGNALS {
+        let scene = Scene::new();
+        scene.configure(large(), GZIP_SEALED);
+        scene.sandbox.run(&["backup"]).exits(0);
+        let target = postgres(18).create_database("target");
+        let before = target.fingerprint();
+        scene.configure(&target, GZIP_SEALED);
+        let run = scene.sandbox.start(&["restore", "--from", "latest"]);
+        backend(&target, "query LIKE 'COPY%'");
+        // even one that stands still
+        let pg_restore = scene.child("pg_restore");
+        pg_restore.freeze();
+        run.signal(signal);
+        run.wait().exits(status);
+        assert!(pg_restore.has_ended());
+        assert_eq!(target.fingerprint(), before);
+    }
+}
+
+#[test]
+fn a_signal_stops_a_restore_that_waits_for_a_lock_and_leaves_the_target_as_it_was() {
+    // by pg_restore, and by psql, which runs the script that pg_restore writes for so old a server
+    for major in [18, 15] {
+        let scene = Scene::new();
+        let target = postgres(major).create_database("target");
+        target.sql("CREATE TABLE t AS SELECT 'another' AS one");
+        let before = target.fingerprint();
+        scene.configure(&target, GZIP);
+        let holder = session(&target, "LOCK TABLE t IN ACCESS SHARE MODE");
+        let run = scene
+            .sandbox
+            .start(&["restore", "--from", "latest", "--clean"]);
+        backend(&target, "wait_event_type = 'Lock'");
+        run.signal(Signal::TERM);
+        run.wait().exits(143);
+        scene.is_as_before();
+        // nothing of it waits on in the server, where everybody else would have to wait behind it
+        assert_eq!(
+            target.sql("SET lock_timeout = '10s'; SELECT one FROM t"),
+            "another"
+        );
+        drop(holder);
+        assert_eq!(target.fingerprint(), before);
+    }
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_the_target_as_it_was_or_restored() {
+    let scene = Scene::new();
+    scene.configure(large(), GZIP);
+    scene.sandbox.run(&["backup"]).exits(0);
+    for major in [18, 15] {
+        let target = postgres(major).create_database("target");
+        let before = target.fingerprint();
+        scene.configure(&target, GZIP);
+        for when in [1, 2, 5, 10, 20] {
+            let inject = format!("inject=write:signal=KILL:when={when}");
+            let (command, _) = Trace::command(
+                &scene.sandbox,
+                &["-e", &inject],
+                &["restore", "--from", "latest"],
+            );
+            let output = program::run(command, "");
+            assert_eq!(
+                output.status.signal(),
+                Some(Signal::KILL.as_raw()),
+                "{}",
+                output.stderr
+            );
+            wait::until("all children have ended", || {
+                processes::of(&scene.sandbox.path(""))
+                    .is_empty()
+                    .then_some(())
+            });
+            assert_eq!(target.fingerprint(), before, "{inject}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_a_cat_that_nobody_reads() {
+    let scene = Scene::new();
+    scene.configure(large(), GZIP);
+    scene.sandbox.run(&["backup"]).exits(0);
+    let mut command = scene.sandbox.command(&["cat", "latest"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut cat = command.spawn().expect("it starts");
+    let pid = Pid::from_child(&cat);
+    wait::until("the pipe is full", || {
+        // blocked while it writes or until it may
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        ["1 0x1 ", "7 "]
+            .iter()
+            .any(|blocked| call.starts_with(blocked))
+            .then_some(())
+    });
+    rustix::process::kill_process(pid, Signal::TERM).expect("it runs");
+    let status = wait::until("it has ended", || cat.try_wait().expect("it is ours"));
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+}
