@@ -1,7 +1,7 @@
 //! Which backup is meant: `DB/TIMESTAMP`, `latest`, `DB/latest`, a storage key or a local path.
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::{self, Entry};
+use crate::catalog::listing::{Entry, Listing};
 use crate::catalog::manifest::{self, Manifest};
 use crate::catalog::name::{BackupId, Name, Part, Shape};
 use crate::error::{Doing, Error, Kind, Result};
@@ -170,13 +170,28 @@ pub fn entries_of(
     database: Option<&str>,
     cancel: &Cancel,
 ) -> Result<Vec<Entry>> {
+    Ok(listing_of(storage, database, cancel)?.entries())
+}
+
+/// What lies on `storage` of one database, or of all.
+pub fn listing_of(
+    storage: &dyn Storage,
+    database: Option<&str>,
+    cancel: &Cancel,
+) -> Result<Listing> {
     let objects = storage
         .list(database, cancel)
         .doing(|| format!("cannot list the storage {}", storage.name()))?;
-    Ok(listing::entries(
-        objects
-            .iter()
-            .map(|object| (object.key.as_str(), object.bytes)),
+    // `app` is no prefix of `app2`, whatever a storage makes of it
+    let wanted = |key: &str| match database {
+        Some(database) => key
+            .split_once('/')
+            .is_some_and(|(directory, _)| directory == database),
+        None => true,
+    };
+    let objects = objects.iter().filter(|object| wanted(&object.key));
+    Ok(Listing::new(
+        objects.map(|object| (object.key.as_str(), object.bytes)),
     ))
 }
 
@@ -220,9 +235,14 @@ pub fn read_manifest(
     if !entry.has_manifest {
         return Ok(None);
     }
-    let key = entry.id.manifest_key();
+    manifest_of(storage, &entry.id, cancel).map(Some)
+}
+
+/// The manifest of a backup that has one.
+pub fn manifest_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<Manifest> {
+    let key = id.manifest_key();
     let bytes = read_small(storage.open(&key, cancel)?, manifest::LARGEST, &key)?;
-    Manifest::from_json(&bytes, &key).map(Some)
+    Manifest::from_json(&bytes, &key)
 }
 
 /// The SHA-256 in the `.sha256` beside a backup, if there is one.

@@ -53,6 +53,16 @@ pub fn server_major(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<u
         .ok_or_else(|| Error::failed("the server did not tell its version"))
 }
 
+/// The identifier that the server's data directory was born with. Managed servers may not let everybody read it.
+pub fn system_identifier(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<String> {
+    const SQL: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+    let rows = rows(psql, session, SQL, cancel)?;
+    rows.into_iter()
+        .flatten()
+        .next()
+        .ok_or_else(|| Error::failed("the server did not tell its system identifier"))
+}
+
 /// Names of a few user relations, and how many there are. Schemas and extensions alone don't count, nor
 /// does what belongs to an extension: managed servers create them.
 pub fn user_relations(

@@ -66,6 +66,26 @@ impl Session {
         }
     }
 
+    /// The database on the server.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The server's host, or the directory of its socket.
+    pub fn host(&self) -> &str {
+        self.variable("PGHOST")
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> &str {
+        self.variable("PGPORT")
+    }
+
+    fn variable(&self, name: &str) -> &str {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
     /// `host:port/database`, for messages.
     pub fn shown(&self) -> &str {
         &self.shown

@@ -12,6 +12,7 @@ mod harness;
 mod list;
 mod matrix;
 mod memory;
+mod prune;
 mod restore;
 mod secrets;
 mod support;

@@ -10,6 +10,7 @@ pub struct Entry {
     shape: Shape,
     encryption: String,
     backup: String,
+    retention: String,
 }
 
 impl Entry {
@@ -27,6 +28,7 @@ impl Entry {
             shape: Shape::new(false, false),
             encryption: "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}'".to_string(),
             backup: String::new(),
+            retention: String::new(),
         }
     }
 
@@ -65,6 +67,12 @@ impl Entry {
         self
     }
 
+    /// What stands in `retention: { … }`.
+    pub fn retention(mut self, keys: &str) -> Entry {
+        self.retention = format!("    retention: {{ {keys} }}\n");
+        self
+    }
+
     /// As it stands under `databases`.
     pub fn to_yaml(&self) -> String {
         let Shape { compressed, .. } = self.shape;
@@ -76,6 +84,6 @@ impl Entry {
         if self.shape.encrypted {
             yaml += &format!("      encryption: {{ {} }}\n", self.encryption);
         }
-        yaml
+        yaml + &self.retention
     }
 }

@@ -1,5 +1,9 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod prune;
+
+pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
+
 use crate::cancel::Cancel;
 use crate::config::duration;
 use crate::error::{Doing, Error, Result};
@@ -203,6 +207,7 @@ fn listed_json(listed: &Listed) -> Value {
         "gzip": entry.shape.gzip,
         "encrypted": entry.shape.sealed,
         "manifest": entry.has_manifest,
+        "pinned": entry.pinned,
     });
     if let Some(manifest) = &listed.manifest {
         backup["plain_bytes"] = manifest.dump.bytes.into();
@@ -234,6 +239,9 @@ pub fn list_text(listed: &[Listed], now: DateTime<Utc>) -> String {
         .to_string();
         if manifest.is_some_and(|manifest| manifest.dump.partial) {
             kind.push_str(" partial");
+        }
+        if entry.pinned {
+            kind.push_str(" pinned");
         }
         rows.push([
             entry.id.to_string(),

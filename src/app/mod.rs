@@ -1,5 +1,7 @@
 //! The composition root: configuration to storages, keys and tools, and those to one operation.
 
+mod retention;
+
 use crate::cancel::Cancel;
 use crate::catalog::name::Shape;
 use crate::cli::{self, Command};
@@ -41,6 +43,9 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Restore(options) => app.restore(options, cancel),
         Command::List(options) => app.list(options, cancel),
         Command::Cat(options) => app.cat(options, cancel),
+        Command::Prune(options) => app.prune(options, cancel),
+        Command::Pin(options) => app.pin(&options.into(), cancel),
+        Command::Unpin(options) => app.pin(&options.into(), cancel),
     }
 }
 
@@ -60,8 +65,16 @@ impl App {
             let began = Instant::now();
             let result = self.backup_one(database, options, cancel);
             let took = began.elapsed();
+            let retention = match result {
+                Ok(_) => self.prune_after_backup(database, options.lock_wait, cancel),
+                Err(_) => None,
+            };
             let line = if options.json {
-                output::backup_json(&database.name, &result, took).to_string()
+                let mut event = output::backup_json(&database.name, &result, took);
+                if let Some(retention) = retention {
+                    event["retention"] = retention;
+                }
+                event.to_string()
             } else {
                 output::backup_text(&database.name, &result, took)
             };
