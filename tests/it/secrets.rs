@@ -61,7 +61,7 @@ impl Aviary {
         [
             self.database.connection(role, DATABASE),
             self.database.connection(role, "${DB_PASSWORD}"),
-            format!("{{ url: '{url}' }}"),
+            format!("url: '{url}'"),
         ]
     }
 
@@ -73,7 +73,7 @@ storage:
 databases:
   - name: app
     type: postgres
-    connection: {connection}
+    connection: {{ {connection} }}
     backup:
       storage: local
       compression: true
@@ -133,6 +133,15 @@ impl Started {
     }
 }
 
+/// Ends the sampling, also where an assertion ends the test.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_password_is_in_no_argument_and_only_in_the_environment_of_who_logs_in() {
     let aviary = Aviary::new();
@@ -149,6 +158,7 @@ fn a_password_is_in_no_argument_and_only_in_the_environment_of_who_logs_in() {
             }
             sung
         });
+        let stop = Stop(&sampling);
         for connection in aviary.connections() {
             aviary.configure(&connection);
             let mut programs = Vec::new();
@@ -188,7 +198,7 @@ fn a_password_is_in_no_argument_and_only_in_the_environment_of_who_logs_in() {
                 );
             }
         }
-        sampling.store(false, Ordering::Relaxed);
+        drop(stop);
         let sung = sampler.join().expect("it ends well");
         assert!(sung.is_empty(), "{sung:?}");
     });
@@ -266,10 +276,8 @@ fn a_password_is_in_no_error_of_a_run() {
     let port = format!("port: {}", server.port);
     let wrong = DATABASE.replace("db", "wrong");
     let url = |authority: &str| {
-        format!(
-            "{{ url: 'postgresql://{authority}/{}' }}",
-            aviary.database.name
-        )
+        let name = &aviary.database.name;
+        format!("url: 'postgresql://{authority}/{name}'")
     };
     for connection in [
         // refused, unreachable, not there
@@ -286,8 +294,7 @@ fn a_password_is_in_no_error_of_a_run() {
         url(&format!(
             "{}:{ENCODED}@127.0.0.1:{}",
             aviary.role, server.port
-        ))
-        .replace(" }", ", sslmode: verify-full }"),
+        )) + ", sslmode: verify-full",
     ] {
         aviary.configure(&connection);
         aviary.fails(&["backup"], 1);

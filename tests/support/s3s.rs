@@ -71,10 +71,16 @@ impl Drop for Server {
 }
 
 fn program() -> PathBuf {
-    let parts = std::env::var_os("BACKUPKIT_TEST_PARTS").map(PathBuf::from);
-    let program = parts.map(|parts| parts.join("s3s-fs/bin/s3s-fs"));
-    match program {
-        Some(program) if Path::new(&program).is_file() => program,
-        _ => panic!("s3s-fs is not in $BACKUPKIT_TEST_PARTS: run make test-parts"),
-    }
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parts/where");
+    let parts = Command::new(place)
+        .output()
+        .expect("tests/parts/where runs");
+    let parts = PathBuf::from(String::from_utf8_lossy(&parts.stdout).trim_end());
+    let program = parts.join("s3s-fs/bin/s3s-fs");
+    assert!(
+        program.is_file(),
+        "{} is not there: run make test-parts",
+        program.display()
+    );
+    program
 }

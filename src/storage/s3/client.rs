@@ -299,8 +299,8 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use super::super::credentials::tests::{document, environment, serve};
     use super::*;
+    use crate::storage::s3::credentials::tests::{document, environment, serve};
     use rusty_s3::UrlStyle;
     use std::sync::atomic::AtomicU32;
 
