@@ -11,6 +11,8 @@ use rusty_s3::Method;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long parts in flight may take to arrive once the upload is given up.
+const ENDING: Duration = Duration::from_secs(5);
 /// How long an aborted upload waits for its parts' threads; their sockets are closed by then.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -186,6 +188,13 @@ impl Multipart {
         Ok(document)
     }
 
+    /// Waits for the parts in flight, whatever becomes of them.
+    fn collect(&mut self, cancel: &Cancel) {
+        while self.in_flight > 0 && self.receiver.receive(cancel).is_ok() {
+            self.in_flight -= 1;
+        }
+    }
+
     /// Gives the upload up, under a deadline of its own: what ended the run must not end its
     /// cleaning up. True where there was something to abort.
     fn abort(&mut self) -> Result<bool> {
@@ -193,12 +202,11 @@ impl Multipart {
         let cancel = Cancel::new()?.with_deadline(AFTERWARDS);
         self.unwanted
             .cancel(Cause::Stalled("the upload was given up".into()));
-        // ends the parts in flight, which the server must not take for new ones after the abort
+        // a part that the server is still taking when the abort comes may stay behind: let them end by themselves
+        // first, and those that do not by closing their connections
+        self.collect(&cancel.with_deadline(ENDING));
         self.client.shut_down();
-        let last_words = cancel.with_deadline(LAST_WORDS);
-        while self.in_flight > 0 && self.receiver.receive(&last_words).is_ok() {
-            self.in_flight -= 1;
-        }
+        self.collect(&cancel.with_deadline(LAST_WORDS));
         let upload = listing::Unfinished {
             key: self.target.key.clone(),
             id: self.id.clone(),
