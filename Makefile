@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build demo test test-parts lint fmt bench clean
+.PHONY: help build demo test test-large test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -19,6 +19,9 @@ demo: build ## back up, restore and compare a database of 200 MB on a throwaway 
 
 test: test-parts lint ## install what the tests need and run all of them
 	cargo test --locked
+
+test-large: test-parts ## back a table of more than 1 GiB up and restore it; needs 6 GB of disk
+	cargo test --locked --test large
 
 test-parts: ## install what the tests need: PostgreSQL 14 to 18 and others, outside of this directory
 	tests/parts/install

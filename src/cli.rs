@@ -41,6 +41,12 @@ pub enum Command {
     List(List),
     /// cat
     Cat(Cat),
+    /// prune
+    Prune(Prune),
+    /// pin
+    Pin(Pin),
+    /// unpin
+    Unpin(Unpin),
 }
 
 /// Back up all configured databases, or those named with --db.
@@ -49,7 +55,7 @@ pub enum Command {
     subcommand,
     name = "backup",
     help_triggers("-h", "--help"),
-    note = "Prints one line per database: name, ok or failed, stored bytes, destination, duration.\nA failed database does not stop the others; exit 3 if some failed, 1 if all did."
+    note = "Prints one line per database: name, ok or failed, stored bytes, destination, duration.\nA failed database does not stop the others; exit 3 if some of several failed, 1 if all of them did."
 )]
 pub struct Backup {
     /// only this database, by its configured name; may be repeated
@@ -192,6 +198,122 @@ pub struct Cat {
     pub verbose: bool,
 }
 
+/// Delete the backups that retention does not keep, and say why.
+#[derive(FromArgs, Debug, Default)]
+#[argh(
+    subcommand,
+    name = "prune",
+    help_triggers("-h", "--help"),
+    note = "backup does the same after each backup that ended well. Prints one line per backup that goes, and\none per database: name, ok, dry-run, refused or failed, storage, backups kept, deleted, bytes freed.",
+    example = "See what would stay and why, and delete nothing:\n  $ {command_name} --dry-run --explain"
+)]
+pub struct Prune {
+    /// only this database, by its configured name; may be repeated
+    #[argh(option, arg_name = "NAME")]
+    pub db: Vec<String>,
+
+    /// delete nothing
+    #[argh(switch)]
+    pub dry_run: bool,
+
+    /// print the calendar of all backups, what stays and why
+    #[argh(switch)]
+    pub explain: bool,
+
+    /// delete although the newest backup is of another source than those before it, now and from now on
+    #[argh(switch)]
+    pub accept_new_source: bool,
+
+    /// wait this long for another run of the same database, such as 30m (default: 0, fail at once)
+    #[argh(
+        option,
+        arg_name = "DURATION",
+        default = "Duration::ZERO",
+        from_str_fn(duration)
+    )]
+    pub lock_wait: Duration,
+
+    /// print one JSON document instead of text
+    #[argh(switch)]
+    pub json: bool,
+
+    /// the configuration file
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// say more on stderr
+    #[argh(switch)]
+    pub verbose: bool,
+}
+
+/// Protect one backup from retention for good, on every storage that holds it.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "pin", help_triggers("-h", "--help"))]
+pub struct Pin {
+    /// the backup: DB/TIMESTAMP, latest, DB/latest or a storage key
+    #[argh(positional, arg_name = "BACKUP")]
+    pub backup: String,
+
+    /// the configured database that latest is about
+    #[argh(option, arg_name = "NAME")]
+    pub db: Option<String>,
+
+    /// wait this long for another run of the same database, such as 30m (default: 0, fail at once)
+    #[argh(
+        option,
+        arg_name = "DURATION",
+        default = "Duration::ZERO",
+        from_str_fn(duration)
+    )]
+    pub lock_wait: Duration,
+
+    /// print one JSON document instead of text
+    #[argh(switch)]
+    pub json: bool,
+
+    /// the configuration file
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// say more on stderr
+    #[argh(switch)]
+    pub verbose: bool,
+}
+
+/// Give one backup back to retention.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "unpin", help_triggers("-h", "--help"))]
+pub struct Unpin {
+    /// the backup: DB/TIMESTAMP, latest, DB/latest or a storage key
+    #[argh(positional, arg_name = "BACKUP")]
+    pub backup: String,
+
+    /// the configured database that latest is about
+    #[argh(option, arg_name = "NAME")]
+    pub db: Option<String>,
+
+    /// wait this long for another run of the same database, such as 30m (default: 0, fail at once)
+    #[argh(
+        option,
+        arg_name = "DURATION",
+        default = "Duration::ZERO",
+        from_str_fn(duration)
+    )]
+    pub lock_wait: Duration,
+
+    /// print one JSON document instead of text
+    #[argh(switch)]
+    pub json: bool,
+
+    /// the configuration file
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// say more on stderr
+    #[argh(switch)]
+    pub verbose: bool,
+}
+
 impl Command {
     /// The configuration file, where one was named.
     pub fn config(&self) -> Option<&PathBuf> {
@@ -200,6 +322,9 @@ impl Command {
             Command::Restore(options) => options.config.as_ref(),
             Command::List(options) => options.config.as_ref(),
             Command::Cat(options) => options.config.as_ref(),
+            Command::Prune(options) => options.config.as_ref(),
+            Command::Pin(options) => options.config.as_ref(),
+            Command::Unpin(options) => options.config.as_ref(),
         }
     }
 
@@ -210,6 +335,9 @@ impl Command {
             Command::Restore(options) => options.verbose,
             Command::List(options) => options.verbose,
             Command::Cat(options) => options.verbose,
+            Command::Prune(options) => options.verbose,
+            Command::Pin(options) => options.verbose,
+            Command::Unpin(options) => options.verbose,
         }
     }
 
@@ -220,6 +348,9 @@ impl Command {
             Command::Restore(options) => options.json,
             Command::List(options) => options.json,
             Command::Cat(_) => false,
+            Command::Prune(options) => options.json,
+            Command::Pin(options) => options.json,
+            Command::Unpin(options) => options.json,
         }
     }
 }
@@ -340,6 +471,9 @@ mod tests {
             "restore -h",
             "list --help",
             "cat --help",
+            "prune --help",
+            "pin --help",
+            "unpin --help",
         ] {
             assert!(matches!(parsed(line), Ok(Asked::Text(_))), "{line}");
         }

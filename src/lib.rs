@@ -22,6 +22,7 @@ pub mod output;
 pub mod postgres;
 pub mod process;
 pub mod progress;
+pub mod retention;
 pub mod schedule;
 pub mod secret;
 pub mod storage;

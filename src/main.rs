@@ -4,14 +4,14 @@ use backupkit::cancel::{Cancel, Cause};
 use backupkit::cli::{self, Asked, Command};
 use backupkit::error::{Doing, Error, Result};
 use backupkit::{app, logging, output, progress};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let asked = match cli::parse(std::env::args_os().skip(1)) {
         Ok(asked) => asked,
-        Err(error) => return tell(&error, false),
+        Err(error) => return tell(&error, std::env::args_os().any(|word| word == "--json")),
     };
     match asked {
         Asked::Text(text) => match output::text_out(&text) {
@@ -30,16 +30,17 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<()> {
     let cancel = Cancel::new()?;
-    // cat has nothing to tidy up, and no token wakes it from writing to somebody who does not read
-    if !matches!(command, Command::Cat(_)) {
-        cancel_on_signals(&cancel)?;
-    }
+    cancel_on_signals(&cancel)?;
     app::run(command, &cancel)
 }
 
-/// The first SIGINT or SIGTERM stops the run tidily, a second one at once.
+/// The first SIGINT, SIGTERM or SIGHUP stops the run tidily, a second one at once.
 fn cancel_on_signals(cancel: &Cancel) -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).doing(|| "cannot watch for signals")?;
+    let mut watched = vec![SIGINT, SIGTERM];
+    if !is_ignored(SIGHUP) {
+        watched.push(SIGHUP);
+    }
+    let mut signals = Signals::new(watched).doing(|| "cannot watch for signals")?;
     let cancel = cancel.clone();
     std::thread::Builder::new()
         .name("signals".into())
@@ -55,6 +56,14 @@ fn cancel_on_signals(cancel: &Cancel) -> Result<()> {
         })
         .map(|_| ())
         .doing(|| "cannot watch for signals")
+}
+
+/// True for a signal that whoever started us, such as nohup, has had ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Prints what went wrong, once, and makes it the exit status.

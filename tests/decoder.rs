@@ -6,19 +6,18 @@ use backupkit::stream::seal::{Derivations, seal_bytes};
 use container::{keys, plain, vectors};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::{env, fs};
 
 const LABEL: &str = "app_db/20261120_020000.123456789Z";
 
 /// The Python that `make test` installs, with the package the decoder needs.
 fn python() -> PathBuf {
-    let parts = env::var_os("BACKUPKIT_TEST_PARTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/parts"),
-        PathBuf::from,
-    );
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parts/where");
+    let parts = Command::new(place).output().unwrap().stdout;
+    let parts = PathBuf::from(String::from_utf8(parts).unwrap().trim_end());
     let python = parts.join("python/bin/python3");
     assert!(
         python.exists(),

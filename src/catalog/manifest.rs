@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The schema this version writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -25,6 +26,9 @@ pub struct Manifest {
     pub started_at: DateTime<Utc>,
     /// When the archive was complete on storage.
     pub finished_at: DateTime<Utc>,
+    /// Where the rows came from; absent where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// The stored bytes.
     pub archive: Archive,
     /// The plain bytes.
@@ -37,6 +41,43 @@ pub struct Manifest {
     /// A [`SealedTables`] as a base64 container, where the archive is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables_sealed: Option<String>,
+}
+
+/// The database that was dumped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The server's system identifier, which a copy made by replication shares and no other server has; absent
+    /// where it could not be read. Text, since it is larger than what JSON numbers hold exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
+    /// The host that was connected to, or the directory of the socket.
+    pub host: String,
+    /// Its port.
+    pub port: String,
+    /// The name of the database on that server.
+    pub database: String,
+}
+
+impl Source {
+    /// True where both are the same database. The system identifiers decide where both are known, so that a
+    /// fail-over or a new host name is no other source; else the addresses do.
+    pub fn is(&self, other: &Source) -> bool {
+        let same_server = match (&self.system_identifier, &other.system_identifier) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => (&self.host, &self.port) == (&other.host, &other.port),
+        };
+        same_server && self.database == other.database
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}:{}", self.database, self.host, self.port)?;
+        match &self.system_identifier {
+            Some(identifier) => write!(f, " (system identifier {identifier})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The archive as it lies on storage.
@@ -141,5 +182,21 @@ mod tests {
         assert_eq!(again, manifest);
         let newer = text.replace("\"schema\":1", "\"schema\":2");
         assert!(Manifest::from_json(newer.as_bytes(), "a/x.json").is_err());
+    }
+
+    #[test]
+    fn a_new_address_is_no_other_source_and_another_server_behind_the_old_one_is() {
+        let source = |identifier: Option<&str>, host: &str, database: &str| Source {
+            system_identifier: identifier.map(String::from),
+            host: host.into(),
+            port: "5432".into(),
+            database: database.into(),
+        };
+        let known = source(Some("7"), "db1", "app");
+        assert!(known.is(&source(Some("7"), "db2", "app")));
+        assert!(!known.is(&source(Some("8"), "db1", "app")));
+        assert!(!known.is(&source(Some("7"), "db1", "staging")));
+        assert!(known.is(&source(None, "db1", "app")));
+        assert!(!known.is(&source(None, "db2", "app")));
     }
 }

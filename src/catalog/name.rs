@@ -4,6 +4,12 @@
 //! app_db/20261120_020000.123456789Z.dump[.gz][.enc]          the archive
 //! app_db/20261120_020000.123456789Z.dump[.gz][.enc].sha256   its checksum, as sha256sum prints it
 //! app_db/20261120_020000.123456789Z.json                     the manifest
+//! app_db/20261120_020000.123456789Z.globals.sql[.gz][.enc]   roles and tablespaces, may have a .sha256 too
+//! app_db/20261120_020000.123456789Z.verified.json            what checks of the archive found
+//! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
+//! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
+//! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
+//! app_db/last-failure.json                                   the last run that failed
 //! ```
 //!
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
@@ -14,8 +20,14 @@ use std::fmt;
 
 /// The suffix of a write in progress.
 pub const TEMPORARY: &str = ".tmp";
-/// The suffix of an archive's checksum.
+/// What an archive ends in, before its stages.
+const ARCHIVE: &str = ".dump";
+/// What the globals end in, before their stages.
+const GLOBALS: &str = ".globals.sql";
+/// The suffix of a checksum.
 const CHECKSUM: &str = ".sha256";
+/// The one object in a directory that belongs to no moment.
+const LAST_FAILURE: &str = "last-failure.json";
 const TIMESTAMP: &str = "%Y%m%d_%H%M%S%.9fZ";
 const TIMESTAMP_LENGTH: usize = "20261120_020000.123456789Z".len();
 
@@ -53,8 +65,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Which stages an archive went through, as its suffixes say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Which stages an archive went through, as its suffixes say it. Prints as those: `.gz.enc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Shape {
     /// `.gz`
     pub gzip: bool,
@@ -64,14 +76,12 @@ pub struct Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(".dump")?;
-        if self.gzip {
-            f.write_str(".gz")?;
-        }
-        if self.sealed {
-            f.write_str(".enc")?;
-        }
-        Ok(())
+        f.write_str(match (self.gzip, self.sealed) {
+            (false, false) => "",
+            (true, false) => ".gz",
+            (false, true) => ".enc",
+            (true, true) => ".gz.enc",
+        })
     }
 }
 
@@ -92,7 +102,17 @@ impl Shape {
     pub fn of_file_name(name: &str) -> Option<Shape> {
         Shape::ALL
             .into_iter()
-            .find(|shape| name.ends_with(&shape.to_string()))
+            .find(|shape| name.ends_with(&Part::Archive(*shape).to_string()))
+    }
+
+    fn parse(stages: &str) -> Option<Shape> {
+        match stages {
+            "" => Some(Shape::new(false, false)),
+            ".gz" => Some(Shape::new(true, false)),
+            ".enc" => Some(Shape::new(false, true)),
+            ".gz.enc" => Some(Shape::new(true, true)),
+            _ => None,
+        }
     }
 }
 
@@ -124,23 +144,28 @@ impl BackupId {
         })
     }
 
+    /// The key of one of its parts.
+    pub fn key(&self, part: Part) -> String {
+        format!("{self}{part}")
+    }
+
     /// The key of its archive.
     pub fn archive_key(&self, shape: Shape) -> String {
-        format!("{self}{shape}")
+        self.key(Part::Archive(shape))
     }
 
     /// The key of its archive's checksum.
     pub fn checksum_key(&self, shape: Shape) -> String {
-        format!("{self}{shape}{CHECKSUM}")
+        self.key(Part::Checksum(shape))
     }
 
     /// The key of its manifest.
     pub fn manifest_key(&self) -> String {
-        format!("{self}.json")
+        self.key(Part::Manifest)
     }
 }
 
-/// What a key holds.
+/// What a key holds. Prints as the suffix that follows the timestamp. All but the archive are its sidecars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The archive itself.
@@ -149,6 +174,79 @@ pub enum Part {
     Checksum(Shape),
     /// The manifest.
     Manifest,
+    /// What pg_dumpall wrote about roles and tablespaces.
+    Globals(Shape),
+    /// The checksum of the globals of that shape.
+    GlobalsChecksum(Shape),
+    /// The results of checks.
+    Verified,
+    /// Protects the backup from retention.
+    Pin,
+    /// Backups from this moment on are judged without those before it: the change of their source is meant. It
+    /// outlives the backup whose moment it names.
+    Accepted,
+    /// Shows that the storage can be written to; belongs to no backup.
+    Probe,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Archive(shape) => write!(f, "{ARCHIVE}{shape}"),
+            Part::Checksum(shape) => write!(f, "{ARCHIVE}{shape}{CHECKSUM}"),
+            Part::Manifest => f.write_str(".json"),
+            Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
+            Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
+            Part::Verified => f.write_str(".verified.json"),
+            Part::Pin => f.write_str(".pin"),
+            Part::Accepted => f.write_str(".accepted"),
+            Part::Probe => f.write_str(".probe"),
+        }
+    }
+}
+
+impl Part {
+    fn parse(suffix: &str) -> Option<Part> {
+        let (file, checksum) = match suffix.strip_suffix(CHECKSUM) {
+            Some(file) => (file, true),
+            None => (suffix, false),
+        };
+        let staged = |kind: &str| file.strip_prefix(kind).and_then(Shape::parse);
+        if let Some(shape) = staged(ARCHIVE) {
+            return Some(match checksum {
+                true => Part::Checksum(shape),
+                false => Part::Archive(shape),
+            });
+        }
+        if let Some(shape) = staged(GLOBALS) {
+            return Some(match checksum {
+                true => Part::GlobalsChecksum(shape),
+                false => Part::Globals(shape),
+            });
+        }
+        match suffix {
+            ".json" => Some(Part::Manifest),
+            ".verified.json" => Some(Part::Verified),
+            ".pin" => Some(Part::Pin),
+            ".accepted" => Some(Part::Accepted),
+            ".probe" => Some(Part::Probe),
+            _ => None,
+        }
+    }
+}
+
+/// The key of what is written down about the last run of `database` that failed.
+pub fn last_failure_key(database: &str) -> String {
+    format!("{database}/{LAST_FAILURE}")
+}
+
+/// True for every key that this program writes, finished or not.
+pub fn is_ours(key: &str) -> bool {
+    let finished = key.strip_suffix(TEMPORARY).unwrap_or(key);
+    let last_failure = finished
+        .split_once('/')
+        .is_some_and(|(database, file)| !database.is_empty() && file == LAST_FAILURE);
+    last_failure || Name::parse(key).is_some()
 }
 
 /// A key of ours, taken apart.
@@ -179,23 +277,6 @@ impl Name {
     }
 }
 
-impl Part {
-    fn parse(suffix: &str) -> Option<Part> {
-        if suffix == ".json" {
-            return Some(Part::Manifest);
-        }
-        let shape = |text: &str| {
-            Shape::ALL
-                .into_iter()
-                .find(|shape| shape.to_string() == text)
-        };
-        match suffix.strip_suffix(CHECKSUM) {
-            Some(archive) => shape(archive).map(Part::Checksum),
-            None => shape(suffix).map(Part::Archive),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,13 +286,28 @@ mod tests {
     #[test]
     fn every_name_we_write_is_read_back() {
         let id = BackupId::parse(&format!("app_db/{STAMP}")).unwrap();
+        let mut parts = vec![
+            Part::Manifest,
+            Part::Verified,
+            Part::Pin,
+            Part::Accepted,
+            Part::Probe,
+        ];
         for shape in Shape::ALL {
-            let archive = Name::parse(&id.archive_key(shape)).unwrap();
-            assert_eq!(archive.part, Part::Archive(shape));
-            assert_eq!(archive.id, id);
-            let checksum = Name::parse(&id.checksum_key(shape)).unwrap();
-            assert_eq!(checksum.part, Part::Checksum(shape));
+            parts.extend([Part::Archive(shape), Part::Checksum(shape)]);
+            parts.extend([Part::Globals(shape), Part::GlobalsChecksum(shape)]);
         }
+        let mut keys = std::collections::HashSet::new();
+        for part in parts {
+            let key = id.key(part);
+            let name = Name::parse(&key).unwrap();
+            assert_eq!((name.part, &name.id), (part, &id));
+            assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
+            assert!(keys.insert(key));
+        }
+        assert_eq!(keys.len(), 21);
+        let failure = last_failure_key("app_db");
+        assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();
         assert!(unfinished.temporary);
         assert_eq!(unfinished.part, Part::Manifest);
@@ -232,6 +328,15 @@ mod tests {
             &format!("app_db/{STAMP}.dump.enc.gz"),
             &format!("app_db/{STAMP}.dump.bak"),
             &format!("app_db/{STAMP}.sha256"),
+            &format!("app_db/{STAMP}.json.sha256"),
+            &format!("app_db/{STAMP}.pin.gz"),
+            &format!("app_db/{STAMP}.globals.sql.zst"),
+            &format!("app_db/{STAMP}.globals"),
+            &format!("app_db/{STAMP}.verified"),
+            "last-failure.json",
+            "/last-failure.json",
+            "a/b/last-failure.json",
+            "app_db/xlast-failure.json",
             &format!("app_db/x{STAMP}.dump"),
             "app_db/20261320_020000.123456789Z.dump",
             "app_db/20261120_020000.123Z.dump",
@@ -239,6 +344,7 @@ mod tests {
             "app_db/20261120_020060.123456789Z.dump",
         ] {
             assert_eq!(Name::parse(key), None, "{key}");
+            assert!(!is_ours(key), "{key}");
         }
     }
 }

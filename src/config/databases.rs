@@ -7,10 +7,11 @@ use super::read::Reader;
 use super::spot::{Spot, Table};
 use super::tree::Node;
 use super::types::{
-    Backup, Compression, ConnectionKeys, Database, Encryption, Retention, ServerFields, ServerKeys,
+    Backup, Compression, ConnectionKeys, Database, Encryption, ServerFields, ServerKeys,
 };
 use super::uri;
 use super::validate::{self, Fault};
+use crate::retention::Policy;
 use std::time::Duration;
 
 pub(super) const DATABASE: &[&str] = &["name", "type", "connection", "backup", "retention"];
@@ -75,7 +76,7 @@ impl Reader<'_> {
             .and_then(|spot| self.backup(&spot, storages));
         let retention = match table.get("retention") {
             Some(spot) => self.retention(&spot),
-            None => Some(Retention::default()),
+            None => Some(Policy::default()),
         };
         Some(Database {
             name: name?,
@@ -288,13 +289,13 @@ impl Reader<'_> {
         Some(texts)
     }
 
-    fn retention(&mut self, spot: &Spot) -> Option<Retention> {
+    fn retention(&mut self, spot: &Spot) -> Option<Policy> {
         let table = self.table(spot, RETENTION)?;
         let mut count = |key: &str| match table.get(key) {
             Some(spot) => self.number(&spot, 0..=u32::MAX),
             None => Some(0),
         };
-        let retention = Retention {
+        let retention = Policy {
             keep_last: count("keep_last").unwrap_or_default(),
             keep_daily: count("keep_daily").unwrap_or_default(),
             keep_weekly: count("keep_weekly").unwrap_or_default(),
@@ -305,7 +306,7 @@ impl Reader<'_> {
         let keep_within = table
             .get("keep_within")
             .and_then(|spot| self.duration(&spot));
-        Some(Retention {
+        Some(Policy {
             keep_within: keep_within.filter(|limit| !limit.is_zero()),
             ..retention
         })

@@ -30,7 +30,7 @@ pub use options::DumpOptions;
 pub use resolve::{AccessKeys, Connection, S3};
 pub use types::{
     Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
-    Notification, Retention, Route, S3Keys, Storage, StorageKind, WebhookKeys,
+    Notification, Route, S3Keys, Storage, StorageKind, WebhookKeys,
 };
 
 use crate::error::{Error, Result};

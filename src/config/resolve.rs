@@ -43,8 +43,8 @@ pub struct S3 {
     pub prefix: String,
     /// The server, if it is not Amazon's: an http or https URL without a slash at its end.
     pub endpoint: Option<String>,
-    /// The bucket stands in the path of the URL, not in its host.
-    pub path_style: bool,
+    /// The bucket stands in the path of the URL, not in its host; left out, where it has to.
+    pub path_style: Option<bool>,
     /// The keys of the file; without them they come from the surroundings.
     pub keys: Option<AccessKeys>,
     /// A file of certificates to trust instead of the usual ones.
@@ -121,7 +121,7 @@ impl S3Keys {
             bucket: self.bucket.resolve(env)?,
             region: self.region.resolve(env)?,
             prefix: prefix.trim_matches('/').to_owned(),
-            path_style: self.path_style.unwrap_or(endpoint.is_some()),
+            path_style: self.path_style,
             endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()),
             keys: self.keys(env)?,
             ca_file: optional(&self.ca_file, env)?.map(PathBuf::from),

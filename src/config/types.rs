@@ -5,6 +5,7 @@
 //! The methods that expand them are in `resolve.rs`.
 
 use super::expand::{SecretText, Text};
+use crate::retention::Policy;
 use std::time::Duration;
 
 /// A whole configuration file.
@@ -77,7 +78,7 @@ pub struct Database {
     /// How to back it up.
     pub backup: Backup,
     /// What to keep.
-    pub retention: Retention,
+    pub retention: Policy,
 }
 
 /// The keys under `connection`.
@@ -143,23 +144,6 @@ pub struct Encryption {
     pub(super) field: String,
     pub(super) password: Option<SecretText>,
     pub(super) previous_passwords: Vec<SecretText>,
-}
-
-/// The keys under `retention`. All zero and `None` keeps everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// The newest so many backups.
-    pub keep_last: u32,
-    /// The newest of each of the newest so many days that have one.
-    pub keep_daily: u32,
-    /// The same for ISO weeks.
-    pub keep_weekly: u32,
-    /// The same for months.
-    pub keep_monthly: u32,
-    /// The same for years.
-    pub keep_yearly: u32,
-    /// Everything younger than this.
-    pub keep_within: Option<Duration>,
 }
 
 /// One route for results.

@@ -2,14 +2,14 @@
 
 use super::tap::DumpTap;
 use crate::cancel::Cancel;
-use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables};
-use crate::catalog::name::{BackupId, Name, Shape, Timestamp};
+use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables, Source};
+use crate::catalog::name::{BackupId, Shape, Timestamp, is_ours};
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Contents;
 use crate::postgres::dump::Dump;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::postgres::{locks, query};
+use crate::postgres::{explain, locks, query};
 use crate::progress::Progress;
 use crate::storage::lock::Lock;
 use crate::storage::{Storage, Upload};
@@ -63,7 +63,7 @@ pub fn run(
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Stored> {
-    let lock_file = job.storage.lock_file(&job.database);
+    let lock_file = job.storage.lock_file(&job.database)?;
     let _lock = Lock::take(&lock_file, job.lock_wait, cancel)?;
     sweep(job, cancel)?;
 
@@ -71,20 +71,20 @@ pub fn run(
     let server = server_major(psql.as_ref(), &job.session, cancel)?;
     let pg_dump = tools.pg_dump(server, cancel)?;
     log::debug!("using {pg_dump}");
+    let source = source(psql.as_ref(), &job.session, cancel)?;
 
     let started = now();
     let id = BackupId {
         database: job.database.clone(),
         timestamp: Timestamp::new(started),
     };
-    dump_to_storage(job, &id, &pg_dump, now, cancel)
+    dump_to_storage(job, &id, source, &pg_dump, now, cancel)
         .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
 }
 
 /// Removes what a run that died here left unfinished. The lock is held, so nobody else is writing.
 fn sweep(job: &Job, cancel: &Cancel) -> Result<()> {
-    let ours = |key: &str| Name::parse(key).is_some();
-    for key in job.storage.sweep(&job.database, &ours, cancel)? {
+    for key in job.storage.sweep(&job.database, &is_ours, cancel)? {
         log::info!(
             "removed {}, which an earlier run left unfinished",
             job.storage.locate(&key)
@@ -110,9 +110,30 @@ pub fn server_major(
     }
 }
 
+/// What retention tells one source of backups from another by.
+fn source(psql: Option<&Tool>, session: &Session, cancel: &Cancel) -> Result<Source> {
+    let asked = psql.map(|psql| query::system_identifier(psql, session, cancel));
+    let system_identifier = match asked {
+        Some(Ok(identifier)) => Some(identifier),
+        Some(Err(error)) => {
+            cancel.check()?;
+            log::debug!("the system identifier is not known: {}", error.chain());
+            None
+        }
+        None => None,
+    };
+    Ok(Source {
+        system_identifier,
+        host: session.host().to_string(),
+        port: session.port().to_string(),
+        database: session.database().to_string(),
+    })
+}
+
 fn dump_to_storage(
     job: &Job,
     id: &BackupId,
+    source: Source,
     pg_dump: &Tool,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
@@ -138,7 +159,8 @@ fn dump_to_storage(
     let (archive, written) = outbound::write(&mut dump, upload, &plan, &mut tap, &meter)?;
     drop(progress);
 
-    let manifest = describe(job, id, shape, written, tap.into_contents(), now())?;
+    let contents = tap.into_contents();
+    let manifest = describe(job, id, source, shape, written, contents, now())?;
     commit(job, id, shape, archive, &manifest, cancel)?;
     Ok(Stored {
         destination: job.storage.locate(&manifest.archive.key),
@@ -149,6 +171,7 @@ fn dump_to_storage(
 fn describe(
     job: &Job,
     id: &BackupId,
+    source: Source,
     shape: Shape,
     written: Written,
     contents: Option<Contents>,
@@ -180,6 +203,7 @@ fn describe(
         database: job.database.clone(),
         started_at: id.timestamp.moment(),
         finished_at: finished,
+        source: Some(source),
         archive,
         dump: manifest::Dump {
             bytes: written.plain_bytes,
@@ -230,9 +254,11 @@ fn commit(
     )?;
     cancel.check()?;
 
-    archive.commit()?;
-    let rest = checksum.commit().and_then(|()| listing.commit());
-    if let Err(error) = rest {
+    let committed = archive
+        .commit()
+        .and_then(|()| checksum.commit())
+        .and_then(|()| listing.commit());
+    if let Err(error) = committed {
         // a backup that is reported as failed must not be found later
         let keys = [
             id.manifest_key(),
@@ -263,7 +289,7 @@ fn written(
 /// Adds who holds the lock to a dump that gave up waiting for one.
 fn name_blockers(error: Error, psql: Option<&Tool>, session: &Session) -> Error {
     let Some(psql) = psql else { return error };
-    if !error.chain().contains("lock timeout") {
+    if !explain::gave_up_waiting(&error) {
         return error;
     }
     let asked = Cancel::new()

@@ -2,13 +2,12 @@
 
 use super::open::{self, Rules};
 use super::select::Selected;
-use super::tap::DumpTap;
+use super::tap::tap_for;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::progress::Meter;
 use crate::stream::seal::Keys;
 use crate::stream::sniff::Content;
-use crate::stream::{NoTap, Tap};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -22,15 +21,11 @@ pub fn run(
 ) -> Result<u64> {
     let meter = Arc::new(Meter::default());
     let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
-    let mut dump = DumpTap::new();
-    let tap: &mut dyn Tap = match inbound.facts().content {
-        Content::Archive => &mut dump,
-        Content::Sql | Content::Unknown => &mut NoTap,
-        Content::Empty => {
-            return Err(Error::damaged(format!("{} is empty", selected.shown())));
-        }
-    };
+    let content = inbound.facts().content;
+    if content == Content::Empty {
+        return Err(Error::damaged(format!("{} is empty", selected.shown())));
+    }
     inbound
-        .copy_to(target, tap, &meter)
+        .copy_to(target, tap_for(content, true).as_mut(), &meter)
         .map_err(|error| error.doing(format!("cannot read {}", selected.shown())))
 }

@@ -71,7 +71,7 @@ fn newest_first(entry: &Entry) -> (String, std::cmp::Reverse<crate::catalog::nam
 /// A manifest that cannot be read costs its details and not the listing.
 fn manifest(storage: &dyn Storage, entry: &Entry, cancel: &Cancel) -> Result<Option<Manifest>> {
     match read_manifest(storage, entry, cancel) {
-        Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Failed) => {
+        Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Failed | Kind::NotFound) => {
             log::warn!("{}", error.report());
             Ok(None)
         }

@@ -4,6 +4,8 @@ pub mod backup;
 pub mod cat;
 pub mod list;
 pub mod open;
+pub mod pin;
+pub mod prune;
 pub mod restore;
 pub mod select;
 mod tap;

@@ -9,7 +9,7 @@ use crate::progress::Meter;
 use crate::storage::local;
 use crate::stream::inbound::{Facts, Inbound};
 use crate::stream::seal::{Expect, Keys, Version, printable};
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// What is expected of a backup, and how strictly.
@@ -48,9 +48,26 @@ pub fn open(
         Some(label) if !rules.force => Expect::Label(label),
         _ => Expect::Any,
     };
+    let stored: Bytes = Box::new(Watched {
+        inner: stored,
+        cancel: cancel.clone(),
+    });
     let inbound = Inbound::open(stored, keys, expected, sha256, meter).doing(doing)?;
     judge(selected, inbound.facts(), rules).doing(doing)?;
     Ok(inbound)
+}
+
+/// A reader that ends with the run: whoever only reads would not notice that it was cancelled.
+struct Watched {
+    inner: Bytes,
+    cancel: Cancel,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check()?;
+        self.inner.read(buffer)
+    }
 }
 
 fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {

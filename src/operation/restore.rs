@@ -3,7 +3,7 @@
 use super::backup::server_major;
 use super::open::{self, Bytes, Rules};
 use super::select::Selected;
-use super::tap::DumpTap;
+use super::tap::tap_for;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Version;
@@ -16,9 +16,7 @@ use crate::progress::Progress;
 use crate::stream::inbound::Inbound;
 use crate::stream::seal::{Keys, printable};
 use crate::stream::sniff::Content;
-use crate::stream::{NoTap, Tap};
-use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The database to restore into, with everything resolved.
 pub struct Target<'a> {
@@ -67,7 +65,7 @@ pub fn run(
     let server = server_major(psql.as_ref(), &target.session, cancel)?;
     require_empty(psql.as_ref(), target, cancel)?;
 
-    let application = format!("backupkit restore {}", std::process::id());
+    let application = application_name();
     let restore = start(
         content,
         &inbound,
@@ -88,7 +86,8 @@ pub fn run(
         )?),
         _ => None,
     };
-    let plain_bytes = feed(inbound, restore, &progress, cancel).doing(|| {
+    let fed = feed(inbound, restore, &progress, cancel).map_err(|error| own_up(error, target));
+    let plain_bytes = fed.doing(|| {
         format!(
             "cannot restore {} into {}",
             selected.shown(),
@@ -101,6 +100,23 @@ pub fn run(
         content,
         label,
     })
+}
+
+/// A name for our sessions that no other restore has, in whatever process or container.
+fn application_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanoseconds = now.unwrap_or_default().as_nanos();
+    format!("backupkit restore {}-{nanoseconds}", std::process::id())
+}
+
+/// Says of a restore that was not one transaction what its failure means.
+fn own_up(error: Error, target: &Target) -> Error {
+    if !target.options.no_single_transaction {
+        return error;
+    }
+    error
+        .doing("the restore failed on its way")
+        .hint("it was not one transaction, so a part of it is in the target: start again with an empty database")
 }
 
 /// Refuses what is no dump, and SQL that nobody allowed.
@@ -189,12 +205,8 @@ fn feed(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<u64> {
-    let mut dump = DumpTap::new();
-    let tap: &mut dyn Tap = match inbound.facts().content {
-        Content::Archive => &mut dump,
-        _ => &mut NoTap,
-    };
-    match inbound.copy_to(&mut restore, tap, &progress.meter()) {
+    let mut tap = tap_for(inbound.facts().content, false);
+    match inbound.copy_to(&mut restore, tap.as_mut(), &progress.meter()) {
         Ok(bytes) => {
             restore.finish()?;
             Ok(bytes)
@@ -204,9 +216,4 @@ fn feed(
             Err(inbound.blame(error, cancel))
         }
     }
-}
-
-/// True where the failure is only that nobody reads what we write.
-pub fn is_broken_pipe(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
 }

@@ -1,7 +1,7 @@
 //! Which backup is meant: `DB/TIMESTAMP`, `latest`, `DB/latest`, a storage key or a local path.
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::{self, Entry};
+use crate::catalog::listing::{Entry, Listing};
 use crate::catalog::manifest::{self, Manifest};
 use crate::catalog::name::{BackupId, Name, Part, Shape};
 use crate::error::{Doing, Error, Kind, Result};
@@ -113,7 +113,7 @@ pub fn find<'a>(
         let entries = entries_of(*storage, Some(database), cancel)?;
         let found = match reference {
             Reference::Latest(_) => newest_full(*storage, &entries, sealed_only, cancel)?,
-            Reference::Id(id) => entries.into_iter().rfind(|entry| entry.id == *id),
+            Reference::Id(id) => only_one(id, entries, sealed_only)?,
             Reference::Key(id, shape) => entries
                 .into_iter()
                 .find(|entry| entry.id == *id && entry.shape == *shape),
@@ -133,11 +133,35 @@ pub fn find<'a>(
         _ if sealed_only => format!("there is no encrypted full backup of {database}"),
         _ => format!("there is no full backup of {database}"),
     };
-    Err(Error::new(
-        Kind::NotFound,
-        format!("{what} in {}", looked_in.join(", ")),
-    )
-    .hint("see which there are with: backupkit list"))
+    let hint = match reference {
+        Reference::Latest(_) => {
+            "see which there are with: backupkit list; one that is partial or not encrypted has to be named by its \
+             DB/TIMESTAMP"
+        }
+        _ => "see which there are with: backupkit list",
+    };
+    let place = looked_in.join(", ");
+    Err(Error::new(Kind::NotFound, format!("{what} in {place}")).hint(hint))
+}
+
+/// The archive of one backup. With encryption configured a sealed one goes before an unsealed one of the same name,
+/// which anybody who can write to the storage could have put there; two that are alike in that are one too many.
+fn only_one(id: &BackupId, entries: Vec<Entry>, sealed_only: bool) -> Result<Option<Entry>> {
+    let mut found: Vec<Entry> = entries
+        .into_iter()
+        .filter(|entry| entry.id == *id)
+        .collect();
+    if sealed_only && found.iter().any(|entry| entry.shape.sealed) {
+        found.retain(|entry| entry.shape.sealed);
+    }
+    if found.len() > 1 {
+        let keys: Vec<String> = found.iter().map(Entry::archive_key).collect();
+        return Err(
+            Error::refused(format!("{id} has several archives: {}", keys.join(", ")))
+                .hint("name the one that is meant by its key"),
+        );
+    }
+    Ok(found.pop())
 }
 
 /// The backups on `storage`, oldest first, from a listing alone.
@@ -146,13 +170,28 @@ pub fn entries_of(
     database: Option<&str>,
     cancel: &Cancel,
 ) -> Result<Vec<Entry>> {
+    Ok(listing_of(storage, database, cancel)?.entries())
+}
+
+/// What lies on `storage` of one database, or of all.
+pub fn listing_of(
+    storage: &dyn Storage,
+    database: Option<&str>,
+    cancel: &Cancel,
+) -> Result<Listing> {
     let objects = storage
         .list(database, cancel)
         .doing(|| format!("cannot list the storage {}", storage.name()))?;
-    Ok(listing::entries(
-        objects
-            .iter()
-            .map(|object| (object.key.as_str(), object.bytes)),
+    // `app` is no prefix of `app2`, whatever a storage makes of it
+    let wanted = |key: &str| match database {
+        Some(database) => key
+            .split_once('/')
+            .is_some_and(|(directory, _)| directory == database),
+        None => true,
+    };
+    let objects = objects.iter().filter(|object| wanted(&object.key));
+    Ok(Listing::new(
+        objects.map(|object| (object.key.as_str(), object.bytes)),
     ))
 }
 
@@ -196,9 +235,14 @@ pub fn read_manifest(
     if !entry.has_manifest {
         return Ok(None);
     }
-    let key = entry.id.manifest_key();
+    manifest_of(storage, &entry.id, cancel).map(Some)
+}
+
+/// The manifest of a backup that has one.
+pub fn manifest_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<Manifest> {
+    let key = id.manifest_key();
     let bytes = read_small(storage.open(&key, cancel)?, manifest::LARGEST, &key)?;
-    Manifest::from_json(&bytes, &key).map(Some)
+    Manifest::from_json(&bytes, &key)
 }
 
 /// The SHA-256 in the `.sha256` beside a backup, if there is one.

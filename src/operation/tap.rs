@@ -1,14 +1,16 @@
 //! The archive check, as the streams carry it.
 
 use crate::catalog::manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::archive::{Contents, Inspector, Summary};
-use crate::stream::Tap;
+use crate::stream::sniff::Content;
+use crate::stream::{NoTap, Tap};
 
 /// Looks at a dump in the custom format as it passes; its end succeeds only on a whole one.
 pub struct DumpTap {
     inspector: Option<Inspector>,
     contents: Option<Contents>,
+    needless_from: Option<u64>,
 }
 
 impl DumpTap {
@@ -17,6 +19,7 @@ impl DumpTap {
         DumpTap {
             inspector: Some(Inspector::new()),
             contents: None,
+            needless_from: None,
         }
     }
 
@@ -28,10 +31,15 @@ impl DumpTap {
 
 impl Tap for DumpTap {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
-        match &mut self.inspector {
-            Some(inspector) => inspector.feed(bytes),
-            None => Ok(()),
+        if let Some(inspector) = &mut self.inspector {
+            inspector.feed(bytes)?;
+            self.needless_from = inspector.copy_at();
         }
+        Ok(())
+    }
+
+    fn needless_from(&self) -> Option<u64> {
+        self.needless_from
     }
 
     fn end(&mut self) -> Result<()> {
@@ -47,6 +55,81 @@ impl Tap for DumpTap {
         }
         self.contents = Some(contents);
         Ok(())
+    }
+}
+
+/// Looks at SQL text as it passes: a script of pg_dump says at its end that it is complete.
+#[derive(Default)]
+pub struct ScriptTap {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl ScriptTap {
+    /// More than the comment before the first statement, and than what follows the last one.
+    const LOOK: usize = 1024;
+    /// What opens a script of pg_dump, and what then stands at its end.
+    const PAIRS: [(&str, &str); 3] = [
+        (
+            "-- PostgreSQL database dump\n",
+            "-- PostgreSQL database dump complete\n",
+        ),
+        (
+            "-- PostgreSQL database cluster dump\n",
+            "-- PostgreSQL database cluster dump complete\n",
+        ),
+        ("\n\\restrict ", "\n\\unrestrict "),
+    ];
+}
+
+impl Tap for ScriptTap {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        let missing = Self::LOOK - self.head.len();
+        self.head
+            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        self.tail
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(Self::LOOK)..]);
+        self.tail
+            .drain(..self.tail.len().saturating_sub(Self::LOOK));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let within = |part: &[u8]| String::from_utf8_lossy(part).replace("\r\n", "\n");
+        let (head, tail) = (within(&self.head), within(&self.tail));
+        for (begin, end) in Self::PAIRS {
+            if head.contains(begin) && !tail.contains(end) {
+                return Err(Error::damaged(
+                    "the SQL is cut: pg_dump wrote it, and its end is missing",
+                )
+                .hint("restore another backup; see them with: backupkit list"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What looks at a plain stream that holds `content`. `all_needed` is for whoever wants every byte, and not only
+/// those that pg_restore reads.
+pub fn tap_for(content: Content, all_needed: bool) -> Box<dyn Tap> {
+    match content {
+        Content::Archive if all_needed => Box::new(Whole(DumpTap::new())),
+        Content::Archive => Box::new(DumpTap::new()),
+        Content::Sql => Box::<ScriptTap>::default(),
+        Content::Empty | Content::Unknown => Box::new(NoTap),
+    }
+}
+
+/// A tap after which every byte is needed.
+struct Whole(DumpTap);
+
+impl Tap for Whole {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.feed(bytes)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.0.end()
     }
 }
 

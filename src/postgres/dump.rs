@@ -6,7 +6,6 @@ use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::process::ChildOutput;
-use std::process::Stdio;
 use std::time::Duration;
 
 /// What to dump and how.
@@ -25,7 +24,6 @@ impl Dump<'_> {
     /// Starts pg_dump in the custom format. The reader's end of file means that it exited 0.
     pub fn start(&self, pg_dump: &Tool, cancel: &Cancel) -> Result<ChildOutput> {
         let mut command = self.session.command(&pg_dump.path, "backupkit");
-        command.stdin(Stdio::null());
         command.args(["--format=custom", "--no-password"]);
         command.arg(format!(
             "--lock-wait-timeout={}",
@@ -35,6 +33,7 @@ impl Dump<'_> {
             command.arg("--compress=0");
         }
         command.args(self.options);
+        command.arg(self.session.database_argument());
         ChildOutput::spawn("pg_dump", command, cancel, explain::dump)
     }
 }

@@ -14,6 +14,12 @@ const fn known(text: &'static str, kind: Kind, hint: &'static str) -> Known {
     Known { text, kind, hint }
 }
 
+const LOCKED: &str =
+    "another session holds a table; backup.lock_timeout says how long to wait for it";
+
+/// What the end of a restore of SQL text raises where the text ended the transaction it was given.
+pub const ENDED_ITS_TRANSACTION: &str = "the SQL text ended the transaction that it ran in";
+
 /// Passing troubles first, so that a list of complaints is judged by the one that may pass.
 const KNOWN: &[Known] = &[
     known(
@@ -52,6 +58,26 @@ const KNOWN: &[Known] = &[
         "check the host in the configuration, and the name service of this machine",
     ),
     known(
+        "No route to host",
+        Kind::Unavailable,
+        "check the host in the configuration, and the network of this machine",
+    ),
+    known(
+        "Network is unreachable",
+        Kind::Unavailable,
+        "check the host in the configuration, and the network of this machine",
+    ),
+    known(
+        "timeout expired",
+        Kind::Unavailable,
+        "the server does not answer: check host and port, and the firewalls between",
+    ),
+    known(
+        "Connection timed out",
+        Kind::Unavailable,
+        "the server does not answer: check host and port, and the firewalls between",
+    ),
+    known(
         "too many clients already",
         Kind::Unavailable,
         "raise max_connections, or back up when the server is less busy",
@@ -64,7 +90,13 @@ const KNOWN: &[Known] = &[
     known(
         "canceling statement due to lock timeout",
         Kind::Unavailable,
-        "another session holds a table; backup.lock_timeout says how long to wait for it",
+        LOCKED,
+    ),
+    // pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE, and it sets no other
+    known(
+        "canceling statement due to statement timeout",
+        Kind::Unavailable,
+        LOCKED,
     ),
     known(
         "server version mismatch",
@@ -75,6 +107,12 @@ const KNOWN: &[Known] = &[
         "unsupported version (",
         Kind::Failed,
         "the dump was made by a newer pg_dump: install a postgresql-client as new as that one",
+    ),
+    known(
+        ENDED_ITS_TRANSACTION,
+        Kind::Failed,
+        "it holds a COMMIT, ROLLBACK or \\connect of its own, so it was not restored as a whole and could not be \
+         undone: look at what is in the target now",
     ),
     known(
         "no password supplied",
@@ -97,6 +135,16 @@ const KNOWN: &[Known] = &[
         "run as the operating system user of that name, or connect by TCP with a password",
     ),
     known(
+        "certificate verify failed",
+        Kind::Failed,
+        "set connection.sslrootcert to the certificate authority of the server",
+    ),
+    known(
+        "server does not support SSL",
+        Kind::Failed,
+        "turn SSL on at the server, or change connection.sslmode",
+    ),
+    known(
         "max_locks_per_transaction",
         Kind::Failed,
         "one transaction holds more locks than the server's lock table has room for: raise \
@@ -104,15 +152,26 @@ const KNOWN: &[Known] = &[
          --no-single-transaction (which is not atomic: a failure leaves a part behind)",
     ),
     known(
+        "FATAL:  database \"",
+        Kind::Failed,
+        "check connection.database; a database to restore into has to exist: create it with createdb",
+    ),
+    known(
         "must be owner of extension",
         Kind::Failed,
         "only an extension's owner may comment on it or drop it, and on managed servers that is not you: \
-         restore into a fresh database as the role that creates its extensions, and without --clean",
+         restore without --clean, and leave comments out by --no-comments in backup.options, or for this \
+         backup by: backupkit cat BACKUP | pg_restore --no-comments --single-transaction --dbname=…",
     ),
     known(
         "permission denied to create extension",
         Kind::Failed,
         "have a superuser (or the provider's console) create the extension in the target, then restore again",
+    ),
+    known(
+        "is not available",
+        Kind::Failed,
+        "install the extension's package on the machine of the target server",
     ),
     known(
         "must be able to SET ROLE",
@@ -148,12 +207,19 @@ pub fn client(ended: &Ended) -> Error {
 
 /// Explains the end of pg_dump.
 pub fn dump(ended: &Ended) -> Error {
-    const DUMP: &[Known] = &[known(
-        "permission denied for",
-        Kind::Failed,
-        "let the user read everything: GRANT pg_read_all_data TO … (PostgreSQL 14 and newer), or leave the \
-         object out with --exclude-table in backup.options",
-    )];
+    const DUMP: &[Known] = &[
+        known(
+            "permission denied for",
+            Kind::Failed,
+            "let the user read everything: GRANT pg_read_all_data TO … (PostgreSQL 14 and newer), or leave the \
+             object out with --exclude-table in backup.options",
+        ),
+        known(
+            "affected by row-level security policy",
+            Kind::Failed,
+            "let the user read every row: ALTER ROLE … BYPASSRLS, or back up as the owner or a superuser",
+        ),
+    ];
     explain(ended, DUMP)
 }
 
@@ -171,10 +237,19 @@ pub fn restore(ended: &Ended) -> Error {
             "the dump is cut; restore an older backup",
         ),
         known(
+            "reached EOF without finding closing \\endif",
+            Kind::Damaged,
+            "the SQL ends within rows or within a statement; restore an older backup",
+        ),
+        known(
+            "unrecognized configuration parameter \"transaction_timeout\"",
+            Kind::Failed,
+            "the server is older than pg_restore takes for granted: install psql beside it, through which it works",
+        ),
+        known(
             "cannot drop inherited constraint",
             Kind::Failed,
-            "pg_restore cannot drop partitions that have keys: drop the partitioned tables first, or restore into an \
-             empty database",
+            "pg_restore --clean cannot drop the keys of partitions: restore into an empty database instead",
         ),
         known(
             "permission denied for",
@@ -183,6 +258,9 @@ pub fn restore(ended: &Ended) -> Error {
         ),
     ];
     let error = explain(ended, RESTORE);
+    if error.first_hint().is_none() && ended.stderr.contains(UNKNOWN_SETTING) {
+        return error.hint("the dump was made for another version of the server: restore into one as new as the original");
+    }
     if error.first_hint().is_none() && missing_role(&ended.stderr) {
         return error.hint(
             "create the role on the target server first, or restore with --no-owner and --no-privileges",
@@ -191,11 +269,25 @@ pub fn restore(ended: &Ended) -> Error {
     error
 }
 
+const UNKNOWN_SETTING: &str = "unrecognized configuration parameter";
+
 /// `role "app" does not exist`: the role of an owner or a grant, not the one that logs in.
 fn missing_role(stderr: &str) -> bool {
     stderr
         .lines()
         .any(|line| line.contains("role \"") && line.contains("\" does not exist"))
+}
+
+/// True of a failure that was a client giving up waiting for a lock.
+pub fn gave_up_waiting(error: &Error) -> bool {
+    error.first_hint() == Some(LOCKED)
+}
+
+/// `database "app" does not exist`, which may come in any order of words but these.
+fn missing_database(stderr: &str) -> bool {
+    stderr
+        .lines()
+        .any(|line| line.contains("database \"") && line.contains("\" does not exist"))
 }
 
 fn explain(ended: &Ended, particular: &[Known]) -> Error {
@@ -207,6 +299,8 @@ fn explain(ended: &Ended, particular: &[Known]) -> Error {
     });
     match found.next() {
         Some(known) => Error::new(known.kind, ended.to_string()).hint(known.hint),
+        None if missing_database(said) => Error::failed(ended.to_string())
+            .hint("create it first, with createdb or CREATE DATABASE"),
         None => Error::failed(ended.to_string()),
     }
 }
@@ -249,13 +343,6 @@ mod tests {
                 .unwrap()
                 .contains("--no-single-transaction")
         );
-    }
-
-    #[test]
-    fn partitions_that_cannot_be_cleaned_are_explained() {
-        let said = "ERROR:  cannot drop inherited constraint \"p_pkey\" of relation \"p\"";
-        let hint = restore(&ended(said)).first_hint().map(str::to_string);
-        assert!(hint.is_some_and(|hint| hint.contains("drop the partitioned tables first")));
     }
 
     #[test]

@@ -15,17 +15,18 @@ use std::time::{Duration, Instant};
 /// How often the server is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How a session looks in a message: who, from where, doing what.
-const WHO: &str = "format('process %s (user %s, application \"%s\", %s): %s', b.pid, b.usename, \
-     b.application_name, b.state, left(regexp_replace(b.query, '\\s+', ' ', 'g'), 80))";
+/// How a session looks in a message. Its query is left out: it may hold a password.
+const WHO: &str = "CASE WHEN b.pid IS NULL THEN 'a prepared transaction (see pg_prepared_xacts)' \
+     ELSE format('process %s (user %s, application \"%s\", %s since %s)', b.pid, b.usename, b.application_name, \
+     b.state, to_char(b.state_change, 'YYYY-MM-DD HH24:MI:SS TZ')) END";
 
 /// The sessions that hold a table of this database against everyone, which is what pg_dump waits for.
 pub fn holders(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Vec<String>> {
     let sql = format!(
-        "SELECT DISTINCT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity b ON b.pid = l.pid \
+        "SELECT DISTINCT {WHO} FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = l.pid \
          WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.locktype = 'relation' \
          AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
-         AND b.pid <> pg_backend_pid() LIMIT 5"
+         AND l.pid IS DISTINCT FROM pg_backend_pid() LIMIT 5"
     );
     Ok(first_column(query::rows(psql, session, &sql, cancel)?))
 }
@@ -37,10 +38,11 @@ fn blockers(
     application: &str,
     cancel: &Cancel,
 ) -> Result<Vec<String>> {
-    // our own application name, made of letters, digits and spaces
+    // our own application name, made of letters, digits, spaces and dashes
     let sql = format!(
         "SELECT DISTINCT {WHO} FROM pg_catalog.pg_stat_activity a, unnest(pg_catalog.pg_blocking_pids(a.pid)) p(pid) \
-         JOIN pg_catalog.pg_stat_activity b ON b.pid = p.pid WHERE a.application_name = '{application}' LIMIT 5"
+         LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = p.pid \
+         WHERE a.application_name = '{application}' AND a.datname = current_database() LIMIT 5"
     );
     Ok(first_column(query::rows(psql, session, &sql, cancel)?))
 }

@@ -27,11 +27,12 @@ pub fn rows(
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
         .arg(format!("--field-separator={COLUMN}"))
         .arg(format!("--record-separator={ROW}"))
-        .arg("-c")
-        .arg(sql);
+        .arg(session.database_argument())
+        // the server's own functions and operators, and none that a user of the database put before them
+        .args(["-c", "SET search_path = pg_catalog", "-c", sql]);
     let printed = process::run("psql", command, cancel, LIMIT, explain::client)?;
-    let printed = String::from_utf8(printed)
-        .map_err(|error| Error::failed("psql printed bytes that are not UTF-8").because(error))?;
+    // names in a database without an encoding may be any bytes
+    let printed = String::from_utf8_lossy(&printed);
     let printed = printed.strip_suffix('\n').unwrap_or(&printed);
     if printed.is_empty() {
         return Ok(Vec::new());
@@ -50,6 +51,16 @@ pub fn server_major(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<u
         .and_then(|number| number.parse::<u32>().ok())
         .map(|number| number / 10000)
         .ok_or_else(|| Error::failed("the server did not tell its version"))
+}
+
+/// The identifier that the server's data directory was born with. Managed servers may not let everybody read it.
+pub fn system_identifier(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<String> {
+    const SQL: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+    let rows = rows(psql, session, SQL, cancel)?;
+    rows.into_iter()
+        .flatten()
+        .next()
+        .ok_or_else(|| Error::failed("the server did not tell its system identifier"))
 }
 
 /// Names of a few user relations, and how many there are. Schemas and extensions alone don't count, nor

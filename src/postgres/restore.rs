@@ -12,7 +12,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::process::ChildInput;
 use std::io::{self, Read, Write};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command};
 use std::thread::JoinHandle;
 
 /// The first major version whose pg_restore sets `transaction_timeout`, which older servers do not know.
@@ -78,7 +78,6 @@ impl Restore {
             }
             _ => {
                 command.arg(session.database_argument());
-                command.stdout(Stdio::null());
                 let input = ChildInput::spawn("pg_restore", command, cancel, explain::restore)?;
                 Ok(Restore::Direct(input))
             }
@@ -99,13 +98,13 @@ impl Restore {
     /// Ends the input and waits until the child has committed and exited 0.
     pub fn finish(self) -> Result<()> {
         match self {
-            Restore::Direct(input) => input.finish(),
+            Restore::Direct(input) => input.finish().map(|_| ()),
             Restore::Script(script) => script.finish(),
             Restore::Sql(transaction) => transaction.commit(),
         }
     }
 
-    /// Kills the child; the target is as before.
+    /// Kills the child; in one transaction, the target is as before.
     pub fn abort(self) {
         match self {
             Restore::Direct(input) => input.abort(),
@@ -131,25 +130,16 @@ impl Write for Restore {
 
 /// pg_restore into psql, with the one setting left out that the server does not know.
 ///
-/// pg_restore writes BEGIN and COMMIT itself; the last piece of its output is kept from psql until it has
-/// exited 0, so that a COMMIT never follows a script that was cut.
+/// pg_restore writes BEGIN and COMMIT itself, the COMMIT only once it has read its last data.
 pub struct Script {
     pg_restore: Option<ChildInput>,
-    pump: Option<JoinHandle<Result<Pumped>>>,
-}
-
-struct Pumped {
-    psql: Psql,
-    last: Vec<u8>,
+    pump: Option<JoinHandle<Result<Psql>>>,
 }
 
 impl Script {
-    fn start(mut pg_restore: Command, psql: Psql, cancel: &Cancel) -> Result<Script> {
-        pg_restore.stdout(Stdio::piped());
-        let mut pg_restore = ChildInput::spawn("pg_restore", pg_restore, cancel, explain::restore)?;
-        let script = pg_restore
-            .take_stdout()
-            .ok_or_else(|| Error::failed("pg_restore has no stdout"))?;
+    fn start(pg_restore: Command, psql: Psql, cancel: &Cancel) -> Result<Script> {
+        let (pg_restore, script) =
+            ChildInput::spawn_piped("pg_restore", pg_restore, cancel, explain::restore)?;
         let pump = std::thread::Builder::new()
             .name("pg_restore script".into())
             .spawn(move || pump(script, psql))
@@ -160,29 +150,27 @@ impl Script {
         })
     }
 
-    fn join(&mut self) -> Result<Option<Pumped>> {
+    /// Waits for the end of the script; psql's own failure comes out here.
+    fn join(&mut self) -> Result<Option<Psql>> {
         let Some(pump) = self.pump.take() else {
             return Ok(None);
         };
         match pump.join() {
-            Ok(pumped) => pumped.map(Some),
+            Ok(psql) => psql.map(Some),
             Err(_) => Err(Error::failed("reading pg_restore's script failed")),
         }
     }
 
     fn finish(mut self) -> Result<()> {
         let restored = match self.pg_restore.take() {
-            Some(pg_restore) => pg_restore.finish(),
+            Some(pg_restore) => pg_restore.finish().map(|_| ()),
             None => Ok(()),
         };
         // where psql failed, pg_restore only complains that nobody listens
-        let pumped = self.join()?;
+        let psql = self.join()?;
         restored?;
-        match pumped {
-            Some(Pumped { mut psql, last }) => {
-                psql.write_all(&last)?;
-                psql.finish()
-            }
+        match psql {
+            Some(psql) => psql.finish(),
             None => Err(Error::failed("pg_restore's script was not read to its end")),
         }
     }
@@ -191,8 +179,8 @@ impl Script {
         if let Some(pg_restore) = self.pg_restore.take() {
             pg_restore.abort();
         }
-        if let Ok(Some(pumped)) = self.join() {
-            pumped.psql.abort();
+        if let Ok(Some(psql)) = self.join() {
+            psql.abort();
         }
     }
 }
@@ -225,36 +213,31 @@ impl Write for Script {
     }
 }
 
-/// Copies the script to psql, always one piece behind.
-fn pump(mut script: ChildStdout, mut psql: Psql) -> Result<Pumped> {
-    const PIECE: usize = 64 * 1024;
+/// Copies the script to psql.
+fn pump(mut script: ChildStdout, mut psql: Psql) -> Result<Psql> {
     let mut preamble = Some(Vec::new());
-    let mut last = Vec::with_capacity(PIECE);
-    let mut next = vec![0u8; PIECE];
+    let mut piece = vec![0u8; 64 * 1024];
     loop {
-        let count = match script.read(&mut next) {
+        let count = match script.read(&mut piece) {
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error).doing(|| "cannot read pg_restore's script"),
         };
-        psql.write_all(&last)?;
-        last.clear();
-        match &mut preamble {
-            None => last.extend_from_slice(&next[..count]),
-            Some(start) => {
-                start.extend_from_slice(&next[..count]);
-                if let Some(settled) = without_transaction_timeout(start) {
-                    last = settled;
-                    preamble = None;
-                }
-            }
+        let Some(start) = &mut preamble else {
+            psql.write_all(&piece[..count])?;
+            continue;
+        };
+        start.extend_from_slice(&piece[..count]);
+        if let Some(settled) = without_transaction_timeout(start) {
+            psql.write_all(&settled)?;
+            preamble = None;
         }
     }
     if let Some(start) = preamble {
-        last.extend(start);
+        psql.write_all(&start)?;
     }
-    Ok(Pumped { psql, last })
+    Ok(psql)
 }
 
 /// The start of the script without the setting; `None` while its preamble of comments and settings goes on.

@@ -33,6 +33,10 @@ const LOGIN: [&str; 6] = [
     "PGREQUIRE",
 ];
 
+/// A server that does not answer the kernel for two minutes is gone.
+const GONE: &str =
+    "keepalives_idle=60 keepalives_interval=10 keepalives_count=6 tcp_user_timeout=120000";
+
 /// Seconds to wait for a connection, unless the configuration says otherwise.
 const CONNECT_TIMEOUT: &str = "30";
 
@@ -67,6 +71,21 @@ impl Session {
         &self.database
     }
 
+    /// The server's host, or the directory of its socket.
+    pub fn host(&self) -> &str {
+        self.variable("PGHOST")
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> &str {
+        self.variable("PGPORT")
+    }
+
+    fn variable(&self, name: &str) -> &str {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
     /// `host:port/database`, for messages.
     pub fn shown(&self) -> &str {
         &self.shown
@@ -76,11 +95,17 @@ impl Session {
     pub fn command(&self, program: impl AsRef<OsStr>, application: &str) -> Command {
         let mut command = Command::new(program);
         plain_environment(&mut command);
+        for (name, value) in std::env::vars_os() {
+            let login = |name: &str| LOGIN.iter().any(|login| name.starts_with(login));
+            if name.to_str().is_some_and(login) {
+                command.env(name, value);
+            }
+        }
         command
             .env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT)
-            .env("PGAPPNAME", application)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .env("PGDATABASE", &self.database)
+            // ours, whatever the configuration says: it is how our sessions are found on the server
+            .env("PGAPPNAME", application)
             // pg_dump leaves the time zone alone, and the same row must always read the same
             .env("PGTZ", "UTC");
         if let Some(password) = &self.password {
@@ -89,11 +114,11 @@ impl Session {
         command
     }
 
-    /// The database as a connection string, for tools that take it only as an argument. Quoted, because a
-    /// name such as `a=b` would be read as options.
+    /// The argument that names the database. It is a connection string, because a name such as `a=b` would be read as
+    /// one, and because libpq has no variables for what notices a server that has silently gone away.
     pub fn database_argument(&self) -> String {
         let escaped = self.database.replace('\\', "\\\\").replace('\'', "\\'");
-        format!("--dbname=dbname='{escaped}'")
+        format!("--dbname=dbname='{escaped}' {GONE}")
     }
 }
 
@@ -101,10 +126,7 @@ impl Session {
 pub fn plain_environment(command: &mut Command) {
     command.env_clear();
     for (name, value) in std::env::vars_os() {
-        let known = name.to_str().is_some_and(|name| {
-            INHERITED.contains(&name) || LOGIN.iter().any(|login| name.starts_with(login))
-        });
-        if known {
+        if name.to_str().is_some_and(|name| INHERITED.contains(&name)) {
             command.env(name, value);
         }
     }
@@ -118,7 +140,8 @@ mod tests {
     #[test]
     fn a_database_name_is_never_read_as_options() {
         let session = Session::new(vec![], None, r"a='b\c", "h:1/a");
-        assert_eq!(session.database_argument(), r"--dbname=dbname='a=\'b\\c'");
+        let argument = session.database_argument();
+        assert!(argument.starts_with(r"--dbname=dbname='a=\'b\\c' keepalives"));
     }
 
     #[test]

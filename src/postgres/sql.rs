@@ -1,7 +1,8 @@
-//! psql, fed with SQL text, and proof that it ran all of it.
+//! psql, fed with SQL, and proof that it ran all of it.
 //!
-//! A psql whose input ends early exits 0 and so does one that meets `\q`. So the transaction is ours, and its end
-//! is followed by a question whose answer only a psql that read everything can have printed.
+//! A psql whose input ends early exits 0, and so does one that meets `\q`, goes on after errors or talks to another
+//! database by then. So its success is believed only when it says something at the end that nothing but the whole
+//! input makes it say.
 
 use super::explain;
 use super::session::Session;
@@ -10,16 +11,17 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::process::ChildInput;
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Stdio;
 
 /// A running psql.
 pub struct Psql {
     input: ChildInput,
+    /// What it says at the end: nothing that could be in the text by chance.
     token: String,
 }
 
 impl Psql {
-    /// Starts psql on the database of `session`; the first error stops it.
+    /// Starts psql on the database of `session`; the first error stops it. `application` is different for each run.
     pub fn start(
         psql: &Tool,
         session: &Session,
@@ -27,28 +29,25 @@ impl Psql {
         cancel: &Cancel,
     ) -> Result<Psql> {
         let mut command = session.command(&psql.path, application);
-        command.args(["-X", "-q", "-A", "-t", "--no-password"]);
-        command.args(["-v", "ON_ERROR_STOP=1", "--file=-"]);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        command.args(["-X", "-q", "--no-password", "-v", "ON_ERROR_STOP=1"]);
+        command.args(["--file=-", &session.database_argument()]);
+        command.stdout(Stdio::null());
         Ok(Psql {
-            input: ChildInput::spawn_listening("psql", command, cancel, explain::restore)?,
-            token: format!(
-                "{}-{}",
-                std::process::id(),
-                now.unwrap_or_default().as_nanos()
-            ),
+            input: ChildInput::spawn("psql", command, cancel, explain::restore)?,
+            token: format!("whole input of {application}"),
         })
     }
 
-    /// Ends the text and waits; fails unless psql ran all of it and exited 0.
+    /// Ends the input and waits; fails unless psql ran all of it and exited 0.
     pub fn finish(mut self) -> Result<()> {
-        writeln!(self.input, "\nSELECT 'backupkit:end:{}';", self.token)?;
-        let printed = self.input.finish_listening()?;
-        if printed.contains(&format!("backupkit:end:{}", self.token)) {
+        // a message on stderr, which the input cannot have turned elsewhere
+        writeln!(self.input, "\\warn '{}'", self.token)?;
+        let ended = self.input.finish()?;
+        if ended.stderr.contains(&self.token) {
             return Ok(());
         }
         Err(
-            Error::failed("psql ended before the end of the SQL text, and nothing was committed")
+            Error::failed("psql stopped before the end of the SQL text, and did not commit it")
                 .hint("the text stops psql, such as by \\q; remove that, or run it by hand"),
         )
     }
@@ -72,19 +71,28 @@ impl Write for Psql {
 /// SQL text in one transaction of ours.
 ///
 /// pg_dump's text commits large objects by itself, in pairs of lines `BEGIN;` and `COMMIT;` around calls of
-/// `lo_open` and its like; those two lines are left out. Other text that commits by itself is run as it is.
+/// `lo_open` and its like; those two lines are left out. Any other text that ends our transaction is found out at
+/// the end: what it committed stays, and the restore is an error that says so.
 pub struct OneTransaction {
     psql: Psql,
     lines: Lines,
+    begun: bool,
 }
 
+/// A setting that lives as long as our transaction and on our connection.
+const MARK: &str = "backupkit.restore";
+
 impl OneTransaction {
-    /// Begins the transaction.
+    /// Begins the transaction. Text that ends within rows swallows all that follows it; the open `\if` makes that an
+    /// error.
     pub fn begin(mut psql: Psql) -> Result<OneTransaction> {
-        psql.write_all(b"BEGIN;\n")?;
+        let token = &psql.token;
+        let begin = format!("\\if true\nBEGIN;\nSET LOCAL {MARK} = '{token}';\n");
+        psql.write_all(begin.as_bytes())?;
         Ok(OneTransaction {
             psql,
             lines: Lines::default(),
+            begun: false,
         })
     }
 
@@ -93,7 +101,14 @@ impl OneTransaction {
         let mut rest = Vec::new();
         self.lines.end(&mut rest);
         self.psql.write_all(&rest)?;
-        self.psql.write_all(b"\nCOMMIT;\n")?;
+        let token = &self.psql.token;
+        let commit = format!(
+            "\n\\endif\n\\set ON_ERROR_STOP 1\n\
+             DO $$ BEGIN IF pg_catalog.current_setting('{MARK}', true) IS DISTINCT FROM '{token}' \
+             THEN RAISE EXCEPTION '{}'; END IF; END $$;\nCOMMIT;\n",
+            explain::ENDED_ITS_TRANSACTION
+        );
+        self.psql.write_all(commit.as_bytes())?;
         self.psql.finish()
     }
 
@@ -105,8 +120,15 @@ impl OneTransaction {
 
 impl Write for OneTransaction {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = Vec::with_capacity(bytes.len() + HEAD);
-        self.lines.feed(bytes, &mut kept);
+        // psql takes a byte order mark only at the start of its input, and that is ours
+        const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+        let text = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+            Some(text) if !self.begun => text,
+            _ => bytes,
+        };
+        self.begun = true;
+        let mut kept = Vec::with_capacity(text.len() + HEAD);
+        self.lines.feed(text, &mut kept);
         self.psql.write_all(&kept)?;
         Ok(bytes.len())
     }

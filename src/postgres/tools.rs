@@ -91,7 +91,8 @@ impl Tools {
                 continue;
             };
             // Debian's wrapper stands for whatever its own rules choose; the real ones come later in the list
-            if seen.contains(&real) || real.ends_with("pg_wrapper") {
+            let wrapper = self.configured.is_none() && real.ends_with("pg_wrapper");
+            if wrapper || seen.contains(&real) {
                 continue;
             }
             seen.push(real);
@@ -245,6 +246,19 @@ mod tests {
         let beta = parse_version("psql (PostgreSQL) 19beta1\n");
         assert_eq!(beta, Some((19, "19beta1".into())));
         assert_eq!(parse_version("something else 3"), None);
+    }
+
+    #[test]
+    fn what_is_nowhere_is_told_in_the_words_that_people_search_for() {
+        let nowhere = Tools {
+            directories: vec![],
+            configured: None,
+        };
+        let cancel = Cancel::new().unwrap();
+        let error = nowhere.pg_dump(Some(18), &cancel).unwrap_err();
+        assert!(error.to_string().contains("pg_dump not found in PATH"));
+        assert!(error.first_hint().unwrap().contains("postgresql-client"));
+        assert!(nowhere.psql(&cancel).unwrap().is_none());
     }
 
     #[test]

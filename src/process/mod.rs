@@ -7,7 +7,7 @@ pub mod deathsig;
 
 use crate::cancel::{Cancel, Woken};
 use crate::error::{Doing, Error, Kind, Result};
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,9 +16,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a child may take to end after it was told to, before it gets SIGKILL.
+/// How long a child may take to end after SIGINT before it gets SIGTERM.
+const POLITE: Duration = Duration::from_secs(2);
+/// How long a child may take to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a child may take to exit once it closed the pipe between us.
 const CLOSING: Duration = Duration::from_secs(60);
@@ -79,7 +81,7 @@ struct Tail {
 pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     let shown = command.get_program().to_string_lossy().into_owned();
     command.stderr(Stdio::piped()).process_group(0);
-    deathsig::die_with_parent(&mut command, stop_signal(program));
+    deathsig::die_with_parent(&mut command, last_signal(program));
     let mut inner = command
         .spawn()
         .doing(|| format!("cannot start {program} ({shown})"))?;
@@ -101,9 +103,8 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     })
 }
 
-/// The signal on which a program first tells its server to give up what it does for it. Without that a session that
-/// waits for a lock would wait on, and everybody else behind it.
-fn stop_signal(program: &str) -> Signal {
+/// What a program gets if we die: the signal on which it tells its server to give up before it ends itself.
+fn last_signal(program: &str) -> Signal {
     match program {
         "psql" => Signal::INT,
         _ => Signal::TERM,
@@ -210,7 +211,11 @@ impl Child {
             }
             Err(error) => {
                 self.stop();
-                Err(error)
+                // what it was doing may have come to its good end all the same, and then that is the truth
+                match self.status {
+                    Some(status) if status.success() => Ok(status),
+                    _ => Err(error),
+                }
             }
         }
     }
@@ -224,19 +229,20 @@ impl Child {
         Ok(status)
     }
 
-    /// Stops the whole group: [`stop_signal`], a grace, SIGKILL; then reaps. Does nothing to a child that has been
-    /// waited for.
+    /// Stops the whole group: SIGINT, SIGTERM, SIGKILL, each with a grace; then reaps. Does nothing to a child that has
+    /// been waited for. SIGINT first, because psql cancels what runs on the server only for that.
     pub fn stop(&mut self) {
         if self.status.is_some() {
             return;
         }
         let group = Pid::from_child(&self.inner);
-        let signal = stop_signal(&self.program);
-        // a stopped process handles a signal only once it continues
-        let _ = kill_process_group(group, signal);
-        let _ = kill_process_group(group, Signal::CONT);
-        if !hung_up(&self.exited, GRACE) {
-            log::debug!("{} ignored {signal:?}, sending SIGKILL", self.program);
+        for (signal, grace) in [(Signal::INT, POLITE), (Signal::TERM, GRACE)] {
+            let _ = kill_process_group(group, signal);
+            // a stopped process handles signals only once it continues
+            let _ = kill_process_group(group, Signal::CONT);
+            if hung_up(&self.exited, grace) {
+                break;
+            }
         }
         // also for what the leader may have left behind in its group
         let _ = kill_process_group(group, Signal::KILL);
@@ -266,12 +272,17 @@ impl Child {
         cancel: &Cancel,
         limit: Option<Duration>,
         explain: Explain,
-    ) -> Result<()> {
+    ) -> Result<Ended> {
         let status = self.wait(cancel, limit)?;
-        if status.success() {
-            return Ok(());
+        let ended = self.ended(status);
+        if !status.success() {
+            return Err(explain(&ended));
         }
-        Err(explain(&self.ended(status)))
+        let warnings = ended.stderr.lines();
+        for line in warnings.filter(|line| line.to_lowercase().contains("warning:")) {
+            log::warn!("{}: {line}", self.program);
+        }
+        Ok(ended)
     }
 }
 
@@ -283,12 +294,19 @@ impl Drop for Child {
 
 /// True once the other end of `fd` is closed, waiting at most `limit`. Not cancellable: this is the clean-up itself.
 fn hung_up(fd: &OwnedFd, limit: Duration) -> bool {
-    match Cancel::new() {
-        Ok(never) => matches!(
-            never.wait_for(fd.as_fd(), PollFlags::IN, Some(limit)),
-            Ok(Woken::Ready)
-        ),
-        Err(_) => false,
+    let give_up = Instant::now() + limit;
+    loop {
+        let left = give_up.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut fds = [PollFd::new(fd, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
     }
 }
 
@@ -301,14 +319,14 @@ pub struct ChildOutput {
 }
 
 impl ChildOutput {
-    /// Starts `command` and reads its stdout; its stdin is empty unless set.
+    /// Starts `command` with an empty stdin, to read its stdout.
     pub fn spawn(
         program: &str,
         mut command: Command,
         cancel: &Cancel,
         explain: Explain,
     ) -> Result<ChildOutput> {
-        command.stdout(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = spawn(program, command)?;
         let stdout = child.inner.stdout.take();
         if let Some(stdout) = &stdout {
@@ -350,15 +368,38 @@ impl Read for ChildOutput {
 /// A child's stdin. The child may close it early; what that means is known only once it has exited.
 pub struct ChildInput {
     stdin: Option<ChildStdin>,
-    printed: Option<Tail>,
     child: Child,
     cancel: Cancel,
     explain: Explain,
 }
 
 impl ChildInput {
-    /// Starts `command` with a pipe as its stdin and its stdout thrown away unless set.
+    /// Starts `command` with a pipe as its stdin; what it prints on stdout is thrown away.
     pub fn spawn(
+        program: &str,
+        mut command: Command,
+        cancel: &Cancel,
+        explain: Explain,
+    ) -> Result<ChildInput> {
+        command.stdout(Stdio::null());
+        ChildInput::start(program, command, cancel, explain)
+    }
+
+    /// Starts `command` with pipes as its stdin and stdout. The stdout must be read to its end.
+    pub fn spawn_piped(
+        program: &str,
+        mut command: Command,
+        cancel: &Cancel,
+        explain: Explain,
+    ) -> Result<(ChildInput, ChildStdout)> {
+        command.stdout(Stdio::piped());
+        let mut input = ChildInput::start(program, command, cancel, explain)?;
+        let stdout = input.child.inner.stdout.take();
+        let stdout = stdout.ok_or_else(|| Error::failed(format!("{program} has no stdout")))?;
+        Ok((input, stdout))
+    }
+
+    fn start(
         program: &str,
         mut command: Command,
         cancel: &Cancel,
@@ -375,43 +416,21 @@ impl ChildInput {
         }
         Ok(ChildInput {
             stdin,
-            printed: None,
             child,
             cancel: cancel.clone(),
             explain,
         })
     }
 
-    /// The child's stdout, where the command asked for a pipe. Whoever takes it must read it to its end.
-    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.child.inner.stdout.take()
-    }
-
-    /// As [`ChildInput::spawn`], but the end of what the child prints is kept for [`ChildInput::finish_listening`].
-    pub fn spawn_listening(
-        program: &str,
-        mut command: Command,
-        cancel: &Cancel,
-        explain: Explain,
-    ) -> Result<ChildInput> {
-        command.stdout(Stdio::piped());
-        let mut input = ChildInput::spawn(program, command, cancel, explain)?;
-        let stdout = input.take_stdout();
-        input.printed = Some(Tail::keep(program, stdout, false)?);
-        Ok(input)
-    }
-
-    /// As [`ChildInput::finish`], and returns the end of what the child printed.
-    pub fn finish_listening(mut self) -> Result<String> {
-        let printed = self.printed.take();
-        self.finish()?;
-        Ok(printed.map(|printed| printed.text()).unwrap_or_default())
-    }
-
     /// Ends the input and waits for the child, which may work on for hours; fails unless it exits 0.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<Ended> {
         self.stdin = None;
-        self.child.expect_success(&self.cancel, None, self.explain)
+        let finished = self.child.expect_success(&self.cancel, None, self.explain);
+        finished.map_err(|error| match self.cancel.check() {
+            Ok(()) => error,
+            Err(_) => error
+                .hint("it had all of its input, so the server may have committed: look before you run it again"),
+        })
     }
 
     /// Stops the child without ever giving it a clean end of input, so that it cannot take what it got for all.
@@ -458,13 +477,12 @@ impl Write for ChildInput {
 /// Runs `command` to its end, at most `limit`, and returns its stdout, which must stay under 64 MiB.
 pub fn run(
     program: &str,
-    mut command: Command,
+    command: Command,
     cancel: &Cancel,
     limit: Duration,
     explain: Explain,
 ) -> Result<Vec<u8>> {
     const LARGEST: u64 = 64 * 1024 * 1024;
-    command.stdin(Stdio::null());
     let cancel = cancel.with_deadline(limit);
     let mut output = ChildOutput::spawn(program, command, &cancel, explain)?;
     let mut bytes = Vec::new();

@@ -118,8 +118,8 @@ impl Storage for Local {
         Ok(swept)
     }
 
-    fn lock_file(&self, directory: &str) -> PathBuf {
-        self.root.join(directory).join(LOCK)
+    fn lock_file(&self, directory: &str) -> Result<PathBuf> {
+        Ok(self.path(directory)?.join(LOCK))
     }
 }
 
@@ -142,7 +142,8 @@ pub fn open_file(path: &Path) -> Result<File> {
 
 /// True while a run still holds its lock on the file it writes.
 fn is_live(path: &Path) -> bool {
-    match File::open(path) {
+    // for writing, because NFS gives an exclusive lock for no less
+    match OpenOptions::new().write(true).open(path) {
         Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
         // it cannot be told, so it stays
         Err(_) => true,
@@ -158,6 +159,8 @@ fn subdirectories(root: &Path) -> Result<Vec<String>> {
         // a name of ours is UTF-8 and does not begin with a dot
         if let Some(name) = name.to_str()
             && !name.starts_with('.')
+            // the root of a mounted file system has one, and only root may look into it
+            && name != "lost+found"
             && entry.path().is_dir()
         {
             names.push(name.to_string());
@@ -208,11 +211,7 @@ struct LocalUpload {
 impl LocalUpload {
     fn create(target: PathBuf) -> Result<LocalUpload> {
         if let Some(directory) = target.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
-                .doing(|| format!("cannot create the directory {}", directory.display()))?;
+            create_directory(directory)?;
         }
         let mut temporary = target.clone().into_os_string();
         temporary.push(TEMPORARY);
@@ -269,15 +268,37 @@ impl Upload for LocalUpload {
         self.file.sync_all().map_err(|error| self.explain(error))?;
         rename_new(&self.temporary, &self.target)?;
         self.committed = true;
-        let Some(directory) = self.target.parent() else {
-            return Ok(());
-        };
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .doing(|| format!("cannot sync the directory {}", directory.display()))
+        match self.target.parent() {
             // what is reported as failed must not be found later
-            .inspect_err(|_| remove(&self.target))
+            Some(directory) => sync_directory(directory).inspect_err(|_| remove(&self.target)),
+            None => Ok(()),
+        }
     }
+}
+
+/// Creates `directory` and what is missing above it, private and durable: what lies in it later would be lost with it.
+pub(super) fn create_directory(directory: &Path) -> Result<()> {
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .collect();
+    for path in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(path) {
+            // another run was quicker
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other.doing(|| format!("cannot create the directory {}", path.display()))?,
+        }
+        if let Some(parent) = path.parent() {
+            sync_directory(parent)?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .doing(|| format!("cannot sync the directory {}", directory.display()))
 }
 
 impl Drop for LocalUpload {

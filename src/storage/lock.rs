@@ -8,8 +8,8 @@ use crate::error::{Doing, Error, Kind, Result};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often a taken lock is tried again; flock itself knows no time limit.
@@ -26,11 +26,7 @@ impl Lock {
     pub fn take(path: &Path, wait: Duration, cancel: &Cancel) -> Result<Lock> {
         let doing = || format!("cannot lock {}", path.display());
         if let Some(directory) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
-                .doing(|| format!("cannot create the directory {}", directory.display()))?;
+            super::local::create_directory(directory)?;
         }
         let mut file = OpenOptions::new()
             .read(true)
@@ -59,6 +55,40 @@ impl Lock {
     }
 }
 
+/// Where locks live that belong to no directory of backups: `/run/backupkit`, else
+/// `$XDG_RUNTIME_DIR/backupkit`, else `/tmp/backupkit-UID`, which is refused where somebody else made it.
+pub fn runtime_directory() -> Result<PathBuf> {
+    let user = rustix::process::getuid().as_raw();
+    let mut candidates = vec![PathBuf::from("/run/backupkit")];
+    if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
+        candidates.push(Path::new(&directory).join("backupkit"));
+    }
+    let last = std::env::temp_dir().join(format!("backupkit-{user}"));
+    first_usable(&candidates, &last, user)
+}
+
+fn first_usable(candidates: &[PathBuf], last: &Path, user: u32) -> Result<PathBuf> {
+    let make = |path: &Path| DirBuilder::new().mode(0o700).create(path);
+    for path in candidates {
+        let _ = make(path);
+        if path.is_dir() && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok() {
+            return Ok(path.clone());
+        }
+    }
+    let _ = make(last);
+    // not following a link that somebody laid there
+    let found = std::fs::symlink_metadata(last)
+        .doing(|| format!("cannot create the directory {}", last.display()))?;
+    if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
+        return Err(Error::refused(format!(
+            "{} is not a private directory of this user, so a lock in it means nothing",
+            last.display()
+        ))
+        .hint("remove it, or make /run/backupkit writable for this user"));
+    }
+    Ok(last.to_path_buf())
+}
+
 fn held(path: &Path, file: &mut File) -> Error {
     let mut holder = String::new();
     let _ = file.rewind();
@@ -70,8 +100,8 @@ fn held(path: &Path, file: &mut File) -> Error {
     Error::new(
         Kind::Locked,
         format!(
-            "{who} is backing up to {} now",
-            path.parent().unwrap_or(path).display()
+            "{who} is backing up this database now ({} is locked)",
+            path.display()
         ),
     )
     .hint("wait for it to end, or let this run wait with --lock-wait 30m")
@@ -92,5 +122,29 @@ mod tests {
         assert!(error.to_string().contains(&std::process::id().to_string()));
         drop(first);
         Lock::take(&path, Duration::ZERO, &cancel).unwrap();
+    }
+
+    #[test]
+    fn a_runtime_directory_of_somebody_else_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let user = rustix::process::getuid().as_raw();
+        let nowhere = [at("missing/backupkit")];
+        assert_eq!(first_usable(&nowhere, &at("tmp"), user).unwrap(), at("tmp"));
+        assert_eq!(
+            first_usable(&[at("run")], &at("tmp"), user).unwrap(),
+            at("run")
+        );
+        let refused = |name: &str, user: u32| {
+            let error = first_usable(&nowhere, &at(name), user).unwrap_err();
+            assert_eq!(error.kind(), Kind::Refused, "{name}");
+        };
+        refused("tmp", user + 1);
+        symlink(at("tmp"), at("link")).unwrap();
+        refused("link", user);
+        std::fs::create_dir(at("open")).unwrap();
+        std::fs::set_permissions(at("open"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        refused("open", user);
     }
 }

@@ -2,14 +2,26 @@
 //!
 //! - A key is `directory/file`, relative to the storage; keys sort and compare as bytes.
 //! - An object appears under its key whole or not at all, and only by [`Upload::commit`]; until then a
-//!   reader and a listing do not see it. An upload that is dropped without it leaves nothing behind.
-//! - A commit never replaces an object; where the key is taken it fails and the old object stays.
-//! - After a commit returned, the object survives a crash of the machine (local) or of our process (remote).
+//!   reader and a listing do not see it. An upload that is dropped without it leaves nothing behind, and
+//!   where even that cannot be done (the machine or the network died) a later [`Storage::sweep`] does.
+//! - A commit never replaces an object; where the key is taken it fails and the old object stays. Local
+//!   storage and S3 servers with conditional writes hold to that against any rival; other servers (Google's,
+//!   Garage) are asked just before, so a rival within that moment could be replaced. The lock of
+//!   [`Storage::lock_file`] and nanosecond names keep our own runs from being rivals.
+//! - A commit that returned `Ok` made an object that survives a crash of the machine (local) or of our
+//!   process (remote). One that failed made none, or says in a warning that this could not be found out.
+//! - After a failed write there is nothing to commit, and a commit fails.
 //! - Deleting what is not there is no error. A listing is complete or an error.
-//! - Errors that may pass by themselves are [`Kind::Unavailable`](crate::error::Kind::Unavailable).
+//! - Requests that fail for a moment are tried again inside; an error that is
+//!   [`Kind::Unavailable`](crate::error::Kind::Unavailable) has outlasted that.
+//! - A cancelled token ends every wait; only the cleaning up goes on, for at most half a minute.
 
+mod background;
+pub mod fan;
 pub mod local;
 pub mod lock;
+pub mod retry;
+pub mod s3;
 
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -57,8 +69,14 @@ pub trait Storage: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Vec<String>>;
 
-    /// The file whose lock keeps two runs of one database apart.
-    fn lock_file(&self, directory: &str) -> PathBuf;
+    /// The file whose lock keeps two runs of one database apart, on this machine where the storage is no
+    /// file system. Fails where no directory for it can be trusted.
+    fn lock_file(&self, directory: &str) -> Result<PathBuf>;
+
+    /// The size of the largest object it can take, where it has a limit of its own.
+    fn limit(&self) -> Option<u64> {
+        None
+    }
 
     /// Writes a small object whole.
     fn put(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<()> {

@@ -132,8 +132,12 @@ impl<R: Read + Send + 'static> Inbound<R> {
             }
             tap.feed(&buffer[filled..filled + count])?;
             meter.add_plain(count);
+            // what nobody needs is checked and goes no further: it must not stand in for the tail held back
+            let needed = tap
+                .needless_from()
+                .map_or(count as u64, |from| from.saturating_sub(total));
             total += count as u64;
-            filled += count;
+            filled += needed.min(count as u64) as usize;
             // write in large pieces; what stays is never less than the tail
             if filled == buffer.len() {
                 target.write_all(&buffer[..PIECE])?;

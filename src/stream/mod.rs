@@ -18,6 +18,11 @@ pub trait Tap {
     /// The next bytes. An error ends the stream.
     fn feed(&mut self, bytes: &[u8]) -> Result<()>;
 
+    /// The byte from which on nobody needs the stream, once that is known: whoever gets it has all before that byte.
+    fn needless_from(&self) -> Option<u64> {
+        None
+    }
+
     /// The stream ended well so far. An error keeps its end from being released or committed.
     fn end(&mut self) -> Result<()>;
 }

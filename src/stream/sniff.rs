@@ -28,11 +28,6 @@ impl<R: Read> Peeked<R> {
     pub fn head(&self) -> &[u8] {
         &self.head
     }
-
-    /// The reader below.
-    pub fn inner(&self) -> &R {
-        &self.inner
-    }
 }
 
 impl<R: Read> Read for Peeked<R> {
@@ -90,7 +85,11 @@ impl Content {
         let known = BEGINNINGS.iter().any(|beginning| {
             text.strip_prefix(beginning).is_some_and(|rest| {
                 let word = beginning.chars().all(|letter| letter.is_ascii_uppercase());
-                !word || rest.starts_with(|next: char| next.is_whitespace() || next == ';')
+                match word {
+                    true => rest.starts_with(|next: char| next.is_whitespace() || next == ';'),
+                    // five dashes begin a PEM or PGP block
+                    false => !rest.starts_with('-'),
+                }
             })
         });
         if known {
@@ -114,6 +113,7 @@ mod tests {
             (b"--\n-- PostgreSQL database dump", Content::Sql),
             (b"\xef\xbb\xbf  select 1;", Content::Sql),
             (b"PGDM", Content::Unknown),
+            (b"-----BEGIN PGP MESSAGE-----", Content::Unknown),
             (b"SETTINGS=1", Content::Unknown),
             (b"\x00\x01", Content::Unknown),
             (b"<html>", Content::Unknown),

@@ -133,7 +133,7 @@ fn a_signal_stops_a_backup_whose_server_hangs() {
     backend.signal(Signal::CONT);
 }
 
-/// A backup that was sent SIGINT, whose pg_dump does not end of the SIGTERM that it gets for that: it wants to tell
+/// A backup that was sent SIGINT, whose pg_dump does not end of the signals that it gets for that: it wants to tell
 /// its server first, and nobody answers there.
 struct Deaf {
     scene: Scene,
@@ -157,10 +157,10 @@ impl Deaf {
         frozen.iter().for_each(Process::freeze);
         backupkit.signal(Signal::CONT);
         run.signal(Signal::INT);
-        wait::until("pg_dump handles SIGTERM", || {
+        wait::until("pg_dump handles SIGINT", || {
             let blocked = pg_dump.status("SigBlk").expect("it has not ended");
             let blocked = u64::from_str_radix(&blocked, 16).expect("a mask");
-            (blocked & 1 << (Signal::TERM.as_raw() - 1) != 0).then_some(())
+            (blocked & 1 << (Signal::INT.as_raw() - 1) != 0).then_some(())
         });
         Deaf {
             scene,
@@ -181,7 +181,7 @@ impl Drop for Deaf {
 }
 
 #[test]
-fn a_pg_dump_that_does_not_heed_sigterm_is_killed() {
+fn a_pg_dump_that_heeds_no_signal_is_killed() {
     let mut deaf = Deaf::new();
     let Deaf { scene, run, .. } = &mut deaf;
     run.ends().exits(130);
@@ -229,7 +229,7 @@ fn a_signal_ends_the_wait_for_a_server_that_does_not_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let port = listener.local_addr().expect("it has one").port();
     let mut scene = Scene::new();
-    let connection = format!("{{ host: 127.0.0.1, port: {port}, database: d, user: u }}");
+    let connection = format!("host: 127.0.0.1, port: {port}, database: d, user: u");
     for command in [&["backup"][..], &["restore", "--from", "latest"]] {
         scene.connect(connection.clone(), GZIP);
         let run = scene.sandbox.start(command);
@@ -367,14 +367,14 @@ fn a_signal_ends_a_cat_that_nobody_reads() {
     let mut cat = command.spawn().expect("it starts");
     let pid = Pid::from_child(&cat);
     wait::until("the pipe is full", || {
-        // blocked while it writes or until it may
+        // blocked in ppoll until it may write; the number is that of x86-64 and of arm64
         let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-        ["1 0x1 ", "7 "]
+        ["271 ", "73 "]
             .iter()
             .any(|blocked| call.starts_with(blocked))
             .then_some(())
     });
     rustix::process::kill_process(pid, Signal::TERM).expect("it runs");
     let status = wait::until("it has ended", || cat.try_wait().expect("it is ours"));
-    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(status.code(), Some(143));
 }

@@ -2,6 +2,7 @@
 //! the older backups stay as they are, and the next run works and removes what was left.
 
 use crate::support::disk::Disk;
+use crate::support::entry::Entry;
 use crate::support::postgres::{Server, large, postgres};
 use crate::support::processes::{self, process};
 use crate::support::program;
@@ -383,13 +384,11 @@ fn a_database_that_fails_does_not_keep_the_others_from_their_backups() {
     let missing = small
         .connection("postgres", password)
         .replace(&small.name, "not_there");
-    let connections = [
-        ("bad", missing),
-        (NAME, small.connection("postgres", password)),
+    let entries = [
+        Entry::new("bad", missing).shape(GZIP),
+        Entry::of(small).named(NAME).shape(GZIP),
     ];
-    scene
-        .sandbox
-        .configure_connections(&connections, GZIP, &scene.storage);
+    scene.sandbox.configure_in(&scene.storage, "", &entries);
     let output = scene.sandbox.run(&["backup"]).exits(3);
     assert!(
         output.text().contains("bad\tfailed\t") && output.text().contains("app\tok\t"),

@@ -2,10 +2,18 @@
 //!
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
+mod backup;
 mod cancel;
+mod cat;
 mod damage;
 mod faults;
+mod frozen;
 mod harness;
+mod list;
+mod matrix;
 mod memory;
+mod prune;
+mod restore;
 mod secrets;
 mod support;
+mod usage;

@@ -2,13 +2,13 @@
 //! error and no file.
 
 use crate::support::postgres::{Database, postgres};
-use crate::support::processes::{self, Process};
+use crate::support::processes;
 use crate::support::program::{self, Output};
 use crate::support::sandbox::Sandbox;
 use crate::support::strace::Trace;
 use std::fs;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// In every password here and in nothing else on this machine.
@@ -61,7 +61,7 @@ impl Aviary {
         [
             self.database.connection(role, DATABASE),
             self.database.connection(role, "${DB_PASSWORD}"),
-            format!("{{ url: '{url}' }}"),
+            format!("url: '{url}'"),
         ]
     }
 
@@ -73,7 +73,7 @@ storage:
 databases:
   - name: app
     type: postgres
-    connection: {connection}
+    connection: {{ {connection} }}
     backup:
       storage: local
       compression: true
@@ -133,82 +133,75 @@ impl Started {
     }
 }
 
-/// Looks at the arguments of every process on this machine, again and again.
-struct Watch {
-    /// Closed when this is dropped, which ends the thread.
-    looking: Sender<()>,
-    thread: JoinHandle<Vec<Process>>,
-}
+/// Ends the sampling, also where an assertion ends the test.
+struct Stop<'a>(&'a AtomicBool);
 
-impl Watch {
-    fn start() -> Watch {
-        let (looking, over) = channel();
-        let thread = thread::spawn(move || {
-            let mut sung = Vec::new();
-            while over.recv_timeout(Duration::from_millis(2)) == Err(RecvTimeoutError::Timeout) {
-                let mut processes = processes::all();
-                processes
-                    .retain(|process| processes::contains(&process.arguments, CANARY.as_bytes()));
-                sung.extend(processes);
-            }
-            sung
-        });
-        Watch { looking, thread }
-    }
-
-    /// Fails the test if a password was seen.
-    #[track_caller]
-    fn stop(self) {
-        drop(self.looking);
-        let sung = self.thread.join().expect("it ends well");
-        assert!(sung.is_empty(), "{sung:?}");
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
 #[test]
 fn a_password_is_in_no_argument_and_only_in_the_environment_of_who_logs_in() {
     let aviary = Aviary::new();
-    let watch = Watch::start();
-    for connection in aviary.connections() {
-        aviary.configure(&connection);
-        let mut programs = Vec::new();
-        for arguments in [
-            &["backup", "--verbose"][..],
-            &["restore", "--from", "latest", "--clean", "--verbose"],
-            &["list", "--verbose", "--json"],
-        ] {
-            let options = ["-f", "-v", "-s", "100000", "-e", "trace=execve"];
-            let (command, trace) = Trace::command(&aviary.sandbox, &options, arguments);
-            silent(program::run(command, "").exits(0));
-            for child in Started::children(&trace) {
-                let Started {
-                    arguments,
-                    environment,
-                } = &child;
-                assert!(!arguments.contains(CANARY), "{arguments}");
-                let password = format!("\"PGPASSWORD={DATABASE}\"");
-                let others = environment.replacen(&password, "", 1);
-                assert!(!others.contains(CANARY), "{arguments}: {others}");
-                let asks_for_version = arguments.contains("\"--version\"");
-                assert_ne!(
-                    environment.contains(CANARY),
-                    asks_for_version,
-                    "{arguments}"
+    let sampling = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut sung = Vec::new();
+            while sampling.load(Ordering::Relaxed) {
+                let mut processes = processes::all();
+                processes
+                    .retain(|process| processes::contains(&process.arguments, CANARY.as_bytes()));
+                sung.extend(processes);
+                thread::sleep(Duration::from_millis(2));
+            }
+            sung
+        });
+        let stop = Stop(&sampling);
+        for connection in aviary.connections() {
+            aviary.configure(&connection);
+            let mut programs = Vec::new();
+            for arguments in [
+                &["backup", "--verbose"][..],
+                &["restore", "--from", "latest", "--clean", "--verbose"],
+                &["list", "--verbose", "--json"],
+            ] {
+                let options = ["-f", "-v", "-s", "100000", "-e", "trace=execve"];
+                let (command, trace) = Trace::command(&aviary.sandbox, &options, arguments);
+                silent(program::run(command, "").exits(0));
+                for child in Started::children(&trace) {
+                    let Started {
+                        arguments,
+                        environment,
+                    } = &child;
+                    assert!(!arguments.contains(CANARY), "{arguments}");
+                    let password = format!("\"PGPASSWORD={DATABASE}\"");
+                    let others = environment.replacen(&password, "", 1);
+                    assert!(!others.contains(CANARY), "{arguments}: {others}");
+                    let asks_for_version = arguments.contains("\"--version\"");
+                    assert_ne!(
+                        environment.contains(CANARY),
+                        asks_for_version,
+                        "{arguments}"
+                    );
+                    programs.push(arguments.clone());
+                }
+            }
+            for program in ["psql", "pg_dump", "pg_restore"] {
+                let ran = |started: &String| {
+                    started.contains(&format!("/{program}\"")) && !started.contains("--version")
+                };
+                assert!(
+                    programs.iter().any(ran),
+                    "{program} was not seen in {programs:#?}"
                 );
-                programs.push(arguments.clone());
             }
         }
-        for program in ["psql", "pg_dump", "pg_restore"] {
-            let ran = |started: &String| {
-                started.contains(&format!("/{program}\"")) && !started.contains("--version")
-            };
-            assert!(
-                programs.iter().any(ran),
-                "{program} was not seen in {programs:#?}"
-            );
-        }
-    }
-    watch.stop();
+        drop(stop);
+        let sung = sampler.join().expect("it ends well");
+        assert!(sung.is_empty(), "{sung:?}");
+    });
 }
 
 #[test]
@@ -283,10 +276,8 @@ fn a_password_is_in_no_error_of_a_run() {
     let port = format!("port: {}", server.port);
     let wrong = DATABASE.replace("db", "wrong");
     let url = |authority: &str| {
-        format!(
-            "{{ url: 'postgresql://{authority}/{}' }}",
-            aviary.database.name
-        )
+        let name = &aviary.database.name;
+        format!("url: 'postgresql://{authority}/{name}'")
     };
     for connection in [
         // refused, unreachable, not there
@@ -303,8 +294,7 @@ fn a_password_is_in_no_error_of_a_run() {
         url(&format!(
             "{}:{ENCODED}@127.0.0.1:{}",
             aviary.role, server.port
-        ))
-        .replace(" }", ", sslmode: verify-full }"),
+        )) + ", sslmode: verify-full",
     ] {
         aviary.configure(&connection);
         aviary.fails(&["backup"], 1);

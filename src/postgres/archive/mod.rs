@@ -38,6 +38,7 @@ use toc::{Toc, TocReader};
 pub struct Inspector {
     stage: Stage,
     position: u64,
+    copy_at: Option<u64>,
 }
 
 enum Stage {
@@ -55,6 +56,8 @@ struct Body {
     toc: Toc,
     data: DataReader,
     part: Part,
+    /// How much of the input that began a copy of the table of contents was left when it began.
+    left_to_copy: Option<usize>,
 }
 
 enum Part {
@@ -77,7 +80,14 @@ impl Inspector {
         Inspector {
             stage: Stage::Header(HeaderReader::default()),
             position: 0,
+            copy_at: None,
         }
+    }
+
+    /// The byte at which the copy of the table of contents begins that some archives have behind their data, as far
+    /// as it has been seen. pg_restore does not read it from a pipe: it has all it wants before that byte.
+    pub fn copy_at(&self) -> Option<u64> {
+        self.copy_at
     }
 
     /// Looks at the next bytes. Once it fails, as [`Kind::Damaged`](crate::error::Kind::Damaged), it fails for good.
@@ -92,6 +102,12 @@ impl Inspector {
             let error = damaged_archive(&why);
             self.stage = Stage::Damaged(why);
             return Err(error);
+        }
+        if let Stage::Body(body) = &self.stage
+            && self.copy_at.is_none()
+            && let Some(left) = body.left_to_copy
+        {
+            self.copy_at = Some(self.position + (bytes.len() - left) as u64);
         }
         self.position += bytes.len() as u64;
         Ok(())
@@ -155,6 +171,7 @@ impl Body {
             header,
             toc,
             part: Part::Data,
+            left_to_copy: None,
         }
     }
 
@@ -166,7 +183,10 @@ impl Body {
                     match input {
                         [] => return Ok(()),
                         _ if self.header.version < Version::new(1, 15) => return Err(follows("")),
-                        _ => Part::Copy(Box::new(TocReader::of_copy(&self.header))),
+                        _ => {
+                            self.left_to_copy = Some(input.len());
+                            Part::Copy(Box::new(TocReader::of_copy(&self.header)))
+                        }
                     }
                 }
                 Part::Copy(reader) => {

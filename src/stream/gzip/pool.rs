@@ -144,6 +144,12 @@ mod tests {
         pool.submit(1).unwrap();
         assert!(pool.take().unwrap().is_ok());
         assert!(pool.take().unwrap().is_err());
+        pool.submit(2).ok();
+        while pool.pending() > 0 {
+            if let Some(end) = pool.try_take() {
+                assert!(end.is_err());
+            }
+        }
         // with the last worker gone a job is refused or comes back as an error
         let refused = pool.submit(0).is_err() || pool.take().unwrap().is_err();
         assert!(refused);

@@ -156,6 +156,10 @@ fn every_truncation_is_damage_except_between_members() {
     for cut in (0..40).chain(edge - 40..edge).chain(edge + 1..ours.len()) {
         assert_damaged(&ours[..cut], &format!("ours cut at {cut}"));
     }
+    assert_eq!(
+        decompress(&ours[..edge + 30]).unwrap_err().to_string(),
+        format!("the gzip stream ends inside the member that begins at byte {edge}")
+    );
     // the layer above has to notice this one
     assert!(decompress(&ours[..edge]).unwrap() == plain[..BLOCK]);
     for cut in 0..theirs.len() {
@@ -327,9 +331,15 @@ fn flushing_sends_on_all_that_was_taken() {
 }
 
 #[test]
-fn a_high_compression_bomb_of_ours_is_refused_before_allocating() {
+fn a_member_that_claims_4_gib_is_refused_before_allocating() {
     let mut packed = compress(&sample(1000), Level::Fixed(1), 1);
     let length = packed.len() - 4;
     packed[length..].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert_damaged(&packed, "a plain length of 4 GiB");
+    let mut block = Block {
+        packed,
+        ..Block::default()
+    };
+    let error = unpack(&mut libdeflater::Decompressor::new(), &mut block).unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    assert_eq!(block.plain.capacity(), 0);
 }

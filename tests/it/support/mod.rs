@@ -1,6 +1,8 @@
 //! What the tests stand on: PostgreSQL servers, a sandbox to run the program in, and programs that cannot hang.
 
+pub mod archive;
 pub mod disk;
+pub mod entry;
 pub mod postgres;
 pub mod processes;
 pub mod program;
@@ -9,6 +11,8 @@ pub mod scene;
 pub mod strace;
 pub mod wait;
 
+use sandbox::Sandbox;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -30,6 +34,17 @@ pub fn part(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// A directory with these client programs of a major version and no others, for `bin_dir`.
+pub fn clients(sandbox: &Sandbox, major: u32, programs: &[&str]) -> PathBuf {
+    let directory = sandbox.path("clients");
+    std::fs::create_dir_all(&directory).expect("make a directory");
+    for program in programs {
+        symlink(postgres::bin(major).join(program), directory.join(program))
+            .expect("link a program");
+    }
+    directory
 }
 
 /// The root of the repository.

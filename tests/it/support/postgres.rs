@@ -3,8 +3,9 @@
 //! Each belongs to a `tests/parts/throwaway-postgres`, which holds a pipe to this process: when the pipe closes, for
 //! whatever reason, the server and its directory go.
 
-use super::program::{self, Output};
+use super::program::{self, Output, Running};
 use super::{part, repository};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -81,6 +82,23 @@ impl Server {
     /// An empty database, its name made unique from `name`.
     pub fn create_database(&self, name: &str) -> Database<'_> {
         self.create(name, "template0")
+    }
+
+    /// An empty database with exactly this name, for those that need care.
+    pub fn create_database_named(&self, name: &str) -> Database<'_> {
+        let quoted = name.replace('"', "\"\"");
+        self.maintenance()
+            .sql(&format!("CREATE DATABASE \"{quoted}\" TEMPLATE template0"));
+        let name = name.to_string();
+        Database { server: self, name }
+    }
+
+    /// An empty database that belongs to `role`.
+    pub fn create_database_of(&self, role: &str, name: &str) -> Database<'_> {
+        let database = self.create_database(name);
+        self.maintenance()
+            .sql(&format!("ALTER DATABASE {} OWNER TO {role}", database.name));
+        database
     }
 
     /// A database of its own with the contents of `tests/data`: the shop at a small scale, and the oddities.
@@ -178,6 +196,49 @@ impl Database<'_> {
         self.psql(&arguments, "").exits(0)
     }
 
+    /// What `text` prints, to the byte.
+    #[track_caller]
+    pub fn sql_bytes(&self, text: &str) -> Vec<u8> {
+        self.psql(&[], text).exits(0).stdout
+    }
+
+    /// Runs `text` as `role`, which then owns what is made.
+    #[track_caller]
+    pub fn sql_as(&self, role: &str, text: &str) -> String {
+        self.sql(&format!("SET ROLE {role};\n{text}"))
+    }
+
+    /// Runs a file of `tests/data` as `role`.
+    #[track_caller]
+    pub fn load_as(&self, role: &str, file: &str, variables: &[&str]) {
+        let script = fs::read_to_string(data().join(file)).expect("a file of tests/data");
+        let variables: String = variables
+            .iter()
+            .filter_map(|variable| variable.split_once('='))
+            .map(|(name, value)| format!("\\set {name} {value}\n"))
+            .collect();
+        self.sql_as(role, &(variables + &script));
+    }
+
+    /// A session that holds `table` against everyone until it is dropped.
+    #[track_caller]
+    pub fn hold(&self, table: &str) -> Running {
+        let mut command = self.server.client("psql");
+        command
+            .env("PGDATABASE", &self.name)
+            .env("PGAPPNAME", "the one in the way")
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]);
+        let held = program::start(
+            command,
+            format!("BEGIN;\nLOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;\n\\! sleep 1000\n"),
+        );
+        let granted = format!(
+            "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = '{table}'::regclass"
+        );
+        program::until("the table is held", || self.sql(&granted) == "1");
+        held
+    }
+
     /// What the database holds, line by line: see `tests/data/fingerprint.sql`.
     #[track_caller]
     pub fn fingerprint(&self) -> Vec<String> {
@@ -203,18 +264,22 @@ impl Database<'_> {
         );
     }
 
-    /// What a configuration says under `connection` to reach it as this user.
+    /// What a configuration says in `connection: { … }` to reach it as this user.
     pub fn connection(&self, user: &str, password: &str) -> String {
-        let (port, name) = (self.server.port, &self.name);
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         format!(
-            "{{ host: 127.0.0.1, port: {port}, database: {name}, user: {user}, password: '{password}' }}"
+            "host: 127.0.0.1, port: {}, database: {}, user: {user}, password: {}",
+            self.server.port,
+            quoted(&self.name),
+            quoted(password)
         )
     }
 
     fn psql(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.server.client("psql");
         command
-            .args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", &self.name])
+            .env("PGDATABASE", &self.name)
+            .args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1"])
             .args(arguments);
         program::run(command, input)
     }

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Far longer than anything here takes on the slowest machine.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -75,6 +75,16 @@ pub fn start(mut command: Command, input: impl Into<Vec<u8>>) -> Running {
 #[track_caller]
 pub fn run(command: Command, input: impl Into<Vec<u8>>) -> Output {
     start(command, input).wait()
+}
+
+/// Waits for what another program does; fails the test if it never comes.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < LIMIT, "not within {LIMIT:?}: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 impl Running {

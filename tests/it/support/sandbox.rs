@@ -1,11 +1,12 @@
 //! A place of its own for the program: a home, a temporary directory, a storage, a configuration, and an environment
 //! that holds nothing else.
 
-use super::postgres::{Database, SUPERUSER, bin};
+use super::entry::Entry;
+use super::postgres::{Database, bin};
 use super::program::{self, Output, Running};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -98,7 +99,9 @@ impl Sandbox {
 
     /// Writes the configuration.
     pub fn configure(&self, yaml: &str) {
-        fs::write(self.path("config.yaml"), yaml).expect("write the configuration");
+        let path = self.path("config.yaml");
+        fs::write(&path, yaml).expect("write the configuration");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is ours");
     }
 
     /// A configuration with these databases, each under its own name, kept in the directory `storage`.
@@ -112,55 +115,38 @@ impl Sandbox {
 
     /// The same with names for the databases that need not be their own.
     pub fn configure_as(&self, databases: &[(&str, &Database<'_>)], shape: Shape) {
-        let connections: Vec<_> = databases
+        let entries: Vec<Entry> = databases
             .iter()
-            .map(|(name, database)| {
-                (
-                    *name,
-                    database.connection(SUPERUSER, &database.server.password),
-                )
-            })
+            .map(|(name, database)| Entry::of(database).named(name).shape(shape))
             .collect();
-        self.configure_connections(&connections, shape, &self.path("storage"));
+        self.configure_with("", &entries);
     }
 
-    /// A configuration with these names and connections, kept in the directory `storage`.
-    pub fn configure_connections(
-        &self,
-        databases: &[(&str, String)],
-        shape: Shape,
-        storage: &Path,
-    ) {
+    /// A configuration of these entries, kept in the directory `storage`; `top` holds further top-level lines.
+    pub fn configure_with(&self, top: &str, entries: &[Entry]) {
+        self.configure_in(&self.path("storage"), top, entries);
+    }
+
+    /// The same, kept in that directory.
+    pub fn configure_in(&self, storage: &Path, top: &str, entries: &[Entry]) {
         let mut yaml = format!(
-            "version: 1\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
+            "version: 1\n{top}\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\ndatabases:\n",
             storage.display()
         );
-        for (name, connection) in databases {
-            let compressed = shape.compressed;
-            write!(
-                yaml,
-                "  - name: {name}
-    type: postgres
-    connection: {connection}
-    backup:
-      storage: local
-      compression: {compressed}
-"
-            )
-            .expect("a String takes it");
-            if shape.encrypted {
-                yaml +=
-                    "      encryption: { enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}' }\n";
-            }
-        }
+        yaml.extend(entries.iter().map(Entry::to_yaml));
         self.configure(&yaml);
     }
 
     /// The program with these arguments, ready to start.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backupkit"));
+        command.args(arguments);
+        self.inside(command)
+    }
+
+    /// `command` with the environment and the directory that the program has.
+    pub fn inside(&self, mut command: Command) -> Command {
         command
-            .args(arguments)
             .env_clear()
             .envs(&self.environment)
             .current_dir(self.directory.path());

@@ -1,5 +1,6 @@
 //! The scene of a backup that is going to fail: a storage with a good backup on it, which is to outlive what happens.
 
+use super::entry::Entry;
 use super::postgres::{Database, postgres};
 use super::processes::{self, Process, process};
 use super::program::{Output, Running};
@@ -63,8 +64,8 @@ impl Scene {
 
     /// The same with a connection.
     pub fn connect(&self, connection: String, shape: Shape) {
-        self.sandbox
-            .configure_connections(&[(NAME, connection)], shape, &self.storage);
+        let entry = Entry::new(NAME, connection).shape(shape);
+        self.sandbox.configure_in(&self.storage, "", &[entry]);
     }
 
     /// What is stored, but for the lock.

@@ -1,5 +1,10 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod prune;
+
+pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
+
+use crate::cancel::Cancel;
 use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use crate::operation::backup::Stored;
@@ -8,8 +13,13 @@ use crate::operation::restore::Restored;
 use crate::progress::human_bytes;
 use crate::stream::sniff::Content;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::time::Duration;
 
 /// Writes one line. Somebody who has stopped reading is not an error, and does not stop a backup.
@@ -26,6 +36,70 @@ pub fn text_out(text: &str) -> Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.doing(|| "cannot write to stdout"),
+    }
+}
+
+/// Stdout for a large stream: every write ends with the run, and knows whether anybody still reads.
+pub struct Stdout {
+    file: File,
+    /// A pipe of our own making to the same readers, which never blocks.
+    pipe: bool,
+    closed: bool,
+    cancel: Cancel,
+}
+
+impl Stdout {
+    /// Opens a pipe on stdout anew, so that it can be made not to block without a change for others who share it.
+    pub fn new(cancel: &Cancel) -> Result<Stdout> {
+        let doing = || "cannot write to stdout";
+        let shared = File::from(io::stdout().as_fd().try_clone_to_owned().doing(doing)?);
+        let is_pipe = shared.metadata().doing(doing)?.file_type().is_fifo();
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
+            .open("/proc/self/fd/1");
+        let (file, pipe) = match opened {
+            Ok(opened) if is_pipe => (opened, true),
+            _ => (shared, false),
+        };
+        Ok(Stdout {
+            file,
+            pipe,
+            closed: false,
+            cancel: cancel.clone(),
+        })
+    }
+
+    /// True once nobody reads any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            if self.pipe {
+                self.cancel
+                    .wait_for(self.file.as_fd(), PollFlags::OUT, None)?;
+            }
+            match self.file.write(bytes) {
+                Err(error) if self.pipe && error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    self.closed = true;
+                    return Err(error);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    return Err(Error::from(error).doing("cannot write to stdout").into());
+                }
+                Ok(count) => return Ok(count),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -133,6 +207,7 @@ fn listed_json(listed: &Listed) -> Value {
         "gzip": entry.shape.gzip,
         "encrypted": entry.shape.sealed,
         "manifest": entry.has_manifest,
+        "pinned": entry.pinned,
     });
     if let Some(manifest) = &listed.manifest {
         backup["plain_bytes"] = manifest.dump.bytes.into();
@@ -164,6 +239,9 @@ pub fn list_text(listed: &[Listed], now: DateTime<Utc>) -> String {
         .to_string();
         if manifest.is_some_and(|manifest| manifest.dump.partial) {
             kind.push_str(" partial");
+        }
+        if entry.pinned {
+            kind.push_str(" pinned");
         }
         rows.push([
             entry.id.to_string(),

@@ -1,26 +1,29 @@
 //! The composition root: configuration to storages, keys and tools, and those to one operation.
 
+mod retention;
+
 use crate::cancel::Cancel;
 use crate::catalog::name::Shape;
 use crate::cli::{self, Command};
-use crate::config::{self, Compression, Config, Database, StorageKind, process_env};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::config::{self, Compression, Config, Database, S3Keys, StorageKind, process_env};
+use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
 use crate::operation::open::Rules;
 use crate::operation::restore::{self, Target};
 use crate::operation::select::{self, Reference};
 use crate::operation::{cat, list};
-use crate::output;
+use crate::output::{self, Stdout};
 use crate::postgres::restore::Options;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::secret::Secret;
 use crate::storage::Storage;
 use crate::storage::local::Local;
+use crate::storage::s3::{S3, Settings};
 use crate::stream::gzip::Level;
 use crate::stream::seal::{Derivations, Keys};
 use chrono::Utc;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,6 +43,9 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Restore(options) => app.restore(options, cancel),
         Command::List(options) => app.list(options, cancel),
         Command::Cat(options) => app.cat(options, cancel),
+        Command::Prune(options) => app.prune(options, cancel),
+        Command::Pin(options) => app.pin(&options.into(), cancel),
+        Command::Unpin(options) => app.pin(&options.into(), cancel),
     }
 }
 
@@ -53,15 +59,26 @@ impl App {
         let databases = self.chosen(&options.db)?;
         let began = Instant::now();
         let (mut failures, mut ok, mut bytes) = (Vec::new(), 0, 0);
+        // a stdout that cannot be written to must not stop the backups
+        let mut printed = Ok(());
         for database in databases {
             let began = Instant::now();
             let result = self.backup_one(database, options, cancel);
             let took = began.elapsed();
-            output::line(&if options.json {
-                output::backup_json(&database.name, &result, took).to_string()
+            let retention = match result {
+                Ok(_) => self.prune_after_backup(database, options.lock_wait, cancel),
+                Err(_) => None,
+            };
+            let line = if options.json {
+                let mut event = output::backup_json(&database.name, &result, took);
+                if let Some(retention) = retention {
+                    event["retention"] = retention;
+                }
+                event.to_string()
             } else {
                 output::backup_text(&database.name, &result, took)
-            })?;
+            };
+            printed = printed.and(output::line(&line));
             match result {
                 Ok(stored) => {
                     ok += 1;
@@ -78,11 +95,11 @@ impl App {
         }
         if options.json {
             let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
-            output::line(&summary.to_string())?;
+            printed = printed.and(output::line(&summary.to_string()));
         }
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),
-            None => Ok(()),
+            None => printed,
         }
     }
 
@@ -220,8 +237,7 @@ impl App {
     }
 
     fn cat(&self, options: &cli::Cat, cancel: &Cancel) -> Result<()> {
-        let stdout = io::stdout();
-        if stdout.is_terminal() {
+        if io::stdout().is_terminal() {
             return Err(Error::usage("a dump is nothing for a terminal")
                 .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
         }
@@ -248,15 +264,10 @@ impl App {
             force: options.force,
         };
         let keys = || self.keys_for(&source, &reference);
-        let mut target = Pipe {
-            inner: BufWriter::new(stdout.lock()),
-            closed: false,
-        };
-        let copied = cat::run(&selected, &keys, &rules, &mut target, cancel)
-            .and_then(|_| target.flush().doing(|| "cannot write to stdout"));
-        match copied {
-            Err(_) if target.closed => Ok(()),
-            other => other,
+        let mut target = Stdout::new(cancel)?;
+        match cat::run(&selected, &keys, &rules, &mut target, cancel) {
+            Err(_) if target.is_closed() => Ok(()),
+            other => other.map(|_| ()),
         }
     }
 
@@ -288,9 +299,7 @@ impl App {
         let storage = self.config.storage(name)?;
         match &storage.kind {
             StorageKind::Local(keys) => Ok(Box::new(Local::new(name, keys.path(&process_env)?)?)),
-            StorageKind::S3(_) => Err(Error::usage(format!(
-                "the storage {name} is of type s3, which this version cannot use yet"
-            ))),
+            StorageKind::S3(keys) => Ok(Box::new(S3::new(s3_settings(name, keys)?)?)),
         }
     }
 
@@ -351,14 +360,14 @@ impl App {
     }
 }
 
-/// The status of several databases: none failed, some did, or all did; where all failed alike, that.
+/// The status of a run: none failed, some of several did, or all did; of a single one, its own.
 fn overall(ok: usize, failures: &[Kind]) -> Option<Kind> {
-    let first = *failures.first()?;
-    if ok > 0 {
-        return Some(Kind::Partial);
+    match (ok, failures) {
+        (_, []) => None,
+        (0, [only]) => Some(*only),
+        (0, _) => Some(Kind::Failed),
+        _ => Some(Kind::Partial),
     }
-    let alike = failures.iter().all(|kind| *kind == first);
-    Some(if alike { first } else { Kind::Failed })
 }
 
 fn session(database: &Database) -> Result<Session> {
@@ -386,30 +395,32 @@ fn session(database: &Database) -> Result<Session> {
     ))
 }
 
+fn s3_settings(name: &str, keys: &S3Keys) -> Result<Settings> {
+    let s3 = keys.resolve(&process_env)?;
+    let mut settings = Settings::new(name, s3.bucket, s3.region);
+    settings.prefix = s3.prefix;
+    settings.endpoint = s3.endpoint;
+    settings.path_style = s3.path_style;
+    settings.ca_file = s3.ca_file;
+    settings.storage_class = s3.storage_class;
+    settings.server_side_encryption = s3.server_side_encryption;
+    settings.kms_key_id = s3.kms_key_id;
+    settings.part_size = s3.part_size;
+    if let Some(concurrency) = s3.concurrency {
+        settings.concurrency = concurrency as usize;
+    }
+    if let Some(keys) = s3.keys {
+        settings.access_key = Some(keys.access_key);
+        settings.secret_key = Some(keys.secret_key);
+        settings.session_token = keys.session_token;
+    }
+    Ok(settings)
+}
+
 fn gzip_level(compression: Compression) -> Result<Option<Level>> {
     Ok(match compression {
         Compression::ByPgDump => None,
         Compression::Gzip { level: None } => Some(Level::Adaptive),
         Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
     })
-}
-
-/// A stdout that remembers that nobody reads it any more.
-struct Pipe<W> {
-    inner: W,
-    closed: bool,
-}
-
-impl<W: Write> Write for Pipe<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes).inspect_err(|error| {
-            self.closed |= restore::is_broken_pipe(error);
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush().inspect_err(|error| {
-            self.closed |= restore::is_broken_pipe(error);
-        })
-    }
 }

@@ -1,0 +1,179 @@
+//! The commands about retention, and what `backup` does after a backup that ended well.
+
+use super::{App, overall};
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::Database;
+use crate::error::{Error, Result};
+use crate::operation::select::{self, Reference, Selected};
+use crate::operation::{pin, prune};
+use crate::output::{self, Outcome};
+use chrono::Utc;
+use serde_json::Value;
+use std::time::Duration;
+
+/// `pin` or `unpin`.
+pub(super) struct Pin<'a> {
+    pinned: bool,
+    backup: &'a str,
+    db: Option<&'a str>,
+    lock_wait: Duration,
+    json: bool,
+}
+
+impl<'a> From<&'a cli::Pin> for Pin<'a> {
+    fn from(options: &'a cli::Pin) -> Pin<'a> {
+        Pin {
+            pinned: true,
+            backup: &options.backup,
+            db: options.db.as_deref(),
+            lock_wait: options.lock_wait,
+            json: options.json,
+        }
+    }
+}
+
+impl<'a> From<&'a cli::Unpin> for Pin<'a> {
+    fn from(options: &'a cli::Unpin) -> Pin<'a> {
+        Pin {
+            pinned: false,
+            backup: &options.backup,
+            db: options.db.as_deref(),
+            lock_wait: options.lock_wait,
+            json: options.json,
+        }
+    }
+}
+
+impl App {
+    pub(super) fn prune(&self, options: &cli::Prune, cancel: &Cancel) -> Result<()> {
+        let (mut ok, mut failures, mut outcomes) = (0, Vec::new(), Vec::new());
+        let mut printed = Ok(());
+        for database in self.chosen(&options.db)? {
+            for storage in &database.backup.storage {
+                let outcome = self.prune_one(database, storage, options, cancel);
+                let text = match (options.json, options.explain) {
+                    (true, _) => String::new(),
+                    (false, true) => output::explain_text(&outcome),
+                    (false, false) => output::prune_text(&outcome),
+                };
+                printed = printed.and(output::text_out(&text));
+                tell_warnings(&outcome);
+                match outcome.error() {
+                    None => ok += 1,
+                    Some(error) => {
+                        let name = &database.name;
+                        log::error!("cannot prune {name}: {}", error.report());
+                        failures.push(error.kind());
+                    }
+                }
+                outcomes.push(outcome);
+                cancel.check()?;
+            }
+        }
+        if options.json {
+            let document = output::prune_json(&outcomes, options.dry_run);
+            printed = printed.and(output::line(&document.to_string()));
+        }
+        match overall(ok, &failures) {
+            Some(kind) => Err(Error::already_told(kind)),
+            None => printed,
+        }
+    }
+
+    fn prune_one<'a>(
+        &'a self,
+        database: &'a Database,
+        storage: &'a str,
+        options: &cli::Prune,
+        cancel: &Cancel,
+    ) -> Outcome<'a> {
+        let result = self.storage(storage).and_then(|storage| {
+            let job = prune::Job {
+                database: &database.name,
+                storage: storage.as_ref(),
+                policy: &database.retention,
+                dry_run: options.dry_run,
+                accept_new_source: options.accept_new_source,
+                lock_wait: options.lock_wait,
+            };
+            prune::run(&job, Utc::now(), cancel)
+        });
+        Outcome {
+            database: &database.name,
+            storage,
+            policy: &database.retention,
+            dry_run: options.dry_run,
+            result,
+        }
+    }
+
+    /// Prunes where `database` was just backed up to. Whatever goes wrong is a warning: the backup stands.
+    pub(super) fn prune_after_backup(
+        &self,
+        database: &Database,
+        lock_wait: Duration,
+        cancel: &Cancel,
+    ) -> Option<Value> {
+        if database.retention.keeps_everything() {
+            return None;
+        }
+        let storage = self.storage_name(database).ok()?;
+        let options = cli::Prune {
+            lock_wait,
+            ..cli::Prune::default()
+        };
+        let outcome = self.prune_one(database, &storage, &options, cancel);
+        tell_warnings(&outcome);
+        if let Some(error) = outcome.error() {
+            let name = &database.name;
+            log::warn!(
+                "the backup of {name} is stored, but old ones stay: {}",
+                error.report()
+            );
+        }
+        Some(output::summary_json(&outcome))
+    }
+
+    pub(super) fn pin(&self, options: &Pin, cancel: &Cancel) -> Result<()> {
+        let reference = Reference::parse(options.backup);
+        let source = match reference.database() {
+            Some(named) => named.to_string(),
+            None => self.unnamed(&reference, options.db)?.name.clone(),
+        };
+        let storages = self.storages_of(&source)?;
+        let storages: Vec<_> = storages.iter().map(AsRef::as_ref).collect();
+        let encrypts = self.encrypts(&source);
+        let id = match select::find(&reference, &source, &storages, encrypts, cancel)? {
+            Selected::Stored { entry, .. } => entry.id,
+            Selected::File(path) => {
+                return Err(Error::usage(format!(
+                    "{} is a file and no backup on a storage",
+                    path.display()
+                ))
+                .hint("name a backup as list prints it"));
+            }
+        };
+        let copies = pin::run(
+            &id,
+            options.pinned,
+            &storages,
+            options.lock_wait,
+            Utc::now(),
+            cancel,
+        )?;
+        if options.json {
+            output::line(&output::pin_json(&id, options.pinned, &copies).to_string())
+        } else {
+            output::text_out(&output::pin_text(&id, options.pinned, &copies))
+        }
+    }
+}
+
+fn tell_warnings(outcome: &Outcome) {
+    if let Ok(pruned) = &outcome.result {
+        for warning in &pruned.warnings {
+            log::warn!("{}: {warning}", outcome.database);
+        }
+    }
+}

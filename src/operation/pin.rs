@@ -1,0 +1,74 @@
+//! `pin` and `unpin`: a backup that retention leaves alone for good, on every storage that holds it.
+
+use crate::cancel::Cancel;
+use crate::catalog::name::{BackupId, Part};
+use crate::error::{Doing, Error, Kind, Result};
+use crate::operation::select::listing_of;
+use crate::storage::Storage;
+use crate::storage::lock::Lock;
+use chrono::{DateTime, SecondsFormat, Utc};
+use std::time::Duration;
+
+/// One copy of the backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// The storage's name.
+    pub storage: String,
+    /// False where it was as wanted already.
+    pub changed: bool,
+}
+
+/// Pins (or, with `pinned` false, unpins) each copy of `id`; [`Kind::NotFound`] where there is none. The lock keeps a
+/// prune on this machine from deleting what is being pinned.
+pub fn run(
+    id: &BackupId,
+    pinned: bool,
+    storages: &[&dyn Storage],
+    lock_wait: Duration,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Vec<Copy>> {
+    let key = id.key(Part::Pin);
+    let mut copies = Vec::new();
+    for storage in storages {
+        // looked for before the lock, which would make a directory for a database that is not there
+        if !exists(*storage, id, cancel)? {
+            continue;
+        }
+        let _lock = Lock::take(&storage.lock_file(&id.database)?, lock_wait, cancel)?;
+        let listing = listing_of(*storage, Some(&id.database), cancel)?;
+        let Some(backup) = listing.backups.iter().find(|backup| backup.id == *id) else {
+            continue;
+        };
+        let changed = backup.has(Part::Pin) != pinned;
+        let address = || storage.locate(&key);
+        match (changed, pinned) {
+            (false, _) => {}
+            (true, true) => {
+                let when = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+                storage
+                    .put(&key, format!("{when}\n").as_bytes(), cancel)
+                    .doing(|| format!("cannot write {}", address()))?;
+            }
+            (true, false) => storage
+                .delete(std::slice::from_ref(&key), cancel)
+                .doing(|| format!("cannot delete {}", address()))?,
+        }
+        copies.push(Copy {
+            storage: storage.name().to_string(),
+            changed,
+        });
+    }
+    if copies.is_empty() {
+        return Err(
+            Error::new(Kind::NotFound, format!("there is no backup {id}"))
+                .hint("see which there are with: backupkit list"),
+        );
+    }
+    Ok(copies)
+}
+
+fn exists(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {
+    let listing = listing_of(storage, Some(&id.database), cancel)?;
+    Ok(listing.backups.iter().any(|backup| backup.id == *id))
+}

@@ -1,0 +1,137 @@
+//! What the manifests of a database's backups say, read only where retention needs it.
+//!
+//! A manifest costs a request on remote storage, so only these are read: those of the newest backups, of
+//! the ones that would go, and of the ones that take a place which belongs to full backups.
+
+use crate::cancel::Cancel;
+use crate::catalog::listing::Backup;
+use crate::catalog::manifest::Source;
+use crate::catalog::name::{Part, Timestamp};
+use crate::error::{Kind, Result};
+use crate::operation::select;
+use crate::retention::{self, Candidate, Plan, Policy};
+use crate::storage::Storage;
+use chrono::{DateTime, Utc};
+
+/// The sources of this many of the newest backups are always compared.
+const NEWEST: usize = 20;
+
+/// What one manifest says.
+#[derive(Debug, Clone)]
+struct Fact {
+    full: bool,
+    source: Option<Source>,
+}
+
+/// What is known so far of the backups of one database.
+pub(super) struct Facts<'a> {
+    storage: &'a dyn Storage,
+    /// Oldest first.
+    backups: &'a [Backup],
+    known: Vec<Option<Fact>>,
+}
+
+/// Two sources that backups of one database came from.
+pub(super) struct Change {
+    /// That of the newest backup that tells.
+    pub newest: Source,
+    /// Another one, of the newest backup that differs.
+    pub before: Source,
+}
+
+impl<'a> Facts<'a> {
+    /// Nothing is known yet.
+    pub fn new(storage: &'a dyn Storage, backups: &'a [Backup]) -> Facts<'a> {
+        Facts {
+            storage,
+            backups,
+            known: vec![None; backups.len()],
+        }
+    }
+
+    /// Whether this one is partial, where that is known.
+    pub fn partial(&self, index: usize) -> Option<bool> {
+        self.known[index].as_ref().map(|fact| !fact.full)
+    }
+
+    /// Plans, and reads manifests until the plan rests on nothing unknown.
+    pub fn plan(&mut self, policy: &Policy, now: DateTime<Utc>, cancel: &Cancel) -> Result<Plan> {
+        for index in (0..self.backups.len()).rev().take(NEWEST) {
+            self.learn(index, cancel)?;
+        }
+        loop {
+            let plan = retention::plan(&self.candidates(), policy, now);
+            let mut learnt = false;
+            for (index, verdict) in plan.verdicts.iter().enumerate() {
+                if !verdict.keeps() || verdict.rests_on_being_full() {
+                    learnt |= self.learn(index, cancel)?;
+                }
+            }
+            if !learnt {
+                return Ok(plan);
+            }
+        }
+    }
+
+    /// Two different sources among the backups from `accepted` on.
+    pub fn change(&self, accepted: Option<Timestamp>) -> Option<Change> {
+        let newest_first = self.backups.iter().zip(&self.known).rev();
+        let mut sources = newest_first
+            .take_while(|(backup, _)| accepted.is_none_or(|since| backup.id.timestamp >= since))
+            .filter_map(|(_, fact)| fact.as_ref()?.source.as_ref());
+        let newest = sources.next()?;
+        let before = sources.find(|source| !source.is(newest))?;
+        Some(Change {
+            newest: newest.clone(),
+            before: before.clone(),
+        })
+    }
+
+    /// Until it is known, a backup counts as full, so that what this decides is looked at.
+    fn candidates(&self) -> Vec<Candidate> {
+        let backups = self.backups.iter().enumerate();
+        backups
+            .map(|(index, backup)| Candidate {
+                partial: self.partial(index) == Some(true),
+                pinned: backup.has(Part::Pin),
+                ..Candidate::full(backup.id.timestamp.moment())
+            })
+            .collect()
+    }
+
+    /// Reads one manifest, unless that was done before.
+    fn learn(&mut self, index: usize, cancel: &Cancel) -> Result<bool> {
+        if self.known[index].is_some() {
+            return Ok(false);
+        }
+        let fact = self.read(&self.backups[index], cancel)?;
+        self.known[index] = Some(fact);
+        Ok(true)
+    }
+
+    fn read(&self, backup: &Backup, cancel: &Cancel) -> Result<Fact> {
+        cancel.check()?;
+        if !backup.has(Part::Manifest) {
+            return Ok(Fact {
+                full: true,
+                source: None,
+            });
+        }
+        match select::manifest_of(self.storage, &backup.id, cancel) {
+            Ok(manifest) => Ok(Fact {
+                full: !manifest.dump.partial,
+                source: manifest.source,
+            }),
+            // it may be anything, so it takes no full backup's place; all other failures mean that too little is
+            // known to delete at all
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NotFound) => {
+                log::warn!("{}", error.report());
+                Ok(Fact {
+                    full: false,
+                    source: None,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

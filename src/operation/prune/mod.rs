@@ -1,0 +1,254 @@
+//! `prune`: applies the retention of one database on one storage.
+//!
+//! What holds, wherever a run is cut off:
+//!
+//! - The sidecars of a backup go before its archive, the manifest last of them. What is left in between is an
+//!   archive by itself, which retention judges like any other, so the next run finishes it. The manifest of a
+//!   partial backup goes after the archive instead: without it, the archive would pass for a full one.
+//! - Sidecars whose archive is gone are swept, where two listings in a row agree that it is.
+//! - Nothing else is touched: no foreign name, no other database, nothing that is being written.
+//! - Nothing is deleted at all where a listing or a manifest could not be read, where the clock is behind the
+//!   newest backup, or where backups come from different sources and nobody said that this is meant.
+
+mod facts;
+
+use crate::cancel::Cancel;
+use crate::catalog::listing::{Backup, Listing};
+use crate::catalog::name::{BackupId, Part};
+use crate::error::{Doing, Error, Result};
+use crate::operation::select::listing_of;
+use crate::retention::{self, Plan, Policy, Verdict};
+use crate::storage::Storage;
+use crate::storage::lock::Lock;
+use chrono::{DateTime, SecondsFormat, Utc};
+use facts::{Change, Facts};
+use std::time::Duration;
+
+/// So many backups are deleted in one go, which on remote storage is three requests.
+const BATCH: usize = 100;
+
+/// One database on one storage, and what to keep there.
+pub struct Job<'a> {
+    /// The database's `name`.
+    pub database: &'a str,
+    /// Where its backups are.
+    pub storage: &'a dyn Storage,
+    /// What to keep.
+    pub policy: &'a Policy,
+    /// Only say what would happen.
+    pub dry_run: bool,
+    /// From the newest backup on, its source is the right one.
+    pub accept_new_source: bool,
+    /// How long to wait for another run of this database.
+    pub lock_wait: Duration,
+}
+
+/// What became, or would become, of one backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Which one.
+    pub id: BackupId,
+    /// Size of its archive.
+    pub bytes: u64,
+    /// Options left out part of the database; `None` where nothing hung on it, so that it was not looked up.
+    pub partial: Option<bool>,
+    /// The verdict and the reasons.
+    pub verdict: Verdict,
+}
+
+/// What `prune` did, or would do.
+#[derive(Debug)]
+pub struct Pruned {
+    /// Every backup that was there, newest first.
+    pub backups: Vec<Judged>,
+    /// Keys of sidecars whose archive was gone.
+    pub swept: Vec<String>,
+    /// Why nothing was deleted, although there are rules.
+    pub refused: Option<Error>,
+    /// What happened but should be looked at.
+    pub warnings: Vec<String>,
+}
+
+impl Pruned {
+    /// The backups that stay; with `refused`, that would.
+    pub fn kept(&self) -> impl Iterator<Item = &Judged> {
+        self.backups.iter().filter(|backup| backup.verdict.keeps())
+    }
+
+    /// The backups that go; with `refused`, that would.
+    pub fn deleted(&self) -> impl Iterator<Item = &Judged> {
+        self.backups.iter().filter(|backup| !backup.verdict.keeps())
+    }
+}
+
+/// Deletes what no rule keeps at the moment `now`.
+pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
+    // a dry run, or one without rules, needs no right to write
+    let writes = !job.dry_run && !job.policy.keeps_everything();
+    let _lock = match writes {
+        true => Some(Lock::take(
+            &job.storage.lock_file(job.database)?,
+            job.lock_wait,
+            cancel,
+        )?),
+        false => None,
+    };
+    let listing = listing_of(job.storage, Some(job.database), cancel)?;
+    if job.policy.keeps_everything() {
+        let candidates = vec![retention::Candidate::full(now); listing.backups.len()];
+        let plan = retention::plan(&candidates, job.policy, now);
+        return Ok(judged(&listing.backups, &plan, |_| None));
+    }
+
+    let mut facts = Facts::new(job.storage, &listing.backups);
+    let plan = facts.plan(job.policy, now, cancel)?;
+    let mut pruned = judged(&listing.backups, &plan, |index| facts.partial(index));
+    if plan.clock_is_behind() {
+        pruned.refused = Some(clock_is_behind(job, &listing, now));
+        return Ok(pruned);
+    }
+    let accepted = listing.accepted.get(job.database).copied();
+    if let Some(change) = facts.change(accepted) {
+        if !job.accept_new_source {
+            pruned.refused = Some(source_changed(job, &change));
+            return Ok(pruned);
+        }
+        accept(job, &listing, now, cancel)?;
+        log::info!("from the newest backup on, {} is the source", change.newest);
+    }
+    if plan.deletes_most() {
+        let (most, all) = (plan.deleted(), plan.verdicts.len());
+        let warning = format!("retention deletes {most} of {all} backups, more than half");
+        pruned.warnings.push(warning);
+    }
+    if job.dry_run {
+        pruned.swept = listing.orphans;
+        return Ok(pruned);
+    }
+    let doomed: Vec<Doomed> = listing
+        .backups
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !plan.verdicts[*index].keeps())
+        .map(|(index, backup)| Doomed {
+            backup,
+            partial: facts.partial(index) == Some(true),
+        })
+        .collect();
+    for batch in doomed.chunks(BATCH) {
+        delete(job, batch, cancel)?;
+    }
+    pruned.swept = sweep(job, listing.orphans, cancel)?;
+    Ok(pruned)
+}
+
+fn judged(backups: &[Backup], plan: &Plan, partial: impl Fn(usize) -> Option<bool>) -> Pruned {
+    let judged = backups.iter().zip(&plan.verdicts).enumerate();
+    let newest_first = judged.rev().map(|(index, (backup, verdict))| Judged {
+        id: backup.id.clone(),
+        bytes: backup.bytes(),
+        partial: partial(index),
+        verdict: verdict.clone(),
+    });
+    Pruned {
+        backups: newest_first.collect(),
+        swept: Vec::new(),
+        refused: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn clock_is_behind(job: &Job, listing: &Listing, now: DateTime<Utc>) -> Error {
+    let newest = listing.backups.last().map(|backup| backup.id.to_string());
+    Error::refused(format!(
+        "nothing is deleted on {}: it is {} here, and there is a backup from the future, {}",
+        job.storage.name(),
+        now.to_rfc3339_opts(SecondsFormat::Secs, true),
+        newest.unwrap_or_default(),
+    ))
+    .hint("set the clock right, or remove that backup if it is the one that is wrong")
+}
+
+fn source_changed(job: &Job, change: &Change) -> Error {
+    Error::refused(format!(
+        "nothing is deleted on {}: the newest backup of {} is of {}, earlier ones are of {}",
+        job.storage.name(),
+        job.database,
+        change.newest,
+        change.before
+    ))
+    .hint(format!(
+        "if that is meant: backupkit prune --db {} --accept-new-source",
+        job.database
+    ))
+}
+
+/// Writes down that the backups from the newest one on are judged without those before it.
+fn accept(job: &Job, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
+    let Some(newest) = listing.backups.last().filter(|_| !job.dry_run) else {
+        return Ok(());
+    };
+    let when = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let key = newest.id.key(Part::Accepted);
+    job.storage
+        .put(&key, format!("{when}\n").as_bytes(), cancel)
+        .doing(|| format!("cannot accept the new source of {}", job.database))
+}
+
+/// A backup that goes.
+struct Doomed<'a> {
+    backup: &'a Backup,
+    partial: bool,
+}
+
+/// Deletes these backups in the order that the module promises.
+fn delete(job: &Job, batch: &[Doomed], cancel: &Cancel) -> Result<()> {
+    let (mut before, mut archives, mut after) = (Vec::new(), Vec::new(), Vec::new());
+    for Doomed { backup, partial } in batch {
+        let others = backup
+            .sidecars
+            .iter()
+            .filter(|part| **part != Part::Manifest);
+        before.extend(others.map(|part| backup.id.key(*part)));
+        if backup.has(Part::Manifest) {
+            let manifests = if *partial { &mut after } else { &mut before };
+            manifests.push(backup.id.manifest_key());
+        }
+        let shapes = backup.archives.iter();
+        archives.extend(shapes.map(|(shape, _)| backup.id.archive_key(*shape)));
+    }
+    for keys in [before, archives, after] {
+        if !keys.is_empty() {
+            job.storage
+                .delete(&keys, cancel)
+                .doing(|| format!("cannot delete old backups of {}", job.database))?;
+        }
+    }
+    for Doomed { backup, .. } in batch {
+        log::debug!("deleted {}", backup.id);
+    }
+    Ok(())
+}
+
+/// Removes sidecars whose archive is gone. A backup that is being stored elsewhere at this moment shows its archive
+/// first, so what had none in one listing and has none in the next is no such backup.
+fn sweep(job: &Job, orphans: Vec<String>, cancel: &Cancel) -> Result<Vec<String>> {
+    if orphans.is_empty() {
+        return Ok(orphans);
+    }
+    let again = listing_of(job.storage, Some(job.database), cancel)?.orphans;
+    let both: Vec<String> = orphans
+        .into_iter()
+        .filter(|key| again.contains(key))
+        .collect();
+    job.storage.delete(&both, cancel).doing(|| {
+        format!(
+            "cannot sweep what is left of old backups of {}",
+            job.database
+        )
+    })?;
+    for key in &both {
+        log::info!("swept {}, whose archive is gone", job.storage.locate(key));
+    }
+    Ok(both)
+}

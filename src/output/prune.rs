@@ -1,0 +1,329 @@
+//! What `prune`, `pin` and `unpin` print: a line for each backup that goes, or the calendar of all of them.
+
+use super::{error_json, rfc3339};
+use crate::catalog::name::BackupId;
+use crate::error::{Error, Result};
+use crate::operation::pin::Copy;
+use crate::operation::prune::{Judged, Pruned};
+use crate::progress::human_bytes;
+use crate::retention::{Period, Policy, Reason, Verdict, Why};
+use chrono::{Datelike, NaiveDate};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// One database on one storage, and what `prune` made of it.
+pub struct Outcome<'a> {
+    /// The database's `name`.
+    pub database: &'a str,
+    /// The storage's name.
+    pub storage: &'a str,
+    /// Its rules.
+    pub policy: &'a Policy,
+    /// Nothing was to be deleted.
+    pub dry_run: bool,
+    /// The result.
+    pub result: Result<Pruned>,
+}
+
+impl Outcome<'_> {
+    /// What went wrong, or was refused.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.result {
+            Ok(pruned) => pruned.refused.as_ref(),
+            Err(error) => Some(error),
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        match &self.result {
+            Err(_) => "failed",
+            Ok(pruned) if pruned.refused.is_some() => "refused",
+            Ok(_) => "ok",
+        }
+    }
+
+    /// True where what was to go is gone.
+    fn happened(&self) -> bool {
+        !self.dry_run && self.status() == "ok"
+    }
+}
+
+/// A line for each backup that goes and each sidecar that is swept, then one for the database.
+pub fn prune_text(outcome: &Outcome) -> String {
+    let Outcome {
+        database, storage, ..
+    } = outcome;
+    let status = match outcome.status() {
+        "ok" if outcome.dry_run => "dry-run",
+        status => status,
+    };
+    let mut text = String::new();
+    let (mut kept, mut deleted, mut freed) = (0, 0, 0);
+    if let Ok(pruned) = &outcome.result {
+        let would = if outcome.dry_run { "would " } else { "" };
+        if pruned.refused.is_none() {
+            for backup in pruned.deleted() {
+                let Judged { id, bytes, .. } = backup;
+                text.push_str(&format!("{would}delete\t{id}\t{storage}\t{bytes}\n"));
+                deleted += 1;
+                freed += bytes;
+            }
+            for key in &pruned.swept {
+                text.push_str(&format!("{would}sweep\t{key}\t{storage}\t0\n"));
+            }
+        }
+        kept = pruned.backups.len() - deleted;
+    }
+    text.push_str(&format!(
+        "{database}\t{status}\t{storage}\t{kept}\t{deleted}\t{freed}\n"
+    ));
+    text
+}
+
+/// The calendar: every backup, newest first, whether it stays and why.
+pub fn explain_text(outcome: &Outcome) -> String {
+    let Outcome {
+        database,
+        storage,
+        policy,
+        ..
+    } = outcome;
+    let Ok(pruned) = &outcome.result else {
+        return format!("{database} on {storage}: failed\n");
+    };
+    let all: u64 = pruned.backups.iter().map(|backup| backup.bytes).sum();
+    let (kept, deleted) = (pruned.kept().count(), pruned.deleted().count());
+    let freed: u64 = pruned.deleted().map(|backup| backup.bytes).sum();
+    let mut text = format!("{database} on {storage}: {}\n", rules(policy));
+    if pruned.backups.is_empty() {
+        text.push_str("  no backups\n");
+    }
+    for month in pruned.backups.chunk_by(|a, b| month_of(a) == month_of(b)) {
+        let name = day_of(&month[0]).format("%B %Y");
+        text.push_str(&format!("\n  {name}  {}\n", strip(month)));
+        for alike in month.chunk_by(goes_alike) {
+            text.push_str(&row(alike));
+        }
+    }
+    if !pruned.swept.is_empty() {
+        text.push_str("\n  without their archive\n");
+    }
+    for key in &pruned.swept {
+        text.push_str(&format!("  - {key}\n"));
+    }
+    let (goes, bytes) = match (outcome.happened(), &pruned.refused) {
+        (true, _) => ("deleted", freed),
+        (false, None) => ("would be deleted", freed),
+        (false, Some(_)) => ("would be deleted, but nothing is", 0),
+    };
+    text.push_str(&format!(
+        "\n  {kept} stay, {deleted} {goes}: {} of {}\n",
+        human_bytes(bytes),
+        human_bytes(all)
+    ));
+    text
+}
+
+fn day_of(backup: &Judged) -> NaiveDate {
+    backup.id.timestamp.moment().date_naive()
+}
+
+fn month_of(backup: &Judged) -> (i32, u32) {
+    let day = day_of(backup);
+    (day.year(), day.month())
+}
+
+/// The days of a month, one character each: `+` where a backup stays, `-` where all go, `.` where there is none.
+fn strip(month: &[Judged]) -> String {
+    let mut days = vec!['.'; day_of(&month[0]).num_days_in_month().into()];
+    for backup in month {
+        let place = &mut days[day_of(backup).day0() as usize];
+        *place = match (backup.verdict.keeps(), *place) {
+            (true, _) | (_, '+') => '+',
+            (false, _) => '-',
+        };
+    }
+    days.into_iter().collect()
+}
+
+/// True for neighbours that go for the same reason, which share a line.
+fn goes_alike(a: &Judged, b: &Judged) -> bool {
+    !a.verdict.keeps() && a.verdict == b.verdict && a.partial == b.partial
+}
+
+/// The line of one backup, or of several alike, newest first.
+fn row(alike: &[Judged]) -> String {
+    let (newest, oldest) = (&alike[0], &alike[alike.len() - 1]);
+    let (mark, mut why) = match &newest.verdict {
+        Verdict::Keep(reasons) => ('+', reasons_text(reasons).join(", ")),
+        Verdict::Delete(why) => ('-', why_text(why, Some(day_of(newest)))),
+    };
+    if newest.partial == Some(true) {
+        why.push_str(" (partial)");
+    }
+    let at = |backup: &Judged, format: &str| {
+        let at = backup.id.timestamp.moment();
+        at.format(format).to_string()
+    };
+    let when = match alike {
+        [one] => at(one, "%a %d  %H:%M:%S"),
+        _ if day_of(newest) == day_of(oldest) => at(newest, "%a %d"),
+        _ => format!("{} to {}", at(oldest, "%a %d"), at(newest, "%a %d")),
+    };
+    if alike.len() > 1 {
+        why = format!("{} backups: {why}", alike.len());
+    }
+    let size = human_bytes(alike.iter().map(|backup| backup.bytes).sum());
+    format!("  {mark} {when:<16}  {size:>10}  {why}\n")
+}
+
+fn reasons_text(reasons: &[Reason]) -> Vec<String> {
+    reasons.iter().map(reason_text).collect()
+}
+
+fn reason_text(reason: &Reason) -> String {
+    match reason {
+        Reason::NoRules => "everything is kept".into(),
+        Reason::ClockBehind => "the clock is behind".into(),
+        Reason::Newest => "newest".into(),
+        Reason::NewestFull => "newest full one".into(),
+        Reason::Last(count) => format!("last {count}"),
+        Reason::Within(limit) => format!("within {}", spelled(*limit)),
+        Reason::NewestOf(period) => format!("{} {period}", rule_of(*period)),
+        Reason::Proven => "newest proven by a drill".into(),
+        Reason::Pinned => "pinned".into(),
+    }
+}
+
+/// `shown` is the day that the reader knows already.
+fn why_text(why: &Why, shown: Option<NaiveDate>) -> String {
+    match why {
+        Why::Newer { period, stays } => {
+            let format = match Some(stays.date_naive()) == shown {
+                true => "%H:%M:%S",
+                false => "%Y-%m-%d %H:%M:%S",
+            };
+            format!("{period} keeps the one of {}", stays.format(format))
+        }
+        Why::Older => "older than the rules reach".into(),
+    }
+}
+
+fn rule_of(period: Period) -> &'static str {
+    match period {
+        Period::Day(_) => "daily",
+        Period::Week(_) => "weekly",
+        Period::Month(..) => "monthly",
+        Period::Year(_) => "yearly",
+    }
+}
+
+/// `keep_daily 7, keep_weekly 4`
+fn rules(policy: &Policy) -> String {
+    let counts = [
+        ("keep_last", policy.keep_last),
+        ("keep_daily", policy.keep_daily),
+        ("keep_weekly", policy.keep_weekly),
+        ("keep_monthly", policy.keep_monthly),
+        ("keep_yearly", policy.keep_yearly),
+    ];
+    let mut rules: Vec<String> = counts
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(rule, count)| format!("{rule} {count}"))
+        .collect();
+    if let Some(limit) = policy.keep_within {
+        rules.push(format!("keep_within {}", spelled(limit)));
+    }
+    match rules.is_empty() {
+        true => "no retention, so everything is kept".into(),
+        false => rules.join(", "),
+    }
+}
+
+/// As the configuration spells durations: `14d`, `1d12h`.
+fn spelled(duration: Duration) -> String {
+    let mut seconds = duration.as_secs();
+    let mut text = String::new();
+    for (unit, length) in [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)] {
+        if seconds >= length {
+            text.push_str(&format!("{}{unit}", seconds / length));
+            seconds %= length;
+        }
+    }
+    text
+}
+
+/// The document of `prune --json`.
+pub fn prune_json(outcomes: &[Outcome], dry_run: bool) -> Value {
+    let databases: Vec<Value> = outcomes.iter().map(outcome_json).collect();
+    json!({ "dry_run": dry_run, "databases": databases })
+}
+
+fn outcome_json(outcome: &Outcome) -> Value {
+    let mut object = summary_json(outcome);
+    if let Ok(pruned) = &outcome.result {
+        object["backups"] = pruned.backups.iter().map(judged_json).collect();
+    }
+    object
+}
+
+/// The result without the single backups, as `backup --json` has it beside the backup.
+pub fn summary_json(outcome: &Outcome) -> Value {
+    let mut object = json!({
+        "database": outcome.database,
+        "storage": outcome.storage,
+        "status": outcome.status(),
+    });
+    if let Ok(pruned) = &outcome.result {
+        let goes = pruned.deleted().count();
+        let bytes: u64 = pruned.deleted().map(|backup| backup.bytes).sum();
+        let deleted = if outcome.happened() { goes } else { 0 };
+        object["kept"] = (pruned.backups.len() - deleted).into();
+        object["deleted"] = deleted.into();
+        object["freed_bytes"] = if outcome.happened() { bytes } else { 0 }.into();
+        if !outcome.happened() {
+            object["would_delete"] = goes.into();
+            object["would_free_bytes"] = bytes.into();
+        }
+        object["swept"] = json!(pruned.swept);
+        object["warnings"] = json!(pruned.warnings);
+    }
+    if let Some(error) = outcome.error() {
+        object["error"] = error_json(error);
+    }
+    object
+}
+
+fn judged_json(backup: &Judged) -> Value {
+    let (verdict, reasons) = match &backup.verdict {
+        Verdict::Keep(reasons) => ("keep", reasons_text(reasons)),
+        Verdict::Delete(why) => ("delete", vec![why_text(why, None)]),
+    };
+    json!({
+        "id": backup.id.to_string(),
+        "started_at": rfc3339(backup.id.timestamp.moment()),
+        "bytes": backup.bytes,
+        "partial": backup.partial,
+        "verdict": verdict,
+        "reasons": reasons,
+    })
+}
+
+/// A line for each copy that `pin` or `unpin` found.
+pub fn pin_text(id: &BackupId, pinned: bool, copies: &[Copy]) -> String {
+    let word = if pinned { "pinned" } else { "unpinned" };
+    let lines = copies.iter();
+    lines
+        .map(|copy| format!("{id}\t{word}\t{}\n", copy.storage))
+        .collect()
+}
+
+/// The document of `pin --json` and `unpin --json`.
+pub fn pin_json(id: &BackupId, pinned: bool, copies: &[Copy]) -> Value {
+    let copies: Vec<Value> = copies
+        .iter()
+        .map(|copy| json!({ "storage": copy.storage, "changed": copy.changed }))
+        .collect();
+    json!({ "id": id.to_string(), "pinned": pinned, "copies": copies })
+}

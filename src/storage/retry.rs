@@ -1,0 +1,177 @@
+//! Trying again: full-jitter backoff under a total budget.
+//!
+//! Only what [may pass by itself](crate::error::Kind::may_pass) is tried again, and only while the time since
+//! the first failure fits the budget. The pause before try `n` is drawn evenly from zero to
+//! `min(most, first * 2^n)`, so that many hosts that failed together do not come back together
+//! (AWS Architecture Blog, "Exponential Backoff And Jitter").
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use std::time::{Duration, Instant};
+
+/// How patient to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// The longest first pause.
+    pub first: Duration,
+    /// The longest pause at all.
+    pub most: Duration,
+    /// No try starts later than this after the first failure.
+    pub budget: Duration,
+}
+
+impl Retry {
+    /// A single try.
+    pub const NONE: Retry = Retry::within(Duration::ZERO);
+
+    /// The usual pauses, from up to a quarter of a second to up to 20 seconds, within `budget`.
+    pub const fn within(budget: Duration) -> Retry {
+        Retry {
+            first: Duration::from_millis(250),
+            most: Duration::from_secs(20),
+            budget,
+        }
+    }
+
+    /// Calls `attempt` until it succeeds, fails for good, or the budget is used up.
+    pub fn run<T>(&self, cancel: &Cancel, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut backoff = self.start();
+        loop {
+            cancel.check()?;
+            match attempt() {
+                Ok(value) => return Ok(value),
+                Err(error) => backoff.pause(error, cancel)?,
+            }
+        }
+    }
+
+    /// A fresh count of failures.
+    pub fn start(self) -> Backoff {
+        Backoff {
+            retry: self,
+            failures: 0,
+            first_failure: None,
+        }
+    }
+
+    /// The pause after `failures` failures (0 = the first), with `random` in 0..1.
+    fn delay(&self, failures: u32, random: f64) -> Duration {
+        let doubled = 2u32.saturating_pow(failures);
+        self.first
+            .saturating_mul(doubled)
+            .min(self.most)
+            .mul_f64(random)
+    }
+}
+
+/// The failures of one piece of work.
+pub struct Backoff {
+    retry: Retry,
+    failures: u32,
+    first_failure: Option<Instant>,
+}
+
+impl Backoff {
+    /// Waits before the next try, or hands `error` back where there is to be none.
+    pub fn pause(&mut self, error: Error, cancel: &Cancel) -> Result<()> {
+        // what a cancelled run says of its last connection is not why it ended
+        cancel.check()?;
+        if !error.kind().may_pass() {
+            return Err(error);
+        }
+        let since = self.first_failure.get_or_insert_with(Instant::now);
+        let delay = self.retry.delay(self.failures, random());
+        if since.elapsed() + delay > self.retry.budget {
+            return Err(error);
+        }
+        self.failures += 1;
+        log::warn!("{}; trying again in {delay:.1?}", error.chain());
+        cancel.pause(delay)
+    }
+
+    /// Forgets the failures so far, because something got through since.
+    pub fn progress(&mut self) {
+        self.failures = 0;
+        self.first_failure = None;
+    }
+}
+
+/// A number in 0..1; one half where the system has no random bytes, which only costs the jitter.
+fn random() -> f64 {
+    let mut bytes = [0u8; 4];
+    match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
+        Ok(4) => f64::from(u32::from_ne_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
+        _ => 0.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Cause;
+    use crate::error::Kind;
+
+    const FAST: Retry = Retry {
+        first: Duration::from_millis(1),
+        most: Duration::from_millis(2),
+        budget: Duration::from_secs(60),
+    };
+
+    const USUAL: Retry = Retry::within(Duration::from_secs(300));
+
+    fn down() -> Error {
+        Error::new(Kind::Unavailable, "down")
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_nothing_else() {
+        let cancel = Cancel::new().unwrap();
+        let mut tries = 0;
+        let done = FAST.run(&cancel, || {
+            tries += 1;
+            if tries < 4 { Err(down()) } else { Ok(tries) }
+        });
+        assert_eq!(done.unwrap(), 4);
+        let mut tries = 0;
+        let error = FAST
+            .run(&cancel, || -> Result<()> {
+                tries += 1;
+                Err(Error::failed("no"))
+            })
+            .unwrap_err();
+        assert_eq!((tries, error.to_string().as_str()), (1, "no"));
+    }
+
+    #[test]
+    fn the_budget_ends_it_with_the_last_error() {
+        let cancel = Cancel::new().unwrap();
+        let retry = Retry {
+            budget: Duration::ZERO,
+            ..FAST
+        };
+        let mut backoff = retry.start();
+        backoff.first_failure = Some(Instant::now() - Duration::from_secs(1));
+        assert_eq!(
+            backoff.pause(down(), &cancel).unwrap_err().to_string(),
+            "down"
+        );
+    }
+
+    #[test]
+    fn a_cancel_ends_the_pause_and_is_the_reason() {
+        let cancel = Cancel::new().unwrap();
+        cancel.cancel(Cause::Signal(15));
+        let error = USUAL.start().pause(down(), &cancel).unwrap_err();
+        assert_eq!(error.kind(), Kind::Signal(15));
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_most_and_are_drawn_from_zero() {
+        let retry = USUAL;
+        assert_eq!(retry.delay(0, 0.0), Duration::ZERO);
+        assert_eq!(retry.delay(0, 1.0), Duration::from_millis(250));
+        assert_eq!(retry.delay(3, 1.0), Duration::from_secs(2));
+        assert_eq!(retry.delay(60, 1.0), Duration::from_secs(20));
+        assert!((0.0..1.0).contains(&random()));
+    }
+}

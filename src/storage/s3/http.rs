@@ -1,0 +1,127 @@
+//! The one place that makes an HTTP agent, so that no request is without limits, and that says what its
+//! failures mean.
+
+use crate::error::{Doing, Error, Kind, Result};
+use std::path::Path;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Resolving the name, connecting and the TLS handshake.
+    pub connect: Duration,
+    /// One read or write that moves no byte.
+    pub idle: Duration,
+    /// A whole request, the time that its body needs at 32 KiB a second not counted.
+    pub total: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Bytes a second below which a transfer is given up.
+const SLOWEST: u64 = 32 * 1024;
+
+impl Limits {
+    /// The limit of a request whose body has this many bytes.
+    pub(super) fn total_for(&self, bytes: u64) -> Duration {
+        self.total + Duration::from_secs(bytes / SLOWEST)
+    }
+}
+
+/// Makes an agent. `roots` replaces Mozilla's roots; `through_proxy` obeys `HTTPS_PROXY` and its kin.
+pub(super) fn agent(limits: Limits, roots: Option<RootCerts>, through_proxy: bool) -> Agent {
+    let mut config = Agent::config_builder()
+        // a status is an answer; S3's redirects name another region and cannot be followed with our signature
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_resolve(Some(limits.connect))
+        .timeout_connect(Some(limits.connect))
+        .timeout_per_read(Some(limits.idle))
+        .timeout_per_write(Some(limits.idle))
+        .timeout_global(Some(limits.total))
+        .max_idle_connections_per_host(8)
+        .user_agent(concat!("backupkit/", env!("CARGO_PKG_VERSION")))
+        .tls_config(
+            TlsConfig::builder()
+                .root_certs(roots.unwrap_or(RootCerts::WebPki))
+                .build(),
+        );
+    if !through_proxy {
+        config = config.proxy(None);
+    }
+    config.build().new_agent()
+}
+
+/// The certificates of a PEM file.
+pub(super) fn roots(path: &Path) -> Result<RootCerts> {
+    let doing = || format!("cannot read the certificates in {}", path.display());
+    let pem = std::fs::read(path).doing(doing)?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(Error::usage(doing()).because(error)),
+        }
+    }
+    if certificates.is_empty() {
+        return Err(
+            Error::usage(format!("there is no certificate in {}", path.display()))
+                .hint("ca_file takes PEM: blocks that begin with -----BEGIN CERTIFICATE-----"),
+        );
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// What a request that got no answer means: most pass, those that need another configuration do not.
+pub(super) fn explain(error: ureq::Error, host: &str) -> Error {
+    use ureq::Error as Fault;
+    let text = error.to_string();
+    let passing = |message: String| Error::new(Kind::Unavailable, message);
+    match error {
+        Fault::Timeout(limit) => passing(format!("{host} did not answer in time ({limit})")),
+        Fault::HostNotFound => no_host(host),
+        // how the resolver's own failures come through
+        Fault::Io(_) if text.contains("lookup address") => no_host(host),
+        Fault::ConnectionFailed | Fault::ConnectProxyFailed(_) => {
+            passing(format!("cannot connect to {host}: {text}"))
+        }
+        Fault::Protocol(_) | Fault::LargeResponseHeader(..) | Fault::BodyStalled => {
+            passing(format!("{host} answered what is not HTTP: {text}"))
+        }
+        // rustls reports its own errors through io
+        Fault::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            tls(host, &error.to_string())
+        }
+        Fault::Rustls(error) => tls(host, &error.to_string()),
+        Fault::Io(error) => passing(format!("the connection to {host} failed: {error}")),
+        // its text is the signed address
+        Fault::BadUri(_) => Error::failed(format!("cannot ask {host}: its address is no URL")),
+        _ => Error::failed(format!("cannot ask {host}: {text}")),
+    }
+}
+
+fn no_host(host: &str) -> Error {
+    Error::new(Kind::Unavailable, format!("there is no host {host}"))
+        .hint("check the endpoint and region of the storage, and the name server of this machine")
+}
+
+fn tls(host: &str, text: &str) -> Error {
+    let error = Error::failed(format!("no trusted connection to {host}: {text}"));
+    if text.contains("certificate") {
+        error.hint("for a server with a certificate of your own authority, set ca_file to that authority's certificate")
+    } else {
+        error.hint("does the endpoint speak TLS? If not, write it as http://…")
+    }
+}

@@ -1,0 +1,268 @@
+//! A bucket of Amazon S3 or of anything that speaks its protocol.
+//!
+//! ```text
+//! settings     what a bucket is reached by
+//! client       sends a request: signed, limited, tried again
+//! upload       an object that is written, and the one request that makes it visible
+//! multipart    its parts; parts: their sizes
+//! read         an object that is read, across dropped connections
+//! listing      pages of objects and of unfinished uploads, deletion in batches
+//! credentials  whose keys sign; error: what a refusal means; http: limits; xml
+//! ```
+//!
+//! Permissions: `s3:GetObject` and `s3:ListBucket` to list, verify and restore; `s3:PutObject` and
+//! `s3:AbortMultipartUpload` to write; `s3:ListBucketMultipartUploads` and `s3:ListMultipartUploadParts` to
+//! sweep; `s3:DeleteObject` only where retention is set.
+
+mod client;
+mod credentials;
+mod error;
+mod http;
+mod listing;
+mod multipart;
+mod parts;
+mod read;
+mod request;
+mod settings;
+mod upload;
+mod xml;
+
+pub use http::Limits;
+pub use settings::Settings;
+
+use super::lock::runtime_directory;
+use super::{Object, Storage, Upload};
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use client::{Client, Shared};
+use credentials::Credentials;
+use parts::{Plan, Rules};
+use request::Request;
+use rusty_s3::Method;
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use upload::{S3Upload, Target};
+
+/// Uploads that nobody added to for this long were left by a dead run.
+const ORPHANED: TimeDelta = TimeDelta::hours(24);
+
+/// Backups under one prefix of a bucket.
+pub struct S3 {
+    client: Client,
+    headers: Vec<(&'static str, String)>,
+    plan: Plan,
+}
+
+impl S3 {
+    /// A storage with these settings. Asks nobody yet.
+    pub fn new(settings: Settings) -> Result<S3> {
+        let bucket = settings.bucket()?;
+        let host = bucket.base_url().host_str().unwrap_or_default();
+        let plan = Plan::new(
+            Rules::of(host),
+            settings.part_size,
+            settings.memory_ceiling,
+            settings.concurrency,
+        )
+        .map_err(|error| error.doing(format!("storage {}", settings.name)))?;
+        let prefix = match settings.prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => {
+                require_plain(prefix)?;
+                format!("{prefix}/")
+            }
+        };
+        let environment = Box::new(|name: &str| std::env::var(name).ok());
+        let roots = settings.ca_file.as_deref().map(http::roots).transpose()?;
+        let shared = Shared {
+            credentials: Credentials::new(settings.keys()?, environment),
+            storage: settings.name.clone(),
+            bucket,
+            prefix,
+            limits: settings.limits,
+            roots,
+            patience: settings.patience,
+            now: settings.now,
+            conditional: AtomicBool::new(true),
+            etags_are_md5: OnceLock::new(),
+        };
+        Ok(S3 {
+            client: Client::new(Arc::new(shared)),
+            headers: settings.headers(),
+            plan,
+        })
+    }
+
+    fn prefix(&self) -> &str {
+        &self.client.shared.prefix
+    }
+
+    /// The whole key of `key`.
+    fn whole(&self, key: &str) -> Result<String> {
+        require_plain(key)?;
+        Ok(format!("{}{key}", self.prefix()))
+    }
+
+    /// The object with its key relative to the storage; `None` for what lies no two levels deep.
+    fn relative(&self, object: Object) -> Option<Object> {
+        let key = object.key.strip_prefix(self.prefix())?;
+        let (directory, file) = key.split_once('/')?;
+        let ours = !directory.is_empty()
+            && !directory.starts_with('.')
+            && !file.is_empty()
+            && !file.contains('/');
+        ours.then(|| Object {
+            key: key.to_string(),
+            bytes: object.bytes,
+        })
+    }
+
+    fn remove_orphans(
+        &self,
+        directory: &str,
+        ours: &dyn Fn(&str) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<String>> {
+        let client = &self.client;
+        let now = (client.shared.now)();
+        let is_old = |at: DateTime<Utc>| now - at > ORPHANED;
+        let prefix = format!("{}/", self.whole(directory)?);
+        let mut swept = Vec::new();
+        for upload in listing::uploads(client, &prefix, cancel)? {
+            let Some(key) = upload.key.strip_prefix(self.prefix()) else {
+                continue;
+            };
+            if !ours(key) || !upload.started.is_some_and(is_old) {
+                continue;
+            }
+            // a backup that takes days is alive as long as its parts arrive
+            let newest = listing::newest_part(client, &upload, cancel)?;
+            if newest.is_none_or(is_old) && listing::abort(client, &upload, cancel)? {
+                swept.push(key.to_string());
+            }
+        }
+        Ok(swept)
+    }
+}
+
+/// Refuses keys that a URL would bend to another place.
+fn require_plain(key: &str) -> Result<()> {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    if key.split('/').all(plain) {
+        Ok(())
+    } else {
+        Err(Error::usage(format!("{key:?} is not a storage key")))
+    }
+}
+
+impl Storage for S3 {
+    fn name(&self) -> &str {
+        &self.client.shared.storage
+    }
+
+    fn locate(&self, key: &str) -> String {
+        let bucket = self.client.shared.bucket.name();
+        format!("s3://{bucket}/{}{key}", self.prefix())
+    }
+
+    fn create(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Upload>> {
+        let target = Target {
+            client: self.client.clone(),
+            key: self.whole(key)?,
+            shown: self.locate(key),
+            headers: self.headers.clone(),
+            token: upload::token()?,
+        };
+        Ok(Box::new(S3Upload::new(target, self.plan, cancel)))
+    }
+
+    fn open(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+        read::open(&self.client, self.whole(key)?, self.locate(key), cancel)
+    }
+
+    fn stat(&self, key: &str, cancel: &Cancel) -> Result<Option<Object>> {
+        let request = |method| {
+            let doing = format!("cannot look at {}", self.locate(key));
+            Ok::<_, Error>(Request::new(
+                method,
+                self.whole(key)?,
+                "s3:GetObject",
+                doing,
+            ))
+        };
+        let head = Arc::new(request(Method::Head)?);
+        let answer = self.client.call(cancel, self.client.brief(), &head)?;
+        if answer.is_good()
+            && let Some(bytes) = answer.header("content-length")
+        {
+            let bytes = bytes
+                .parse()
+                .map_err(|_| Error::failed(format!("{} has no size", self.locate(key))))?;
+            return Ok(Some(Object {
+                key: key.to_string(),
+                bytes,
+            }));
+        }
+        // such an answer has no words; the same question as a GET has
+        let get = Arc::new(request(Method::Get)?.header("range", "bytes=0-0"));
+        let answer = self.client.call(cancel, self.client.brief(), &get)?;
+        match answer.code.as_str() {
+            "NoSuchKey" => Ok(None),
+            _ => Err(self.client.explain(&get, &answer)),
+        }
+    }
+
+    fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
+        let prefix = match directory {
+            Some(directory) => format!("{}/", self.whole(directory)?),
+            None => self.prefix().to_string(),
+        };
+        let objects = listing::objects(&self.client, &prefix, directory.is_some(), cancel)?;
+        Ok(objects
+            .into_iter()
+            .filter_map(|object| self.relative(object))
+            .collect())
+    }
+
+    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
+        let whole: Vec<String> = keys
+            .iter()
+            .map(|key| self.whole(key))
+            .collect::<Result<_>>()?;
+        listing::delete(&self.client, &whole, cancel)
+    }
+
+    fn sweep(
+        &self,
+        directory: &str,
+        ours: &dyn Fn(&str) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<String>> {
+        match self.remove_orphans(directory, ours, cancel) {
+            Err(error) if !error.kind().may_pass() && cancel.check().is_ok() => {
+                // a key without that right can still back up; the provider's lifecycle rules can sweep
+                log::warn!("unfinished uploads are not swept: {}", error.report());
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    }
+
+    fn lock_file(&self, directory: &str) -> Result<PathBuf> {
+        require_plain(directory)?;
+        let place = format!("{}{}", self.client.shared.bucket.base_url(), self.prefix());
+        let hash: String = Sha256::digest(place.as_bytes())[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(runtime_directory()?.join(format!("s3-{hash}-{directory}.lock")))
+    }
+
+    fn limit(&self) -> Option<u64> {
+        Some(self.plan.limit())
+    }
+}

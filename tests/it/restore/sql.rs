@@ -1,0 +1,128 @@
+//! Backups that are SQL text.
+
+use super::{House, PLAIN, sql_of};
+use crate::support::archive::{gzip, seal};
+use crate::support::sandbox::{ENCRYPTION_PASSWORD, SHAPES};
+use std::fs;
+
+#[test]
+fn sql_is_refused_without_its_flag_and_restored_with_it_in_every_shape() {
+    let house = House::new(PLAIN);
+    let script = sql_of(&house.source);
+    for (name, bytes) in [
+        ("dump", script.clone()),
+        ("dump.gz", gzip(&script)),
+        (
+            "dump.enc",
+            seal(
+                &script,
+                ENCRYPTION_PASSWORD,
+                "source/20990101_000000.000000000Z",
+            ),
+        ),
+        (
+            "dump.gz.enc",
+            seal(
+                &gzip(&script),
+                ENCRYPTION_PASSWORD,
+                "source/20990101_000000.000000000Z",
+            ),
+        ),
+    ] {
+        let shape = SHAPES
+            .into_iter()
+            .find(|shape| shape.suffix() == format!(".{name}"));
+        house.configure(shape.expect("one of them"), "", "lock_timeout: 10m");
+        let key = format!("source/20990101_000000.000000000Z.{name}");
+        house.sandbox.store(&key, &bytes);
+        house.refuses(&key, &["--force"], 15, &["SQL", "--allow-sql-fallback"]);
+        let clean = ["--force", "--allow-sql-fallback", "--clean"];
+        house.refuses(&key, &clean, 15, &["--clean", "SQL"]);
+        house
+            .restore(&key, &["--force", "--allow-sql-fallback"])
+            .exits(0);
+        house.target.holds_the_same_as(&house.source);
+        house.target.sql("DROP TABLE word, nothing");
+    }
+}
+
+#[test]
+fn a_failing_statement_of_sql_leaves_nothing_behind() {
+    let house = House::new(PLAIN);
+    for script in [
+        "CREATE TABLE a (i int);\nINSERT INTO a VALUES (1);\nSELECT 1/0;\n",
+        "SELECT 1;\nCREATE TABLE a (i int);\nCREATE TABLE a (i int);\n",
+        "CREATE TABLE a (i int);\nCOPY a FROM stdin;\nx\n\\.\nCREATE TABLE b (i int);\n",
+    ] {
+        fs::write(house.sandbox.path("script"), script).expect("write it");
+        house.refuses("./script", &["--allow-sql-fallback"], 1, &["psql"]);
+    }
+}
+
+#[test]
+fn cut_sql_leaves_nothing_behind_wherever_it_is_cut() {
+    let house = House::new(PLAIN);
+    house
+        .source
+        .sql("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$\nSELECT 'x';\n$$");
+    let script = String::from_utf8(sql_of(&house.source)).expect("text");
+    let unrestricted: String = script
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+        .collect();
+    for script in [script, unrestricted] {
+        let after = |text: &str| script.find(text).expect(text) + text.len();
+        for cut in [
+            after("SELECT 'x"),
+            after("AS $"),
+            after("CREATE TABLE public.word"),
+            after("id integer NOT NULL,\n    word text\n);\n"),
+            after("FROM stdin;\n"),
+            after("500\tword 500\n"),
+            after("500\tword 5"),
+            after("1000\tword 1000\n\\."),
+            after("1000\tword 1000\n\\.\n"),
+            after("-- PostgreSQL database dump complete") - 5,
+        ] {
+            fs::write(house.sandbox.path("script"), &script[..cut]).expect("write it");
+            let cut_at = &script[cut.saturating_sub(40)..cut];
+            let output = house.restore("./script", &["--allow-sql-fallback"]);
+            assert_eq!(
+                output.status.code(),
+                Some(13),
+                "{cut_at:?}: {}",
+                output.stderr
+            );
+            house.target_is_empty();
+        }
+        fs::write(house.sandbox.path("script"), &script).expect("write it");
+        house
+            .restore("./script", &["--allow-sql-fallback"])
+            .exits(0);
+        house
+            .target
+            .sql("DROP TABLE word, nothing; DROP FUNCTION f");
+    }
+}
+
+#[test]
+fn sql_that_nobody_dumped_is_restored_whole_or_not_at_all() {
+    let house = House::new(PLAIN);
+    // no last line tells that it is cut; that it ends within rows, a statement or a quote does
+    for (script, status) in [
+        ("CREATE TABLE a (t text);\nCOPY a FROM stdin;\nx\n", 13),
+        ("CREATE TABLE a (t text);\nDELETE FROM a", 1),
+        ("CREATE TABLE a (t text);\nINSERT INTO a VALUES ('x", 1),
+        ("CREATE TABLE a (t text);\nSELECT CASE WHEN true THEN 1", 1),
+        ("CREATE TABLE a (t text);\n/* and then", 1),
+    ] {
+        fs::write(house.sandbox.path("script"), script).expect("write it");
+        house.refuses("./script", &["--allow-sql-fallback"], status, &[]);
+    }
+    let whole = "\\set one 1\nCREATE TABLE a (t text);\nINSERT INTO a VALUES (:one);";
+    fs::write(house.sandbox.path("script"), whole).expect("write it");
+    house
+        .restore("./script", &["--allow-sql-fallback"])
+        .exits(0);
+    assert_eq!(house.target.sql("SELECT t FROM a"), "1");
+}

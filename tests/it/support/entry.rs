@@ -1,0 +1,89 @@
+//! One database of a configuration, as a test wants it.
+
+use super::postgres::{Database, SUPERUSER};
+use super::sandbox::Shape;
+
+/// Starts as the plainest that works: under its own name, by TCP, as the superuser, neither compressed nor encrypted.
+pub struct Entry {
+    name: String,
+    connection: String,
+    shape: Shape,
+    encryption: String,
+    backup: String,
+    retention: String,
+}
+
+impl Entry {
+    /// The entry of `database`.
+    pub fn of(database: &Database<'_>) -> Entry {
+        let connection = database.connection(SUPERUSER, &database.server.password);
+        Entry::new(&database.name, connection)
+    }
+
+    /// An entry of this name; `connection` is what stands in `connection: { … }`.
+    pub fn new(name: &str, connection: String) -> Entry {
+        Entry {
+            name: name.to_string(),
+            connection,
+            shape: Shape::new(false, false),
+            encryption: "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}'".to_string(),
+            backup: String::new(),
+            retention: String::new(),
+        }
+    }
+
+    /// Another name than the one it has on the server.
+    pub fn named(mut self, name: &str) -> Entry {
+        self.name = name.to_string();
+        self
+    }
+
+    /// How archives are made.
+    pub fn shape(mut self, shape: Shape) -> Entry {
+        self.shape = shape;
+        self
+    }
+
+    /// What stands in `encryption: { … }` where the shape is encrypted.
+    pub fn encryption(mut self, keys: &str) -> Entry {
+        self.encryption = keys.to_string();
+        self
+    }
+
+    /// Who logs in.
+    pub fn login(self, database: &Database<'_>, user: &str, password: &str) -> Entry {
+        self.connection(&database.connection(user, password))
+    }
+
+    /// What stands in `connection: { … }`.
+    pub fn connection(mut self, keys: &str) -> Entry {
+        self.connection = keys.to_string();
+        self
+    }
+
+    /// One more key under `backup`.
+    pub fn backup(mut self, key: &str) -> Entry {
+        self.backup += &format!("      {key}\n");
+        self
+    }
+
+    /// What stands in `retention: { … }`.
+    pub fn retention(mut self, keys: &str) -> Entry {
+        self.retention = format!("    retention: {{ {keys} }}\n");
+        self
+    }
+
+    /// As it stands under `databases`.
+    pub fn to_yaml(&self) -> String {
+        let Shape { compressed, .. } = self.shape;
+        let mut yaml = format!(
+            "  - name: {}\n    type: postgres\n    connection: {{ {} }}\n    backup:\n      storage: local\n      \
+             compression: {compressed}\n{}",
+            self.name, self.connection, self.backup
+        );
+        if self.shape.encrypted {
+            yaml += &format!("      encryption: {{ {} }}\n", self.encryption);
+        }
+        yaml + &self.retention
+    }
+}

@@ -1,0 +1,664 @@
+//! What pruning leaves of a storage, on one in memory that can fail at any step.
+
+use backupkit::cancel::Cancel;
+use backupkit::catalog::manifest::{self, Manifest, Pipeline, Source};
+use backupkit::catalog::name::{BackupId, Name, Part};
+use backupkit::error::{Error, Kind, Result};
+use backupkit::operation::prune::{self, Job, Pruned};
+use backupkit::retention::{Policy, Reason, Verdict};
+use backupkit::storage::{Object, Storage, Upload};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
+/// Objects in memory.
+struct Shelf {
+    objects: Objects,
+    locks: tempfile::TempDir,
+    faults: Mutex<Faults>,
+    opened: Mutex<usize>,
+}
+
+/// What goes wrong, and when.
+#[derive(Default)]
+struct Faults {
+    /// So many objects are deleted, then nothing is any more.
+    deletions: Option<usize>,
+    listing: bool,
+    reading: Option<Kind>,
+    /// These appear after the first listing.
+    late: Vec<String>,
+}
+
+impl Shelf {
+    fn new() -> Shelf {
+        Shelf {
+            objects: Objects::default(),
+            locks: tempfile::tempdir().unwrap(),
+            faults: Mutex::default(),
+            opened: Mutex::default(),
+        }
+    }
+
+    fn of(keys: &[String]) -> Shelf {
+        let shelf = Shelf::new();
+        for key in keys {
+            shelf.lay(key, b"x");
+        }
+        shelf
+    }
+
+    fn lay(&self, key: &str, bytes: &[u8]) {
+        let mut objects = self.objects.lock().unwrap();
+        objects.insert(key.to_string(), bytes.to_vec());
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        self.objects.lock().unwrap().keys().cloned().collect()
+    }
+
+    fn fail(&self, faults: Faults) {
+        *self.faults.lock().unwrap() = faults;
+    }
+
+    /// A whole backup with its sidecars, and what its manifest says.
+    fn lay_backup(&self, at: DateTime<Utc>, partial: bool, source: Option<Source>) -> BackupId {
+        let id = id("app", at);
+        let manifest = Manifest {
+            schema: 1,
+            tool: "a test".into(),
+            database: "app".into(),
+            started_at: at,
+            finished_at: at,
+            source,
+            archive: manifest::Archive {
+                key: format!("{id}.dump.gz"),
+                bytes: 1,
+                sha256: "00".into(),
+            },
+            dump: manifest::Dump {
+                bytes: 1,
+                format: "custom".into(),
+                server_version: None,
+                pg_dump_version: None,
+                partial,
+            },
+            pipeline: Pipeline {
+                compression: "gzip".into(),
+                encryption: "none".into(),
+            },
+            tables: None,
+            tables_sealed: None,
+        };
+        self.lay(&format!("{id}.dump.gz"), b"x");
+        self.lay(&format!("{id}.dump.gz.sha256"), b"x");
+        self.lay(&id.manifest_key(), &manifest.to_json().unwrap());
+        id
+    }
+}
+
+impl Storage for Shelf {
+    fn name(&self) -> &str {
+        "shelf"
+    }
+
+    fn locate(&self, key: &str) -> String {
+        key.to_string()
+    }
+
+    fn create(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(Page {
+            key: key.to_string(),
+            bytes: Vec::new(),
+            objects: Arc::clone(&self.objects),
+        }))
+    }
+
+    fn open(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+        *self.opened.lock().unwrap() += 1;
+        if let Some(kind) = self.faults.lock().unwrap().reading {
+            return Err(Error::new(kind, "reading fails"));
+        }
+        match self.objects.lock().unwrap().get(key) {
+            Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            None => Err(Error::new(Kind::NotFound, "not there")),
+        }
+    }
+
+    fn stat(&self, _key: &str, _cancel: &Cancel) -> Result<Option<Object>> {
+        Ok(None)
+    }
+
+    /// Sloppy about where the name of a directory ends.
+    fn list(&self, directory: Option<&str>, _cancel: &Cancel) -> Result<Vec<Object>> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.listing {
+            return Err(Error::new(
+                Kind::Unavailable,
+                "page 2 of the listing is missing",
+            ));
+        }
+        let keys = self.keys().into_iter();
+        let wanted = keys.filter(|key| key.starts_with(directory.unwrap_or_default()));
+        let listed = wanted.map(|key| Object { key, bytes: 1 }).collect();
+        for key in faults.late.drain(..) {
+            self.lay(&key, b"x");
+        }
+        Ok(listed)
+    }
+
+    fn delete(&self, keys: &[String], _cancel: &Cancel) -> Result<()> {
+        let mut faults = self.faults.lock().unwrap();
+        for key in keys {
+            if let Some(left) = &mut faults.deletions {
+                if *left == 0 {
+                    return Err(Error::failed("cut off"));
+                }
+                *left -= 1;
+            }
+            self.objects.lock().unwrap().remove(key);
+        }
+        Ok(())
+    }
+
+    fn sweep(
+        &self,
+        _directory: &str,
+        _ours: &dyn Fn(&str) -> bool,
+        _cancel: &Cancel,
+    ) -> Result<Vec<String>> {
+        panic!("pruning leaves unfinished writes alone");
+    }
+
+    fn lock_file(&self, directory: &str) -> Result<PathBuf> {
+        Ok(self.locks.path().join(directory))
+    }
+}
+
+/// An object in the making.
+struct Page {
+    key: String,
+    bytes: Vec<u8>,
+    objects: Objects,
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Upload for Page {
+    fn commit(self: Box<Self>) -> Result<()> {
+        let mut objects = self.objects.lock().unwrap();
+        assert!(
+            objects.insert(self.key, self.bytes).is_none(),
+            "a commit replaces nothing"
+        );
+        Ok(())
+    }
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-11-01T02:00:00.123456789Z".parse().unwrap()
+}
+
+fn day(number: i64) -> DateTime<Utc> {
+    start() + TimeDelta::days(number)
+}
+
+fn id(database: &str, at: DateTime<Utc>) -> BackupId {
+    let text = format!("{database}/{}", at.format("%Y%m%d_%H%M%S%.9fZ"));
+    BackupId::parse(&text).unwrap()
+}
+
+fn daily(count: u32) -> Policy {
+    Policy {
+        keep_daily: count,
+        ..Policy::default()
+    }
+}
+
+/// Prunes `app` on `shelf`, a minute after `now`.
+fn prune(shelf: &Shelf, policy: &Policy, now: DateTime<Utc>) -> Result<Pruned> {
+    prune_with(shelf, policy, now, |_| {})
+}
+
+fn prune_with(
+    shelf: &Shelf,
+    policy: &Policy,
+    now: DateTime<Utc>,
+    change: impl Fn(&mut Job),
+) -> Result<Pruned> {
+    let mut job = Job {
+        database: "app",
+        storage: shelf,
+        policy,
+        dry_run: false,
+        accept_new_source: false,
+        lock_wait: Duration::ZERO,
+    };
+    change(&mut job);
+    prune::run(&job, now + TimeDelta::minutes(1), &Cancel::new().unwrap())
+}
+
+fn source(host: &str, identifier: Option<&str>) -> Option<Source> {
+    Some(Source {
+        system_identifier: identifier.map(String::from),
+        host: host.into(),
+        port: "5432".into(),
+        database: "app".into(),
+    })
+}
+
+/// Numbers from a seed (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+const SUFFIXES: [&str; 14] = [
+    ".dump",
+    ".dump.gz",
+    ".dump.gz",
+    ".dump.enc",
+    ".dump.gz.enc",
+    ".dump.gz.sha256",
+    ".json",
+    ".pin",
+    ".verified.json",
+    ".globals.sql.gz",
+    ".probe",
+    ".dump.gz.tmp",
+    ".json.tmp",
+    ".accepted",
+];
+
+/// Keys that are not for pruning `app` to touch, made to look like those that are.
+fn foreign(stamp: &str, which: u64) -> String {
+    match which {
+        0 => format!("app2/{stamp}.dump.gz"),
+        1 => format!("app2/{stamp}.json"),
+        2 => format!("app/{stamp}.dump.gz.bak"),
+        3 => format!("app/copy-{stamp}.dump.gz"),
+        4 => format!("app/{}.dump", &stamp[..15]),
+        5 => format!("app/{stamp}.DUMP"),
+        6 => format!("app/old/{stamp}.dump.gz"),
+        7 => format!("app/{stamp}.sql"),
+        8 => format!("{stamp}.dump.gz"),
+        9 => format!("app/{stamp}.dump.zst"),
+        10 => "app/last-failure.json".to_string(),
+        _ => format!("App/{stamp}.dump.gz"),
+    }
+}
+
+#[test]
+fn ten_thousand_random_histories_never_lose_the_newest_or_touch_a_foreign_name() {
+    let mut numbers = Numbers(1);
+    let (mut deleted, mut swept) = (0, 0);
+    let shelf = Shelf::new();
+    for round in 0..10_000 {
+        shelf.objects.lock().unwrap().clear();
+        // a file that is cut and written again is flushed to the disk when it is closed: slow, ten thousand times
+        let _ = std::fs::remove_file(shelf.lock_file("app").unwrap());
+        for _ in 0..numbers.below(40) {
+            let at = start() + TimeDelta::hours(numbers.below(24 * 40) as i64);
+            let suffix = SUFFIXES[numbers.below(14) as usize];
+            shelf.lay(&format!("{}{suffix}", id("app", at)), b"{}");
+            if suffix.starts_with(".dump") && numbers.below(2) == 0 {
+                shelf.lay(&format!("{}.dump.gz.sha256", id("app", at)), b"x");
+            }
+        }
+        let mut strangers = BTreeSet::new();
+        for _ in 0..numbers.below(15) {
+            let at = start() + TimeDelta::hours(numbers.below(24 * 40) as i64);
+            let stamp = at.format("%Y%m%d_%H%M%S%.9fZ").to_string();
+            strangers.insert(foreign(&stamp, numbers.below(12)));
+        }
+        for key in &strangers {
+            shelf.lay(key, b"x");
+        }
+        let policy = Policy {
+            keep_last: numbers.below(3) as u32,
+            keep_daily: numbers.below(4) as u32,
+            keep_weekly: numbers.below(3) as u32,
+            ..Policy::default()
+        };
+        let before = shelf.keys();
+        let pruned = prune(&shelf, &policy, day(41)).unwrap();
+        let after = shelf.keys();
+
+        let gone: BTreeSet<&String> = before.difference(&after).collect();
+        assert!(after.is_subset(&before), "round {round}");
+        for key in &gone {
+            let name = Name::parse(key).filter(|name| name.id.database == "app" && !name.temporary);
+            assert!(
+                name.is_some() && !strangers.contains(*key),
+                "round {round}: {key}"
+            );
+        }
+        let archives = |keys: &BTreeSet<String>| -> BTreeSet<BackupId> {
+            let names = keys.iter().filter_map(|key| Name::parse(key));
+            let archives = names.filter(|name| {
+                name.id.database == "app"
+                    && !name.temporary
+                    && matches!(name.part, Part::Archive(_))
+            });
+            archives.map(|name| name.id).collect()
+        };
+        let (had, has) = (archives(&before), archives(&after));
+        assert_eq!(had.last(), has.last(), "round {round}: {before:#?}");
+        // a backup is there with all of its parts or with none, and a pinned one is there
+        for key in &gone {
+            let name = Name::parse(key).unwrap();
+            let orphaned = !had.contains(&name.id) || name.part == Part::Accepted;
+            let whole = !has.contains(&name.id) && !before.contains(&name.id.key(Part::Pin));
+            assert!(orphaned || whole, "round {round}: {key}");
+        }
+        let kept: BTreeSet<BackupId> = pruned.kept().map(|backup| backup.id.clone()).collect();
+        assert_eq!(kept, has, "round {round}");
+        deleted += pruned.deleted().count();
+        swept += pruned.swept.len();
+    }
+    assert!(
+        deleted > 10_000 && swept > 10_000,
+        "{deleted} deleted, {swept} swept"
+    );
+}
+
+#[test]
+fn a_run_that_is_cut_off_anywhere_is_finished_by_the_next_one() {
+    let lay = || {
+        let shelf = Shelf::new();
+        for number in 0..4 {
+            let id = shelf.lay_backup(day(number), false, None);
+            shelf.lay(&format!("{id}.verified.json"), b"x");
+        }
+        // between full backups of the same day: without its manifest it would take the place of the last one
+        shelf.lay_backup(day(3) + TimeDelta::hours(2), true, None);
+        shelf.lay_backup(day(3) + TimeDelta::hours(3), true, None);
+        shelf.lay_backup(day(5), false, None);
+        shelf.lay(&format!("{}.json", id("app", day(-9))), b"orphaned");
+        shelf
+    };
+    let whole = lay();
+    let before = whole.keys();
+    prune(&whole, &daily(2), day(5)).unwrap();
+    let finished = whole.keys();
+    let steps = before.len() - finished.len();
+    assert!(steps > 10, "{finished:#?}");
+    for cut in 0..steps {
+        let shelf = lay();
+        shelf.fail(Faults {
+            deletions: Some(cut),
+            ..Faults::default()
+        });
+        prune(&shelf, &daily(2), day(5)).unwrap_err();
+        shelf.fail(Faults::default());
+        let between = shelf.keys();
+        assert_eq!(between.len(), before.len() - cut);
+        // sidecars go first, but for the manifest of a partial backup
+        for key in &between {
+            let name = Name::parse(key).unwrap();
+            let orphaned = !between.contains(&format!("{}.dump.gz", name.id));
+            let partial = name.id.timestamp.moment() > day(3) && name.part == Part::Manifest;
+            assert!(
+                !orphaned || partial || key.contains("20261023"),
+                "after {cut}: {key}"
+            );
+        }
+        prune(&shelf, &daily(2), day(5)).unwrap();
+        assert_eq!(shelf.keys(), finished, "after {cut}");
+    }
+}
+
+#[test]
+fn nothing_is_deleted_where_something_could_not_be_read() {
+    let shelf = Shelf::new();
+    for number in 0..9 {
+        shelf.lay_backup(day(number), false, None);
+    }
+    shelf.lay(&format!("{}.json", id("app", day(-9))), b"orphaned");
+    let before = shelf.keys();
+    for faults in [
+        Faults {
+            listing: true,
+            ..Faults::default()
+        },
+        Faults {
+            reading: Some(Kind::Unavailable),
+            ..Faults::default()
+        },
+        Faults {
+            reading: Some(Kind::Failed),
+            ..Faults::default()
+        },
+    ] {
+        shelf.fail(faults);
+        prune(&shelf, &daily(2), day(9)).unwrap_err();
+        assert_eq!(shelf.keys(), before);
+    }
+}
+
+#[test]
+fn a_damaged_manifest_only_ever_keeps_more() {
+    let shelf = Shelf::new();
+    for number in 0..4 {
+        shelf.lay_backup(day(number), false, None);
+    }
+    let damaged = id("app", day(3));
+    shelf.lay(&damaged.manifest_key(), b"{");
+    let pruned = prune(&shelf, &daily(1), day(9)).unwrap();
+    let kept: Vec<_> = pruned.kept().map(|backup| backup.id.clone()).collect();
+    assert_eq!(kept, [damaged, id("app", day(2))]);
+}
+
+#[test]
+fn a_clock_that_is_behind_deletes_nothing() {
+    let shelf = Shelf::of(&[
+        format!("{}.dump", id("app", day(0))),
+        format!("{}.dump", id("app", day(1))),
+        format!("{}.dump", id("app", day(20))),
+        format!("{}.json", id("app", day(-9))),
+    ]);
+    let before = shelf.keys();
+    let pruned = prune(&shelf, &daily(1), day(9)).unwrap();
+    let refused = pruned.refused.expect("it is refused");
+    assert_eq!(refused.kind(), Kind::Refused);
+    assert!(
+        refused.to_string().contains("2026-11-10T02:01:00Z"),
+        "{refused}"
+    );
+    assert_eq!(shelf.keys(), before);
+    assert!(prune(&shelf, &daily(1), day(20)).unwrap().refused.is_none());
+    assert_eq!(shelf.keys().len(), 1);
+}
+
+#[test]
+fn staging_never_rotates_production_away() {
+    let production = || source("db1", Some("71"));
+    let staging = || source("db1", Some("99"));
+    let shelf = Shelf::new();
+    for number in 0..5 {
+        shelf.lay_backup(day(number), false, production());
+    }
+    let policy = daily(2);
+    // by and by, only staging is backed up
+    for number in 5..40 {
+        shelf.lay_backup(day(number), false, staging());
+        let before = shelf.keys();
+        let refused = prune(&shelf, &policy, day(number)).unwrap().refused;
+        let refused = refused.expect("it is refused");
+        assert_eq!(refused.kind(), Kind::Refused);
+        let hint = "if that is meant: backupkit prune --db app --accept-new-source";
+        assert_eq!(refused.first_hint(), Some(hint));
+        assert_eq!(shelf.keys(), before);
+    }
+    // saying that it is meant holds from then on, but a dry run says nothing
+    let before = shelf.keys();
+    let dry = prune_with(&shelf, &policy, day(40), |job| {
+        (job.accept_new_source, job.dry_run) = (true, true);
+    });
+    assert_eq!((dry.unwrap().deleted().count(), shelf.keys()), (38, before));
+    let accepted = prune_with(&shelf, &policy, day(40), |job| job.accept_new_source = true);
+    assert!(accepted.unwrap().refused.is_none());
+    for number in 41..44 {
+        shelf.lay_backup(day(number), false, staging());
+        let pruned = prune(&shelf, &policy, day(number)).unwrap();
+        assert!(pruned.refused.is_none());
+    }
+    let accepted = || -> Vec<String> {
+        shelf
+            .keys()
+            .into_iter()
+            .filter(|key| key.ends_with(".accepted"))
+            .collect()
+    };
+    assert_eq!(accepted(), [id("app", day(39)).key(Part::Accepted)]);
+    assert_eq!(shelf.keys().len(), 7);
+    // back again is another change, and the old acceptance goes once the new one is there
+    shelf.lay_backup(day(44), false, production());
+    assert!(prune(&shelf, &policy, day(44)).unwrap().refused.is_some());
+    prune_with(&shelf, &policy, day(44), |job| job.accept_new_source = true).unwrap();
+    shelf.lay_backup(day(45), false, production());
+    assert!(prune(&shelf, &policy, day(45)).unwrap().refused.is_none());
+    assert_eq!(accepted(), [id("app", day(44)).key(Part::Accepted)]);
+}
+
+#[test]
+fn a_failover_and_an_unknown_source_are_no_change() {
+    let shelf = Shelf::new();
+    shelf.lay_backup(day(0), false, None);
+    shelf.lay_backup(day(1), false, source("db1", Some("71")));
+    shelf.lay_backup(day(2), false, source("db2", Some("71")));
+    shelf.lay(&format!("{}.dump", id("app", day(3))), b"copied in");
+    let pruned = prune(&shelf, &daily(1), day(9)).unwrap();
+    assert!(pruned.refused.is_none());
+    assert_eq!(shelf.keys().len(), 1);
+}
+
+#[test]
+fn an_old_backup_of_another_source_stops_what_would_delete_it() {
+    let shelf = Shelf::new();
+    shelf.lay_backup(day(0), false, source("db1", None));
+    for number in 1..60 {
+        shelf.lay_backup(day(number), false, source("db2", None));
+    }
+    // beyond what is read of the newest ones
+    assert!(
+        prune(&shelf, &daily(30), day(60))
+            .unwrap()
+            .refused
+            .is_some()
+    );
+    assert_eq!(shelf.keys().len(), 180);
+}
+
+#[test]
+fn the_manifests_that_decide_nothing_are_not_read() {
+    let shelf = Shelf::new();
+    for number in 0..300 {
+        shelf.lay_backup(start() + TimeDelta::hours(number), false, None);
+    }
+    let policy = Policy {
+        keep_daily: 3,
+        keep_within: Some(Duration::from_secs(300 * 86_400)),
+        ..Policy::default()
+    };
+    prune(&shelf, &policy, day(12) + TimeDelta::hours(12)).unwrap();
+    let opened = *shelf.opened.lock().unwrap();
+    assert!((20..=23).contains(&opened), "{opened} manifests");
+}
+
+#[test]
+fn a_partial_backup_is_looked_up_before_it_takes_a_place() {
+    let shelf = Shelf::new();
+    for number in 0..60 {
+        shelf.lay_backup(day(number), number % 7 > 0, None);
+    }
+    let policy = Policy {
+        keep_weekly: 9,
+        ..Policy::default()
+    };
+    let pruned = prune(&shelf, &policy, day(60)).unwrap();
+    // 1 November is a Sunday: all full ones are, each the last of its week
+    let sundays = pruned.kept().filter(|backup| backup.partial == Some(false));
+    assert_eq!(sundays.count(), 9);
+    let newest = &pruned.backups[0];
+    assert_eq!(newest.partial, Some(true));
+    assert!(matches!(&newest.verdict, Verdict::Keep(reasons) if reasons[0] == Reason::Newest));
+}
+
+#[test]
+fn without_rules_nothing_is_read_written_or_swept() {
+    let shelf = Shelf::new();
+    shelf.lay_backup(day(0), false, None);
+    shelf.lay(&format!("{}.json", id("app", day(-9))), b"orphaned");
+    let before = shelf.keys();
+    let pruned = prune_with(&shelf, &Policy::default(), day(9), |job| {
+        job.accept_new_source = true
+    });
+    assert_eq!(pruned.unwrap().kept().count(), 1);
+    assert_eq!((shelf.keys(), *shelf.opened.lock().unwrap()), (before, 0));
+    assert_eq!(std::fs::read_dir(shelf.locks.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_dry_run_says_the_same_and_does_nothing() {
+    let shelf = Shelf::new();
+    for number in 0..9 {
+        shelf.lay_backup(day(number), false, None);
+    }
+    let orphan = format!("{}.json", id("app", day(-9)));
+    shelf.lay(&orphan, b"orphaned");
+    let before = shelf.keys();
+    let dry = prune_with(&shelf, &daily(2), day(9), |job| job.dry_run = true).unwrap();
+    assert_eq!(shelf.keys(), before);
+    assert_eq!(std::fs::read_dir(shelf.locks.path()).unwrap().count(), 0);
+    let done = prune(&shelf, &daily(2), day(9)).unwrap();
+    assert_eq!((&dry.backups, &dry.swept), (&done.backups, &done.swept));
+    assert_eq!(
+        dry.warnings,
+        ["retention deletes 7 of 9 backups, more than half"]
+    );
+    assert_eq!(done.swept, [orphan]);
+}
+
+#[test]
+fn a_backup_that_appears_meanwhile_keeps_its_sidecars() {
+    let late = id("app", day(1));
+    let shelf = Shelf::of(&[format!("{}.dump", id("app", day(0))), late.manifest_key()]);
+    shelf.fail(Faults {
+        late: vec![format!("{late}.dump.gz")],
+        ..Faults::default()
+    });
+    let pruned = prune(&shelf, &daily(9), day(9)).unwrap();
+    assert_eq!(pruned.swept, [""; 0]);
+    assert!(shelf.keys().contains(&late.manifest_key()));
+}
+
+#[test]
+fn a_run_waits_for_the_lock_of_its_database() {
+    let shelf = Shelf::of(&[format!("{}.dump", id("app", day(0)))]);
+    let cancel = Cancel::new().unwrap();
+    let path = shelf.lock_file("app").unwrap();
+    let _held = backupkit::storage::lock::Lock::take(&path, Duration::ZERO, &cancel).unwrap();
+    let error = prune(&shelf, &daily(1), day(9)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Locked);
+}
