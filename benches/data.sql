@@ -1,5 +1,5 @@
 -- The database of the benchmark: believable rows of many kinds, none of them trivial to compress.
--- Run with -v gb=1.5, about the gigabytes of its dump. pgbench -i adds its own tables before this.
+-- Run with -v gb=1.6, about the gigabytes of its dump. pgbench -i adds its own tables before this.
 
 \set ON_ERROR_STOP on
 SET synchronous_commit = off;
@@ -39,7 +39,7 @@ SELECT n, 1 + (random() * 5000)::int, string_agg(s, ' ' ORDER BY i),
        '2020-01-01'::timestamptz + n * interval '97 seconds' + random() * interval '1 day',
        (random() * 1000)::numeric(8, 3)
 FROM (SELECT n, i, floor(random() * 200000) AS pick
-      FROM generate_series(1, (330000 * :gb)::int) AS n, LATERAL generate_series(1, 4 + n % 12) AS i) AS drawn
+      FROM generate_series(1, (45000 * :gb)::int) AS n, LATERAL generate_series(1, 20 + n % 50) AS i) AS drawn
 JOIN sentence ON id = pick GROUP BY n;
 ALTER TABLE content.article ADD PRIMARY KEY (id);
 
@@ -53,7 +53,7 @@ SELECT n, '2024-03-01'::timestamptz + n * interval '1.7 seconds', gen_random_uui
            'agent', 'Mozilla/5.0 (X11; Linux x86_64; rv:' || 90 + n % 40 || '.0) Gecko/20100101',
            'request', md5(random()::text), 'note', s)
 FROM (SELECT n, (ARRAY['login', 'logout', 'order', 'invoice', 'export', 'search', 'upload'])[1 + floor(random() * 7)::int] AS kind,
-             floor(random() * 800000) AS pick FROM generate_series(1, (680000 * :gb)::int) AS n) AS drawn
+             floor(random() * 800000) AS pick FROM generate_series(1, (640000 * :gb)::int) AS n) AS drawn
 LEFT JOIN sentence ON id = pick;
 
 CREATE TABLE telemetry.reading (
@@ -62,7 +62,7 @@ INSERT INTO telemetry.reading
 SELECT n % 400, '2025-01-01'::timestamp + (n / 400) * interval '30 seconds' + random() * interval '1 second',
        18 + 8 * sin(n / 90000.0) + random(), (40 + 20 * random())::real, (230 + random() * 4)::numeric(9, 4),
        (n % 37 = 0)::int, CASE WHEN n % 500 = 0 THEN 'calibrated by hand' END
-FROM generate_series(1, (2200000 * :gb)::int) AS n;
+FROM generate_series(1, (2600000 * :gb)::int) AS n;
 
 CREATE TABLE public.customer (
     id uuid PRIMARY KEY, email text, name text, balance numeric(14, 2), born date, created timestamptz, password_hash text, address inet);
@@ -70,17 +70,24 @@ INSERT INTO public.customer
 SELECT gen_random_uuid(), lower(a.w || '.' || b.w || n || '@example.com'), initcap(a.w || ' ' || b.w), (random() * 1e5)::numeric(14, 2),
        '1950-01-01'::date + (random() * 20000)::int, '2019-01-01'::timestamptz + random() * interval '2000 days',
        encode(sha256(n::text::bytea), 'base64'), ('192.168.' || n % 256 || '.' || (random() * 255)::int)::inet
-FROM generate_series(1, (700000 * :gb)::int) AS n JOIN word AS a ON a.id = n * 31 % 12000 JOIN word AS b ON b.id = n * 17 % 11987;
+FROM generate_series(1, (640000 * :gb)::int) AS n JOIN word AS a ON a.id = n * 31 % 12000 JOIN word AS b ON b.id = n * 17 % 11987;
+
+CREATE TABLE public.order_line (
+    order_id bigint, line smallint, product int, quantity int, price numeric(10, 2), discount numeric(4, 3), shipped date, state text);
+INSERT INTO public.order_line
+SELECT n / 4, n % 4, (power(random(), 3) * 90000)::int, 1 + (random() * random() * 20)::int, (random() * 400)::numeric(10, 2),
+       CASE WHEN random() < 0.2 THEN (random() * 0.3)::numeric(4, 3) ELSE 0 END, '2023-01-01'::date + n / 3000 + (random() * 9)::int,
+       (ARRAY['open', 'paid', 'shipped', 'shipped', 'shipped', 'returned'])[1 + floor(random() * 6)::int]
+FROM generate_series(1, (3400000 * :gb)::int) AS n;
 
 -- Files: most of each is noise (already compressed, as pictures are), the rest text and zeros.
 CREATE TABLE content.attachment (id bigint PRIMARY KEY, name text, data bytea);
-ALTER TABLE content.attachment ALTER data SET STORAGE EXTERNAL;
 INSERT INTO content.attachment
 SELECT n, 'scan-' || n || '.png',
        string_agg(sha512((random()::text || i)::bytea), '') || convert_to(string_agg(s, ' ') FILTER (WHERE i < 15), 'UTF8')
        || decode(repeat('00', (n % 7) * 100), 'hex')
 FROM (SELECT n, i, floor(random() * 200000) AS pick
-      FROM generate_series(1, (24000 * :gb)::int) AS n, LATERAL generate_series(1, 20 + n % 60) AS i) AS drawn
+      FROM generate_series(1, (10000 * :gb)::int) AS n, LATERAL generate_series(1, 20 + n % 60) AS i) AS drawn
 JOIN sentence ON id = pick GROUP BY n;
 
 CREATE INDEX ON audit.event (at);
