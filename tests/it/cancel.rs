@@ -2,7 +2,7 @@
 //! exit status tells the signal. A second signal ends it at once.
 
 use crate::support::postgres::{Database, Server, large, postgres};
-use crate::support::processes::{self, Process, process};
+use crate::support::processes::{self, Frozen, Process, process};
 use crate::support::program::{self, Running};
 use crate::support::sandbox::Shape;
 use crate::support::scene::{MIDDLE, NAME, Scene};
@@ -123,14 +123,12 @@ fn a_signal_stops_a_backup_whose_server_hangs() {
     let scene = Scene::new();
     scene.configure(&database, GZIP);
     let (run, backupkit, pg_dump) = scene.in_the_middle();
-    let backend = backend(&database, "application_name = 'backupkit'");
-    backend.freeze();
+    let _frozen = backend(&database, "application_name = 'backupkit'").freeze();
     pg_dump.signal(Signal::CONT);
     backupkit.signal(Signal::CONT);
     run.signal(Signal::TERM);
     run.wait().exits(143);
     scene.is_as_before();
-    backend.signal(Signal::CONT);
 }
 
 /// A backup that was sent SIGINT, whose pg_dump does not end of the signals that it gets for that: it wants to tell
@@ -138,8 +136,8 @@ fn a_signal_stops_a_backup_whose_server_hangs() {
 struct Deaf {
     scene: Scene,
     run: Running,
-    pg_dump: Process,
-    frozen: [Process; 2],
+    pg_dump: Frozen,
+    _frozen: [Frozen; 2],
     _server: Server,
 }
 
@@ -151,10 +149,9 @@ impl Deaf {
         scene.configure(&database, GZIP);
         let (run, backupkit, pg_dump) = scene.in_the_middle();
         let frozen = [
-            backend(&database, "application_name = 'backupkit'"),
-            postmaster(&server),
+            backend(&database, "application_name = 'backupkit'").freeze(),
+            postmaster(&server).freeze(),
         ];
-        frozen.iter().for_each(Process::freeze);
         backupkit.signal(Signal::CONT);
         run.signal(Signal::INT);
         wait::until("pg_dump handles SIGINT", || {
@@ -166,17 +163,9 @@ impl Deaf {
             scene,
             run,
             pg_dump,
-            frozen,
+            _frozen: frozen,
             _server: server,
         }
-    }
-}
-
-impl Drop for Deaf {
-    fn drop(&mut self) {
-        self.frozen
-            .iter()
-            .for_each(|process| process.signal(Signal::CONT));
     }
 }
 
@@ -253,8 +242,7 @@ fn a_signal_stops_a_restore_in_the_middle_of_the_rows_and_leaves_the_target_as_i
         let run = scene.sandbox.start(&["restore", "--from", "latest"]);
         backend(&target, "query LIKE 'COPY%'");
         // even one that stands still
-        let pg_restore = scene.child("pg_restore");
-        pg_restore.freeze();
+        let pg_restore = scene.child("pg_restore").freeze();
         run.signal(signal);
         run.wait().exits(status);
         assert!(pg_restore.has_ended());

@@ -322,7 +322,7 @@ fn a_kill_in_the_middle_ends_pg_dump_too() {
     scene.configure(large(), GZIP_SEALED);
     let run = scene.sandbox.start(&["backup"]);
     scene.wait_for_archive(MIDDLE);
-    process(run.pid()).freeze();
+    let _frozen = process(run.pid()).freeze();
     let pg_dump = scene.child("pg_dump");
     run.signal(Signal::KILL);
     wait::until("pg_dump has ended", || pg_dump.has_ended().then_some(()));

@@ -3,6 +3,7 @@
 use super::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::ops::Deref;
 use std::path::Path;
 
 /// A process, as it was a moment ago.
@@ -50,12 +51,32 @@ impl Process {
 
     /// Stops it where it is, and returns once it has stopped.
     #[track_caller]
-    pub fn freeze(&self) {
+    pub fn freeze(&self) -> Frozen {
+        let frozen = Frozen(self.clone());
         self.signal(Signal::STOP);
         wait::until(&format!("{} has stopped", self.name), || {
             let state = self.status("State").expect("it has not ended");
             state.starts_with('T').then_some(())
         });
+        frozen
+    }
+}
+
+/// A process that stands still until it is told to go on, or this is dropped: nothing frozen outlives a test.
+#[must_use]
+pub struct Frozen(Process);
+
+impl Deref for Frozen {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.0.signal(Signal::CONT);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::postgres::{Database, postgres};
-use super::processes::{self, Process, process};
+use super::processes::{self, Frozen, Process, process};
 use super::program::{Output, Running};
 use super::sandbox::{Sandbox, Shape};
 use super::wait;
@@ -89,13 +89,11 @@ impl Scene {
 
     /// Starts a backup and returns, with pg_dump, once it is in the middle. Both stand still until told to go on.
     #[track_caller]
-    pub fn in_the_middle(&self) -> (Running, Process, Process) {
+    pub fn in_the_middle(&self) -> (Running, Frozen, Frozen) {
         let run = self.sandbox.start(&["backup", "--verbose"]);
         self.wait_for_archive(MIDDLE);
-        let backupkit = process(run.pid());
-        backupkit.freeze();
-        let pg_dump = self.child("pg_dump");
-        pg_dump.freeze();
+        let backupkit = process(run.pid()).freeze();
+        let pg_dump = self.child("pg_dump").freeze();
         (run, backupkit, pg_dump)
     }
 
