@@ -34,6 +34,10 @@ fn show(line: String) {
         return;
     }
     let mut stderr = std::io::stderr().lock();
+    // a line that wraps could not be taken back
+    let width = rustix::termios::tcgetwinsize(&stderr).map_or(80, |size| size.ws_col);
+    let room = usize::from(width).saturating_sub(1);
+    let line: String = line.chars().take(room).collect();
     let _ = write!(stderr, "{ERASE}{line}");
     let _ = stderr.flush();
     *live = line;

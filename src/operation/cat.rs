@@ -4,6 +4,7 @@ use super::open::{self, Rules};
 use super::select::Selected;
 use super::tap::tap_for;
 use crate::cancel::Cancel;
+use crate::catalog::name::Shape;
 use crate::error::{Error, Result};
 use crate::progress::Meter;
 use crate::stream::seal::Keys;
@@ -22,8 +23,19 @@ pub fn run(
     let meter = Arc::new(Meter::default());
     let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
     let content = inbound.facts().content;
-    if content == Content::Empty {
-        return Err(Error::damaged(format!("{} is empty", selected.shown())));
+    let decoded = inbound.facts().shape != Shape::default();
+    // whatever was sealed or compressed is handed out as it was; bytes that never were must at least be a dump
+    match content {
+        Content::Empty if !decoded => {
+            return Err(Error::damaged(format!("{} is empty", selected.shown())));
+        }
+        Content::Unknown if !decoded => {
+            let shown = selected.shown();
+            return Err(Error::damaged(format!(
+                "{shown} is neither encrypted nor compressed nor a dump"
+            )));
+        }
+        _ => {}
     }
     inbound
         .copy_to(target, tap_for(content, true).as_mut(), &meter)

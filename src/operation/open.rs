@@ -3,13 +3,14 @@
 
 use super::select::{Selected, read_checksum};
 use crate::cancel::Cancel;
-use crate::catalog::name::Shape;
+use crate::catalog::name::{BackupId, Name, Shape};
 use crate::error::{Doing, Error, Result};
 use crate::progress::Meter;
 use crate::storage::local;
 use crate::stream::inbound::{Facts, Inbound};
 use crate::stream::seal::{Expect, Keys, Version, printable};
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is expected of a backup, and how strictly.
@@ -101,11 +102,33 @@ fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
             selected.shown()
         );
     }
-    if let (Selected::File(_), Some(label)) = (selected, &facts.label) {
-        log::info!("the archive says that it is {}", printable(label));
-        require_target(label, rules)?;
+    match (selected, &facts.label) {
+        (Selected::File(_), Some(label)) => {
+            log::info!("the archive says that it is {}", printable(label));
+            require_target(label, rules)
+        }
+        (Selected::File(path), None) => match named_database(path) {
+            Some(id) => require_target(&id.to_string(), rules),
+            None => Ok(()),
+        },
+        (Selected::Stored { entry, .. }, Some(label)) if *label != entry.id.to_string() => {
+            // only --force comes here
+            log::warn!(
+                "the archive found as {} says that it is {}",
+                entry.id,
+                printable(label)
+            );
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// The backup that a file is by the names of its directory and its own, where they are such as we give.
+fn named_database(path: &Path) -> Option<BackupId> {
+    let file = path.file_name()?.to_str()?;
+    let directory = path.parent()?.file_name()?.to_str()?;
+    Name::parse(&format!("{directory}/{file}")).map(|name| name.id)
 }
 
 /// A file that names another database than the target goes there only if somebody said so.

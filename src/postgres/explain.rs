@@ -247,6 +247,12 @@ pub fn restore(ended: &Ended) -> Error {
             "the server is older than pg_restore takes for granted: install psql beside it, through which it works",
         ),
         known(
+            "other objects depend on it",
+            Kind::Failed,
+            "the target holds objects that the backup does not, and they need what --clean drops: restore into an \
+             empty database instead; nothing was changed in this one",
+        ),
+        known(
             "cannot drop inherited constraint",
             Kind::Failed,
             "pg_restore --clean cannot drop the keys of partitions: restore into an empty database instead",

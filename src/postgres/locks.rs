@@ -18,7 +18,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How a session looks in a message. Its query is left out: it may hold a password.
 const WHO: &str = "CASE WHEN b.pid IS NULL THEN 'a prepared transaction (see pg_prepared_xacts)' \
      ELSE format('process %s (user %s, application \"%s\", %s since %s)', b.pid, b.usename, b.application_name, \
-     b.state, to_char(b.state_change, 'YYYY-MM-DD HH24:MI:SS TZ')) END";
+     coalesce(b.state, 'in a state that this role may not see'), \
+     coalesce(to_char(b.state_change, 'YYYY-MM-DD HH24:MI:SS TZ'), 'an unknown time')) END";
 
 /// The sessions that hold a table of this database against everyone, which is what pg_dump waits for.
 pub fn holders(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Vec<String>> {

@@ -168,16 +168,20 @@ impl Tail {
 
 fn keep_tail(program: &str, mut stream: impl Read, kept: &Mutex<VecDeque<u8>>, logged: bool) {
     let mut buffer = [0u8; 4096];
+    let mut line = Vec::new();
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => {
-                let text = String::from_utf8_lossy(&buffer[..count]);
-                for line in text
-                    .lines()
-                    .filter(|line| logged && !line.trim().is_empty())
-                {
-                    log::debug!("{program}: {line}");
+                for piece in buffer[..count].split_inclusive(|&byte| byte == b'\n') {
+                    line.extend_from_slice(piece);
+                    if piece.ends_with(b"\n") || line.len() > KEPT {
+                        let text = String::from_utf8_lossy(&line);
+                        if logged && !text.trim().is_empty() {
+                            log::debug!("{program}: {}", text.trim_end());
+                        }
+                        line.clear();
+                    }
                 }
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.extend(&buffer[..count]);

@@ -77,6 +77,13 @@ impl Storage for Local {
     }
 
     fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
+        if !self.root.exists() {
+            log::warn!(
+                "the storage {} is empty: {} does not exist",
+                self.name,
+                self.root.display()
+            );
+        }
         let directories = match directory {
             Some(one) => vec![one.to_string()],
             None => subdirectories(&self.root)?,

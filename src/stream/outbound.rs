@@ -50,7 +50,9 @@ pub fn write<W: Write>(
         None => Sealing::Plain(measured),
     };
     let mut zipping = match plan.gzip {
-        Some((level, threads)) => Zipping::Gzip(Compressor::new(sealing, level, threads)?),
+        Some((level, threads)) => {
+            Zipping::Gzip(Box::new(Compressor::new(sealing, level, threads)?))
+        }
         None => Zipping::Plain(sealing),
     };
 
@@ -138,7 +140,7 @@ impl<W: Write> Write for Sealing<W> {
 }
 
 enum Zipping<W: Write> {
-    Gzip(Compressor<W>),
+    Gzip(Box<Compressor<W>>),
     Plain(W),
 }
 

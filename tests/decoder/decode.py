@@ -47,6 +47,7 @@ def gunzip(pieces):
 
 f = open(sys.argv[1], "rb")
 sealed = f.peek(8)[:8] == b"BKENC002"
+if sys.argv[1].endswith(".enc") and not sealed: sys.exit("this is no BKENC002 container")
 pieces = unseal(f, sys.stdin.buffer.read().removesuffix(b"\n")) if sealed else iter(lambda: f.read(65536), b"")
 pieces = itertools.chain([first := next(pieces, b"")], pieces)
 for piece in gunzip(pieces) if first[:2] == b"\x1f\x8b" else pieces: sys.stdout.buffer.write(piece)
