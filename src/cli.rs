@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use argh::FromArgs;
+use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,12 +91,16 @@ pub struct Backup {
     subcommand,
     name = "restore",
     help_triggers("-h", "--help"),
-    note = "BACKUP is app_db/latest, latest, app_db/TIMESTAMP, a storage key or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction: where anything is wrong the target stays as it was."
+    note = "BACKUP is app_db or app_db/latest, latest, app_db/TIMESTAMP or a storage key, each with STORAGE: before it\nto look on that storage alone; or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction: where anything is wrong the target stays as it was."
 )]
 pub struct Restore {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest, a storage key or a path
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(option, arg_name = "BACKUP")]
     pub from: String,
+
+    /// only what began by this moment, such as 2026-11-01T12:00Z; with a database or its latest
+    #[argh(option, arg_name = "TIME", from_str_fn(moment))]
+    pub at: Option<DateTime<Utc>>,
 
     /// the configured database to restore into (default: the one that the backup names; for a path the first)
     #[argh(option, arg_name = "NAME")]
@@ -173,9 +178,13 @@ pub struct List {
     example = "Look into a backup:\n  $ {command_name} app_db/latest | pg_restore --list"
 )]
 pub struct Cat {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest, a storage key or a path
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
+
+    /// only what began by this moment, such as 2026-11-01T12:00Z; with a database or its latest
+    #[argh(option, arg_name = "TIME", from_str_fn(moment))]
+    pub at: Option<DateTime<Utc>>,
 
     /// the configured database whose passwords open it
     #[argh(option, arg_name = "NAME")]
@@ -250,7 +259,7 @@ pub struct Prune {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "pin", help_triggers("-h", "--help"))]
 pub struct Pin {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest or a storage key
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
 
@@ -284,7 +293,7 @@ pub struct Pin {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "unpin", help_triggers("-h", "--help"))]
 pub struct Unpin {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest or a storage key
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
 
@@ -352,6 +361,21 @@ impl Command {
             Command::Pin(options) => options.json,
             Command::Unpin(options) => options.json,
         }
+    }
+}
+
+/// RFC 3339; the seconds may be left out.
+fn moment(text: &str) -> std::result::Result<DateTime<Utc>, String> {
+    const MINUTE: usize = "2026-11-01T12:00".len();
+    let full = match (text.get(..MINUTE), text.get(MINUTE..)) {
+        (Some(minute), Some(zone)) if !zone.starts_with(':') => format!("{minute}:00{zone}"),
+        _ => text.to_string(),
+    };
+    match DateTime::parse_from_rfc3339(&full) {
+        Ok(moment) => Ok(moment.to_utc()),
+        Err(_) => Err(format!(
+            "{text:?} is not a time such as 2026-11-01T12:00Z or 2026-11-01T12:00:30+01:00"
+        )),
     }
 }
 
@@ -456,9 +480,32 @@ mod tests {
             "backup --nope",
             "restore",
             "backup --lock-wait soon",
+            "restore --from app --at yesterday",
         ] {
             let error = parsed(line).unwrap_err();
             assert_eq!(error.kind().exit_status(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_moment_may_leave_its_seconds_out_but_not_its_zone() {
+        for (text, seconds) in [
+            ("1970-01-02T00:01Z", 86460),
+            ("1970-01-02T00:01:00Z", 86460),
+            ("1970-01-02T00:01:05.5Z", 86465),
+            ("1970-01-02T01:01+01:00", 86460),
+        ] {
+            assert_eq!(moment(text).map(|at| at.timestamp()), Ok(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "1970-01-02",
+            "1970-01-02T00:01",
+            "1970-01-02T00:01:00",
+            "1970-01-02T25:01Z",
+            "1970-01-02T00:0é",
+        ] {
+            assert!(moment(text).is_err(), "{text}");
         }
     }
 

@@ -8,9 +8,10 @@ use crate::cli::{self, Command};
 use crate::config::{self, Compression, Config, Database, S3Keys, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
+use crate::operation::find::{self, Place};
 use crate::operation::open::Rules;
 use crate::operation::restore::{self, Target};
-use crate::operation::select::{self, Reference};
+use crate::operation::select::{Meant, Reference, Selected};
 use crate::operation::{cat, list};
 use crate::output::{self, Stdout};
 use crate::postgres::restore::Options;
@@ -131,16 +132,10 @@ impl App {
 
     fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
         let began = Instant::now();
-        let reference = Reference::parse(&options.from);
-        let (source, database) = self.source_and_target(&reference, options)?;
-        let storages = self.storages_of(&source)?;
-        let selected = select::find(
-            &reference,
-            &source,
-            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            self.encrypts(&source),
-            cancel,
-        )?;
+        let meant = self.meant(&options.from)?.by(options.at)?;
+        let reference = &meant.reference;
+        let (source, database) = self.source_and_target(reference, options)?;
+        let selected = self.find(&meant, &source, cancel)?;
         let target = Target {
             database: &database.name,
             session: session(database)?,
@@ -159,7 +154,7 @@ impl App {
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, &reference);
+        let keys = || self.keys_for(&source, reference);
         let restored = restore::run(&selected, &keys, &rules, &target, &self.tools()?, cancel)?;
         let took = began.elapsed();
         let from = selected.shown();
@@ -172,6 +167,23 @@ impl App {
                 database.name, restored.plain_bytes
             )
         })
+    }
+
+    /// What a backup's name on the command line means with this configuration.
+    fn meant(&self, text: &str) -> Result<Meant> {
+        let storages = self.config.storages.iter();
+        let databases = self.config.databases.iter();
+        Meant::parse(
+            text,
+            &storages.map(|known| &*known.name).collect::<Vec<_>>(),
+            &databases.map(|known| &*known.name).collect::<Vec<_>>(),
+        )
+    }
+
+    fn find(&self, meant: &Meant, source: &str, cancel: &Cancel) -> Result<Selected> {
+        let places = self.places(&self.storages_of(source, meant.storage.as_deref()));
+        let sealed_only = self.encrypts(source);
+        find::find(&meant.reference, source, places, sealed_only, cancel)
     }
 
     /// The database that the backup is of, and the one to restore into. A backup that names its database goes to
@@ -241,29 +253,20 @@ impl App {
             return Err(Error::usage("a dump is nothing for a terminal")
                 .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
         }
-        let reference = Reference::parse(&options.backup);
+        let meant = self.meant(&options.backup)?.by(options.at)?;
+        let reference = &meant.reference;
         let source = match reference.database() {
             Some(named) => named.to_string(),
-            None => self
-                .unnamed(&reference, options.db.as_deref())?
-                .name
-                .clone(),
+            None => self.unnamed(reference, options.db.as_deref())?.name.clone(),
         };
-        let storages = self.storages_of(&source)?;
-        let selected = select::find(
-            &reference,
-            &source,
-            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            self.encrypts(&source),
-            cancel,
-        )?;
+        let selected = self.find(&meant, &source, cancel)?;
         let rules = Rules {
             configured: self.configured_shape(&source),
             unchosen_target: None,
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, &reference);
+        let keys = || self.keys_for(&source, reference);
         let mut target = Stdout::new(cancel)?;
         match cat::run(&selected, &keys, &rules, &mut target, cancel) {
             Err(_) if target.is_closed() => Ok(()),
@@ -303,18 +306,26 @@ impl App {
         }
     }
 
-    /// The storages to look for backups of `database` on: its own, or all where it is not configured.
-    fn storages_of(&self, database: &str) -> Result<Vec<Box<dyn Storage>>> {
-        let names: Vec<&String> = match self.config.database(database) {
-            Ok(database) => database.backup.storage.iter().collect(),
-            Err(_) => self
-                .config
-                .storages
-                .iter()
-                .map(|storage| &storage.name)
-                .collect(),
+    /// The names of the storages to look for backups of `database` on: `only` that one, else its own, or all where
+    /// it is not configured.
+    fn storages_of(&self, database: &str, only: Option<&str>) -> Vec<String> {
+        match (only, self.config.database(database)) {
+            (Some(only), _) => vec![only.to_string()],
+            (None, Ok(database)) => database.backup.storage.clone(),
+            (None, Err(_)) => {
+                let storages = self.config.storages.iter();
+                storages.map(|storage| storage.name.clone()).collect()
+            }
+        }
+    }
+
+    /// The storages of these names, each usable or not by itself.
+    fn places(&self, names: &[String]) -> Vec<Place> {
+        let place = |name: &String| Place {
+            name: name.clone(),
+            storage: self.storage(name),
         };
-        names.into_iter().map(|name| self.storage(name)).collect()
+        names.iter().map(place).collect()
     }
 
     fn tools(&self) -> Result<Tools> {

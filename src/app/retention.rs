@@ -5,7 +5,7 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::Database;
 use crate::error::{Error, Result};
-use crate::operation::select::{self, Reference, Selected};
+use crate::operation::select::Selected;
 use crate::operation::{pin, prune};
 use crate::output::{self, Outcome};
 use chrono::Utc;
@@ -136,15 +136,12 @@ impl App {
     }
 
     pub(super) fn pin(&self, options: &Pin, cancel: &Cancel) -> Result<()> {
-        let reference = Reference::parse(options.backup);
-        let source = match reference.database() {
+        let meant = self.meant(options.backup)?;
+        let source = match meant.reference.database() {
             Some(named) => named.to_string(),
-            None => self.unnamed(&reference, options.db)?.name.clone(),
+            None => self.unnamed(&meant.reference, options.db)?.name.clone(),
         };
-        let storages = self.storages_of(&source)?;
-        let storages: Vec<_> = storages.iter().map(AsRef::as_ref).collect();
-        let encrypts = self.encrypts(&source);
-        let id = match select::find(&reference, &source, &storages, encrypts, cancel)? {
+        let id = match self.find(&meant, &source, cancel)? {
             Selected::Stored { entry, .. } => entry.id,
             Selected::File(path) => {
                 return Err(Error::usage(format!(
@@ -154,10 +151,13 @@ impl App {
                 .hint("name a backup as list prints it"));
             }
         };
+        let names = self.storages_of(&source, meant.storage.as_deref());
+        let storages: Result<Vec<_>> = names.iter().map(|name| self.storage(name)).collect();
+        let storages = storages?;
         let copies = pin::run(
             &id,
             options.pinned,
-            &storages,
+            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
             options.lock_wait,
             Utc::now(),
             cancel,

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cat;
+pub mod find;
 pub mod list;
 pub mod open;
 pub mod pin;
