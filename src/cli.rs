@@ -16,7 +16,7 @@ use std::time::Duration;
     example = "Restore the newest backup of app_db into the empty database it came from:\n  $ {command_name} restore --from app_db/latest",
     error_code(1, "failed"),
     error_code(2, "usage or configuration"),
-    error_code(3, "some of several databases failed"),
+    error_code(3, "some of several databases or copies failed"),
     error_code(10, "no such backup or database"),
     error_code(11, "another run holds the lock"),
     error_code(12, "wrong password"),
@@ -56,7 +56,7 @@ pub enum Command {
     subcommand,
     name = "backup",
     help_triggers("-h", "--help"),
-    note = "Prints one line per database: name, ok or failed, stored bytes, destination, duration.\nA failed database does not stop the others; exit 3 if some of several failed, 1 if all of them did."
+    note = "Prints one line per database: name, ok, degraded (a copy is missing) or failed, stored bytes, destination,\nduration; with several storages then the destination of each copy, or -.\nA failed database does not stop the others; exit 3 if some of several failed or a\ncopy is missing, 1 if all of them failed."
 )]
 pub struct Backup {
     /// only this database, by its configured name; may be repeated

@@ -59,23 +59,19 @@ impl App {
     fn backup(&self, options: &cli::Backup, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
         let began = Instant::now();
-        let (mut failures, mut ok, mut bytes) = (Vec::new(), 0, 0);
+        let (mut statuses, mut ok, mut failed, mut missing, mut bytes) = (Vec::new(), 0, 0, 0, 0);
         // a stdout that cannot be written to must not stop the backups
         let mut printed = Ok(());
         for database in databases {
             let began = Instant::now();
             let result = self.backup_one(database, options, cancel);
             let took = began.elapsed();
-            let retention = match result {
-                Ok(_) => self.prune_after_backup(database, options.lock_wait, cancel),
-                Err(_) => None,
+            let retention = match &result {
+                Ok(stored) => self.prune_after_backup(database, stored, options.lock_wait, cancel),
+                Err(_) => Vec::new(),
             };
             let line = if options.json {
-                let mut event = output::backup_json(&database.name, &result, took);
-                if let Some(retention) = retention {
-                    event["retention"] = retention;
-                }
-                event.to_string()
+                output::backup_json(&database.name, &result, retention, took).to_string()
             } else {
                 output::backup_text(&database.name, &result, took)
             };
@@ -84,21 +80,32 @@ impl App {
                 Ok(stored) => {
                     ok += 1;
                     bytes += stored.manifest.archive.bytes;
+                    for copy in stored.copies {
+                        let Err(error) = copy.result else { continue };
+                        let (name, storage) = (&database.name, copy.storage);
+                        log::error!(
+                            "the backup of {name} is not on the storage {storage}: {}",
+                            error.report()
+                        );
+                        missing += 1;
+                        statuses.push(Kind::Partial);
+                    }
                 }
                 Err(error) => {
+                    failed += 1;
                     let error = error.doing(format!("cannot back up {}", database.name));
                     log::error!("{}", error.report());
-                    failures.push(error.kind());
+                    statuses.push(error.kind());
                 }
             }
             // a signal ends the run, not only the database it hit
             cancel.check()?;
         }
         if options.json {
-            let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
+            let summary = output::backup_summary(ok, failed, missing, bytes, began.elapsed());
             printed = printed.and(output::line(&summary.to_string()));
         }
-        match overall(ok, &failures) {
+        match overall(ok, &statuses) {
             Some(kind) => Err(Error::already_told(kind)),
             None => printed,
         }
@@ -110,7 +117,7 @@ impl App {
         options: &cli::Backup,
         cancel: &Cancel,
     ) -> Result<Stored> {
-        let storage = self.storage(&self.storage_name(database)?)?;
+        let places = self.places(&database.backup.storage);
         let dump_options = database.backup.options(&process_env)?;
         let keys = match database.backup.encryption.seal_password(&process_env)? {
             Some(password) => Some(Keys::new(vec![password], Arc::clone(&self.derivations))?),
@@ -119,7 +126,6 @@ impl App {
         let job = Job {
             database: database.name.clone(),
             session: session(database)?,
-            storage: storage.as_ref(),
             gzip: gzip_level(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
@@ -127,7 +133,7 @@ impl App {
             lock_timeout: database.backup.lock_timeout,
             lock_wait: options.lock_wait,
         };
-        backup::run(&job, &self.tools()?, &Utc::now, cancel)
+        backup::run(&job, places, &self.tools()?, &Utc::now, cancel)
     }
 
     fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
@@ -287,15 +293,6 @@ impl App {
             }
         }
         Ok(chosen)
-    }
-
-    fn storage_name(&self, database: &Database) -> Result<String> {
-        database
-            .backup
-            .storage
-            .first()
-            .cloned()
-            .ok_or_else(|| Error::usage(format!("{} has no storage", database.name)))
     }
 
     fn storage(&self, name: &str) -> Result<Box<dyn Storage>> {

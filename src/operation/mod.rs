@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cat;
+pub mod copies;
 pub mod find;
 pub mod list;
 pub mod open;

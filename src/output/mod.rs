@@ -8,6 +8,7 @@ use crate::cancel::Cancel;
 use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use crate::operation::backup::Stored;
+use crate::operation::copies::Copy;
 use crate::operation::list::Listed;
 use crate::operation::restore::Restored;
 use crate::progress::human_bytes;
@@ -103,31 +104,50 @@ impl Write for Stdout {
     }
 }
 
-/// The line of one database of `backup`.
+/// The line of one database of `backup`. With several storages a field for each of them follows.
 pub fn backup_text(database: &str, result: &Result<Stored>, took: Duration) -> String {
     let took = duration::display(took);
+    let status = backup_status(result);
+    let Ok(stored) = result else {
+        return format!("{database}\t{status}\t0\t-\t{took}");
+    };
+    let (bytes, destination) = (stored.manifest.archive.bytes, stored.destination());
+    let mut line = format!("{database}\t{status}\t{bytes}\t{destination}\t{took}");
+    if stored.copies.len() > 1 {
+        for copy in &stored.copies {
+            line.push('\t');
+            line.push_str(copy.result.as_deref().unwrap_or("-"));
+        }
+    }
+    line
+}
+
+fn backup_status(result: &Result<Stored>) -> &'static str {
     match result {
-        Ok(stored) => format!(
-            "{database}\tok\t{}\t{}\t{took}",
-            stored.manifest.archive.bytes, stored.destination
-        ),
-        Err(_) => format!("{database}\tfailed\t0\t-\t{took}"),
+        Ok(stored) if stored.is_everywhere() => "ok",
+        Ok(_) => "degraded",
+        Err(_) => "failed",
     }
 }
 
-/// The same as a JSON object.
-pub fn backup_json(database: &str, result: &Result<Stored>, took: Duration) -> Value {
+/// The same as a JSON object. `retention` is what it did on the storage of each copy, if anything.
+pub fn backup_json(
+    database: &str,
+    result: &Result<Stored>,
+    retention: Vec<Option<Value>>,
+    took: Duration,
+) -> Value {
     let mut event = json!({
         "type": "backup",
         "database": database,
-        "status": if result.is_ok() { "ok" } else { "failed" },
+        "status": backup_status(result),
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),
     });
     match result {
         Ok(stored) => {
             let manifest = &stored.manifest;
-            event["destination"] = stored.destination.clone().into();
+            event["destination"] = stored.destination().into();
             event["key"] = manifest.archive.key.clone().into();
             event["bytes"] = manifest.archive.bytes.into();
             event["sha256"] = manifest.archive.sha256.clone().into();
@@ -140,15 +160,41 @@ pub fn backup_json(database: &str, result: &Result<Stored>, took: Duration) -> V
         }
         Err(error) => event["error"] = error_json(error),
     }
+    if let Ok(stored) = result {
+        let retention = retention.into_iter().chain(std::iter::repeat(None));
+        let copies = stored.copies.iter().zip(retention);
+        event["copies"] = copies
+            .map(|(copy, retention)| copy_json(copy, retention))
+            .collect();
+    }
     event
 }
 
+fn copy_json(copy: &Copy, retention: Option<Value>) -> Value {
+    let mut object = match &copy.result {
+        Ok(destination) => json!({ "status": "ok", "destination": destination }),
+        Err(error) => json!({ "status": "failed", "error": error_json(error) }),
+    };
+    object["storage"] = copy.storage.clone().into();
+    if let Some(retention) = retention {
+        object["retention"] = retention;
+    }
+    object
+}
+
 /// The last line of `backup --json`.
-pub fn backup_summary(ok: usize, failed: usize, bytes: u64, took: Duration) -> Value {
+pub fn backup_summary(
+    ok: usize,
+    failed: usize,
+    missing_copies: usize,
+    bytes: u64,
+    took: Duration,
+) -> Value {
     json!({
         "type": "summary",
         "ok": ok,
         "failed": failed,
+        "missing_copies": missing_copies,
         "bytes": bytes,
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),

@@ -382,7 +382,7 @@ fn each_backup_is_followed_by_pruning_and_says_so() {
     let text = output.text();
     let backup: Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
     assert_eq!(backup["status"], "ok");
-    let retention = &backup["retention"];
+    let retention = &backup["copies"][0]["retention"];
     assert_eq!(
         (&retention["kept"], &retention["deleted"]),
         (&2.into(), &3.into())
@@ -422,7 +422,10 @@ fn a_failure_of_retention_is_a_warning_and_the_backup_a_success() {
     let text = output.text();
     let backup: Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
     assert_eq!(
-        (&backup["status"], &backup["retention"]["status"]),
+        (
+            &backup["status"],
+            &backup["copies"][0]["retention"]["status"]
+        ),
         (&"ok".into(), &"refused".into())
     );
     assert_eq!(garden.files().len(), 9);
