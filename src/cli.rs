@@ -155,6 +155,10 @@ pub struct List {
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,
 
+    /// all backups, and not only the newest 20 of each database
+    #[argh(switch)]
+    pub all: bool,
+
     /// print one JSON document instead of a table
     #[argh(switch)]
     pub json: bool,

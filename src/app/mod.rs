@@ -9,6 +9,7 @@ use crate::config::{self, Compression, Config, Database, S3Keys, StorageKind, pr
 use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
 use crate::operation::find::{self, Place};
+use crate::operation::list::Holding;
 use crate::operation::open::Rules;
 use crate::operation::restore::{self, Target};
 use crate::operation::select::{Meant, Reference, Selected};
@@ -228,26 +229,37 @@ impl App {
     }
 
     fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
-        let mut storages = Vec::new();
-        for storage in &self.config.storages {
-            storages.push(self.storage(&storage.name)?);
+        let storages = self.config.storages.iter();
+        let names: Vec<String> = storages.map(|storage| storage.name.clone()).collect();
+        let mut listed = list::run(self.places(&names), &options.db, options.all, cancel)?;
+        if let [Holding { total: Err(_), .. }] = listed.storages.as_slice() {
+            // the only one: its failure is that of the command
+            let only = listed.storages.pop();
+            return only.map_or(Ok(()), |only| only.total.map(|_| ()));
         }
-        let storages: Vec<&dyn Storage> = storages.iter().map(AsRef::as_ref).collect();
-        let listed = list::run(&storages, &options.db, cancel)?;
+        for (storage, error) in listed.failures() {
+            log::warn!("cannot list the storage {storage}: {}", error.report());
+        }
         if options.json {
             output::line(&output::list_json(&listed).to_string())?;
-        } else if !listed.is_empty() {
+        } else if !listed.backups.is_empty() {
             output::text_out(&output::list_text(&listed, Utc::now()))?;
         }
-        if listed.is_empty() {
+        let failures: Vec<Kind> = listed.failures().map(|(_, error)| error.kind()).collect();
+        if let Some(kind) = overall(listed.storages.len() - failures.len(), &failures) {
+            return Err(Error::already_told(kind));
+        }
+        if listed.backups.is_empty() {
             log::info!("there are no backups yet");
+        }
+        if listed.older > 0 {
+            let older = listed.older;
+            log::info!("{older} older backups are not shown; see them with: backupkit list --all");
         }
         // a name that is neither configured nor on storage is a mistake, not an empty result
         for name in &options.db {
-            if !listed
-                .iter()
-                .any(|listed| listed.entry.id.database == *name)
-            {
+            let mut backups = listed.backups.iter();
+            if !backups.any(|backup| backup.entry().id.database == *name) {
                 self.config.database(name)?;
             }
         }

@@ -1,7 +1,9 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod list;
 mod prune;
 
+pub use list::{list_json, list_text};
 pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
 
 use crate::cancel::Cancel;
@@ -9,11 +11,9 @@ use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use crate::operation::backup::Stored;
 use crate::operation::copies::Copy;
-use crate::operation::list::Listed;
 use crate::operation::restore::Restored;
-use crate::progress::human_bytes;
 use crate::stream::sniff::Content;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
@@ -234,144 +234,6 @@ fn error_json(error: &Error) -> Value {
     })
 }
 
-/// The document of `list --json`.
-pub fn list_json(listed: &[Listed]) -> Value {
-    let backups: Vec<Value> = listed.iter().map(listed_json).collect();
-    json!({ "backups": backups })
-}
-
-fn listed_json(listed: &Listed) -> Value {
-    let entry = &listed.entry;
-    let mut backup = json!({
-        "id": entry.id.to_string(),
-        "database": entry.id.database,
-        "started_at": rfc3339(entry.id.timestamp.moment()),
-        "storage": listed.storage,
-        "key": entry.archive_key(),
-        "location": listed.location,
-        "bytes": entry.bytes,
-        "gzip": entry.shape.gzip,
-        "encrypted": entry.shape.sealed,
-        "manifest": entry.has_manifest,
-        "pinned": entry.pinned,
-    });
-    if let Some(manifest) = &listed.manifest {
-        backup["plain_bytes"] = manifest.dump.bytes.into();
-        backup["partial"] = manifest.dump.partial.into();
-        backup["sha256"] = manifest.archive.sha256.clone().into();
-        backup["finished_at"] = rfc3339(manifest.finished_at).into();
-        backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
-            .as_secs_f64()
-            .into();
-        backup["server_version"] = json!(manifest.dump.server_version);
-    }
-    backup
-}
-
-/// The table of `list`. `now` is for the ages.
-pub fn list_text(listed: &[Listed], now: DateTime<Utc>) -> String {
-    let header = ["BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "STORAGE"];
-    let mut rows = vec![header.map(String::from)];
-    for backup in listed {
-        let entry = &backup.entry;
-        let manifest = backup.manifest.as_ref();
-        let unknown = || "-".to_string();
-        let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
-            (false, false) => "plain",
-            (true, false) => "gz",
-            (false, true) => "enc",
-            (true, true) => "gz+enc",
-        }
-        .to_string();
-        if manifest.is_some_and(|manifest| manifest.dump.partial) {
-            kind.push_str(" partial");
-        }
-        if entry.pinned {
-            kind.push_str(" pinned");
-        }
-        rows.push([
-            entry.id.to_string(),
-            age(now - entry.id.timestamp.moment()),
-            human_bytes(entry.bytes),
-            manifest
-                .filter(|_| entry.bytes > 0)
-                .map_or_else(unknown, |manifest| {
-                    format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
-                }),
-            manifest.map_or_else(unknown, |manifest| {
-                duration::display(took(manifest.started_at, manifest.finished_at))
-            }),
-            kind,
-            backup.storage.clone(),
-        ]);
-    }
-    table(&rows)
-}
-
-/// Columns padded to their widest cell, the last one as it is.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line.push_str(cell);
-            let missing = width - cell.chars().count() + 2;
-            line.extend(std::iter::repeat_n(' ', missing));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// `3d 4h`, `25m`, `12s`: the two largest units that say something.
-fn age(age: TimeDelta) -> String {
-    let seconds = age.num_seconds();
-    if seconds < 0 {
-        return "in the future".into();
-    }
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
-fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
-    (finished - started).to_std().unwrap_or_default()
-}
-
 fn rfc3339(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_read_well() {
-        for (seconds, text) in [
-            (5, "5s"),
-            (3599, "59m"),
-            (3660, "1h 1m"),
-            (90_000, "1d 1h"),
-            (-1, "in the future"),
-        ] {
-            assert_eq!(age(TimeDelta::seconds(seconds)), text);
-        }
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [["A", "LONG"], ["longer", "x"]].map(|row| row.map(String::from));
-        assert_eq!(table(&rows), "A       LONG\nlonger  x\n");
-    }
 }
