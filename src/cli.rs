@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use argh::FromArgs;
+use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
     example = "Restore the newest backup of app_db into the empty database it came from:\n  $ {command_name} restore --from app_db/latest",
     error_code(1, "failed"),
     error_code(2, "usage or configuration"),
-    error_code(3, "some of several databases failed"),
+    error_code(3, "some of several databases or copies failed"),
     error_code(10, "no such backup or database"),
     error_code(11, "another run holds the lock"),
     error_code(12, "wrong password"),
@@ -55,7 +56,7 @@ pub enum Command {
     subcommand,
     name = "backup",
     help_triggers("-h", "--help"),
-    note = "Prints one line per database: name, ok or failed, stored bytes, destination, duration.\nA failed database does not stop the others; exit 3 if some of several failed, 1 if all of them did."
+    note = "Prints one line per database: name, ok, degraded (a copy is missing) or failed, stored bytes, destination,\nduration; with several storages then the destination of each copy, or -.\nA failed database does not stop the others; exit 3 if some of several failed or a\ncopy is missing, 1 if all of them failed."
 )]
 pub struct Backup {
     /// only this database, by its configured name; may be repeated
@@ -90,12 +91,16 @@ pub struct Backup {
     subcommand,
     name = "restore",
     help_triggers("-h", "--help"),
-    note = "BACKUP is app_db/latest, latest, app_db/TIMESTAMP, a storage key or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction: where anything is wrong the target stays as it was."
+    note = "BACKUP is app_db or app_db/latest, latest, app_db/TIMESTAMP or a storage key, each with STORAGE: before it\nto look on that storage alone; or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction: where anything is wrong the target stays as it was."
 )]
 pub struct Restore {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest, a storage key or a path
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(option, arg_name = "BACKUP")]
     pub from: String,
+
+    /// only what began by this moment, such as 2026-11-01T12:00Z; with a database or its latest
+    #[argh(option, arg_name = "TIME", from_str_fn(moment))]
+    pub at: Option<DateTime<Utc>>,
 
     /// the configured database to restore into (default: the one that the backup names; for a path the first)
     #[argh(option, arg_name = "NAME")]
@@ -150,6 +155,10 @@ pub struct List {
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,
 
+    /// all backups, and not only the newest 20 of each database
+    #[argh(switch)]
+    pub all: bool,
+
     /// print one JSON document instead of a table
     #[argh(switch)]
     pub json: bool,
@@ -173,9 +182,13 @@ pub struct List {
     example = "Look into a backup:\n  $ {command_name} app_db/latest | pg_restore --list"
 )]
 pub struct Cat {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest, a storage key or a path
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
+
+    /// only what began by this moment, such as 2026-11-01T12:00Z; with a database or its latest
+    #[argh(option, arg_name = "TIME", from_str_fn(moment))]
+    pub at: Option<DateTime<Utc>>,
 
     /// the configured database whose passwords open it
     #[argh(option, arg_name = "NAME")]
@@ -250,7 +263,7 @@ pub struct Prune {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "pin", help_triggers("-h", "--help"))]
 pub struct Pin {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest or a storage key
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
 
@@ -284,7 +297,7 @@ pub struct Pin {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "unpin", help_triggers("-h", "--help"))]
 pub struct Unpin {
-    /// the backup: DB/TIMESTAMP, latest, DB/latest or a storage key
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
 
@@ -352,6 +365,21 @@ impl Command {
             Command::Pin(options) => options.json,
             Command::Unpin(options) => options.json,
         }
+    }
+}
+
+/// RFC 3339; the seconds may be left out.
+fn moment(text: &str) -> std::result::Result<DateTime<Utc>, String> {
+    const MINUTE: usize = "2026-11-01T12:00".len();
+    let full = match (text.get(..MINUTE), text.get(MINUTE..)) {
+        (Some(minute), Some(zone)) if !zone.starts_with(':') => format!("{minute}:00{zone}"),
+        _ => text.to_string(),
+    };
+    match DateTime::parse_from_rfc3339(&full) {
+        Ok(moment) => Ok(moment.to_utc()),
+        Err(_) => Err(format!(
+            "{text:?} is not a time such as 2026-11-01T12:00Z or 2026-11-01T12:00:30+01:00"
+        )),
     }
 }
 
@@ -456,9 +484,32 @@ mod tests {
             "backup --nope",
             "restore",
             "backup --lock-wait soon",
+            "restore --from app --at yesterday",
         ] {
             let error = parsed(line).unwrap_err();
             assert_eq!(error.kind().exit_status(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_moment_may_leave_its_seconds_out_but_not_its_zone() {
+        for (text, seconds) in [
+            ("1970-01-02T00:01Z", 86460),
+            ("1970-01-02T00:01:00Z", 86460),
+            ("1970-01-02T00:01:05.5Z", 86465),
+            ("1970-01-02T01:01+01:00", 86460),
+        ] {
+            assert_eq!(moment(text).map(|at| at.timestamp()), Ok(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "1970-01-02",
+            "1970-01-02T00:01",
+            "1970-01-02T00:01:00",
+            "1970-01-02T25:01Z",
+            "1970-01-02T00:0é",
+        ] {
+            assert!(moment(text).is_err(), "{text}");
         }
     }
 

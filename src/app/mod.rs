@@ -8,9 +8,11 @@ use crate::cli::{self, Command};
 use crate::config::{self, Compression, Config, Database, S3Keys, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{self, Job, Stored};
+use crate::operation::find::{self, Place};
+use crate::operation::list::Holding;
 use crate::operation::open::Rules;
 use crate::operation::restore::{self, Target};
-use crate::operation::select::{self, Reference};
+use crate::operation::select::{Meant, Reference, Selected};
 use crate::operation::{cat, list};
 use crate::output::{self, Stdout};
 use crate::postgres::restore::Options;
@@ -58,23 +60,19 @@ impl App {
     fn backup(&self, options: &cli::Backup, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
         let began = Instant::now();
-        let (mut failures, mut ok, mut bytes) = (Vec::new(), 0, 0);
+        let (mut statuses, mut ok, mut failed, mut missing, mut bytes) = (Vec::new(), 0, 0, 0, 0);
         // a stdout that cannot be written to must not stop the backups
         let mut printed = Ok(());
         for database in databases {
             let began = Instant::now();
             let result = self.backup_one(database, options, cancel);
             let took = began.elapsed();
-            let retention = match result {
-                Ok(_) => self.prune_after_backup(database, options.lock_wait, cancel),
-                Err(_) => None,
+            let retention = match &result {
+                Ok(stored) => self.prune_after_backup(database, stored, options.lock_wait, cancel),
+                Err(_) => Vec::new(),
             };
             let line = if options.json {
-                let mut event = output::backup_json(&database.name, &result, took);
-                if let Some(retention) = retention {
-                    event["retention"] = retention;
-                }
-                event.to_string()
+                output::backup_json(&database.name, &result, retention, took).to_string()
             } else {
                 output::backup_text(&database.name, &result, took)
             };
@@ -83,21 +81,32 @@ impl App {
                 Ok(stored) => {
                     ok += 1;
                     bytes += stored.manifest.archive.bytes;
+                    for copy in stored.copies {
+                        let Err(error) = copy.result else { continue };
+                        let (name, storage) = (&database.name, copy.storage);
+                        log::error!(
+                            "the backup of {name} is not on the storage {storage}: {}",
+                            error.report()
+                        );
+                        missing += 1;
+                        statuses.push(Kind::Partial);
+                    }
                 }
                 Err(error) => {
+                    failed += 1;
                     let error = error.doing(format!("cannot back up {}", database.name));
                     log::error!("{}", error.report());
-                    failures.push(error.kind());
+                    statuses.push(error.kind());
                 }
             }
             // a signal ends the run, not only the database it hit
             cancel.check()?;
         }
         if options.json {
-            let summary = output::backup_summary(ok, failures.len(), bytes, began.elapsed());
+            let summary = output::backup_summary(ok, failed, missing, bytes, began.elapsed());
             printed = printed.and(output::line(&summary.to_string()));
         }
-        match overall(ok, &failures) {
+        match overall(ok, &statuses) {
             Some(kind) => Err(Error::already_told(kind)),
             None => printed,
         }
@@ -109,7 +118,7 @@ impl App {
         options: &cli::Backup,
         cancel: &Cancel,
     ) -> Result<Stored> {
-        let storage = self.storage(&self.storage_name(database)?)?;
+        let places = self.places(&database.backup.storage);
         let dump_options = database.backup.options(&process_env)?;
         let keys = match database.backup.encryption.seal_password(&process_env)? {
             Some(password) => Some(Keys::new(vec![password], Arc::clone(&self.derivations))?),
@@ -118,7 +127,6 @@ impl App {
         let job = Job {
             database: database.name.clone(),
             session: session(database)?,
-            storage: storage.as_ref(),
             gzip: gzip_level(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
@@ -126,21 +134,15 @@ impl App {
             lock_timeout: database.backup.lock_timeout,
             lock_wait: options.lock_wait,
         };
-        backup::run(&job, &self.tools()?, &Utc::now, cancel)
+        backup::run(&job, places, &self.tools()?, &Utc::now, cancel)
     }
 
     fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
         let began = Instant::now();
-        let reference = Reference::parse(&options.from);
-        let (source, database) = self.source_and_target(&reference, options)?;
-        let storages = self.storages_of(&source)?;
-        let selected = select::find(
-            &reference,
-            &source,
-            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            self.encrypts(&source),
-            cancel,
-        )?;
+        let meant = self.meant(&options.from)?.by(options.at)?;
+        let reference = &meant.reference;
+        let (source, database) = self.source_and_target(reference, options)?;
+        let selected = self.find(&meant, &source, cancel)?;
         let target = Target {
             database: &database.name,
             session: session(database)?,
@@ -159,7 +161,7 @@ impl App {
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, &reference);
+        let keys = || self.keys_for(&source, reference);
         let restored = restore::run(&selected, &keys, &rules, &target, &self.tools()?, cancel)?;
         let took = began.elapsed();
         let from = selected.shown();
@@ -172,6 +174,23 @@ impl App {
                 database.name, restored.plain_bytes
             )
         })
+    }
+
+    /// What a backup's name on the command line means with this configuration.
+    fn meant(&self, text: &str) -> Result<Meant> {
+        let storages = self.config.storages.iter();
+        let databases = self.config.databases.iter();
+        Meant::parse(
+            text,
+            &storages.map(|known| &*known.name).collect::<Vec<_>>(),
+            &databases.map(|known| &*known.name).collect::<Vec<_>>(),
+        )
+    }
+
+    fn find(&self, meant: &Meant, source: &str, cancel: &Cancel) -> Result<Selected> {
+        let places = self.places(&self.storages_of(source, meant.storage.as_deref()));
+        let sealed_only = self.encrypts(source);
+        find::find(&meant.reference, source, places, sealed_only, cancel)
     }
 
     /// The database that the backup is of, and the one to restore into. A backup that names its database goes to
@@ -210,26 +229,37 @@ impl App {
     }
 
     fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
-        let mut storages = Vec::new();
-        for storage in &self.config.storages {
-            storages.push(self.storage(&storage.name)?);
+        let storages = self.config.storages.iter();
+        let names: Vec<String> = storages.map(|storage| storage.name.clone()).collect();
+        let mut listed = list::run(self.places(&names), &options.db, options.all, cancel)?;
+        if let [Holding { total: Err(_), .. }] = listed.storages.as_slice() {
+            // the only one: its failure is that of the command
+            let only = listed.storages.pop();
+            return only.map_or(Ok(()), |only| only.total.map(|_| ()));
         }
-        let storages: Vec<&dyn Storage> = storages.iter().map(AsRef::as_ref).collect();
-        let listed = list::run(&storages, &options.db, cancel)?;
+        for (storage, error) in listed.failures() {
+            log::warn!("cannot list the storage {storage}: {}", error.report());
+        }
         if options.json {
             output::line(&output::list_json(&listed).to_string())?;
-        } else if !listed.is_empty() {
+        } else if !listed.backups.is_empty() {
             output::text_out(&output::list_text(&listed, Utc::now()))?;
         }
-        if listed.is_empty() {
+        let failures: Vec<Kind> = listed.failures().map(|(_, error)| error.kind()).collect();
+        if let Some(kind) = overall(listed.storages.len() - failures.len(), &failures) {
+            return Err(Error::already_told(kind));
+        }
+        if listed.backups.is_empty() {
             log::info!("there are no backups yet");
+        }
+        if listed.older > 0 {
+            let older = listed.older;
+            log::info!("{older} older backups are not shown; see them with: backupkit list --all");
         }
         // a name that is neither configured nor on storage is a mistake, not an empty result
         for name in &options.db {
-            if !listed
-                .iter()
-                .any(|listed| listed.entry.id.database == *name)
-            {
+            let mut backups = listed.backups.iter();
+            if !backups.any(|backup| backup.entry().id.database == *name) {
                 self.config.database(name)?;
             }
         }
@@ -241,29 +271,20 @@ impl App {
             return Err(Error::usage("a dump is nothing for a terminal")
                 .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
         }
-        let reference = Reference::parse(&options.backup);
+        let meant = self.meant(&options.backup)?.by(options.at)?;
+        let reference = &meant.reference;
         let source = match reference.database() {
             Some(named) => named.to_string(),
-            None => self
-                .unnamed(&reference, options.db.as_deref())?
-                .name
-                .clone(),
+            None => self.unnamed(reference, options.db.as_deref())?.name.clone(),
         };
-        let storages = self.storages_of(&source)?;
-        let selected = select::find(
-            &reference,
-            &source,
-            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            self.encrypts(&source),
-            cancel,
-        )?;
+        let selected = self.find(&meant, &source, cancel)?;
         let rules = Rules {
             configured: self.configured_shape(&source),
             unchosen_target: None,
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, &reference);
+        let keys = || self.keys_for(&source, reference);
         let mut target = Stdout::new(cancel)?;
         match cat::run(&selected, &keys, &rules, &mut target, cancel) {
             Err(_) if target.is_closed() => Ok(()),
@@ -286,15 +307,6 @@ impl App {
         Ok(chosen)
     }
 
-    fn storage_name(&self, database: &Database) -> Result<String> {
-        database
-            .backup
-            .storage
-            .first()
-            .cloned()
-            .ok_or_else(|| Error::usage(format!("{} has no storage", database.name)))
-    }
-
     fn storage(&self, name: &str) -> Result<Box<dyn Storage>> {
         let storage = self.config.storage(name)?;
         match &storage.kind {
@@ -303,18 +315,26 @@ impl App {
         }
     }
 
-    /// The storages to look for backups of `database` on: its own, or all where it is not configured.
-    fn storages_of(&self, database: &str) -> Result<Vec<Box<dyn Storage>>> {
-        let names: Vec<&String> = match self.config.database(database) {
-            Ok(database) => database.backup.storage.iter().collect(),
-            Err(_) => self
-                .config
-                .storages
-                .iter()
-                .map(|storage| &storage.name)
-                .collect(),
+    /// The names of the storages to look for backups of `database` on: `only` that one, else its own, or all where
+    /// it is not configured.
+    fn storages_of(&self, database: &str, only: Option<&str>) -> Vec<String> {
+        match (only, self.config.database(database)) {
+            (Some(only), _) => vec![only.to_string()],
+            (None, Ok(database)) => database.backup.storage.clone(),
+            (None, Err(_)) => {
+                let storages = self.config.storages.iter();
+                storages.map(|storage| storage.name.clone()).collect()
+            }
+        }
+    }
+
+    /// The storages of these names, each usable or not by itself.
+    fn places(&self, names: &[String]) -> Vec<Place> {
+        let place = |name: &String| Place {
+            name: name.clone(),
+            storage: self.storage(name),
         };
-        names.into_iter().map(|name| self.storage(name)).collect()
+        names.iter().map(place).collect()
     }
 
     fn tools(&self) -> Result<Tools> {

@@ -5,7 +5,9 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::Database;
 use crate::error::{Error, Result};
-use crate::operation::select::{self, Reference, Selected};
+use crate::operation::backup::Stored;
+use crate::operation::copies::Copy;
+use crate::operation::select::Selected;
 use crate::operation::{pin, prune};
 use crate::output::{self, Outcome};
 use chrono::Utc;
@@ -82,7 +84,7 @@ impl App {
     }
 
     fn prune_one<'a>(
-        &'a self,
+        &self,
         database: &'a Database,
         storage: &'a str,
         options: &cli::Prune,
@@ -108,43 +110,46 @@ impl App {
         }
     }
 
-    /// Prunes where `database` was just backed up to. Whatever goes wrong is a warning: the backup stands.
+    /// Prunes each storage that `stored` was just backed up to; the results are in the order of its copies. Whatever
+    /// goes wrong is a warning: the backup stands.
     pub(super) fn prune_after_backup(
         &self,
         database: &Database,
+        stored: &Stored,
         lock_wait: Duration,
         cancel: &Cancel,
-    ) -> Option<Value> {
+    ) -> Vec<Option<Value>> {
         if database.retention.keeps_everything() {
-            return None;
+            return Vec::new();
         }
-        let storage = self.storage_name(database).ok()?;
         let options = cli::Prune {
             lock_wait,
             ..cli::Prune::default()
         };
-        let outcome = self.prune_one(database, &storage, &options, cancel);
-        tell_warnings(&outcome);
-        if let Some(error) = outcome.error() {
-            let name = &database.name;
-            log::warn!(
-                "the backup of {name} is stored, but old ones stay: {}",
-                error.report()
-            );
-        }
-        Some(output::summary_json(&outcome))
+        let prune = |copy: &Copy| {
+            // where the newest backup is missing, the old ones are worth more
+            copy.result.as_ref().ok()?;
+            let outcome = self.prune_one(database, &copy.storage, &options, cancel);
+            tell_warnings(&outcome);
+            if let Some(error) = outcome.error() {
+                let name = &database.name;
+                log::warn!(
+                    "the backup of {name} is stored, but old ones stay: {}",
+                    error.report()
+                );
+            }
+            Some(output::summary_json(&outcome))
+        };
+        stored.copies.iter().map(prune).collect()
     }
 
     pub(super) fn pin(&self, options: &Pin, cancel: &Cancel) -> Result<()> {
-        let reference = Reference::parse(options.backup);
-        let source = match reference.database() {
+        let meant = self.meant(options.backup)?;
+        let source = match meant.reference.database() {
             Some(named) => named.to_string(),
-            None => self.unnamed(&reference, options.db)?.name.clone(),
+            None => self.unnamed(&meant.reference, options.db)?.name.clone(),
         };
-        let storages = self.storages_of(&source)?;
-        let storages: Vec<_> = storages.iter().map(AsRef::as_ref).collect();
-        let encrypts = self.encrypts(&source);
-        let id = match select::find(&reference, &source, &storages, encrypts, cancel)? {
+        let id = match self.find(&meant, &source, cancel)? {
             Selected::Stored { entry, .. } => entry.id,
             Selected::File(path) => {
                 return Err(Error::usage(format!(
@@ -154,10 +159,13 @@ impl App {
                 .hint("name a backup as list prints it"));
             }
         };
+        let names = self.storages_of(&source, meant.storage.as_deref());
+        let storages: Result<Vec<_>> = names.iter().map(|name| self.storage(name)).collect();
+        let storages = storages?;
         let copies = pin::run(
             &id,
             options.pinned,
-            &storages,
+            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
             options.lock_wait,
             Utc::now(),
             cancel,

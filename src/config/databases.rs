@@ -179,10 +179,6 @@ impl Reader<'_> {
         if items.is_empty() {
             self.problem(spot, Fault::new("is empty").hint("the name of a storage"));
         }
-        if items.len() > 1 {
-            let what = "names several storages: several destinations are not supported yet";
-            self.problem(spot, Fault::new(what).hint("name one of them"));
-        }
         let mut names: Vec<String> = Vec::new();
         for item in items {
             let name = self.word(&item, validate::anything)?;

@@ -1,9 +1,11 @@
-//! `backup`: one database, dumped once, stored whole or not at all.
+//! `backup`: one database, dumped once, stored whole or not at all, on one storage or on several.
 
+use super::copies::{Copies, Copy};
+use super::find::Place;
 use super::tap::DumpTap;
 use crate::cancel::Cancel;
 use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables, Source};
-use crate::catalog::name::{BackupId, Shape, Timestamp, is_ours};
+use crate::catalog::name::{BackupId, Shape, Timestamp};
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Contents;
 use crate::postgres::dump::Dump;
@@ -11,8 +13,6 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::postgres::{explain, locks, query};
 use crate::progress::Progress;
-use crate::storage::lock::Lock;
-use crate::storage::{Storage, Upload};
 use crate::stream::gzip::{self, Level};
 use crate::stream::outbound::{self, Plan, Written};
 use crate::stream::seal::{self, Keys};
@@ -20,19 +20,17 @@ use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
-/// How long cleaning up after a failure may take.
-const CLEAN_UP: Duration = Duration::from_secs(30);
+/// How long asking about a failure may take.
+const ASKING: Duration = Duration::from_secs(30);
 /// The prefix of the label of a manifest's sealed table list.
 pub const TABLES_LABEL: &str = "#tables";
 
 /// One database to back up, with everything resolved.
-pub struct Job<'a> {
+pub struct Job {
     /// The database's `name`.
     pub database: String,
     /// How to reach it.
     pub session: Session,
-    /// Where to.
-    pub storage: &'a dyn Storage,
     /// The level to compress at; `None` leaves compression to pg_dump.
     pub gzip: Option<Level>,
     /// The keys to seal with; `None` stores in the clear.
@@ -48,24 +46,39 @@ pub struct Job<'a> {
 }
 
 /// A backup that is stored.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Stored {
-    /// Its manifest, as it lies beside it.
+    /// Its manifest, as it lies beside each copy.
     pub manifest: Manifest,
-    /// Where people find it: an absolute path, `s3://bucket/key`.
-    pub destination: String,
+    /// One for each storage, in their order; one of them at least is there.
+    pub copies: Vec<Copy>,
 }
 
-/// Backs up one database. `now` is asked for the start and the end of the run.
+impl Stored {
+    /// Where people find the first copy: an absolute path, `s3://bucket/key`.
+    pub fn destination(&self) -> &str {
+        let found = self
+            .copies
+            .iter()
+            .find_map(|copy| copy.result.as_ref().ok());
+        found.map_or("-", String::as_str)
+    }
+
+    /// True where every storage has its copy.
+    pub fn is_everywhere(&self) -> bool {
+        self.copies.iter().all(|copy| copy.result.is_ok())
+    }
+}
+
+/// Backs up one database to all of `places`. `now` is asked for the start and the end of the run.
 pub fn run(
     job: &Job,
+    places: Vec<Place>,
     tools: &Tools,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Stored> {
-    let lock_file = job.storage.lock_file(&job.database)?;
-    let _lock = Lock::take(&lock_file, job.lock_wait, cancel)?;
-    sweep(job, cancel)?;
+    let copies = Copies::lock(places, &job.database, job.lock_wait, cancel)?;
 
     let psql = tools.psql(cancel)?;
     let server = server_major(psql.as_ref(), &job.session, cancel)?;
@@ -78,19 +91,8 @@ pub fn run(
         database: job.database.clone(),
         timestamp: Timestamp::new(started),
     };
-    dump_to_storage(job, &id, source, &pg_dump, now, cancel)
+    dump_to_storages(job, copies, &id, source, &pg_dump, now, cancel)
         .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
-}
-
-/// Removes what a run that died here left unfinished. The lock is held, so nobody else is writing.
-fn sweep(job: &Job, cancel: &Cancel) -> Result<()> {
-    for key in job.storage.sweep(&job.database, &is_ours, cancel)? {
-        log::info!(
-            "removed {}, which an earlier run left unfinished",
-            job.storage.locate(&key)
-        );
-    }
-    Ok(())
 }
 
 /// The server's major version, or `None` where there is no psql to ask.
@@ -130,8 +132,9 @@ fn source(psql: Option<&Tool>, session: &Session, cancel: &Cancel) -> Result<Sou
     })
 }
 
-fn dump_to_storage(
+fn dump_to_storages(
     job: &Job,
+    mut copies: Copies,
     id: &BackupId,
     source: Source,
     pg_dump: &Tool,
@@ -146,7 +149,7 @@ fn dump_to_storage(
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
     let progress = Progress::start(&format!("backing up {}", job.database));
-    let upload = job.storage.create(&key, cancel)?;
+    let archives = copies.start(&key, cancel)?;
     let mut dump = Dump {
         session: &job.session,
         options: &job.options,
@@ -156,16 +159,14 @@ fn dump_to_storage(
     .start(pg_dump, cancel)?;
     let mut tap = DumpTap::new();
     let meter = progress.meter();
-    let (archive, written) = outbound::write(&mut dump, upload, &plan, &mut tap, &meter)?;
+    let (archives, written) = outbound::write(&mut dump, archives, &plan, &mut tap, &meter)?;
     drop(progress);
 
     let contents = tap.into_contents();
     let manifest = describe(job, id, source, shape, written, contents, now())?;
-    commit(job, id, shape, archive, &manifest, cancel)?;
-    Ok(Stored {
-        destination: job.storage.locate(&manifest.archive.key),
-        manifest,
-    })
+    let sidecars = sidecars(id, shape, &manifest)?;
+    let copies = copies.commit(archives, &key, &sidecars, cancel)?;
+    Ok(Stored { manifest, copies })
 }
 
 fn describe(
@@ -228,62 +229,14 @@ fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<Stri
     Ok(Base64::encode_string(&sealed))
 }
 
-/// Makes the archive and its sidecars appear, the manifest last. All of them are written out before the first one
-/// is committed, so that running out of space is noticed while nothing has appeared.
-fn commit(
-    job: &Job,
-    id: &BackupId,
-    shape: Shape,
-    archive: Box<dyn Upload>,
-    manifest: &Manifest,
-    cancel: &Cancel,
-) -> Result<()> {
+/// What is committed after the archive, the manifest last.
+fn sidecars(id: &BackupId, shape: Shape, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>> {
     let file = manifest.archive.key.rsplit('/').next().unwrap_or_default();
     let checksum = format!("{}  {file}\n", manifest.archive.sha256);
-    let checksum = written(
-        job.storage,
-        &id.checksum_key(shape),
-        checksum.as_bytes(),
-        cancel,
-    )?;
-    let listing = written(
-        job.storage,
-        &id.manifest_key(),
-        &manifest.to_json()?,
-        cancel,
-    )?;
-    cancel.check()?;
-
-    let committed = archive
-        .commit()
-        .and_then(|()| checksum.commit())
-        .and_then(|()| listing.commit());
-    if let Err(error) = committed {
-        // a backup that is reported as failed must not be found later
-        let keys = [
-            id.manifest_key(),
-            id.checksum_key(shape),
-            manifest.archive.key.clone(),
-        ];
-        let cleaned = Cancel::new()
-            .and_then(|fresh| job.storage.delete(&keys, &fresh.with_deadline(CLEAN_UP)));
-        if let Err(error) = cleaned {
-            log::warn!("{}", error.doing(format!("cannot remove {id}")).report());
-        }
-        return Err(error);
-    }
-    Ok(())
-}
-
-fn written(
-    storage: &dyn Storage,
-    key: &str,
-    bytes: &[u8],
-    cancel: &Cancel,
-) -> Result<Box<dyn Upload>> {
-    let mut upload = storage.create(key, cancel)?;
-    upload.write_all(bytes)?;
-    Ok(upload)
+    Ok(vec![
+        (id.checksum_key(shape), checksum.into_bytes()),
+        (id.manifest_key(), manifest.to_json()?),
+    ])
 }
 
 /// Adds who holds the lock to a dump that gave up waiting for one.
@@ -292,8 +245,8 @@ fn name_blockers(error: Error, psql: Option<&Tool>, session: &Session) -> Error 
     if !explain::gave_up_waiting(&error) {
         return error;
     }
-    let asked = Cancel::new()
-        .and_then(|fresh| locks::holders(psql, session, &fresh.with_deadline(CLEAN_UP)));
+    let asked =
+        Cancel::new().and_then(|fresh| locks::holders(psql, session, &fresh.with_deadline(ASKING)));
     match asked {
         Ok(holders) if !holders.is_empty() => {
             let hint = error.first_hint().unwrap_or_default().to_string();

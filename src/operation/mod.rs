@@ -2,6 +2,8 @@
 
 pub mod backup;
 pub mod cat;
+pub mod copies;
+pub mod find;
 pub mod list;
 pub mod open;
 pub mod pin;

@@ -1,4 +1,5 @@
-//! Which backup is meant: `DB/TIMESTAMP`, `latest`, `DB/latest`, a storage key or a local path.
+//! Which backup is meant: `DB`, `DB/latest`, `latest`, `DB/TIMESTAMP`, a storage key or a local path, and all but
+//! the last with `STORAGE:` before it; and how what lies beside a backup is read.
 
 use crate::cancel::Cancel;
 use crate::catalog::listing::{Entry, Listing};
@@ -6,6 +7,7 @@ use crate::catalog::manifest::{self, Manifest};
 use crate::catalog::name::{BackupId, Name, Part, Shape};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::storage::Storage;
+use chrono::{DateTime, Utc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +15,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// The newest full one of this database, or of the one that the command is about.
-    Latest(Option<String>),
+    Latest {
+        /// The database, where it is named.
+        database: Option<String>,
+        /// Only what began by then.
+        by: Option<DateTime<Utc>>,
+    },
     /// This one, of whatever shape.
     Id(BackupId),
     /// This very object.
@@ -23,20 +30,28 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Tells the forms apart. A path that does not begin with `/` or `.` is one only if nothing else fits.
-    pub fn parse(text: &str) -> Reference {
+    /// Tells the forms apart; `configured` are the names of databases, each of which by itself means its latest. A
+    /// path that does not begin with `/` or `.` is one only if nothing else fits.
+    pub fn parse(text: &str, configured: &[&str]) -> Reference {
         let path = || Reference::Path(PathBuf::from(text));
+        let latest = |database: Option<&str>| Reference::Latest {
+            database: database.map(str::to_string),
+            by: None,
+        };
         if text.starts_with(['/', '.']) {
             return path();
         }
         if text == "latest" {
-            return Reference::Latest(None);
+            return latest(None);
+        }
+        if configured.contains(&text) {
+            return latest(Some(text));
         }
         if let Some(database) = text.strip_suffix("/latest")
             && !database.is_empty()
             && !database.contains('/')
         {
-            return Reference::Latest(Some(database.to_string()));
+            return latest(Some(database));
         }
         if let Some(Name {
             id,
@@ -55,19 +70,62 @@ impl Reference {
     /// The database that the reference itself names.
     pub fn database(&self) -> Option<&str> {
         match self {
-            Reference::Latest(database) => database.as_deref(),
+            Reference::Latest { database, .. } => database.as_deref(),
             Reference::Id(id) | Reference::Key(id, _) => Some(&id.database),
             Reference::Path(_) => None,
         }
     }
 }
 
+/// A reference, and the one storage to look on where it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// The storage's name.
+    pub storage: Option<String>,
+    /// Which backup.
+    pub reference: Reference,
+}
+
+impl Meant {
+    /// Reads `[STORAGE:]BACKUP`. What stands before a colon is a storage only if one of `storages` is called so.
+    pub fn parse(text: &str, storages: &[&str], databases: &[&str]) -> Result<Meant> {
+        let (storage, text) = match text.split_once(':') {
+            Some((name, rest)) if storages.contains(&name) => (Some(name.to_string()), rest),
+            _ => (None, text),
+        };
+        let reference = Reference::parse(text, databases);
+        match (&storage, &reference) {
+            (Some(storage), Reference::Path(_)) => Err(Error::usage(format!(
+                "{text:?} names no backup on the storage {storage}"
+            ))
+            .hint("write STORAGE:DB/latest, STORAGE:DB/TIMESTAMP or STORAGE:KEY")),
+            _ => Ok(Meant { storage, reference }),
+        }
+    }
+
+    /// The same, of what began by this moment.
+    pub fn by(mut self, moment: Option<DateTime<Utc>>) -> Result<Meant> {
+        match (&mut self.reference, moment) {
+            (_, None) => {}
+            (Reference::Latest { by, .. }, Some(_)) => *by = moment,
+            (_, Some(_)) => {
+                return Err(
+                    Error::usage("--at is for the latest backup of a database").hint(
+                        "leave it out, or name a database: --from app_db --at 2026-11-01T12:00Z",
+                    ),
+                );
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// A backup that was found.
-pub enum Selected<'a> {
+pub enum Selected {
     /// On a storage, under a name of ours.
     Stored {
         /// Where.
-        storage: &'a dyn Storage,
+        storage: Box<dyn Storage>,
         /// What the listing says of it.
         entry: Entry,
     },
@@ -75,7 +133,7 @@ pub enum Selected<'a> {
     File(PathBuf),
 }
 
-impl Selected<'_> {
+impl Selected {
     /// How people find it.
     pub fn shown(&self) -> String {
         match self {
@@ -94,74 +152,6 @@ impl Selected<'_> {
                 .and_then(Shape::of_file_name),
         }
     }
-}
-
-/// Finds the backup of `database` that `reference` means on `storages`, tried in their order. With
-/// `sealed_only`, the newest never is one that anybody who can write to the storage could have put there.
-pub fn find<'a>(
-    reference: &Reference,
-    database: &str,
-    storages: &[&'a dyn Storage],
-    sealed_only: bool,
-    cancel: &Cancel,
-) -> Result<Selected<'a>> {
-    if let Reference::Path(path) = reference {
-        return Ok(Selected::File(path.clone()));
-    }
-    let mut looked_in = Vec::new();
-    for storage in storages {
-        let entries = entries_of(*storage, Some(database), cancel)?;
-        let found = match reference {
-            Reference::Latest(_) => newest_full(*storage, &entries, sealed_only, cancel)?,
-            Reference::Id(id) => only_one(id, entries, sealed_only)?,
-            Reference::Key(id, shape) => entries
-                .into_iter()
-                .find(|entry| entry.id == *id && entry.shape == *shape),
-            Reference::Path(_) => None,
-        };
-        if let Some(entry) = found {
-            return Ok(Selected::Stored {
-                storage: *storage,
-                entry,
-            });
-        }
-        looked_in.push(storage.locate(database));
-    }
-    let what = match reference {
-        Reference::Id(id) => format!("there is no backup {id}"),
-        Reference::Key(id, shape) => format!("there is no backup {}", id.archive_key(*shape)),
-        _ if sealed_only => format!("there is no encrypted full backup of {database}"),
-        _ => format!("there is no full backup of {database}"),
-    };
-    let hint = match reference {
-        Reference::Latest(_) => {
-            "see which there are with: backupkit list; one that is partial or not encrypted has to be named by its \
-             DB/TIMESTAMP"
-        }
-        _ => "see which there are with: backupkit list",
-    };
-    let place = looked_in.join(", ");
-    Err(Error::new(Kind::NotFound, format!("{what} in {place}")).hint(hint))
-}
-
-/// The archive of one backup. With encryption configured a sealed one goes before an unsealed one of the same name,
-/// which anybody who can write to the storage could have put there; two that are alike in that are one too many.
-fn only_one(id: &BackupId, entries: Vec<Entry>, sealed_only: bool) -> Result<Option<Entry>> {
-    let mut found: Vec<Entry> = entries
-        .into_iter()
-        .filter(|entry| entry.id == *id)
-        .collect();
-    if sealed_only && found.iter().any(|entry| entry.shape.sealed) {
-        found.retain(|entry| entry.shape.sealed);
-    }
-    if found.len() > 1 {
-        let keys: Vec<String> = found.iter().map(Entry::archive_key).collect();
-        return Err(
-            Error::refused(format!("{id} has several archives: {}", keys.join(", ")))
-                .hint("name the one that is meant by its key"),
-        );
-    }
-    Ok(found.pop())
 }
 
 /// The backups on `storage`, oldest first, from a listing alone.
@@ -193,37 +183,6 @@ pub fn listing_of(
     Ok(Listing::new(
         objects.map(|object| (object.key.as_str(), object.bytes)),
     ))
-}
-
-fn newest_full(
-    storage: &dyn Storage,
-    entries: &[Entry],
-    sealed_only: bool,
-    cancel: &Cancel,
-) -> Result<Option<Entry>> {
-    for entry in entries.iter().rev() {
-        if sealed_only && !entry.shape.sealed {
-            log::warn!(
-                "passing over {}: it is not encrypted, and encryption is configured",
-                storage.locate(&entry.archive_key())
-            );
-            continue;
-        }
-        match read_manifest(storage, entry, cancel) {
-            Ok(Some(manifest)) if manifest.dump.partial => {
-                log::info!("passing over {}, a partial backup", entry.id);
-            }
-            Ok(_) => return Ok(Some(entry.clone())),
-            Err(error) if matches!(error.kind(), Kind::Signal(_) | Kind::Unavailable) => {
-                return Err(error);
-            }
-            Err(error) => {
-                log::warn!("{}", error.report());
-                return Ok(Some(entry.clone()));
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// The manifest beside a backup, if there is one.
@@ -299,14 +258,59 @@ fn read_small(reader: impl Read, largest: u64, name: &str) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn latest(database: Option<&str>) -> Reference {
+        Reference::Latest {
+            database: database.map(str::to_string),
+            by: None,
+        }
+    }
+
+    #[test]
+    fn a_storage_goes_before_a_colon_only_if_it_is_one() {
+        let parse = |text| Meant::parse(text, &["s3main"], &["app", "a:b"]);
+        for (text, storage, reference) in [
+            ("s3main:app/latest", Some("s3main"), latest(Some("app"))),
+            ("s3main:app", Some("s3main"), latest(Some("app"))),
+            ("s3main:latest", Some("s3main"), latest(None)),
+            ("s3main:a:b", Some("s3main"), latest(Some("a:b"))),
+            ("a:b", None, latest(Some("a:b"))),
+            ("other:app/latest", None, latest(Some("other:app"))),
+            ("./s3main:app", None, Reference::Path("./s3main:app".into())),
+        ] {
+            let storage = storage.map(str::to_string);
+            assert_eq!(parse(text).unwrap(), Meant { storage, reference }, "{text}");
+        }
+        for text in ["s3main:", "s3main:/a/file", "s3main:./file", "s3main:file"] {
+            assert_eq!(parse(text).unwrap_err().kind(), Kind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_for_the_latest_alone() {
+        let at = DateTime::UNIX_EPOCH;
+        let parse = |text| Meant::parse(text, &[], &["app"]).unwrap();
+        let meant = parse("app").by(Some(at)).unwrap();
+        let latest = Reference::Latest {
+            database: Some("app".into()),
+            by: Some(at),
+        };
+        assert_eq!(meant.reference, latest);
+        for text in ["app/20261120_020000.123456789Z", "./file"] {
+            assert_eq!(parse(text).by(Some(at)).unwrap_err().kind(), Kind::Usage);
+            assert!(parse(text).by(None).is_ok());
+        }
+    }
+
     #[test]
     fn the_forms_are_told_apart() {
         let stamp = "20261120_020000.123456789Z";
         let id = BackupId::parse(&format!("app/{stamp}")).unwrap();
         let shape = Shape::new(true, false);
         for (text, reference) in [
-            ("latest", Reference::Latest(None)),
-            ("app/latest", Reference::Latest(Some("app".into()))),
+            ("latest", latest(None)),
+            ("app/latest", latest(Some("app"))),
+            ("app", latest(Some("app"))),
+            ("app2", Reference::Path("app2".into())),
             (&format!("app/{stamp}"), Reference::Id(id.clone())),
             (
                 &format!("app/{stamp}.dump.gz"),
@@ -324,7 +328,7 @@ mod tests {
             ("/a/latest", Reference::Path("/a/latest".into())),
             ("a/b/latest", Reference::Path("a/b/latest".into())),
         ] {
-            assert_eq!(Reference::parse(text), reference, "{text}");
+            assert_eq!(Reference::parse(text, &["app"]), reference, "{text}");
         }
     }
 }

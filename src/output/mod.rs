@@ -1,18 +1,19 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod list;
 mod prune;
 
+pub use list::{list_json, list_text};
 pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
 
 use crate::cancel::Cancel;
 use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use crate::operation::backup::Stored;
-use crate::operation::list::Listed;
+use crate::operation::copies::Copy;
 use crate::operation::restore::Restored;
-use crate::progress::human_bytes;
 use crate::stream::sniff::Content;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
@@ -103,31 +104,50 @@ impl Write for Stdout {
     }
 }
 
-/// The line of one database of `backup`.
+/// The line of one database of `backup`. With several storages a field for each of them follows.
 pub fn backup_text(database: &str, result: &Result<Stored>, took: Duration) -> String {
     let took = duration::display(took);
+    let status = backup_status(result);
+    let Ok(stored) = result else {
+        return format!("{database}\t{status}\t0\t-\t{took}");
+    };
+    let (bytes, destination) = (stored.manifest.archive.bytes, stored.destination());
+    let mut line = format!("{database}\t{status}\t{bytes}\t{destination}\t{took}");
+    if stored.copies.len() > 1 {
+        for copy in &stored.copies {
+            line.push('\t');
+            line.push_str(copy.result.as_deref().unwrap_or("-"));
+        }
+    }
+    line
+}
+
+fn backup_status(result: &Result<Stored>) -> &'static str {
     match result {
-        Ok(stored) => format!(
-            "{database}\tok\t{}\t{}\t{took}",
-            stored.manifest.archive.bytes, stored.destination
-        ),
-        Err(_) => format!("{database}\tfailed\t0\t-\t{took}"),
+        Ok(stored) if stored.is_everywhere() => "ok",
+        Ok(_) => "degraded",
+        Err(_) => "failed",
     }
 }
 
-/// The same as a JSON object.
-pub fn backup_json(database: &str, result: &Result<Stored>, took: Duration) -> Value {
+/// The same as a JSON object. `retention` is what it did on the storage of each copy, if anything.
+pub fn backup_json(
+    database: &str,
+    result: &Result<Stored>,
+    retention: Vec<Option<Value>>,
+    took: Duration,
+) -> Value {
     let mut event = json!({
         "type": "backup",
         "database": database,
-        "status": if result.is_ok() { "ok" } else { "failed" },
+        "status": backup_status(result),
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),
     });
     match result {
         Ok(stored) => {
             let manifest = &stored.manifest;
-            event["destination"] = stored.destination.clone().into();
+            event["destination"] = stored.destination().into();
             event["key"] = manifest.archive.key.clone().into();
             event["bytes"] = manifest.archive.bytes.into();
             event["sha256"] = manifest.archive.sha256.clone().into();
@@ -140,15 +160,41 @@ pub fn backup_json(database: &str, result: &Result<Stored>, took: Duration) -> V
         }
         Err(error) => event["error"] = error_json(error),
     }
+    if let Ok(stored) = result {
+        let retention = retention.into_iter().chain(std::iter::repeat(None));
+        let copies = stored.copies.iter().zip(retention);
+        event["copies"] = copies
+            .map(|(copy, retention)| copy_json(copy, retention))
+            .collect();
+    }
     event
 }
 
+fn copy_json(copy: &Copy, retention: Option<Value>) -> Value {
+    let mut object = match &copy.result {
+        Ok(destination) => json!({ "status": "ok", "destination": destination }),
+        Err(error) => json!({ "status": "failed", "error": error_json(error) }),
+    };
+    object["storage"] = copy.storage.clone().into();
+    if let Some(retention) = retention {
+        object["retention"] = retention;
+    }
+    object
+}
+
 /// The last line of `backup --json`.
-pub fn backup_summary(ok: usize, failed: usize, bytes: u64, took: Duration) -> Value {
+pub fn backup_summary(
+    ok: usize,
+    failed: usize,
+    missing_copies: usize,
+    bytes: u64,
+    took: Duration,
+) -> Value {
     json!({
         "type": "summary",
         "ok": ok,
         "failed": failed,
+        "missing_copies": missing_copies,
         "bytes": bytes,
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),
@@ -188,144 +234,6 @@ fn error_json(error: &Error) -> Value {
     })
 }
 
-/// The document of `list --json`.
-pub fn list_json(listed: &[Listed]) -> Value {
-    let backups: Vec<Value> = listed.iter().map(listed_json).collect();
-    json!({ "backups": backups })
-}
-
-fn listed_json(listed: &Listed) -> Value {
-    let entry = &listed.entry;
-    let mut backup = json!({
-        "id": entry.id.to_string(),
-        "database": entry.id.database,
-        "started_at": rfc3339(entry.id.timestamp.moment()),
-        "storage": listed.storage,
-        "key": entry.archive_key(),
-        "location": listed.location,
-        "bytes": entry.bytes,
-        "gzip": entry.shape.gzip,
-        "encrypted": entry.shape.sealed,
-        "manifest": entry.has_manifest,
-        "pinned": entry.pinned,
-    });
-    if let Some(manifest) = &listed.manifest {
-        backup["plain_bytes"] = manifest.dump.bytes.into();
-        backup["partial"] = manifest.dump.partial.into();
-        backup["sha256"] = manifest.archive.sha256.clone().into();
-        backup["finished_at"] = rfc3339(manifest.finished_at).into();
-        backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
-            .as_secs_f64()
-            .into();
-        backup["server_version"] = json!(manifest.dump.server_version);
-    }
-    backup
-}
-
-/// The table of `list`. `now` is for the ages.
-pub fn list_text(listed: &[Listed], now: DateTime<Utc>) -> String {
-    let header = ["BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "STORAGE"];
-    let mut rows = vec![header.map(String::from)];
-    for backup in listed {
-        let entry = &backup.entry;
-        let manifest = backup.manifest.as_ref();
-        let unknown = || "-".to_string();
-        let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
-            (false, false) => "plain",
-            (true, false) => "gz",
-            (false, true) => "enc",
-            (true, true) => "gz+enc",
-        }
-        .to_string();
-        if manifest.is_some_and(|manifest| manifest.dump.partial) {
-            kind.push_str(" partial");
-        }
-        if entry.pinned {
-            kind.push_str(" pinned");
-        }
-        rows.push([
-            entry.id.to_string(),
-            age(now - entry.id.timestamp.moment()),
-            human_bytes(entry.bytes),
-            manifest
-                .filter(|_| entry.bytes > 0)
-                .map_or_else(unknown, |manifest| {
-                    format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
-                }),
-            manifest.map_or_else(unknown, |manifest| {
-                duration::display(took(manifest.started_at, manifest.finished_at))
-            }),
-            kind,
-            backup.storage.clone(),
-        ]);
-    }
-    table(&rows)
-}
-
-/// Columns padded to their widest cell, the last one as it is.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line.push_str(cell);
-            let missing = width - cell.chars().count() + 2;
-            line.extend(std::iter::repeat_n(' ', missing));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// `3d 4h`, `25m`, `12s`: the two largest units that say something.
-fn age(age: TimeDelta) -> String {
-    let seconds = age.num_seconds();
-    if seconds < 0 {
-        return "in the future".into();
-    }
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
-fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
-    (finished - started).to_std().unwrap_or_default()
-}
-
 fn rfc3339(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_read_well() {
-        for (seconds, text) in [
-            (5, "5s"),
-            (3599, "59m"),
-            (3660, "1h 1m"),
-            (90_000, "1d 1h"),
-            (-1, "in the future"),
-        ] {
-            assert_eq!(age(TimeDelta::seconds(seconds)), text);
-        }
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [["A", "LONG"], ["longer", "x"]].map(|row| row.map(String::from));
-        assert_eq!(table(&rows), "A       LONG\nlonger  x\n");
-    }
 }

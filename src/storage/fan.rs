@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 pub const STALLED: Duration = Duration::from_secs(5 * 60);
 /// Pieces that a destination may lag behind.
 const QUEUE: usize = 4;
+/// How long uploads may take to remove what they wrote.
+const ABORTING: Duration = Duration::from_secs(30);
+/// How often it is looked whether they have.
+const ABORT_LOOK: Duration = Duration::from_millis(5);
 /// How often a wait looks whether the run was cancelled.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -72,13 +76,42 @@ impl Fan {
         for lane in &mut self.lanes {
             lane.send(Piece::End, &self.cancel)?;
         }
-        let lanes = self.lanes.into_iter();
-        lanes.map(|lane| lane.finish(&self.cancel)).collect()
+        for lane in &mut self.lanes {
+            while lane.is_running() {
+                lane.wait(&self.cancel)?;
+            }
+        }
+        let ended = self.lanes.drain(..).map(|lane| match lane.state {
+            State::Ended(ended) => ended,
+            State::Running { .. } => Err(gone()),
+        });
+        Ok(ended.collect())
+    }
+}
+
+impl Drop for Fan {
+    /// Ends the uploads that are still running and waits for them: they remove what they wrote on threads of their
+    /// own, which would die with the process.
+    fn drop(&mut self) {
+        let states = self.lanes.drain(..).map(|lane| lane.state);
+        // all queues close before the first wait
+        let threads: Vec<_> = states
+            .filter_map(|state| match state {
+                State::Running { thread, .. } => Some(thread),
+                State::Ended(_) => None,
+            })
+            .collect();
+        let give_up = Instant::now() + ABORTING;
+        for thread in threads {
+            while !thread.is_finished() && Instant::now() < give_up {
+                std::thread::sleep(ABORT_LOOK);
+            }
+        }
     }
 }
 
 impl Write for Fan {
-    /// Fails only when no upload is left, with the first one's reason.
+    /// Fails only when no upload is left, with the first one's reason; the others' are logged.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece: Arc<[u8]> = bytes.into();
         for lane in &mut self.lanes {
@@ -87,12 +120,15 @@ impl Write for Fan {
         if self.lanes.iter().any(Lane::is_running) {
             return Ok(bytes.len());
         }
-        let reasons = self.lanes.drain(..).filter_map(|lane| match lane.state {
+        let mut reasons = self.lanes.drain(..).filter_map(|lane| match lane.state {
             State::Ended(Err(error)) => Some(error),
             _ => None,
         });
-        let first = reasons.into_iter().next();
-        Err(first.unwrap_or_else(gone).into())
+        let first = reasons.next().unwrap_or_else(gone);
+        for error in reasons.filter(|error| !matches!(error.kind(), Kind::Signal(_))) {
+            log::error!("{}", error.report());
+        }
+        Err(first.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -180,15 +216,6 @@ impl Lane {
         let given_up = State::Ended(Err(gone()));
         if let State::Running { thread, .. } = std::mem::replace(&mut self.state, given_up) {
             self.state = State::Ended(thread.join().unwrap_or_else(|_| Err(gone())));
-        }
-    }
-
-    fn finish(mut self, cancel: &Cancel) -> Result<Ended> {
-        loop {
-            match self.state {
-                State::Running { .. } => self.wait(cancel)?,
-                State::Ended(ended) => return Ok(ended),
-            }
         }
     }
 }
@@ -296,11 +323,26 @@ mod tests {
     #[test]
     fn a_cancelled_run_does_not_wait_for_a_slow_destination() {
         let cancel = Cancel::new().unwrap();
-        let (_go, wait) = channel();
+        let (go, wait) = channel();
         let (a, _) = fake(0, Some(wait));
         let mut fan = Fan::new(vec![a], STALLED, &cancel).unwrap();
         cancel.cancel(crate::cancel::Cause::Signal(15));
         let error = Error::from(send(&mut fan).unwrap_err());
         assert_eq!(error.kind(), Kind::Signal(15));
+        // only its end is waited for
+        drop(go);
+    }
+
+    #[test]
+    fn an_unfinished_fan_is_gone_only_once_its_uploads_are() {
+        let cancel = Cancel::new().unwrap();
+        let ((a, kept_a), (b, kept_b)) = (fake(1000, None), fake(1000, None));
+        let mut fan = Fan::new(vec![a, b], STALLED, &cancel).unwrap();
+        send(&mut fan).unwrap();
+        drop(fan);
+        for kept in [kept_a, kept_b] {
+            assert_eq!(Arc::strong_count(&kept), 1);
+            assert!(!kept.lock().unwrap().ends_with(b"!"));
+        }
     }
 }

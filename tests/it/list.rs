@@ -2,6 +2,7 @@
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
+use crate::support::program::Output;
 use crate::support::repository;
 use crate::support::sandbox::{Sandbox, Shape};
 use serde_json::Value;
@@ -49,6 +50,7 @@ fn each_backup_is_a_line_newest_first_with_what_the_manifest_knows() {
     let text = sandbox.run(&["list"]).exits(0).text();
     let lines: Vec<Vec<&str>> = text
         .lines()
+        .take_while(|line| !line.is_empty())
         .map(|line| line.split_whitespace().collect())
         .collect();
     assert_eq!(
@@ -76,6 +78,160 @@ fn each_backup_is_a_line_newest_first_with_what_the_manifest_knows() {
     assert_eq!(newest["started_at"], manifest["started_at"]);
     assert_eq!(ids(&json(&sandbox, &["--db", "second"])), [other.id()]);
     assert_eq!(json(&sandbox, &["--db=first", "--db=second"]).len(), 3);
+}
+
+/// A configuration of nothing but storages, which are not asked to be written to: the directories `one` and `two`,
+/// and `more`.
+fn storages(more: &str) -> Sandbox {
+    let sandbox = Sandbox::new(18);
+    let local = |name: &str| {
+        let path = sandbox.path(name);
+        format!(
+            "  - {{ name: {name}, type: local, local: {{ path: '{}' }} }}\n",
+            path.display()
+        )
+    };
+    let connection = "host: localhost, port: 5432, database: d, user: u".to_string();
+    let app = Entry::new("app", connection)
+        .storage("[one, two]")
+        .to_yaml();
+    let (one, two) = (local("one"), local("two"));
+    sandbox.configure(&format!(
+        "version: 1\nstorage:\n{one}{two}{more}databases:\n{app}"
+    ));
+    sandbox
+}
+
+fn plant(sandbox: &Sandbox, key: &str, bytes: &[u8]) {
+    let path = sandbox.path(key);
+    fs::create_dir_all(path.parent().expect("a key has a directory")).expect("make a directory");
+    fs::write(path, bytes).expect("write a file");
+}
+
+#[test]
+fn a_backup_is_one_row_with_all_its_copies_and_each_storage_is_totalled() {
+    let sandbox = storages("");
+    let at = |storage: &str, day: u32, suffix: &str| {
+        format!("{storage}/app/202611{day:02}_020000.000000001Z{suffix}")
+    };
+    for (storage, day) in [("one", 1), ("one", 2), ("two", 2), ("two", 3)] {
+        plant(&sandbox, &at(storage, day, ".dump.gz"), b"four");
+    }
+    plant(&sandbox, &at("two", 2, ".pin"), b"");
+    let text = sandbox.run(&["list"]).exits(0).text();
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
+    let lines: Vec<Vec<String>> = text.lines().map(words).collect();
+    let storages: Vec<&str> = lines[1..4]
+        .iter()
+        .map(|row| &**row.last().unwrap())
+        .collect();
+    assert_eq!(storages, ["two", "one,two", "one"]);
+    assert!(text.lines().nth(2).unwrap().contains("gz pinned"), "{text}");
+    assert!(lines[4].is_empty(), "{text}");
+    assert_eq!(lines[5], ["STORAGE", "BACKUPS", "SIZE", "OLDEST"]);
+    assert_eq!(lines[6], ["one", "2", "8", "B", "2026-11-01T02:00:00Z"]);
+    assert_eq!(lines[7], ["two", "2", "8", "B", "2026-11-02T02:00:00Z"]);
+
+    let output = sandbox.run(&["list", "--json"]).exits(0);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let both = &document["backups"][1];
+    assert_eq!(
+        (&both["storage"], &both["pinned"]),
+        (&"one".into(), &true.into())
+    );
+    let copies = [&both["copies"][0], &both["copies"][1]];
+    assert_eq!(copies.map(|copy| &copy["storage"]), ["one", "two"]);
+    assert_eq!(copies.map(|copy| copy["pinned"] == true), [false, true]);
+    let total = &document["storages"][1];
+    assert_eq!(
+        (&total["storage"], &total["backups"], &total["bytes"]),
+        (&"two".into(), &2.into(), &8.into())
+    );
+    assert_eq!(total["oldest"], "2026-11-02T02:00:00.000000001Z");
+}
+
+#[test]
+fn a_manifest_is_read_once_a_backup_and_for_the_newest_20_alone() {
+    let sandbox = storages("");
+    // one that cannot be read says so, which counts the reads
+    for day in 1..=25 {
+        for suffix in [".dump", ".json"] {
+            plant(
+                &sandbox,
+                &format!("one/app/202611{day:02}_020000.000000001Z{suffix}"),
+                b"{",
+            );
+        }
+    }
+    let read = |output: &Output| output.stderr.matches("warning:").count();
+    let newest = sandbox.run(&["list", "--json"]).exits(0);
+    let document: Value = serde_json::from_slice(&newest.stdout).expect("JSON");
+    assert_eq!(document["backups"].as_array().expect("backups").len(), 20);
+    assert_eq!(
+        document["backups"][0]["id"],
+        "app/20261125_020000.000000001Z"
+    );
+    assert_eq!(
+        (&document["older"], &document["storages"][0]["backups"]),
+        (&5.into(), &25.into())
+    );
+    assert_eq!(read(&newest), 20, "{}", newest.stderr);
+    assert!(
+        newest.stderr.contains("5 older backups are not shown"),
+        "{}",
+        newest.stderr
+    );
+    let all = sandbox.run(&["list", "--all"]).exits(0);
+    assert_eq!(all.text().lines().count(), 1 + 25 + 1 + 3);
+    assert_eq!(read(&all), 20);
+
+    // a second copy is asked only where the first has nothing to say
+    let house = house(PLAIN, "lock_timeout: 1m").0;
+    let archive = house.back_up("first");
+    let manifest = fs::read(archive.manifest_path()).expect("read a manifest");
+    let id = archive.id().replace("first/", "app/");
+    let sandbox = storages("");
+    for (storage, manifest) in [("one", &manifest[..]), ("two", b"{")] {
+        plant(&sandbox, &format!("{storage}/{id}.dump"), b"x");
+        plant(&sandbox, &format!("{storage}/{id}.json"), manifest);
+    }
+    let listed = sandbox.run(&["list", "--json"]).exits(0);
+    assert_eq!(read(&listed), 0, "{}", listed.stderr);
+    fs::write(sandbox.path(&format!("one/{id}.json")), b"{").expect("write it");
+    fs::write(sandbox.path(&format!("two/{id}.json")), &manifest).expect("write it");
+    let listed = sandbox.run(&["list", "--json"]).exits(0);
+    assert_eq!(read(&listed), 1, "{}", listed.stderr);
+    let document: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert!(document["backups"][0]["sha256"].is_string());
+}
+
+#[test]
+fn a_storage_that_cannot_be_listed_hides_no_other() {
+    let more = "  - { name: more, type: s3, s3: { bucket: b, region: r, access_key: '${NOT_SET}', secret_key: x } }\n";
+    let sandbox = storages(more);
+    plant(&sandbox, "two/app/20261101_020000.000000001Z.dump", b"x");
+    plant(&sandbox, "one", b"a file and no directory");
+    let output = sandbox.run(&["list"]).exits(3);
+    for warning in [
+        "warning: cannot list the storage one",
+        "warning: cannot list the storage more",
+        "NOT_SET",
+    ] {
+        assert!(output.stderr.contains(warning), "{}", output.stderr);
+    }
+    let text = output.text();
+    assert!(text.contains("app/20261101_020000.000000001Z"), "{text}");
+    assert!(text.contains("more     ?"), "{text}");
+    let output = sandbox.run(&["list", "--json"]).exits(3);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let statuses = [0, 1, 2].map(|index| &document["storages"][index]["status"]);
+    assert_eq!(statuses, ["failed", "ok", "failed"]);
+    assert_eq!(document["storages"][2]["error"]["kind"], "usage");
+    assert_eq!(document["backups"].as_array().expect("backups").len(), 1);
 }
 
 #[test]

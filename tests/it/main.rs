@@ -5,6 +5,7 @@
 mod backup;
 mod cancel;
 mod cat;
+mod copies;
 mod damage;
 mod faults;
 mod frozen;

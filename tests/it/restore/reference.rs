@@ -17,6 +17,11 @@ fn a_backup_is_named_by_database_and_time_by_latest_by_key_or_by_path() {
         (&first.key(), "1000"),
         (path(&first), "1000"),
         ("source/latest", "10"),
+        ("source", "10"),
+        (&format!("local:{}", first.id()), "1000"),
+        (&format!("local:{}", first.key()), "1000"),
+        ("local:source/latest", "10"),
+        ("local:source", "10"),
     ] {
         let output = house.restore(from, &["--force", "--clean"]).exits(0);
         let text = output.text();
@@ -30,6 +35,46 @@ fn a_backup_is_named_by_database_and_time_by_latest_by_key_or_by_path() {
         );
     }
     house.target.holds_the_same_as(&house.source);
+}
+
+#[test]
+fn at_takes_the_newest_that_had_begun_by_then() {
+    let house = House::new(PLAIN);
+    let began = |archive: &super::Archive| {
+        let manifest = archive.manifest();
+        manifest["started_at"].as_str().expect("a time").to_string()
+    };
+    let first = house.sandbox.back_up("source");
+    house.source.sql("DELETE FROM word WHERE id > 10");
+    let second = house.sandbox.back_up("source");
+    for (at, archive) in [
+        (&began(&first)[..], &first),
+        (&began(&second), &second),
+        ("2099-01-01T00:00Z", &second),
+    ] {
+        let from = ["--from", "source", "--at", at];
+        let more = ["--db", "target", "--force", "--clean"];
+        let arguments = [&["restore"], &from[..], &more].concat();
+        let restored = house.sandbox.run(&arguments).exits(0);
+        assert!(restored.text().contains(path(archive)), "{at}");
+        let cat = house
+            .sandbox
+            .run(&["cat", "source/latest", "--at", at])
+            .exits(0);
+        assert!(cat.stdout == archive.bytes(), "{at}");
+    }
+    let none = house
+        .sandbox
+        .run(&["cat", "source", "--at", "2026-01-01T00:00Z"])
+        .exits(10);
+    says(&none, &["no full backup of source from 2026-01-01"]);
+    for arguments in [
+        ["cat", &first.id(), "--at", "2099-01-01T00:00Z"],
+        ["cat", "source", "--at", "yesterday"],
+        ["cat", "local:./some.file", "--strict-sniff", "--force"],
+    ] {
+        house.sandbox.run(&arguments).exits(2);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub struct Entry {
     encryption: String,
     backup: String,
     retention: String,
+    storage: String,
 }
 
 impl Entry {
@@ -29,6 +30,7 @@ impl Entry {
             encryption: "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}'".to_string(),
             backup: String::new(),
             retention: String::new(),
+            storage: "local".to_string(),
         }
     }
 
@@ -73,13 +75,19 @@ impl Entry {
         self
     }
 
+    /// Where backups go: a name or a list.
+    pub fn storage(mut self, storage: &str) -> Entry {
+        self.storage = storage.to_string();
+        self
+    }
+
     /// As it stands under `databases`.
     pub fn to_yaml(&self) -> String {
         let Shape { compressed, .. } = self.shape;
         let mut yaml = format!(
-            "  - name: {}\n    type: postgres\n    connection: {{ {} }}\n    backup:\n      storage: local\n      \
+            "  - name: {}\n    type: postgres\n    connection: {{ {} }}\n    backup:\n      storage: {}\n      \
              compression: {compressed}\n{}",
-            self.name, self.connection, self.backup
+            self.name, self.connection, self.storage, self.backup
         );
         if self.shape.encrypted {
             yaml += &format!("      encryption: {{ {} }}\n", self.encryption);

@@ -1,0 +1,199 @@
+//! What `list` prints: a row for each backup, and what each storage holds.
+
+use super::{error_json, rfc3339};
+use crate::config::duration;
+use crate::operation::list::{Backup, Copy, Holding, Listed};
+use crate::progress::human_bytes;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The document of `list --json`.
+pub fn list_json(listed: &Listed) -> Value {
+    let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
+    let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
+    json!({ "backups": backups, "older": listed.older, "storages": storages })
+}
+
+fn backup_json(listed: &Backup) -> Value {
+    let entry = listed.entry();
+    let copies: Vec<Value> = listed.copies.iter().map(copy_json).collect();
+    let mut backup = json!({
+        "id": entry.id.to_string(),
+        "database": entry.id.database,
+        "started_at": rfc3339(entry.id.timestamp.moment()),
+        "storage": listed.copies[0].storage,
+        "key": entry.archive_key(),
+        "location": listed.copies[0].location,
+        "bytes": entry.bytes,
+        "gzip": entry.shape.gzip,
+        "encrypted": entry.shape.sealed,
+        "manifest": entry.has_manifest,
+        "pinned": listed.is_pinned(),
+        "copies": copies,
+    });
+    if let Some(manifest) = &listed.manifest {
+        backup["plain_bytes"] = manifest.dump.bytes.into();
+        backup["partial"] = manifest.dump.partial.into();
+        backup["sha256"] = manifest.archive.sha256.clone().into();
+        backup["finished_at"] = rfc3339(manifest.finished_at).into();
+        backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
+            .as_secs_f64()
+            .into();
+        backup["server_version"] = json!(manifest.dump.server_version);
+    }
+    backup
+}
+
+fn copy_json(copy: &Copy) -> Value {
+    json!({
+        "storage": copy.storage,
+        "location": copy.location,
+        "bytes": copy.entry.bytes,
+        "manifest": copy.entry.has_manifest,
+        "pinned": copy.entry.pinned,
+    })
+}
+
+fn holding_json(holding: &Holding) -> Value {
+    match &holding.total {
+        Ok(total) => json!({
+            "storage": holding.storage,
+            "status": "ok",
+            "backups": total.backups,
+            "bytes": total.bytes,
+            "oldest": total.oldest.map(rfc3339),
+        }),
+        Err(error) => json!({
+            "storage": holding.storage,
+            "status": "failed",
+            "error": error_json(error),
+        }),
+    }
+}
+
+/// The table of `list`, and below it one of the storages. `now` is for the ages.
+pub fn list_text(listed: &Listed, now: DateTime<Utc>) -> String {
+    let header = ["BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "STORAGE"];
+    let mut rows = vec![header.map(String::from)];
+    rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
+    let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
+    let mut storages = vec![header.map(String::from)];
+    storages.extend(listed.storages.iter().map(holding_row));
+    format!("{}\n{}", table(&rows), table(&storages))
+}
+
+fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 7] {
+    let entry = backup.entry();
+    let manifest = backup.manifest.as_ref();
+    let unknown = || "-".to_string();
+    let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
+        (false, false) => "plain",
+        (true, false) => "gz",
+        (false, true) => "enc",
+        (true, true) => "gz+enc",
+    }
+    .to_string();
+    if manifest.is_some_and(|manifest| manifest.dump.partial) {
+        kind.push_str(" partial");
+    }
+    if backup.is_pinned() {
+        kind.push_str(" pinned");
+    }
+    let storages: Vec<&str> = backup.copies.iter().map(|copy| &*copy.storage).collect();
+    [
+        entry.id.to_string(),
+        age(now - entry.id.timestamp.moment()),
+        human_bytes(entry.bytes),
+        manifest
+            .filter(|_| entry.bytes > 0)
+            .map_or_else(unknown, |manifest| {
+                format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
+            }),
+        manifest.map_or_else(unknown, |manifest| {
+            duration::display(took(manifest.started_at, manifest.finished_at))
+        }),
+        kind,
+        storages.join(","),
+    ]
+}
+
+fn holding_row(holding: &Holding) -> [String; 4] {
+    let name = holding.storage.clone();
+    match &holding.total {
+        Ok(total) => [
+            name,
+            total.backups.to_string(),
+            human_bytes(total.bytes),
+            total.oldest.map_or_else(
+                || "-".to_string(),
+                |oldest| oldest.to_rfc3339_opts(SecondsFormat::Secs, true),
+            ),
+        ],
+        Err(_) => [name, "?".into(), "?".into(), "?".into()],
+    }
+}
+
+/// Columns padded to their widest cell, the last one as it is.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            let missing = width - cell.chars().count() + 2;
+            line.extend(std::iter::repeat_n(' ', missing));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `3d 4h`, `25m`, `12s`: the two largest units that say something.
+fn age(age: TimeDelta) -> String {
+    let seconds = age.num_seconds();
+    if seconds < 0 {
+        return "in the future".into();
+    }
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
+    (finished - started).to_std().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_read_well() {
+        for (seconds, text) in [
+            (5, "5s"),
+            (3599, "59m"),
+            (3660, "1h 1m"),
+            (90_000, "1d 1h"),
+            (-1, "in the future"),
+        ] {
+            assert_eq!(age(TimeDelta::seconds(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["A", "LONG"], ["longer", "x"]].map(|row| row.map(String::from));
+        assert_eq!(table(&rows), "A       LONG\nlonger  x\n");
+    }
+}
