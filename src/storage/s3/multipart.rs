@@ -11,7 +11,9 @@ use rusty_s3::Method;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an aborted upload waits for its parts' threads; their sockets are closed by then.
+/// How long an aborted upload lets its parts end by themselves before it cuts them off.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long it then waits for its parts' threads; their sockets are closed by then.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// An upload in progress. Dropping it aborts it.
@@ -193,18 +195,22 @@ impl Multipart {
         let cancel = Cancel::new()?.with_deadline(AFTERWARDS);
         self.unwanted
             .cancel(Cause::Stalled("the upload was given up".into()));
-        // ends the parts in flight, which the server must not take for new ones after the abort
+        // a part that the server has nearly got, and stores after the abort, would stay there for good
+        self.let_parts_end(&cancel.with_deadline(GRACE));
         self.client.shut_down();
-        let last_words = cancel.with_deadline(LAST_WORDS);
-        while self.in_flight > 0 && self.receiver.receive(&last_words).is_ok() {
-            self.in_flight -= 1;
-        }
+        self.let_parts_end(&cancel.with_deadline(LAST_WORDS));
         let upload = listing::Unfinished {
             key: self.target.key.clone(),
             id: self.id.clone(),
             started: None,
         };
         listing::abort(&self.target.client, &upload, &cancel)
+    }
+
+    fn let_parts_end(&mut self, limit: &Cancel) {
+        while self.in_flight > 0 && self.receiver.receive(limit).is_ok() {
+            self.in_flight -= 1;
+        }
     }
 }
 
