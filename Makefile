@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build demo test test-large test-parts lint fmt bench clean
+.PHONY: help build demo demo-cluster test test-large test-s3 test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -17,11 +17,20 @@ demo: build ## back up, restore and compare a database of 200 MB on a throwaway 
 	demo/install
 	demo/run
 
+demo-cluster: build ## two hosts back up to a three-node S3 cluster that loses its nodes, and restore from it
+	demo/install
+	tests/parts/install garage
+	demo/cluster
+
 test: test-parts lint ## install what the tests need and run all of them
 	cargo test --locked
 
 test-large: test-parts ## back a table of more than 1 GiB up and restore it; needs 6 GB of disk
 	cargo test --locked --test large
+
+test-s3: test-parts ## the promises of a storage on garage and Ceph, which it installs
+	tests/parts/install garage ceph
+	tests/parts/test-s3
 
 test-parts: ## install what the tests need: PostgreSQL 14 to 18 and others, outside of this directory
 	tests/parts/install

@@ -15,6 +15,7 @@ mod matrix;
 mod memory;
 mod prune;
 mod restore;
+mod s3;
 mod secrets;
 mod support;
 mod usage;

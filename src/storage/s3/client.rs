@@ -5,7 +5,7 @@
 //! some and ignored by others).
 
 use super::credentials::Credentials;
-use super::error::{Refusal, explain, is_expired, may_pass};
+use super::error::{Refusal, explain, is_expired, is_of_every_request, may_pass};
 use super::http::{self, Limits};
 use super::request::{Answer, MD5, Pace, Request};
 use crate::cancel::Cancel;
@@ -232,6 +232,20 @@ impl Client {
 
     /// What a refusal means.
     pub fn explain(&self, request: &Request, answer: &Answer) -> Error {
+        self.judged(request, answer, explain)
+    }
+
+    /// True where any other request would be refused like this one.
+    pub fn is_of_every_request(&self, request: &Request, answer: &Answer) -> bool {
+        self.judged(request, answer, is_of_every_request)
+    }
+
+    fn judged<T>(
+        &self,
+        request: &Request,
+        answer: &Answer,
+        judge: impl FnOnce(&Refusal<'_>) -> T,
+    ) -> T {
         let Shared {
             storage,
             bucket,
@@ -246,7 +260,7 @@ impl Client {
             .region
             .as_deref()
             .or_else(|| answer.header("x-amz-bucket-region"));
-        explain(&Refusal {
+        judge(&Refusal {
             doing: &request.doing,
             permission: request.permission,
             storage,

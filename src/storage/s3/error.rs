@@ -63,6 +63,23 @@ pub(super) fn is_expired(code: &str) -> bool {
     )
 }
 
+/// True for what any other request would meet as well: wrong keys, a wrong place, a wrong clock, a busy server.
+pub(super) fn is_of_every_request(refusal: &Refusal<'_>) -> bool {
+    let code = code_of(refusal);
+    may_pass(refusal.status, refusal.code)
+        || is_expired(code)
+        || clock(refusal).is_some()
+        || other_region(refusal).is_some()
+        || matches!(
+            code,
+            "NoSuchBucket"
+                | "SignatureDoesNotMatch"
+                | "InvalidAccessKeyId"
+                | "InvalidAccessKey"
+                | "NotSignedUp"
+        )
+}
+
 /// Turns a refusal into an error.
 pub(super) fn explain(refusal: &Refusal<'_>) -> Error {
     let (kind, why, hint) = reason(refusal);

@@ -139,7 +139,7 @@ pub(super) struct Unfinished {
     pub started: Option<DateTime<Utc>>,
 }
 
-/// All unfinished uploads whose whole key begins with `prefix`; none where the server cannot tell.
+/// All unfinished uploads whose whole key begins with `prefix`; none where the server cannot or may not tell.
 pub(super) fn uploads(client: &Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list the unfinished uploads to s3://{bucket}/{prefix}");
@@ -157,6 +157,12 @@ pub(super) fn uploads(client: &Client, prefix: &str, cancel: &Cancel) -> Result<
         let request = Arc::new(request);
         let answer = client.call(cancel, client.brief(), &request)?;
         if matches!(answer.status, 405 | 501) {
+            return Ok(uploads);
+        }
+        if !answer.is_good() && !client.is_of_every_request(&request, &answer) {
+            // a key without that right can still back up; the provider's lifecycle rules can sweep
+            let why = client.explain(&request, &answer);
+            log::warn!("unfinished uploads are not swept: {}", why.report());
             return Ok(uploads);
         }
         let answer = client.good(&request, answer)?;

@@ -37,6 +37,7 @@ use crate::error::{Error, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use client::{Client, Shared};
 use credentials::Credentials;
+use listing::Unfinished;
 use parts::{Plan, Rules};
 use request::Request;
 use rusty_s3::Method;
@@ -123,16 +124,15 @@ impl S3 {
 
     fn remove_orphans(
         &self,
-        directory: &str,
+        unfinished: Vec<Unfinished>,
         ours: &dyn Fn(&str) -> bool,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {
         let client = &self.client;
         let now = (client.shared.now)();
         let is_old = |at: DateTime<Utc>| now - at > ORPHANED;
-        let prefix = format!("{}/", self.whole(directory)?);
         let mut swept = Vec::new();
-        for upload in listing::uploads(client, &prefix, cancel)? {
+        for upload in unfinished {
             let Some(key) = upload.key.strip_prefix(self.prefix()) else {
                 continue;
             };
@@ -242,9 +242,12 @@ impl Storage for S3 {
         ours: &dyn Fn(&str) -> bool,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {
-        match self.remove_orphans(directory, ours, cancel) {
+        let prefix = format!("{}/", self.whole(directory)?);
+        // what is wrong with the keys or the bucket ends a backup here, before its dump begins
+        let unfinished = listing::uploads(&self.client, &prefix, cancel)?;
+        match self.remove_orphans(unfinished, ours, cancel) {
             Err(error) if !error.kind().may_pass() && cancel.check().is_ok() => {
-                // a key without that right can still back up; the provider's lifecycle rules can sweep
+                // as above, without the right to look at parts or to abort
                 log::warn!("unfinished uploads are not swept: {}", error.report());
                 Ok(Vec::new())
             }

@@ -6,6 +6,11 @@ pub mod entry;
 pub mod postgres;
 pub mod processes;
 pub mod program;
+#[path = "../../support/proxy.rs"]
+#[allow(dead_code, reason = "the tests of the storage use the rest")]
+pub mod proxy;
+#[path = "../../support/s3s.rs"]
+pub mod s3s;
 pub mod sandbox;
 pub mod scene;
 pub mod strace;
