@@ -65,7 +65,7 @@ impl Cloud {
     fn configure(&self, keys: &str, entry: Entry) {
         self.sandbox.configure(&format!(
             "version: 1\nstorage:\n  - name: {STORAGE}\n    type: s3\n    s3: {{ {keys} }}\ndatabases:\n{}",
-            entry.named(NAME).kept_on(STORAGE).to_yaml()
+            entry.named(NAME).storage(STORAGE).to_yaml()
         ));
     }
 

@@ -7,7 +7,6 @@ use super::sandbox::Shape;
 pub struct Entry {
     name: String,
     connection: String,
-    storage: String,
     shape: Shape,
     encryption: String,
     backup: String,
@@ -27,7 +26,6 @@ impl Entry {
         Entry {
             name: name.to_string(),
             connection,
-            storage: "local".to_string(),
             shape: Shape::new(false, false),
             encryption: "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}'".to_string(),
             backup: String::new(),
@@ -39,12 +37,6 @@ impl Entry {
     /// Another name than the one it has on the server.
     pub fn named(mut self, name: &str) -> Entry {
         self.name = name.to_string();
-        self
-    }
-
-    /// The storage that it is kept on.
-    pub fn kept_on(mut self, storage: &str) -> Entry {
-        self.storage = storage.to_string();
         self
     }
 
