@@ -107,10 +107,18 @@ fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
             log::info!("the archive says that it is {}", printable(label));
             require_target(label, rules)
         }
-        (Selected::File(path), None) => match named_database(path) {
-            Some(id) => require_target(&id.to_string(), rules),
-            None => Ok(()),
-        },
+        (Selected::File(path), None) => {
+            // a name proves nothing, so it only warns
+            if let (Some(id), Some(target)) = (named_database(path), rules.unchosen_target)
+                && id.database != target
+            {
+                log::warn!(
+                    "the file is named like a backup of {}, the target is {target}",
+                    id.database
+                );
+            }
+            Ok(())
+        }
         (Selected::Stored { entry, .. }, Some(label)) if *label != entry.id.to_string() => {
             // only --force comes here
             log::warn!(

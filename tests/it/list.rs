@@ -167,7 +167,7 @@ fn a_manifest_is_read_once_a_backup_and_for_the_newest_20_alone() {
             );
         }
     }
-    let read = |output: &Output| output.stderr.matches("warning:").count();
+    let read = |output: &Output| output.stderr.matches("warning: the manifest").count();
     let newest = sandbox.run(&["list", "--json"]).exits(0);
     let document: Value = serde_json::from_slice(&newest.stdout).expect("JSON");
     assert_eq!(document["backups"].as_array().expect("backups").len(), 20);
