@@ -30,6 +30,25 @@ struct Cloud {
     sandbox: Sandbox,
     server: Server,
     proxy: Proxy,
+    lock: LockFile,
+}
+
+/// The lock of a database on a bucket lies where the machine's runs find it, outside of the sandbox, and stays there;
+/// no other run will ever look for this one.
+struct LockFile(String);
+
+impl LockFile {
+    fn of(address: &str) -> LockFile {
+        let place = format!("http://{address}/{BUCKET}/{PREFIX}/");
+        let hash = &sha256(place.as_bytes())[..16];
+        LockFile(format!("s3-{hash}-{NAME}.lock"))
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(Path::new("/run/backupkit").join(&self.0));
+    }
 }
 
 impl Cloud {
@@ -41,6 +60,7 @@ impl Cloud {
             .with("S3_ACCESS_KEY", ACCESS_KEY)
             .with("S3_SECRET_KEY", SECRET_KEY);
         let cloud = Cloud {
+            lock: LockFile::of(&proxy.address),
             sandbox,
             server,
             proxy,
@@ -418,6 +438,7 @@ fn two_runs_of_one_database_exclude_each_other() {
     let second = cloud.run(&["backup"]).exits(11);
     let pid = first.pid().to_string();
     assert!(second.stderr.contains(&pid), "{}", second.stderr);
+    assert!(second.stderr.contains(&cloud.lock.0), "{}", second.stderr);
     assert_eq!(cloud.objects(), [""; 0]);
     first.signal(Signal::TERM);
     first.wait().exits(143);
