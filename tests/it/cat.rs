@@ -3,7 +3,10 @@
 use crate::support::archive::{decode, gzip};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
+use crate::support::repository;
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, SHAPES, Sandbox, Shape};
+use sha2::{Digest, Sha256};
+use std::fs;
 
 const SEALED: Shape = Shape::new(true, true);
 
@@ -172,4 +175,36 @@ fn the_end_of_a_cut_dump_never_comes_out() {
     assert!(sandbox.run(&["cat", "./script"]).exits(0).stdout == script);
     std::fs::write(sandbox.path("script"), &script[..script.len() / 2]).expect("write it");
     sandbox.run(&["cat", "./script"]).exits(13);
+}
+
+#[test]
+fn containers_of_an_independent_implementation_come_out_or_are_refused() {
+    let (sandbox, _database) = house(SEALED);
+    let vectors = repository().join("tests/archives/vectors");
+    let table = fs::read_to_string(vectors.join("README.md")).expect("read the table");
+    let rows = table.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
+        cells[0].ends_with(".enc").then_some(cells)
+    });
+    let mut count = 0;
+    for cells in rows {
+        let [file, expect, bytes, sha256, ..] = cells[..] else {
+            panic!("a row has four cells: {cells:?}");
+        };
+        let path = vectors.join(file);
+        let output = sandbox.run(&["cat", path.to_str().expect("UTF-8")]);
+        match expect {
+            "ok" => {
+                let plain = output.exits(0).stdout;
+                assert_eq!(plain.len().to_string(), bytes, "{file}");
+                let digest = Sha256::digest(&plain);
+                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(digest, sha256, "{file}");
+            }
+            "wrong password" => drop(output.exits(12)),
+            _ => drop(output.exits(13)),
+        }
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
 }
