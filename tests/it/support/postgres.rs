@@ -120,7 +120,7 @@ impl Server {
         let database = self.create_database("large");
         database.sql(
             "CREATE TABLE ballast AS SELECT n, string_agg(md5(n || ' ' || i), '') AS text
-             FROM generate_series(1, 750) AS n, generate_series(1, 1000) AS i GROUP BY n",
+             FROM generate_series(1, 2500) AS n, generate_series(1, 1000) AS i GROUP BY n",
         );
         database
     }
