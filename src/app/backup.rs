@@ -1,0 +1,124 @@
+//! `backup`: what each database's run is made of, and what is said of it.
+
+use super::compose::{gzip_level, session};
+use super::{App, overall};
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::{Database, process_env};
+use crate::error::{Error, Kind, Result};
+use crate::operation::backup::{self, Job, Stored};
+use crate::output;
+use crate::stream::seal::Keys;
+use chrono::Utc;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How the run for one database ended, its retention included.
+pub(super) struct Ended<'a> {
+    pub database: &'a Database,
+    pub result: Result<Stored>,
+    /// What retention did on the storage of each copy, where it did anything.
+    pub retention: Vec<Option<Value>>,
+    pub took: Duration,
+}
+
+impl App {
+    pub(super) fn backup(&self, options: &cli::Backup, cancel: &Cancel) -> Result<()> {
+        let databases = self.chosen(&options.db)?;
+        let began = Instant::now();
+        let (mut statuses, mut ok, mut failed, mut missing, mut bytes) = (Vec::new(), 0, 0, 0, 0);
+        // a stdout that cannot be written to must not stop the backups
+        let mut printed = Ok(());
+        for database in databases {
+            let ended = self.backup_database(database, options.lock_wait, cancel);
+            let name = &ended.database.name;
+            let line = if options.json {
+                let retention = ended.retention;
+                output::backup_json(name, &ended.result, retention, ended.took).to_string()
+            } else {
+                output::backup_text(name, &ended.result, ended.took)
+            };
+            printed = printed.and(output::line(&line));
+            match ended.result {
+                Ok(stored) => {
+                    ok += 1;
+                    bytes += stored.manifest.archive.bytes;
+                    for copy in stored.copies {
+                        let Err(error) = copy.result else { continue };
+                        let storage = copy.storage;
+                        log::error!(
+                            "the backup of {name} is not on the storage {storage}: {}",
+                            error.report()
+                        );
+                        missing += 1;
+                        statuses.push(Kind::Partial);
+                    }
+                }
+                Err(error) => {
+                    failed += 1;
+                    let error = error.doing(format!("cannot back up {name}"));
+                    log::error!("{}", error.report());
+                    statuses.push(error.kind());
+                }
+            }
+            // a signal ends the run, not only the database it hit
+            cancel.check()?;
+        }
+        if options.json {
+            let summary = output::backup_summary(ok, failed, missing, bytes, began.elapsed());
+            printed = printed.and(output::line(&summary.to_string()));
+        }
+        match overall(ok, &statuses) {
+            Some(kind) => Err(Error::already_told(kind)),
+            None => printed,
+        }
+    }
+
+    /// Backs one database up and prunes what its retention does not keep: one run, whoever asked for it.
+    pub(super) fn backup_database<'a>(
+        &self,
+        database: &'a Database,
+        lock_wait: Duration,
+        cancel: &Cancel,
+    ) -> Ended<'a> {
+        let began = Instant::now();
+        let result = self.dump_and_store(database, lock_wait, cancel);
+        let took = began.elapsed();
+        let retention = match &result {
+            Ok(stored) => self.prune_after_backup(database, stored, lock_wait, cancel),
+            Err(_) => Vec::new(),
+        };
+        Ended {
+            database,
+            result,
+            retention,
+            took,
+        }
+    }
+
+    fn dump_and_store(
+        &self,
+        database: &Database,
+        lock_wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Stored> {
+        let places = self.places(&database.backup.storage);
+        let dump_options = database.backup.options(&process_env)?;
+        let keys = match database.backup.encryption.seal_password(&process_env)? {
+            Some(password) => Some(Keys::new(vec![password], Arc::clone(&self.derivations))?),
+            None => None,
+        };
+        let job = Job {
+            database: database.name.clone(),
+            session: session(database)?,
+            gzip: gzip_level(database.backup.compression)?,
+            keys,
+            partial: dump_options.is_partial(),
+            options: dump_options.args,
+            lock_timeout: database.backup.lock_timeout,
+            lock_wait,
+        };
+        backup::run(&job, places, &self.tools()?, &Utc::now, cancel)
+    }
+}

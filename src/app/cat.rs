@@ -1,0 +1,38 @@
+//! `cat`.
+
+use super::App;
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::operation::cat;
+use crate::operation::open::Rules;
+use crate::output::Stdout;
+use std::io::{self, IsTerminal};
+
+impl App {
+    pub(super) fn cat(&self, options: &cli::Cat, cancel: &Cancel) -> Result<()> {
+        if io::stdout().is_terminal() {
+            return Err(Error::usage("a dump is nothing for a terminal")
+                .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
+        }
+        let meant = self.meant(&options.backup)?.by(options.at)?;
+        let reference = &meant.reference;
+        let source = match reference.database() {
+            Some(named) => named.to_string(),
+            None => self.unnamed(reference, options.db.as_deref())?.name.clone(),
+        };
+        let selected = self.find(&meant, &source, cancel)?;
+        let rules = Rules {
+            configured: self.configured_shape(&source),
+            unchosen_target: None,
+            strict: options.strict_sniff,
+            force: options.force,
+        };
+        let keys = || self.keys_for(&source, reference);
+        let mut target = Stdout::new(cancel)?;
+        match cat::run(&selected, &keys, &rules, &mut target, cancel) {
+            Err(_) if target.is_closed() => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the configuration says, made: storages, keys, tools, sessions.
+
+use super::App;
+use crate::catalog::name::Shape;
+use crate::config::{Compression, Database, S3Keys, StorageKind, process_env};
+use crate::error::Result;
+use crate::operation::find::Place;
+use crate::operation::select::Reference;
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tools;
+use crate::secret::Secret;
+use crate::storage::Storage;
+use crate::storage::local::Local;
+use crate::storage::s3::{S3, Settings};
+use crate::stream::gzip::Level;
+use crate::stream::seal::Keys;
+use std::sync::Arc;
+
+impl App {
+    /// The databases named, or all.
+    pub(super) fn chosen(&self, names: &[String]) -> Result<Vec<&Database>> {
+        if names.is_empty() {
+            return Ok(self.config.databases.iter().collect());
+        }
+        let mut chosen: Vec<&Database> = Vec::new();
+        for name in names {
+            let database = self.config.database(name)?;
+            if !chosen.iter().any(|known| known.name == database.name) {
+                chosen.push(database);
+            }
+        }
+        Ok(chosen)
+    }
+
+    pub(super) fn storage(&self, name: &str) -> Result<Box<dyn Storage>> {
+        let storage = self.config.storage(name)?;
+        match &storage.kind {
+            StorageKind::Local(keys) => Ok(Box::new(Local::new(name, keys.path(&process_env)?)?)),
+            StorageKind::S3(keys) => Ok(Box::new(S3::new(s3_settings(name, keys)?)?)),
+        }
+    }
+
+    /// The names of the storages to look for backups of `database` on: `only` that one, else its own, or all where
+    /// it is not configured.
+    pub(super) fn storages_of(&self, database: &str, only: Option<&str>) -> Vec<String> {
+        match (only, self.config.database(database)) {
+            (Some(only), _) => vec![only.to_string()],
+            (None, Ok(database)) => database.backup.storage.clone(),
+            (None, Err(_)) => {
+                let storages = self.config.storages.iter();
+                storages.map(|storage| storage.name.clone()).collect()
+            }
+        }
+    }
+
+    /// The storages of these names, each usable or not by itself.
+    pub(super) fn places(&self, names: &[String]) -> Vec<Place> {
+        let place = |name: &String| Place {
+            name: name.clone(),
+            storage: self.storage(name),
+        };
+        names.iter().map(place).collect()
+    }
+
+    pub(super) fn tools(&self) -> Result<Tools> {
+        Ok(Tools::new(self.config.bin_dir(&process_env)?))
+    }
+
+    pub(super) fn encrypts(&self, database: &str) -> bool {
+        self.config
+            .database(database)
+            .is_ok_and(|database| database.backup.encryption.enabled)
+    }
+
+    /// What backups of `database` look like by the configuration.
+    pub(super) fn configured_shape(&self, database: &str) -> Option<Shape> {
+        let database = self.config.database(database).ok()?;
+        let gzip = database.backup.compression != Compression::ByPgDump;
+        Some(Shape::new(gzip, database.backup.encryption.enabled))
+    }
+
+    /// The passwords that may open a backup of `database`: its own, the current one first. For a file, which may be
+    /// anybody's, and for a name that is not configured, those of the other databases too.
+    pub(super) fn keys_for(&self, database: &str, reference: &Reference) -> Result<Keys> {
+        let own = |known: &&Database| known.name == database;
+        let mut databases: Vec<&Database> = self.config.databases.iter().filter(own).collect();
+        if databases.is_empty() || matches!(reference, Reference::Path(_)) {
+            databases.extend(self.config.databases.iter().filter(|known| !own(known)));
+        }
+        let mut passwords: Vec<Secret> = Vec::new();
+        let mut missing = None;
+        for database in databases {
+            for password in database.backup.encryption.open_passwords(&process_env) {
+                match password {
+                    Ok(password) if !passwords.contains(&password) => passwords.push(password),
+                    Ok(_) => {}
+                    Err(error) => missing = missing.or(Some(error)),
+                }
+            }
+        }
+        match missing {
+            Some(error) if passwords.is_empty() => Err(error),
+            _ => Keys::new(passwords, Arc::clone(&self.derivations)),
+        }
+    }
+}
+
+/// How to reach the server of `database`.
+pub(super) fn session(database: &Database) -> Result<Session> {
+    let connection = database.connection.resolve(&process_env)?;
+    let shown = if connection.host.starts_with('/') {
+        format!("{}/{}", connection.host, connection.database)
+    } else {
+        format!(
+            "{}:{}/{}",
+            connection.host, connection.port, connection.database
+        )
+    };
+    let mut variables = vec![
+        ("PGHOST".to_string(), connection.host),
+        ("PGPORT".to_string(), connection.port.to_string()),
+        ("PGUSER".to_string(), connection.user),
+    ];
+    let extra = connection.extra.into_iter();
+    variables.extend(extra.map(|(name, value)| (name.to_string(), value)));
+    Ok(Session::new(
+        variables,
+        connection.password,
+        connection.database,
+        shown,
+    ))
+}
+
+fn s3_settings(name: &str, keys: &S3Keys) -> Result<Settings> {
+    let s3 = keys.resolve(&process_env)?;
+    let mut settings = Settings::new(name, s3.bucket, s3.region);
+    settings.prefix = s3.prefix;
+    settings.endpoint = s3.endpoint;
+    settings.path_style = s3.path_style;
+    settings.ca_file = s3.ca_file;
+    settings.storage_class = s3.storage_class;
+    settings.server_side_encryption = s3.server_side_encryption;
+    settings.kms_key_id = s3.kms_key_id;
+    settings.part_size = s3.part_size;
+    if let Some(concurrency) = s3.concurrency {
+        settings.concurrency = concurrency as usize;
+    }
+    if let Some(keys) = s3.keys {
+        settings.access_key = Some(keys.access_key);
+        settings.secret_key = Some(keys.secret_key);
+        settings.session_token = keys.session_token;
+    }
+    Ok(settings)
+}
+
+/// The level of our gzip; `None` where pg_dump compresses.
+pub(super) fn gzip_level(compression: Compression) -> Result<Option<Level>> {
+    Ok(match compression {
+        Compression::ByPgDump => None,
+        Compression::Gzip { level: None } => Some(Level::Adaptive),
+        Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
+    })
+}

@@ -1,0 +1,49 @@
+//! `list`.
+
+use super::{App, overall};
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::operation::list::{self, Holding};
+use crate::output;
+use chrono::Utc;
+
+impl App {
+    pub(super) fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
+        let storages = self.config.storages.iter();
+        let names: Vec<String> = storages.map(|storage| storage.name.clone()).collect();
+        let mut listed = list::run(self.places(&names), &options.db, options.all, cancel)?;
+        if let [Holding { total: Err(_), .. }] = listed.storages.as_slice() {
+            // the only one: its failure is that of the command
+            let only = listed.storages.pop();
+            return only.map_or(Ok(()), |only| only.total.map(|_| ()));
+        }
+        for (storage, error) in listed.failures() {
+            log::warn!("cannot list the storage {storage}: {}", error.report());
+        }
+        if options.json {
+            output::line(&output::list_json(&listed).to_string())?;
+        } else if !listed.backups.is_empty() {
+            output::text_out(&output::list_text(&listed, Utc::now()))?;
+        }
+        let failures: Vec<Kind> = listed.failures().map(|(_, error)| error.kind()).collect();
+        if let Some(kind) = overall(listed.storages.len() - failures.len(), &failures) {
+            return Err(Error::already_told(kind));
+        }
+        if listed.backups.is_empty() {
+            log::info!("there are no backups yet");
+        }
+        if listed.older > 0 {
+            let older = listed.older;
+            log::info!("{older} older backups are not shown; see them with: backupkit list --all");
+        }
+        // a name that is neither configured nor on storage is a mistake, not an empty result
+        for name in &options.db {
+            let mut backups = listed.backups.iter();
+            if !backups.any(|backup| backup.entry().id.database == *name) {
+                self.config.database(name)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! What `cat` accepts.
+
+use super::values::moment;
+use argh::FromArgs;
+use chrono::{DateTime, Utc};
+use std::path::PathBuf;
+
+/// Write the plain dump of one backup to stdout, decrypted and decompressed.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "cat",
+    help_triggers("-h", "--help"),
+    note = "The last 64 KiB come only after the whole archive has proved good.",
+    example = "Look into a backup:\n  $ {command_name} app_db/latest | pg_restore --list"
+)]
+pub struct Cat {
+    /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
+    #[argh(positional, arg_name = "BACKUP")]
+    pub backup: String,
+
+    /// only what began by this moment, such as 2026-11-01T12:00Z; with a database or its latest
+    #[argh(option, arg_name = "TIME", from_str_fn(moment))]
+    pub at: Option<DateTime<Utc>>,
+
+    /// the configured database whose passwords open it
+    #[argh(option, arg_name = "NAME")]
+    pub db: Option<String>,
+
+    /// read an archive whose label does not fit its name
+    #[argh(switch)]
+    pub force: bool,
+
+    /// fail where the bytes differ from what the name or the configuration says
+    #[argh(switch)]
+    pub strict_sniff: bool,
+
+    /// the configuration file
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// say more on stderr
+    #[argh(switch)]
+    pub verbose: bool,
+}
