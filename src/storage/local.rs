@@ -8,14 +8,17 @@ use super::{Object, Storage, Upload};
 use crate::cancel::Cancel;
 use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{Advice, CWD, FlockOperation, RenameFlags, fadvise, flock, renameat_with};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The lock file of a database's directory; a dot file is never a backup.
 const LOCK: &str = ".lock";
+/// Written bytes are sent to the disk by so many at a time.
+const STRETCH: u64 = 8 * 1024 * 1024;
 
 /// Backups under one directory.
 pub struct Local {
@@ -212,6 +215,9 @@ struct LocalUpload {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
+    written: u64,
+    /// The bytes that are on their way to the disk.
+    sent: u64,
     committed: bool,
 }
 
@@ -234,10 +240,21 @@ impl LocalUpload {
             file,
             temporary: temporary.clone(),
             target,
+            written: 0,
+            sent: 0,
             committed: false,
         };
         flock(&upload.file, FlockOperation::NonBlockingLockExclusive).doing(doing)?;
         Ok(upload)
+    }
+
+    /// Has the disk begin with what was written lately, so that the commit finds little left to wait for. It is advice:
+    /// what goes wrong with those bytes is told by the commit's own fsync.
+    fn send(&mut self) {
+        let stretch = NonZeroU64::new(self.written - self.sent);
+        // DONTNEED begins to write dirty pages out, and waits for none of them
+        let _ = fadvise(&self.file, self.sent, stretch, Advice::DontNeed);
+        self.sent = self.written;
     }
 
     fn explain(&self, error: io::Error) -> io::Error {
@@ -259,10 +276,15 @@ impl LocalUpload {
 
 impl Write for LocalUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes).map_err(|error| match error.kind() {
+        let count = self.file.write(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
             _ => self.explain(error),
-        })
+        })?;
+        self.written += count as u64;
+        if self.written - self.sent >= STRETCH {
+            self.send();
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The writing half: blocks go to the workers, members come back in order.
 
+use super::balance::Balance;
 use super::pool::Pool;
 use super::{BLOCK, Block, Packer, blocks_for};
 use crate::error::{Error, Result};
@@ -129,73 +130,9 @@ impl<W: Write> Write for Compressor<W> {
     }
 }
 
-/// The adaptive level: a stretch of the stream is made small where that is worth its time.
-///
-/// What follows in a dump is mostly like what went just before, so the last blocks at each of two levels tell what
-/// the next would become and take. `SMALL` is used while a percent of size saved costs less than `WORTH` percent more
-/// processor time; every `PROBE`th block goes the other way to keep the comparison fresh. On mixed data
-/// this is as small as `gzip -6`: JSON, readings and files turned out to be worth it, prose and hashes not.
-#[derive(Default)]
-struct Balance {
-    fast: Option<Cost>,
-    small: Option<Cost>,
-    chosen: u64,
-}
-
-/// What compressing at one level came to lately, for each plain byte.
-#[derive(Clone, Copy)]
-struct Cost {
-    size: f64,
-    time: f64,
-}
-
-impl Balance {
-    const FAST: u8 = 1;
-    const SMALL: u8 = 5;
-    const WORTH: f64 = 14.0;
-    const PROBE: u64 = 16;
-
-    /// The level for the next block.
-    fn choose(&mut self) -> u8 {
-        self.chosen += 1;
-        let small = match (self.fast, self.small) {
-            (_, None) => true,
-            (None, _) => false,
-            (Some(fast), Some(small)) => {
-                let (saved, longer) = (1.0 - small.size / fast.size, small.time / fast.time - 1.0);
-                (longer < Self::WORTH * saved) != self.chosen.is_multiple_of(Self::PROBE)
-            }
-        };
-        if small { Self::SMALL } else { Self::FAST }
-    }
-
-    /// Takes note of what a block came to.
-    fn learn(&mut self, block: &Block) {
-        let cost = match block.level {
-            Self::FAST => &mut self.fast,
-            Self::SMALL => &mut self.small,
-            _ => return,
-        };
-        if block.plain.len() < BLOCK {
-            return; // the last one, perhaps too short to tell
-        }
-        let plain = BLOCK as f64;
-        let (size, time) = (
-            block.packed.len() as f64 / plain,
-            block.took.as_nanos() as f64 / plain,
-        );
-        let before = cost.unwrap_or(Cost { size, time });
-        *cost = Some(Cost {
-            size: before.size + (size - before.size) / 4.0,
-            time: before.time + (time - before.time) / 4.0,
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_long_stream_is_written_with_a_fixed_number_of_buffers() {
@@ -208,69 +145,5 @@ mod tests {
             assert!(writer.pool.pending() + writer.spare.len() < blocks_for(2));
         }
         writer.finish().unwrap();
-    }
-
-    /// How often each level is chosen in a thousand blocks of which `SMALL` makes `size` bytes and takes `time`,
-    /// where `FAST` makes 200000 and takes 100.
-    fn chosen(size: usize, time: u64) -> (usize, usize) {
-        let mut balance = Balance::default();
-        let small = (0..1000).filter(|_| {
-            let level = balance.choose();
-            let small = level == Balance::SMALL;
-            balance.learn(&Block {
-                plain: vec![0; BLOCK],
-                packed: vec![0; if small { size } else { 200_000 }],
-                took: Duration::from_nanos(if small { time } else { 100 }),
-                level,
-                at: 0,
-            });
-            small
-        });
-        let small = small.count();
-        (small, 1000 - small)
-    }
-
-    #[test]
-    fn blocks_are_made_small_where_it_saves_enough_and_the_other_level_is_still_tried() {
-        // saves 10 %, takes twice the time: worth it; one in sixteen checks
-        assert_eq!(chosen(180_000, 200), (937, 63));
-        // saves 10 %, takes three times the time: not worth it
-        assert_eq!(chosen(180_000, 300), (63, 937));
-        // no smaller, or even larger
-        assert_eq!(chosen(200_000, 101), (63, 937));
-        assert_eq!(chosen(201_000, 101), (63, 937));
-        // no slower
-        assert_eq!(chosen(199_999, 90), (937, 63));
-    }
-
-    #[test]
-    fn a_change_in_the_data_is_noticed() {
-        let mut balance = Balance::default();
-        let learn = |balance: &mut Balance, small_size: usize| {
-            let level = balance.choose();
-            balance.learn(&Block {
-                plain: vec![0; BLOCK],
-                packed: vec![
-                    0;
-                    if level == Balance::SMALL {
-                        small_size
-                    } else {
-                        200_000
-                    }
-                ],
-                took: Duration::from_nanos(if level == Balance::SMALL { 200 } else { 100 }),
-                level,
-                at: 0,
-            });
-            level
-        };
-        for _ in 0..100 {
-            learn(&mut balance, 200_000);
-        }
-        assert_eq!(learn(&mut balance, 200_000), Balance::FAST);
-        for _ in 0..100 {
-            learn(&mut balance, 150_000);
-        }
-        assert_eq!(learn(&mut balance, 150_000), Balance::SMALL);
     }
 }

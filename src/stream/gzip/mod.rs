@@ -12,6 +12,7 @@
 //! [`Decompressor`] reads any gzip stream; from the first member that is not of this shape on it reads as one stream.
 //! Both hold a fixed number of buffers, whatever the length of the stream.
 
+mod balance;
 mod compress;
 mod decompress;
 mod pool;
