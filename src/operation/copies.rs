@@ -9,12 +9,9 @@ use crate::catalog::name::is_ours;
 use crate::error::{Error, Kind, Result};
 use crate::storage::fan::{Fan, STALLED};
 use crate::storage::lock::Lock;
-use crate::storage::{Storage, Upload};
+use crate::storage::{CLEAN_UP, Storage, Upload};
 use std::io::Write;
 use std::time::Duration;
-
-/// How long cleaning up after a failure may take.
-const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// What became of the copy on one storage.
 #[derive(Debug)]

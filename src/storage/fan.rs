@@ -4,7 +4,7 @@
 //! than its queue. One that fails, or takes nothing for [`STALLED`], is dropped, which aborts it; the stream goes on
 //! as long as one is left.
 
-use super::Upload;
+use super::{CLEAN_UP, Upload};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use std::io::{self, Write};
@@ -17,10 +17,8 @@ use std::time::{Duration, Instant};
 pub const STALLED: Duration = Duration::from_secs(5 * 60);
 /// Pieces that a destination may lag behind.
 const QUEUE: usize = 4;
-/// How long uploads may take to remove what they wrote.
-const ABORTING: Duration = Duration::from_secs(30);
-/// How often it is looked whether they have.
-const ABORT_LOOK: Duration = Duration::from_millis(5);
+/// How long uploads may take to remove what they wrote: they keep to their limit, and start a moment later.
+const ABORTING: Duration = CLEAN_UP.saturating_add(Duration::from_secs(1));
 /// How often a wait looks whether the run was cancelled.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -35,7 +33,7 @@ type Ended = Result<Box<dyn Upload>>;
 /// One upload and its thread.
 struct Lane {
     state: State,
-    /// One message for each piece that the upload has taken; closes when its thread ends.
+    /// One message for each piece that the upload has taken. Closes when its thread is done with it.
     taken: Receiver<()>,
     /// Pieces that may be sent before one more must have been taken.
     room: usize,
@@ -93,18 +91,26 @@ impl Drop for Fan {
     /// Ends the uploads that are still running and waits for them: they remove what they wrote on threads of their
     /// own, which would die with the process.
     fn drop(&mut self) {
-        let states = self.lanes.drain(..).map(|lane| lane.state);
         // all queues close before the first wait
-        let threads: Vec<_> = states
-            .filter_map(|state| match state {
-                State::Running { thread, .. } => Some(thread),
+        let ending: Vec<_> = self
+            .lanes
+            .drain(..)
+            .filter_map(|lane| match lane.state {
+                State::Running { thread, .. } => Some((lane.taken, thread)),
                 State::Ended(_) => None,
             })
             .collect();
         let give_up = Instant::now() + ABORTING;
-        for thread in threads {
-            while !thread.is_finished() && Instant::now() < give_up {
-                std::thread::sleep(ABORT_LOOK);
+        for (taken, thread) in ending {
+            let over = loop {
+                match taken.recv_timeout(give_up.saturating_duration_since(Instant::now())) {
+                    Ok(()) => {}
+                    Err(reason) => break reason,
+                }
+            };
+            if over == RecvTimeoutError::Disconnected {
+                // with an upload in it that had its end and is not wanted any more
+                drop(thread.join());
             }
         }
     }
@@ -137,21 +143,16 @@ impl Write for Fan {
 }
 
 impl Lane {
-    fn start(mut upload: Box<dyn Upload>, stalled: Duration) -> Result<Lane> {
+    fn start(upload: Box<dyn Upload>, stalled: Duration) -> Result<Lane> {
         let (pieces, queue) = channel();
         let (took, taken) = channel();
         let thread = std::thread::Builder::new()
             .name("upload".into())
             .spawn(move || {
-                loop {
-                    match queue.recv() {
-                        Ok(Piece::Bytes(bytes)) => upload.write_all(&bytes)?,
-                        Ok(Piece::End) => return Ok(upload),
-                        Err(_) => return Err(gone()),
-                    }
-                    // where nobody counts any more the queue is closed too
-                    let _ = took.send(());
-                }
+                let ended = pump(upload, queue, &took);
+                // only now: an upload that failed has removed what it wrote
+                drop(took);
+                ended
             })
             .doing(|| "cannot start an upload")?;
         Ok(Lane {
@@ -217,6 +218,19 @@ impl Lane {
         if let State::Running { thread, .. } = std::mem::replace(&mut self.state, given_up) {
             self.state = State::Ended(thread.join().unwrap_or_else(|_| Err(gone())));
         }
+    }
+}
+
+/// Hands the pieces of `queue` to `upload`, up to their end.
+fn pump(mut upload: Box<dyn Upload>, queue: Receiver<Piece>, took: &Sender<()>) -> Ended {
+    loop {
+        match queue.recv() {
+            Ok(Piece::Bytes(bytes)) => upload.write_all(&bytes)?,
+            Ok(Piece::End) => return Ok(upload),
+            Err(_) => return Err(gone()),
+        }
+        // where nobody counts any more the queue is closed too
+        let _ = took.send(());
     }
 }
 

@@ -14,7 +14,7 @@
 //! - Deleting what is not there is no error. A listing is complete or an error.
 //! - Requests that fail for a moment are tried again inside; an error that is
 //!   [`Kind::Unavailable`](crate::error::Kind::Unavailable) has outlasted that.
-//! - A cancelled token ends every wait; only the cleaning up goes on, for at most half a minute.
+//! - A cancelled token ends every wait; only the cleaning up goes on, for at most [`CLEAN_UP`].
 
 mod background;
 pub mod fan;
@@ -27,6 +27,11 @@ use crate::cancel::Cancel;
 use crate::error::Result;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long cleaning up may take, under a deadline of its own: whoever ended the run waits for it. What it cannot
+/// remove by then a later sweep does.
+pub const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// What a listing knows of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

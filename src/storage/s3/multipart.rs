@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::request::{Answer, Pace, Request};
-use super::upload::{AFTERWARDS, Invisible, Target};
+use super::upload::{Invisible, Target, afterwards};
 use super::{listing, xml};
 use crate::cancel::{Cancel, Cause};
 use crate::error::{Error, Kind, Result};
@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long parts in flight may take to arrive once the upload is given up.
-const ENDING: Duration = Duration::from_secs(5);
+const ENDING: Duration = Duration::from_secs(3);
 /// How long an aborted upload waits for its parts' threads; their sockets are closed by then.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// An upload in progress. Dropping it aborts it.
 pub(super) struct Multipart {
@@ -161,11 +161,14 @@ impl Multipart {
                 Ok(())
             }
             Err(Invisible::Sure(error)) => Err(error),
-            Err(Invisible::Unsure(error)) => match self.abort() {
-                // there was something to abort, so it was not completed and never will be
-                Ok(true) => Err(error),
-                _ => self.target.settle(bytes, error),
-            },
+            Err(Invisible::Unsure(error)) => {
+                let afterwards = afterwards()?;
+                match self.abort(&afterwards) {
+                    // there was something to abort, so it was not completed and never will be
+                    Ok(true) => Err(error),
+                    _ => self.target.settle(bytes, error, &afterwards),
+                }
+            }
         }
     }
 
@@ -195,11 +198,10 @@ impl Multipart {
         }
     }
 
-    /// Gives the upload up, under a deadline of its own: what ended the run must not end its
-    /// cleaning up. True where there was something to abort.
-    fn abort(&mut self) -> Result<bool> {
+    /// Gives the upload up, under the deadline of what is done [`afterwards`]: what ended the run must not end
+    /// its cleaning up. True where there was something to abort.
+    fn abort(&mut self, cancel: &Cancel) -> Result<bool> {
         self.ended = true;
-        let cancel = Cancel::new()?.with_deadline(AFTERWARDS);
         self.unwanted
             .cancel(Cause::Stalled("the upload was given up".into()));
         // a part that the server is still taking when the abort comes may stay behind: let them end by themselves
@@ -212,16 +214,21 @@ impl Multipart {
             id: self.id.clone(),
             started: None,
         };
-        listing::abort(&self.target.client, &upload, &cancel)
+        listing::abort(&self.target.client, &upload, cancel)
     }
 }
 
 impl Drop for Multipart {
     fn drop(&mut self) {
         if !self.ended
-            && let Err(error) = self.abort()
+            && let Err(error) = afterwards().and_then(|cancel| self.abort(&cancel))
         {
-            log::warn!("{}; a later backup sweeps it after a day", error.chain());
+            log::warn!(
+                "the unfinished upload of {} stays on {}, until a backup sweeps it after a day: {}",
+                self.target.shown,
+                self.target.client.host(),
+                error.chain()
+            );
         }
     }
 }

@@ -53,6 +53,10 @@ pub struct Settings {
     pub now: fn() -> DateTime<Utc>,
 }
 
+/// How long what fails is tried again. That and the cleaning up are over before a destination among several counts as
+/// stalled, so that its own reason is what is told.
+const PATIENCE: Duration = Duration::from_secs(270);
+
 impl Settings {
     /// The settings that have to be given, and the usual ones for the rest.
     pub fn new(
@@ -78,7 +82,7 @@ impl Settings {
             concurrency: 4,
             memory_ceiling: 256 * MIB,
             limits: Limits::default(),
-            patience: Duration::from_secs(300),
+            patience: PATIENCE,
             now: Utc::now,
         }
     }

@@ -11,17 +11,14 @@ use super::parts::Plan;
 use super::request::{Answer, Request};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::storage::Upload;
 use crate::storage::retry::Retry;
+use crate::storage::{CLEAN_UP, Upload};
 use rusty_s3::Method;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The metadata that holds the token.
 const TOKEN: &str = "x-amz-meta-backupkit-upload";
-/// Time to clean up or to ask for the truth, whatever ended the run.
-pub(super) const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// The object that is written, and what is asked about it.
 #[derive(Clone)]
@@ -142,10 +139,10 @@ impl Target {
         }
     }
 
-    /// What is true of an object after [`Invisible::Unsure`], asked under a deadline of its own.
-    pub fn settle(&self, bytes: u64, error: Error) -> Result<()> {
-        let cancel = Cancel::new()?.with_deadline(AFTERWARDS);
-        match self.find(bytes, self.client.brief(), &cancel) {
+    /// What is true of an object after [`Invisible::Unsure`], asked under the deadline of what is done
+    /// [`afterwards`].
+    pub fn settle(&self, bytes: u64, error: Error, cancel: &Cancel) -> Result<()> {
+        match self.find(bytes, self.client.brief(), cancel) {
             Ok(Found::Ours) => Ok(()),
             Ok(_) => Err(error),
             Err(unknown) => {
@@ -158,6 +155,11 @@ impl Target {
             }
         }
     }
+}
+
+/// Time to clean up and to ask for the truth, whatever ended the run.
+pub(super) fn afterwards() -> Result<Cancel> {
+    Ok(Cancel::new()?.with_deadline(CLEAN_UP))
 }
 
 /// Why an object is not known to be visible.
@@ -265,7 +267,7 @@ impl S3Upload {
             Err(Invisible::Sure(error)) => Err(error),
             Err(Invisible::Unsure(error)) => {
                 target.client.shut_down();
-                self.target.settle(self.bytes, error)
+                self.target.settle(self.bytes, error, &afterwards()?)
             }
         }
     }
