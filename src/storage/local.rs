@@ -4,7 +4,7 @@
 //! while it is written so that a sweep can tell a live one; the commit fsyncs the file, renames it
 //! without ever replacing anything, and fsyncs the directory.
 
-use super::{Object, Storage, Upload};
+use super::{Object, Storage, Upload, mounts};
 use crate::cancel::Cancel;
 use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
@@ -80,9 +80,10 @@ impl Storage for Local {
     }
 
     fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
+        mounts::require(&self.root)?;
         if !self.root.exists() {
             log::warn!(
-                "the storage {} is empty: {} does not exist",
+                "the storage {} is empty: {} does not exist; if it held backups, is its disk mounted?",
                 self.name,
                 self.root.display()
             );
@@ -129,6 +130,7 @@ impl Storage for Local {
     }
 
     fn lock_file(&self, directory: &str) -> Result<PathBuf> {
+        mounts::require(&self.root)?;
         Ok(self.path(directory)?.join(LOCK))
     }
 }
@@ -311,6 +313,9 @@ pub(super) fn create_directory(directory: &Path) -> Result<()> {
         .ancestors()
         .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
         .collect();
+    if let Some(first) = missing.last() {
+        log::debug!("{} does not exist and is created", first.display());
+    }
     for path in missing.into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(path) {
             // another run was quicker

@@ -22,6 +22,15 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// The lock of `path` as [`take`](Lock::take) takes it, but none where its directory is missing: nothing was ever
+    /// written there, so there is nothing to keep apart.
+    pub fn take_if_there(path: &Path, wait: Duration, cancel: &Cancel) -> Result<Option<Lock>> {
+        match path.parent() {
+            Some(directory) if !directory.exists() => Ok(None),
+            _ => Lock::take(path, wait, cancel).map(Some),
+        }
+    }
+
     /// Takes the lock of `path`, waiting at most `wait` while another run holds it.
     pub fn take(path: &Path, wait: Duration, cancel: &Cancel) -> Result<Lock> {
         let doing = || format!("cannot lock {}", path.display());

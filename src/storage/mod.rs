@@ -20,6 +20,7 @@ mod background;
 pub mod fan;
 pub mod local;
 pub mod lock;
+mod mounts;
 pub mod retry;
 pub mod s3;
 

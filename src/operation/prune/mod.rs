@@ -86,11 +86,10 @@ pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
     // a dry run, or one without rules, needs no right to write
     let writes = !job.dry_run && !job.policy.keeps_everything();
     let _lock = match writes {
-        true => Some(Lock::take(
-            &job.storage.lock_file(job.database)?,
-            job.lock_wait,
-            cancel,
-        )?),
+        true => {
+            let path = job.storage.lock_file(job.database)?;
+            Lock::take_if_there(&path, job.lock_wait, cancel)?
+        }
         false => None,
     };
     let listing = listing_of(job.storage, Some(job.database), cancel)?;
