@@ -7,7 +7,7 @@ use crate::config::Database;
 use crate::error::{Error, Result};
 use crate::operation::backup::Stored;
 use crate::operation::copies::Copy;
-use crate::operation::select::Selected;
+use crate::operation::select::{Reference, Selected};
 use crate::operation::{pin, prune};
 use crate::output::{self, Outcome};
 use chrono::Utc;
@@ -149,23 +149,25 @@ impl App {
             Some(named) => named.to_string(),
             None => self.unnamed(&meant.reference, options.db)?.name.clone(),
         };
-        let id = match self.find(&meant, &source, cancel)? {
-            Selected::Stored { entry, .. } => entry.id,
-            Selected::File(path) => {
-                return Err(Error::usage(format!(
-                    "{} is a file and no backup on a storage",
-                    path.display()
-                ))
-                .hint("name a backup as list prints it"));
-            }
+        let id = match &meant.reference {
+            // named in full, it is looked for where it is pinned
+            Reference::Id(id) | Reference::Key(id, _) => id.clone(),
+            _ => match self.find(&meant, &source, cancel)? {
+                Selected::Stored { entry, .. } => entry.id,
+                Selected::File(path) => {
+                    return Err(Error::usage(format!(
+                        "{} is a file and no backup on a storage",
+                        path.display()
+                    ))
+                    .hint("name a backup as list prints it"));
+                }
+            },
         };
         let names = self.storages_of(&source, meant.storage.as_deref());
-        let storages: Result<Vec<_>> = names.iter().map(|name| self.storage(name)).collect();
-        let storages = storages?;
         let copies = pin::run(
             &id,
             options.pinned,
-            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            self.places(&names),
             options.lock_wait,
             Utc::now(),
             cancel,

@@ -1,8 +1,11 @@
 //! `pin` and `unpin`: a backup that retention leaves alone for good, on every storage that holds it.
+//!
+//! A storage that cannot be asked keeps no other one from being pinned on.
 
 use crate::cancel::Cancel;
 use crate::catalog::name::{BackupId, Part};
 use crate::error::{Doing, Error, Kind, Result};
+use crate::operation::find::Place;
 use crate::operation::select::listing_of;
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
@@ -18,25 +21,35 @@ pub struct Copy {
     pub changed: bool,
 }
 
-/// Pins (or, with `pinned` false, unpins) each copy of `id`; [`Kind::NotFound`] where there is none. The lock keeps a
-/// prune on this machine from deleting what is being pinned.
+/// Pins (or, with `pinned` false, unpins) each copy of `id`. Where there is none it fails, with [`Kind::NotFound`] or
+/// with why a storage could not be asked. The lock keeps a prune on this machine from deleting what is being pinned.
 pub fn run(
     id: &BackupId,
     pinned: bool,
-    storages: &[&dyn Storage],
+    places: Vec<Place>,
     lock_wait: Duration,
     now: DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Vec<Copy>> {
     let key = id.key(Part::Pin);
-    let mut copies = Vec::new();
-    for storage in storages {
+    let (mut copies, mut failures) = (Vec::new(), Vec::new());
+    for place in places {
         // looked for before the lock, which would make a directory for a database that is not there
-        if !exists(*storage, id, cancel)? {
-            continue;
-        }
+        let looked = place.storage.and_then(|storage| {
+            let found = exists(storage.as_ref(), id, cancel)?;
+            Ok(found.then_some(storage))
+        });
+        let storage = match looked {
+            Ok(Some(storage)) => storage,
+            Ok(None) => continue,
+            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+            Err(error) => {
+                failures.push((place.name, error));
+                continue;
+            }
+        };
         let _lock = Lock::take(&storage.lock_file(&id.database)?, lock_wait, cancel)?;
-        let listing = listing_of(*storage, Some(&id.database), cancel)?;
+        let listing = listing_of(storage.as_ref(), Some(&id.database), cancel)?;
         let Some(backup) = listing.backups.iter().find(|backup| backup.id == *id) else {
             continue;
         };
@@ -59,13 +72,26 @@ pub fn run(
             changed,
         });
     }
-    if copies.is_empty() {
-        return Err(
-            Error::new(Kind::NotFound, format!("there is no backup {id}"))
-                .hint("see which there are with: backupkit list"),
-        );
+    // where it is nowhere, one that could not be asked is why
+    let why = if copies.is_empty() {
+        failures.pop()
+    } else {
+        None
+    };
+    let verb = if pinned { "pinned" } else { "unpinned" };
+    for (name, error) in failures {
+        let report = error.report();
+        log::warn!("on the storage {name}, {id} is not {verb}, if it is there: {report}");
     }
-    Ok(copies)
+    match why {
+        Some((_, error)) => Err(error.doing(format!("cannot look for {id}"))),
+        None if copies.is_empty() => Err(Error::new(
+            Kind::NotFound,
+            format!("there is no backup {id}"),
+        )
+        .hint("see which there are with: backupkit list")),
+        None => Ok(copies),
+    }
 }
 
 fn exists(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {
