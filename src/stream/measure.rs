@@ -40,11 +40,6 @@ impl<T> Measured<T> {
         }
     }
 
-    /// How many bytes have passed so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Gives `inner` back, with the measure of all that passed.
     pub fn finish(self) -> (T, Measure) {
         let measure = Measure {
@@ -129,7 +124,6 @@ mod tests {
             measured.write(b"zzz").unwrap_err().kind(),
             io::ErrorKind::Interrupted
         );
-        assert_eq!(measured.bytes(), 3);
         let (inner, measure) = measured.finish();
         assert_eq!(inner.taken, b"abc");
         assert_eq!((measure.bytes, measure.sha256_hex().as_str()), (3, ABC));
