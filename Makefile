@@ -28,9 +28,9 @@ test: test-parts lint ## install what the tests need and run all of them
 test-large: test-parts ## back a table of more than 1 GiB up and restore it; needs 6 GB of disk
 	cargo test --locked --test large
 
-test-s3: test-parts ## the promises of a storage on garage and Ceph, which it installs
-	tests/parts/install garage ceph
-	tests/parts/test-s3
+test-s3: test-parts ## the promises of a storage on every server, with Ceph, which it installs
+	tests/parts/install ceph
+	cargo test --locked --test storage --test ceph
 
 test-parts: ## install what the tests need: PostgreSQL 14 to 18 and others, outside of this directory
 	tests/parts/install

@@ -2,6 +2,7 @@
 //!
 //! The servers come from `make test-parts`; `support` starts them, and they end with this process however it ends.
 
+mod absent;
 mod backup;
 mod cancel;
 mod cat;
@@ -13,6 +14,7 @@ mod harness;
 mod list;
 mod matrix;
 mod memory;
+mod offsite;
 mod prune;
 mod restore;
 mod s3;

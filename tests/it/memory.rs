@@ -1,6 +1,8 @@
 //! Memory stays under 128 MiB whatever the size of the database, of a row or of a large object.
 
-use crate::support::postgres::{Database, postgres};
+use crate::support::cloud::Cloud;
+use crate::support::entry::Entry;
+use crate::support::postgres::{Database, large, postgres};
 use crate::support::processes::process;
 use crate::support::program::{self, Output};
 use crate::support::sandbox::{Sandbox, Shape};
@@ -72,6 +74,16 @@ fn memory_stays_small(shape: Shape) {
 #[test]
 fn memory_stays_small_with_compressed_and_encrypted_backups() {
     memory_stays_small(Shape::new(true, true));
+}
+
+/// Parts of 5 MiB, two of them at a time.
+#[test]
+fn memory_stays_small_on_the_way_to_a_bucket() {
+    let cloud = Cloud::new(Entry::of(large()).shape(Shape::new(true, false)));
+    let (output, peak) = measured(cloud.sandbox.command(&["backup"]));
+    output.exits(0);
+    assert!(cloud.proxy.count("PUT", "partNumber=4&") >= 1);
+    assert!(peak <= (64 + 2 * 5) * 1024, "{peak} KiB");
 }
 
 #[test]

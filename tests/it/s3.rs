@@ -1,131 +1,21 @@
-//! The program and a real S3 server, s3s-fs, driven as people drive it: what works on a directory works on a bucket.
-//!
-//! The server is behind a proxy that can do one wrong thing to one request.
+//! The program and a real S3 server, driven as people drive it: what works on a directory works on a bucket.
 
 use crate::support::archive::sha256;
+use crate::support::cloud::{Cloud, PREFIX, STORAGE};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, large, postgres};
 use crate::support::processes;
-use crate::support::program::{Output, Running};
-use crate::support::proxy::{Fault, Proxy, refusal};
-use crate::support::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
-use crate::support::sandbox::{Sandbox, Shape};
+use crate::support::proxy::{Fault, refusal};
+use crate::support::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY};
+use crate::support::sandbox::Shape;
 use crate::support::wait;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-const STORAGE: &str = "s3main";
-const NAME: &str = "app";
-const PREFIX: &str = "team a/pg";
 const GZIP_SEALED: Shape = Shape::new(true, true);
 const GZIP: Shape = Shape::new(true, false);
-/// What a run in the middle of an upload waits for: that the second part never gets anywhere.
-const SECOND_PART: &str = "partNumber=2&";
-
-/// A bucket, and a sandbox whose configuration keeps the database `app` there.
-struct Cloud {
-    sandbox: Sandbox,
-    server: Server,
-    proxy: Proxy,
-    lock: LockFile,
-}
-
-/// The lock of a database on a bucket lies where the machine's runs find it, outside of the sandbox, and stays there;
-/// no other run will ever look for this one.
-struct LockFile(String);
-
-impl LockFile {
-    fn of(address: &str) -> LockFile {
-        let place = format!("http://{address}/{BUCKET}/{PREFIX}/");
-        let hash = &sha256(place.as_bytes())[..16];
-        LockFile(format!("s3-{hash}-{NAME}.lock"))
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(Path::new("/run/backupkit").join(&self.0));
-    }
-}
-
-impl Cloud {
-    /// `entry` is the database, whatever its name.
-    fn new(entry: Entry) -> Cloud {
-        let server = Server::start();
-        let proxy = Proxy::before(&server.address);
-        let sandbox = Sandbox::new(18)
-            .with("S3_ACCESS_KEY", ACCESS_KEY)
-            .with("S3_SECRET_KEY", SECRET_KEY);
-        let cloud = Cloud {
-            lock: LockFile::of(&proxy.address),
-            sandbox,
-            server,
-            proxy,
-        };
-        cloud.configure(&cloud.keys(), entry);
-        cloud
-    }
-
-    fn of(database: &Database<'_>) -> Cloud {
-        Cloud::new(Entry::of(database).shape(GZIP_SEALED))
-    }
-
-    /// What stands in `s3: { … }`: small parts, so that small archives have several.
-    fn keys(&self) -> String {
-        format!(
-            "bucket: {BUCKET}, region: us-east-1, prefix: '{PREFIX}', endpoint: 'http://{}', part_size: 5MiB, \
-             concurrency: 2, access_key: '${{S3_ACCESS_KEY}}', secret_key: '${{S3_SECRET_KEY}}'",
-            self.proxy.address
-        )
-    }
-
-    fn configure(&self, keys: &str, entry: Entry) {
-        self.sandbox.configure(&format!(
-            "version: 1\nstorage:\n  - name: {STORAGE}\n    type: s3\n    s3: {{ {keys} }}\ndatabases:\n{}",
-            entry.named(NAME).storage(STORAGE).to_yaml()
-        ));
-    }
-
-    #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.sandbox.run(arguments)
-    }
-
-    /// The objects of the bucket, by their keys below the prefix.
-    fn objects(&self) -> Vec<String> {
-        let directory = self.server.file(PREFIX).join(NAME);
-        let mut names: Vec<String> = fs::read_dir(directory)
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.expect("read a directory").file_name())
-            .map(|name| format!("{NAME}/{}", name.display()))
-            .collect();
-        names.sort();
-        names
-    }
-
-    fn object(&self, key: &str) -> Vec<u8> {
-        fs::read(self.server.file(PREFIX).join(key)).expect("read an object")
-    }
-
-    /// The archives of the bucket.
-    fn archives(&self) -> Vec<String> {
-        let mut keys = self.objects();
-        keys.retain(|key| key.ends_with(".dump.gz") || key.ends_with(".dump.gz.enc"));
-        keys
-    }
-
-    /// Starts a backup and returns when its second part is stuck.
-    fn in_mid_upload(&self) -> Running {
-        self.proxy.once("PUT", SECOND_PART, Fault::Stall);
-        let run = self.sandbox.start(&["backup"]);
-        self.proxy.wait_for("PUT", SECOND_PART);
-        run
-    }
-}
 
 /// A database with one table, whose backup takes no time.
 fn tiny(name: &str) -> Database<'static> {

@@ -1,8 +1,8 @@
 //! Refusals of a real server, as people read them.
 
+use super::common::{cancel, settings};
 use super::proxy::{Proxy, refusal};
 use super::s3s::Server;
-use super::{cancel, settings};
 use backupkit::secret::Secret;
 use backupkit::storage::Storage;
 use backupkit::storage::s3::{S3, Settings};

@@ -1,15 +1,17 @@
 //! One thing goes wrong at a time: the run succeeds or fails as it should, nothing is half visible, and no
 //! unfinished upload is left behind.
 
-use super::proxy::{Fault, Proxy, refusal};
-use super::s3s::Server;
-use super::{
+use super::common::{
     MIB, PART, PREFIX, assert_nothing_left, assert_same, bytes, cancel, hasty, read, settings,
     storage,
 };
+use super::proxy::{Fault, Proxy, refusal};
+use super::s3s::Server;
 use backupkit::cancel::{Cancel, Cause};
 use backupkit::error::{Kind, Result};
 use backupkit::storage::Storage;
+use backupkit::storage::fan::{Fan, STALLED};
+use backupkit::storage::local::Local;
 use backupkit::storage::s3::S3;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -46,6 +48,7 @@ fn a_part_that_meets_a_fault_is_sent_again_with_identical_bytes() {
         ("502", Fault::Answer(502, "<html>bad gateway</html>".into())),
         ("503", refusal(503, "SlowDown")),
         ("429", refusal(429, "TooManyRequests")),
+        ("429 without a word", Fault::Answer(429, String::new())),
         ("timeout", refusal(400, "RequestTimeout")),
         ("200 that is none", refusal(200, "InternalError")),
         ("reset at once", Fault::Reset(0)),
@@ -59,6 +62,21 @@ fn a_part_that_meets_a_fault_is_sent_again_with_identical_bytes() {
         });
         assert_eq!(proxy.count("PUT", "partNumber=2&"), 2, "{name}");
         assert_eq!(proxy.count("PUT", "partNumber=1&"), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_small_object_that_meets_a_fault_is_sent_again() {
+    let faults = [
+        ("500", refusal(500, "InternalError")),
+        ("503", refusal(503, "SlowDown")),
+        ("429", refusal(429, "TooManyRequests")),
+        ("200 that is none", refusal(200, "InternalError")),
+        ("reset in its middle", Fault::Reset(50)),
+    ];
+    for (name, fault) in faults {
+        let proxy = survives(name, 100, |proxy| proxy.once("PUT", "app/", fault.clone()));
+        assert_eq!(proxy.count("PUT", "app/"), 2, "{name}");
     }
 }
 
@@ -206,6 +224,50 @@ fn a_refused_part_fails_the_upload_and_leaves_nothing() {
         "it is not tried again"
     );
     assert_nothing_left(&server, KEY);
+}
+
+#[test]
+fn keys_that_expire_in_mid_upload_fail_it_and_leave_nothing() {
+    let server = Server::start();
+    let proxy = Proxy::before(&server.address);
+    proxy.once("PUT", "partNumber=2&", refusal(400, "ExpiredToken"));
+    let error = upload(&storage(&proxy.address), &bytes(SIZE), &cancel()).unwrap_err();
+    assert_eq!(
+        error.report(),
+        format!(
+            "cannot send part 2 of s3://backups/{PREFIX}/{KEY}: the session token has expired or is not valid (400 ExpiredToken)\n  hint: get new temporary keys for the storage s3main, or leave its keys out where the machine has a role: those are renewed"
+        )
+    );
+    assert_eq!(proxy.count("PUT", "partNumber=2&"), 1, "not tried again");
+    assert_nothing_left(&server, KEY);
+}
+
+#[test]
+fn a_server_that_dies_in_mid_upload_costs_its_copy_and_no_other() {
+    let server = Server::start();
+    let proxy = Proxy::before(&server.address);
+    let mut settings = settings(&proxy.address);
+    settings.patience = Duration::from_secs(1);
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::new("local", directory.path()).unwrap();
+    let (bucket, bytes, cancel) = (S3::new(settings).unwrap(), bytes(SIZE), cancel());
+    let storages: [&dyn Storage; 2] = [&local, &bucket];
+    let uploads = storages.map(|storage| storage.create(KEY, &cancel).unwrap());
+    let mut fan = Fan::new(uploads.into(), STALLED, &cancel).unwrap();
+    let (before, after) = bytes.split_at(PART + MIB);
+    fan.write_all(before).unwrap();
+    proxy.wait_for("PUT", "partNumber=1&");
+    drop(server);
+    fan.write_all(after).unwrap();
+    let mut ended = fan.finish().unwrap().into_iter();
+    ended.next().unwrap().unwrap().commit().unwrap();
+    // its parts on their way are waited for at the end
+    let error = match ended.next().unwrap() {
+        Ok(upload) => upload.commit().unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
+    assert_same(&read(&local, KEY), &bytes);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Listings of many pages, deletion in batches, and the sweep of what dead runs left.
 
+use super::common::{PREFIX, cancel, ours, storage};
 use super::proxy::{Fault, Proxy, refusal};
 use super::s3s::Server;
-use super::{PREFIX, cancel, ours, storage};
 use backupkit::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -27,17 +27,37 @@ fn listed(storage: &dyn Storage, directory: Option<&str>) -> Vec<String> {
 }
 
 #[test]
-fn thousands_of_objects_are_listed_and_deleted() {
+fn more_than_ten_thousand_objects_are_listed_and_deleted() {
     let server = Server::start();
-    let keys = fill(&server, 2_100);
+    let keys = fill(&server, 10_100);
     let proxy = Proxy::before(&server.address);
     let storage = storage(&proxy.address);
     assert_eq!(listed(&storage, Some("app")), keys);
     assert_eq!(listed(&storage, None), keys);
-    assert_eq!(proxy.count("GET", "list-type"), 6);
+    assert_eq!(proxy.count("GET", "list-type"), 2 * 11);
     storage.delete(&keys[1..], &cancel()).unwrap();
-    assert_eq!(proxy.count("POST", "delete"), 3);
+    assert_eq!(proxy.count("POST", "delete"), 11);
     assert_eq!(listed(&storage, None), keys[..1]);
+}
+
+#[test]
+fn a_page_that_meets_a_fault_is_asked_for_again() {
+    let server = Server::start();
+    let keys = fill(&server, 1_100);
+    for fault in [
+        refusal(500, "InternalError"),
+        refusal(503, "SlowDown"),
+        refusal(429, "TooManyRequests"),
+        refusal(200, "InternalError"),
+        Fault::LoseAnswer,
+        Fault::Truncate(1000),
+    ] {
+        let proxy = Proxy::before(&server.address);
+        proxy.once("GET", "continuation-token", fault);
+        assert_eq!(listed(&storage(&proxy.address), Some("app")), keys);
+        assert!(proxy.is_through());
+        assert_eq!(proxy.count("GET", "continuation-token"), 2);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the tests stand on: PostgreSQL servers, a sandbox to run the program in, and programs that cannot hang.
 
 pub mod archive;
+pub mod cloud;
 pub mod disk;
 pub mod entry;
 pub mod postgres;
