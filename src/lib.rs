@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod logging;
+pub mod notify;
 pub mod operation;
 pub mod output;
 pub mod postgres;
