@@ -68,7 +68,11 @@ fn missing(stored: &Stored) -> Result<()> {
     let mut hint = None;
     for copy in &stored.copies {
         if let Err(error) = &copy.result {
-            said.push(format!("not on the storage {}: {}", copy.storage, error.chain()));
+            said.push(format!(
+                "not on the storage {}: {}",
+                copy.storage,
+                error.chain()
+            ));
             hint = hint.or(error.first_hint());
         }
     }

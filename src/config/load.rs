@@ -120,11 +120,13 @@ impl Reader<'_> {
             reader.notification(spot)
         });
         version?;
+        let (databases, notifications) = (good(databases), good(notifications));
+        self.one_check_each(&notifications, databases.len());
         Some(Config {
             bin_dir,
             storages: good(storages),
-            databases: good(databases),
-            notifications: good(notifications),
+            databases,
+            notifications,
             warnings: Vec::new(),
         })
     }
