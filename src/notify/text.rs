@@ -193,6 +193,9 @@ pub fn cut(text: &str, room: usize) -> String {
     if text.len() <= room {
         return text.to_string();
     }
-    let end = text.floor_char_boundary(room.saturating_sub('…'.len_utf8()));
+    let mut end = room.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     format!("{}…", &text[..end])
 }
