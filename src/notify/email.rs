@@ -8,7 +8,6 @@ use crate::http;
 use base64ct::{Base64, Encoding};
 use mail_send::{Credentials, SmtpClient, SmtpClientBuilder};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -159,11 +158,11 @@ impl<'a> Server<'a> {
                 .hint("is the mail server running, and are smtp_host and smtp_port right?"),
             Fault::Tls(error) => tls(&server, &error.to_string()),
             Fault::UnexpectedReply(reply) => match reply.code / 100 {
-                4 => passing(format!("{server} answered {}", self.told(&reply))),
-                _ => Error::failed(format!("{server} answered {}", self.told(&reply))),
+                4 => passing(format!("{server} answered {}", self.told(reply.code, reply.esc, &reply.message))),
+                _ => Error::failed(format!("{server} answered {}", self.told(reply.code, reply.esc, &reply.message))),
             },
             Fault::AuthenticationFailed(reply) => {
-                Error::failed(format!("{server} refused the login: {}", self.told(&reply)))
+                Error::failed(format!("{server} refused the login: {}", self.told(reply.code, reply.esc, &reply.message)))
                     .hint("check username and password; some providers want a password made for one application")
             }
             Fault::UnparseableReply => passing(format!(
@@ -181,8 +180,11 @@ impl<'a> Server<'a> {
     }
 
     /// What a server says, on one line, unless it says our password.
-    fn told(&self, reply: &impl Display) -> String {
-        let reply = reply.to_string();
+    fn told(&self, code: u16, enhanced: [u8; 3], message: &str) -> String {
+        let reply = match enhanced {
+            [0, ..] => format!("{code} {message}"),
+            [a, b, c] => format!("{code} {a}.{b}.{c} {message}"),
+        };
         if let Some((user, password)) = &self.email.login {
             let password = password.expose();
             let plain = format!("\0{user}\0{password}");

@@ -16,9 +16,13 @@ pub fn headline(event: &Event) -> String {
         (Outcome::Ok, false) if event.warnings.is_empty() => format!("ok: {what}{}", size(event)),
         (Outcome::Ok, false) => format!("ok, with warnings: {what}{}", size(event)),
     };
-    line.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    one_line(&line)
+}
+
+/// Control characters are spaces.
+fn one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(printable).collect()
 }
 
 /// `backup of app_db on db1`
@@ -79,7 +83,7 @@ pub fn short(event: &Event, room: usize) -> String {
 
 /// What is the case now.
 fn opening(event: &Event) -> String {
-    let (db, host) = (&event.db, &event.host);
+    let (db, host) = (one_line(&event.db), one_line(&event.host));
     match (event.kind, event.outcome) {
         (Kind::Test, _) => format!(
             "Somebody on {host} tries whether notifications arrive, and this one has. Nothing is to be done."
@@ -126,7 +130,7 @@ fn tries(event: &Event) -> Vec<String> {
     let mut lines: Vec<String> = event.hint.iter().map(|hint| clean(hint)).collect();
     if let Some(again) = again(event) {
         let db = quoted(&event.db);
-        lines.push(format!("On {}:", event.host));
+        lines.push(format!("On {}:", one_line(&event.host)));
         lines.push(format!("  {again} --verbose"));
         lines.push("      runs it again now and shows each step".into());
         lines.push(format!("  backupkit list --db {db}"));
@@ -148,7 +152,7 @@ fn again(event: &Event) -> Option<String> {
 
 fn details(event: &Event) -> String {
     let mut lines = Vec::new();
-    let mut line = |name: &str, value: &str| lines.push(format!("{name:<9} {}", clean(value)));
+    let mut line = |name: &str, value: &str| lines.push(format!("{name:<9} {}", one_line(value)));
     if event.kind != Kind::Test {
         line("database", &event.db);
     }
@@ -176,16 +180,8 @@ fn quoted(text: &str) -> String {
 
 /// `text` without control characters but the ends of its lines.
 fn clean(text: &str) -> String {
-    let printable = |c: char| match c {
-        '\n' => c,
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    text.trim_end()
-        .replace("\r\n", "\n")
-        .chars()
-        .map(printable)
-        .collect()
+    let lines: Vec<String> = text.trim_end().lines().map(one_line).collect();
+    lines.join("\n")
 }
 
 /// The first `room` bytes or a little less, and a sign where something is missing.
@@ -198,4 +194,126 @@ pub fn cut(text: &str, room: usize) -> String {
         end -= 1;
     }
     format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Kind as Fault};
+    use chrono::DateTime;
+    use std::time::Duration;
+
+    fn event(kind: Kind) -> Event {
+        let mut event = Event::new(
+            kind,
+            "app_db",
+            DateTime::from_timestamp(1_795_140_000, 0).unwrap(),
+            Duration::from_millis(62_500),
+        );
+        event.host = "db1".into();
+        event
+    }
+
+    fn stored() -> Event {
+        Event {
+            bytes: 4_509_715_660,
+            dest: "/var/backups/app_db/20261120_020000.000000000Z.dump.gz".into(),
+            ..event(Kind::Backup)
+        }
+    }
+
+    #[test]
+    fn a_success_is_told_in_few_words() {
+        assert_eq!(headline(&stored()), "ok: backup of app_db on db1, 4.2 GiB");
+        assert_eq!(
+            full(&stored()),
+            "The backup of app_db on db1 is stored.
+
+Details:
+  database  app_db
+  host      db1
+  stored at /var/backups/app_db/20261120_020000.000000000Z.dump.gz
+  size      4.2 GiB (4509715660 bytes)
+  started   2026-11-20 02:00:00 UTC
+  took      1m2.5s
+  by        backupkit 0.1.0
+"
+        );
+    }
+
+    #[test]
+    fn a_failure_tells_why_and_what_to_type() {
+        let error = Error::new(Fault::Unavailable, "no connection\r\nto\x1b[31m it")
+            .doing("cannot dump")
+            .hint("is it running?");
+        let failed = event(Kind::Backup).failed(Outcome::Failed, &error);
+        let failed = Event {
+            db: "it's".into(),
+            ..failed
+        };
+        assert_eq!(headline(&failed), "FAILED: backup of it's on db1");
+        let text = full(&failed);
+        let (told, _) = text.split_once("\nDetails:").unwrap();
+        assert_eq!(
+            told,
+            r"The backup of it's on db1 failed. There is no new backup; earlier ones were not touched.
+
+Why:
+  cannot dump: no connection
+  to [31m it
+
+What to try:
+  is it running?
+  On db1:
+    backupkit backup --db 'it'\''s' --verbose
+        runs it again now and shows each step
+    backupkit list --db 'it'\''s'
+        shows the backups that there are
+"
+        );
+    }
+
+    #[test]
+    fn a_missing_copy_and_a_recovery_are_no_plain_failure_and_no_plain_success() {
+        let error = Error::new(
+            Fault::Partial,
+            "a copy is missing: not on the storage offsite: full",
+        );
+        let degraded = stored().failed(Outcome::Degraded, &error);
+        assert_eq!(
+            headline(&degraded),
+            "INCOMPLETE: backup of app_db on db1, a copy is missing"
+        );
+        assert!(full(&degraded).starts_with("The backup of app_db on db1 is good, but not on all"));
+        let recovered = Event {
+            recovered: true,
+            ..stored()
+        };
+        assert_eq!(
+            headline(&recovered),
+            "recovered: backup of app_db on db1 is good again"
+        );
+        let warned = Event {
+            warnings: vec!["less than half\nof the last one".into()],
+            ..stored()
+        };
+        assert!(headline(&warned).starts_with("ok, with warnings: "));
+        assert!(full(&warned).contains("Look at:\n  - less than half\n  of the last one\n"));
+    }
+
+    #[test]
+    fn a_headline_is_one_line_whatever_is_in_it() {
+        let event = Event {
+            host: "x\r\nBcc: y@z\x00".into(),
+            ..stored()
+        };
+        assert!(!headline(&event).contains(char::is_control));
+    }
+
+    #[test]
+    fn a_cut_is_between_characters_and_shows() {
+        assert_eq!(cut("ürgh", 5), "ürgh");
+        assert_eq!(cut("üüüü", 6), "ü…");
+        assert_eq!(cut("üü", 1), "…");
+    }
 }

@@ -70,6 +70,7 @@ impl Smtpd {
         let mut child = Command::new(part("python").join("bin/python3"))
             .arg(script)
             .arg(asked.to_string())
+            .env("PYTHONPATH", part("aiosmtpd"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
