@@ -37,8 +37,8 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
         ("databases[].backup", BACKUP),
         ("databases[].backup.encryption", ENCRYPTION),
         ("databases[].retention", RETENTION),
-        ("notifications[].config", EMAIL),
-        ("notifications[].config", WEBHOOK),
+        ("notifications[].config of type email", EMAIL),
+        ("notifications[].config of type webhook", WEBHOOK),
     ];
     let mut homes = sections.iter().filter(|(_, keys)| keys.contains(&key));
     match (homes.next(), homes.next()) {

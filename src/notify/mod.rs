@@ -358,3 +358,40 @@ fn name(route: &Notification) -> String {
     };
     format!("{} ({kind})", route.field())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_recovery_is_for_whoever_was_told_of_the_failure_or_wants_successes() {
+        let yaml = |on: &str| {
+            format!(
+                "version: 1\nstorage: [{{ name: s, type: local, local: {{ path: /s }} }}]\ndatabases: [{{ name: d, \
+                 type: postgres, connection: {{ url: 'postgresql://u@h/d' }}, backup: {{ storage: s }} }}]\n\
+                 notifications: [{{ type: webhook, on: {on}, config: {{ url: 'https://h' }} }}]"
+            )
+        };
+        let event = |outcome, recovered| Event {
+            outcome,
+            recovered,
+            ..Event::new(Kind::Backup, "d", DateTime::UNIX_EPOCH, Duration::ZERO)
+        };
+        for (on, expected) in [
+            ("success", [true, true, false, false]),
+            ("failure", [false, true, true, true]),
+            ("[success, failure]", [true; 4]),
+        ] {
+            let config = Config::parse("x", &yaml(on), &|_| None).unwrap();
+            let events = [
+                event(Outcome::Ok, false),
+                event(Outcome::Ok, true),
+                event(Outcome::Degraded, false),
+                event(Outcome::Failed, false),
+            ];
+            let told = events.map(|event| wants(&config.notifications[0], &event));
+            assert_eq!(told, expected, "{on}");
+        }
+    }
+}

@@ -22,6 +22,8 @@ const LIMITS: Limits = Limits {
 /// A request that can be sent.
 pub struct Request {
     post: Post,
+    /// That of the post, as it can be sent.
+    url: Url,
     /// Those of the configuration, which replace ours.
     headers: Vec<(String, Secret)>,
     roots: Option<RootCerts>,
@@ -35,12 +37,17 @@ impl Request {
         headers: Vec<(String, Secret)>,
         ca_file: Option<PathBuf>,
     ) -> Result<Request> {
+        let url = Url::parse(&post.url).ok();
+        let host = url.as_ref().and_then(Url::host_str).map(str::to_string);
+        let (Some(url), Some(host)) = (url, host) else {
+            return Err(Error::usage("the URL is none").hint("write https://host/path"));
+        };
         Ok(Request {
-            host: host_of(&post.url)
-                .ok_or_else(|| Error::usage("the URL is none").hint("write https://host/path"))?,
-            roots: ca_file.as_deref().map(http::roots).transpose()?,
+            url,
+            host,
             post,
             headers,
+            roots: ca_file.as_deref().map(http::roots).transpose()?,
         })
     }
 
@@ -51,7 +58,7 @@ impl Request {
             ..LIMITS
         };
         let agent = http::agent(limits, self.roots.clone(), true);
-        let mut request = agent.post(&self.post.url);
+        let mut request = agent.post(self.url.as_str());
         let ours = self.post.headers.iter();
         for (name, value) in ours.filter(|(name, _)| !self.is_replaced(name)) {
             request = request.header(*name, value);
@@ -89,7 +96,7 @@ impl Request {
                 let to = headers
                     .get("location")
                     .and_then(|value| value.to_str().ok());
-                let to = to.and_then(|to| Url::parse(&self.post.url).ok()?.join(to).ok());
+                let to = to.and_then(|to| self.url.join(to).ok());
                 let to = to.as_ref().and_then(Url::host_str).unwrap_or("nowhere");
                 Error::failed(format!(
                     "{answered} and points to {to}; redirects are not followed"
@@ -102,8 +109,4 @@ impl Request {
             _ => Error::failed(answered).hint("check url and template"),
         }
     }
-}
-
-fn host_of(url: &str) -> Option<String> {
-    Some(Url::parse(url).ok()?.host_str()?.to_string())
 }

@@ -2,6 +2,7 @@
 
 use super::{NAME, configure, failing, good, webhook};
 use crate::support::entry::Entry;
+use crate::support::mail::{Certificate, Smtpd};
 use crate::support::postgres::{large, postgres};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::sandbox::Sandbox;
@@ -122,6 +123,68 @@ notifications:
     assert_eq!(event["dest"], fields[3]);
     let error = event["error"].as_str().expect("an error");
     assert!(error.contains("not on the storage broken"), "{error}");
+}
+
+#[test]
+fn a_success_says_that_old_backups_were_not_removed() {
+    let receiver = Receiver::good();
+    let sandbox = Sandbox::new(18);
+    for major in [17, 18] {
+        let database = postgres(major).create_database("told");
+        let entry = Entry::of(&database).named(NAME).retention("keep_last: 1");
+        configure(&sandbox, &webhook(&receiver.url, ""), &[entry]);
+        sandbox.run(&["backup"]).exits(0);
+    }
+    let events: Vec<_> = receiver
+        .rest()
+        .iter()
+        .map(|request| request.json())
+        .collect();
+    assert_eq!(events[0]["warnings"], json!([]));
+    assert_eq!(events[1]["status"], "success");
+    let warning = events[1]["warnings"][0].as_str().expect("a warning");
+    assert!(
+        warning.starts_with("old backups on the storage local were not removed: "),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_receiver_is_trusted_by_the_roots_or_by_the_authority_that_is_named() {
+    const SERVER: &str = r#"
+import http.server, os, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+    let (certificate, other) = (Certificate::new(), Certificate::new());
+    let server = Smtpd::python(SERVER, &certificate.pair());
+    let url = format!("https://localhost:{}/hook", server.port);
+    let output = good(&webhook(
+        &url,
+        &format!("ca_file: '{}'", certificate.authority()),
+    ))
+    .run(&["backup"])
+    .exits(0);
+    assert_eq!(output.warnings(), [""; 0]);
+    for more in [format!("ca_file: '{}'", other.authority()), String::new()] {
+        let output = good(&webhook(&url, &more)).run(&["backup"]).exits(0);
+        let warnings = output.warnings();
+        assert!(
+            warnings[0].contains("no trusted connection to localhost"),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[test]

@@ -46,6 +46,11 @@ impl Certificate {
         self.path("ca.pem")
     }
 
+    /// The certificate and its key, for a server.
+    pub fn pair(&self) -> [String; 2] {
+        [self.path("cert.pem"), self.path("key.pem")]
+    }
+
     fn path(&self, name: &str) -> String {
         let path = self.directory.path().join(name);
         path.to_str().expect("a path in UTF-8").to_string()
@@ -63,13 +68,19 @@ impl Smtpd {
     /// One as `asked`; see smtpd.py.
     pub fn start(certificate: Option<&Certificate>, mut asked: Value) -> Smtpd {
         if let Some(certificate) = certificate {
-            asked["certificate"] = certificate.path("cert.pem").into();
-            asked["key"] = certificate.path("key.pem").into();
+            let [certificate, key] = certificate.pair();
+            asked["certificate"] = certificate.into();
+            asked["key"] = key.into();
         }
-        let script = super::repository().join("tests/it/support/smtpd.py");
+        let script = include_str!("smtpd.py");
+        Smtpd::python(script, &[asked.to_string()])
+    }
+
+    /// Another server in Python, which prints its port and then what it has to tell.
+    pub fn python(script: &str, arguments: &[String]) -> Smtpd {
         let mut child = Command::new(part("python").join("bin/python3"))
-            .arg(script)
-            .arg(asked.to_string())
+            .args(["-c", script])
+            .args(arguments)
             .env("PYTHONPATH", part("aiosmtpd"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -87,7 +98,7 @@ impl Smtpd {
         Smtpd {
             child,
             told,
-            port: port.expect("smtpd.py says its port: run make test-parts"),
+            port: port.expect("the server says its port"),
         }
     }
 
@@ -136,7 +147,7 @@ impl Exim {
         let directory = tempfile::tempdir().expect("make a temporary directory");
         let root = directory.path().display();
         let [tls, starttls] = [free_port(), free_port()];
-        let (cert, key) = (certificate.path("cert.pem"), certificate.path("key.pem"));
+        let [cert, key] = certificate.pair();
         let configuration = format!(
             r#"spool_directory = {root}/spool
 log_file_path = {root}/%s.log
