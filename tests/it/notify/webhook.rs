@@ -282,7 +282,8 @@ fn a_run_that_a_signal_ends_is_told_as_a_failure() {
 #[test]
 fn a_second_signal_ends_the_telling_at_once() {
     let receiver = Receiver::start(&[Answer::Hang]);
-    let run = failing(&webhook(&receiver.url, "")).start(&["backup"]);
+    let sandbox = failing(&webhook(&receiver.url, ""));
+    let run = sandbox.start(&["backup"]);
     receiver.request();
     run.signal(Signal::TERM);
     run.signal(Signal::INT);
