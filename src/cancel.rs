@@ -77,6 +77,12 @@ impl Cancel {
         }
     }
 
+    /// The time until its deadline; `None` without one.
+    pub fn left(&self) -> Option<Duration> {
+        let deadline = self.deadline.as_ref()?;
+        Some(deadline.at.saturating_duration_since(Instant::now()))
+    }
+
     /// Cancels every clone. Only the first cause is kept.
     pub fn cancel(&self, cause: Cause) {
         let mut slot = self

@@ -7,16 +7,19 @@
 //! 4  operation/
 //! 3  postgres/  stream/  storage/  notify/
 //! 2  catalog/  retention  schedule  config/
-//! 1  process  cancel  progress  logging  error  secret
+//! 1  process  background  cancel  progress  logging  http  error  secret
 //! ```
 
 pub mod app;
+pub mod background;
 pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod http;
 pub mod logging;
+pub mod notify;
 pub mod operation;
 pub mod output;
 pub mod postgres;

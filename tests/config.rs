@@ -1,7 +1,8 @@
 //! What a configuration means: the complete example, and that each thing needs only its own variables.
 
 use backupkit::config::{
-    self, Compression, Config, Connection, DEFAULT_PATH, Notification, Route, StorageKind,
+    self, Compression, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route, StorageKind,
+    Tls,
 };
 use backupkit::error::Kind;
 use std::ffi::OsString;
@@ -382,6 +383,63 @@ fn no_cut_or_scratched_file_ends_in_a_crash() {
                 &unset,
             );
         }
+    }
+}
+
+#[test]
+fn one_check_for_several_databases_is_warned_about() {
+    let with = |url: &str| {
+        let database = "{ type: postgres, connection: { url: 'postgresql://u@h/d' }, backup: { storage: local } }";
+        let second = database.replacen('{', "{ name: two,", 1);
+        let text = EXAMPLE.replace("notifications:\n", &format!(
+            "  - {second}\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{url}', template: healthchecks }} }}\n"
+        ));
+        Config::parse("x", &text, &unset).unwrap().warnings
+    };
+    let warnings = with("https://hc/secret");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("notifications[0].config.url: all 2 databases ping one check"));
+    assert!(!warnings[0].contains("secret"));
+    assert_eq!(with("https://hc/secret/{db}"), [""; 0]);
+    assert_eq!(with("${NOT_KNOWN_YET}"), [""; 0]);
+}
+
+#[test]
+fn mail_is_encrypted_unless_it_need_not_be() {
+    for (port, more, expected) in [
+        (465, "", Tls::Implicit),
+        (587, "", Tls::StartTls),
+        (25, "", Tls::None),
+        (2525, "", Tls::None),
+        (25, "username: u, password: p", Tls::StartTls),
+        (2525, "username: u, password: p", Tls::StartTls),
+        (
+            2525,
+            "username: '${NONE:-}', password: '${NONE:-}'",
+            Tls::None,
+        ),
+        (2465, "tls: implicit", Tls::Implicit),
+        (587, "tls: none", Tls::None),
+    ] {
+        let text = EXAMPLE.replace("notifications:\n", &format!(
+            "notifications:\n  - {{ type: email, on: failure, config: {{ smtp_host: h, smtp_port: {port}, \
+             from: 'Me <a@b>', to: 'c@d, E F <e@f>', {more} }} }}\n"
+        ));
+        let config = parse(&text);
+        let Route::Email(keys) = &config.notifications[0].route else {
+            panic!("the first route is no mail");
+        };
+        let email = keys.resolve(&unset).unwrap();
+        assert_eq!(email.tls, expected, "{port} {more}");
+        assert_eq!(email.login.is_some(), more.contains(": u"));
+        let named = |name: &str, address: &str| Mailbox {
+            name: Some(name)
+                .filter(|name| !name.is_empty())
+                .map(str::to_string),
+            address: address.to_string(),
+        };
+        assert_eq!(email.from, named("Me", "a@b"));
+        assert_eq!(email.to, [named("", "c@d"), named("E F", "e@f")]);
     }
 }
 

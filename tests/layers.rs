@@ -10,7 +10,14 @@ use std::path::{Path, PathBuf};
 /// [`NEIGHBOURS`]; the files inside of a folder are one module and know each other as they like.
 const LAYERS: [&[&str]; 5] = [
     &[
-        "error", "secret", "cancel", "logging", "process", "progress",
+        "error",
+        "secret",
+        "cancel",
+        "background",
+        "http",
+        "logging",
+        "process",
+        "progress",
     ],
     &["schedule", "retention", "catalog", "config"],
     &["postgres", "stream", "storage", "notify"],
@@ -19,9 +26,11 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may.
-const NEIGHBOURS: [(&str, &[&str]); 6] = [
+const NEIGHBOURS: [(&str, &[&str]); 8] = [
     ("secret", &["error"]),
     ("cancel", &["error"]),
+    ("background", &["error", "cancel"]),
+    ("http", &["error"]),
     ("logging", &["progress"]),
     ("process", &["error", "secret", "cancel"]),
     ("progress", &["error", "secret", "cancel"]),

@@ -6,10 +6,11 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{Database, process_env};
 use crate::error::{Error, Kind, Result};
+use crate::notify;
 use crate::operation::backup::{self, Job, Stored};
 use crate::output;
 use crate::stream::seal::Keys;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ pub(super) struct Ended<'a> {
     pub result: Result<Stored>,
     /// What retention did on the storage of each copy, where it did anything.
     pub retention: Vec<Option<Value>>,
+    pub started_at: DateTime<Utc>,
     pub took: Duration,
 }
 
@@ -31,7 +33,9 @@ impl App {
         // a stdout that cannot be written to must not stop the backups
         let mut printed = Ok(());
         for database in databases {
+            self.notify_start(notify::Kind::Backup, &database.name, cancel);
             let ended = self.backup_database(database, options.lock_wait, cancel);
+            let event = ended.event();
             let name = &ended.database.name;
             let line = if options.json {
                 let retention = ended.retention;
@@ -62,6 +66,7 @@ impl App {
                     statuses.push(error.kind());
                 }
             }
+            self.notify(&event);
             // a signal ends the run, not only the database it hit
             cancel.check()?;
         }
@@ -82,7 +87,7 @@ impl App {
         lock_wait: Duration,
         cancel: &Cancel,
     ) -> Ended<'a> {
-        let began = Instant::now();
+        let (started_at, began) = (Utc::now(), Instant::now());
         let result = self.dump_and_store(database, lock_wait, cancel);
         let took = began.elapsed();
         let retention = match &result {
@@ -93,6 +98,7 @@ impl App {
             database,
             result,
             retention,
+            started_at,
             took,
         }
     }

@@ -5,6 +5,7 @@ mod cat;
 mod compose;
 mod list;
 mod meant;
+mod notify;
 mod restore;
 mod retention;
 

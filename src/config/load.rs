@@ -37,8 +37,8 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
         ("databases[].backup", BACKUP),
         ("databases[].backup.encryption", ENCRYPTION),
         ("databases[].retention", RETENTION),
-        ("notifications[].config", EMAIL),
-        ("notifications[].config", WEBHOOK),
+        ("notifications[].config of type email", EMAIL),
+        ("notifications[].config of type webhook", WEBHOOK),
     ];
     let mut homes = sections.iter().filter(|(_, keys)| keys.contains(&key));
     match (homes.next(), homes.next()) {
@@ -120,11 +120,13 @@ impl Reader<'_> {
             reader.notification(spot)
         });
         version?;
+        let (databases, notifications) = (good(databases), good(notifications));
+        self.one_check_each(&notifications, databases.len());
         Some(Config {
             bin_dir,
             storages: good(storages),
-            databases: good(databases),
-            notifications: good(notifications),
+            databases,
+            notifications,
             warnings: Vec::new(),
         })
     }

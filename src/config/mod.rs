@@ -26,11 +26,12 @@ mod uri;
 mod validate;
 
 pub use expand::{Env, SecretText, Text, process_env};
+pub use notifications::PER_DATABASE;
 pub use options::DumpOptions;
-pub use resolve::{AccessKeys, Connection, S3};
+pub use resolve::{AccessKeys, Connection, Email, Mailbox, S3, Webhook};
 pub use types::{
     Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
-    Notification, Route, S3Keys, Storage, StorageKind, WebhookKeys,
+    Notification, Route, S3Keys, Storage, StorageKind, Template, Tls, WebhookKeys,
 };
 
 use crate::error::{Error, Result};

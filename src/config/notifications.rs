@@ -2,11 +2,11 @@
 
 use super::read::Reader;
 use super::spot::{Spot, Table};
-use super::types::{EmailKeys, Notification, Route, WebhookKeys};
+use super::types::{EmailKeys, Notification, Route, Template, Tls, WebhookKeys};
 use super::validate::{self, Fault};
 
 const NOTIFICATION: &[&str] = &["type", "on", "config"];
-pub(super) const WEBHOOK: &[&str] = &["url", "headers"];
+pub(super) const WEBHOOK: &[&str] = &["url", "headers", "template", "ca_file"];
 pub(super) const EMAIL: &[&str] = &[
     "smtp_host",
     "smtp_port",
@@ -14,6 +14,20 @@ pub(super) const EMAIL: &[&str] = &[
     "to",
     "username",
     "password",
+    "tls",
+    "ca_file",
+];
+const TEMPLATES: &[(&str, Template)] = &[
+    ("json", Template::Json),
+    ("slack", Template::Slack),
+    ("discord", Template::Discord),
+    ("ntfy", Template::Ntfy),
+    ("healthchecks", Template::Healthchecks),
+];
+const TLS: &[(&str, Tls)] = &[
+    ("implicit", Tls::Implicit),
+    ("starttls", Tls::StartTls),
+    ("none", Tls::None),
 ];
 
 impl Reader<'_> {
@@ -35,6 +49,7 @@ impl Reader<'_> {
             }
         };
         Some(Notification {
+            field: spot.path.clone(),
             on_success,
             on_failure,
             route: route?,
@@ -70,6 +85,7 @@ impl Reader<'_> {
         let url = self
             .require(&table, "url", "such as https://hooks.example.com/backup")
             .and_then(|spot| self.secret(&spot, validate::webhook_url));
+        let template = self.choice(&table, "template", TEMPLATES);
         let headers = table.get("headers").and_then(|spot| self.mapping(&spot));
         let mut pairs = Vec::new();
         for (name, spot) in headers.iter().flat_map(Table::all) {
@@ -90,6 +106,8 @@ impl Reader<'_> {
         Some(WebhookKeys {
             url: url?,
             headers: pairs,
+            template: template.unwrap_or(Template::Json),
+            ca_file: self.optional_text(&table, "ca_file", validate::path),
         })
     }
 
@@ -117,16 +135,63 @@ impl Reader<'_> {
             validate::mail_addresses,
         );
         self.both_or_neither(&table, "username", "password");
+        let tls = self.choice(&table, "tls", TLS);
+        if let (Some(Tls::None), Some(login)) = (tls, table.get("username")) {
+            self.key_problem(
+                &login,
+                Fault::new("would be sent in the clear")
+                    .hint("set tls to starttls or implicit, or leave the login out"),
+            );
+        }
         Some(EmailKeys {
             username: self.optional_text(&table, "username", validate::no_control),
             password: table.get("password").and_then(|spot| self.password(&spot)),
+            tls,
+            ca_file: self.optional_text(&table, "ca_file", validate::path),
             smtp_host: smtp_host?,
             smtp_port: smtp_port?,
             from: from?,
             to: to?,
         })
     }
+
+    /// The meaning of a key that takes one of a few words.
+    fn choice<T: Copy>(&mut self, table: &Table, key: &str, known: &[(&str, T)]) -> Option<T> {
+        let spot = table.get(key)?;
+        let word = self.word(&spot, validate::anything)?;
+        let meaning = known.iter().find(|(name, _)| *name == word);
+        if meaning.is_none() {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            if let Err(fault) = validate::one_of(&word, &names) {
+                self.problem(&spot, fault);
+            }
+        }
+        meaning.map(|(_, meaning)| *meaning)
+    }
+
+    /// A check that several databases ping is as green as the last of them.
+    pub(super) fn one_check_each(&mut self, routes: &[Notification], databases: usize) {
+        for route in routes {
+            if databases > 1
+                && let Route::Webhook(keys) = &route.route
+                && keys.template == Template::Healthchecks
+                && keys
+                    .url
+                    .resolve(self.env)
+                    .is_ok_and(|url| !url.expose().contains(PER_DATABASE))
+            {
+                self.warnings.push(format!(
+                    "{}: all {databases} databases ping one check, which shows only the last of them; \
+                     write {PER_DATABASE} where the URL names the check",
+                    keys.url.field()
+                ));
+            }
+        }
+    }
 }
+
+/// Stands for the name of the database in the URL of a check.
+pub const PER_DATABASE: &str = "{db}";
 
 /// Headers whose values are credentials.
 fn names_a_secret(header: &str) -> bool {

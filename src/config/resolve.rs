@@ -6,7 +6,8 @@
 use super::expand::{Env, optional, optional_secret};
 use super::options::{self, DumpOptions};
 use super::types::{
-    Backup, Config, ConnectionKeys, Database, Encryption, LocalKeys, S3Keys, ServerKeys, Storage,
+    Backup, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys, Notification,
+    S3Keys, ServerKeys, Storage, Tls, WebhookKeys,
 };
 use super::uri;
 use super::validate::Fault;
@@ -70,6 +71,45 @@ pub struct AccessKeys {
     pub secret_key: Secret,
     /// What temporary credentials have besides.
     pub session_token: Option<Secret>,
+}
+
+/// Where and how a webhook is called.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The URL, whose path is as good as a password with many receivers.
+    pub url: Secret,
+    /// Further headers.
+    pub headers: Vec<(String, Secret)>,
+    /// A file of certificates to trust instead of the usual ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How mail is sent.
+#[derive(Debug, Clone)]
+pub struct Email {
+    /// The mail server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected; never [`Tls::None`] where somebody logs in.
+    pub tls: Tls,
+    /// A file of certificates to trust instead of the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// The sender.
+    pub from: Mailbox,
+    /// The recipients; at least one.
+    pub to: Vec<Mailbox>,
+}
+
+/// `name <address>`, or an address alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// What is shown.
+    pub name: Option<String>,
+    /// Where it goes.
+    pub address: String,
 }
 
 impl Config {
@@ -212,6 +252,82 @@ impl Backup {
     pub fn options(&self, env: &Env) -> Result<DumpOptions> {
         let args: Result<Vec<String>> = self.options.iter().map(|arg| arg.resolve(env)).collect();
         options::check(args?).map_err(|(index, fault)| fault.error(self.options[index].field()))
+    }
+}
+
+impl Notification {
+    /// The key path, such as `notifications[0]`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+}
+
+impl WebhookKeys {
+    /// Everything about this route.
+    pub fn resolve(&self, env: &Env) -> Result<Webhook> {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| Ok((name.clone(), value.resolve(env)?)));
+        Ok(Webhook {
+            url: self.url.resolve(env)?,
+            headers: headers.collect::<Result<_>>()?,
+            ca_file: optional(&self.ca_file, env)?.map(PathBuf::from),
+        })
+    }
+}
+
+impl EmailKeys {
+    /// Everything about this route.
+    pub fn resolve(&self, env: &Env) -> Result<Email> {
+        let port = self.smtp_port.resolve(env)?;
+        let port = port
+            .parse()
+            .map_err(|_| self.smtp_port.error("is not a port"))?;
+        let username = optional(&self.username, env)?;
+        let login = match (username, optional_secret(&self.password, env)?) {
+            (Some(username), Some(password)) => Some((username, password)),
+            (None, None) => None,
+            _ => {
+                return Err(self
+                    .smtp_host
+                    .error("username and password belong together, and one of them is empty")
+                    .hint("give both, or neither for a server that asks for no login"));
+            }
+        };
+        let tls = self.tls.unwrap_or(match port {
+            465 => Tls::Implicit,
+            587 => Tls::StartTls,
+            _ if login.is_some() => Tls::StartTls,
+            _ => Tls::None,
+        });
+        let to = self.to.resolve(env)?;
+        Ok(Email {
+            host: self.smtp_host.resolve(env)?,
+            port,
+            tls,
+            ca_file: optional(&self.ca_file, env)?.map(PathBuf::from),
+            login,
+            from: Mailbox::of(&self.from.resolve(env)?),
+            to: to.split(',').map(Mailbox::of).collect(),
+        })
+    }
+}
+
+impl Mailbox {
+    /// Takes apart what `validate::mail_address` has let through.
+    fn of(text: &str) -> Mailbox {
+        match text.rsplit_once('<') {
+            Some((name, address)) => {
+                let name = name.trim().trim_matches('"');
+                Mailbox {
+                    name: Some(name.to_string()).filter(|name| !name.is_empty()),
+                    address: address.trim().trim_end_matches('>').to_string(),
+                }
+            }
+            None => Mailbox {
+                name: None,
+                address: text.trim().to_string(),
+            },
+        }
     }
 }
 

@@ -149,6 +149,8 @@ pub struct Encryption {
 /// One route for results.
 #[derive(Debug)]
 pub struct Notification {
+    /// The key path of the entry, for messages.
+    pub(super) field: String,
     /// Told about backups that ended well.
     pub on_success: bool,
     /// Told about backups that failed.
@@ -173,6 +175,24 @@ pub struct WebhookKeys {
     pub url: SecretText,
     /// Header names, each valid and there once, with their values.
     pub headers: Vec<(String, SecretText)>,
+    /// What is posted.
+    pub template: Template,
+    pub(super) ca_file: Option<Text>,
+}
+
+/// What a webhook is told, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Template {
+    /// The event as JSON.
+    Json,
+    /// A message for an incoming webhook of Slack, Mattermost or Rocket.Chat.
+    Slack,
+    /// A message for a webhook of Discord.
+    Discord,
+    /// A message to a topic of ntfy.
+    Ntfy,
+    /// Pings to Healthchecks.
+    Healthchecks,
 }
 
 /// The keys under `config` of a mail route. User name and password are both there or both absent.
@@ -190,4 +210,17 @@ pub struct EmailKeys {
     pub username: Option<Text>,
     /// With which password.
     pub password: Option<SecretText>,
+    pub(super) tls: Option<Tls>,
+    pub(super) ca_file: Option<Text>,
+}
+
+/// How the connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// From its first byte.
+    Implicit,
+    /// From STARTTLS on; a server that does not know it gets no mail.
+    StartTls,
+    /// Not at all, and nobody logs in.
+    None,
 }

@@ -239,7 +239,7 @@ pub(super) fn mail_address(text: &str) -> Result<(), Fault> {
         Some((name, domain))
             if !name.is_empty()
                 && !domain.is_empty()
-                && !address.contains([' ', ','])
+                && !address.contains([' ', ',', '<', '>'])
                 && !domain.contains('@') =>
         {
             Ok(())
@@ -254,7 +254,7 @@ pub(super) fn mail_addresses(text: &str) -> Result<(), Fault> {
         .try_for_each(|address| mail_address(address.trim()))
 }
 
-fn one_of(text: &str, known: &[&str]) -> Result<(), Fault> {
+pub(super) fn one_of(text: &str, known: &[&str]) -> Result<(), Fault> {
     if known.contains(&text) {
         return Ok(());
     }
@@ -352,7 +352,16 @@ mod tests {
         takes(mail_addresses, &["a@b", "a@b, c@d", "Ops <a@b>"]);
         refuses(
             mail_addresses,
-            &["", "a", "a@b,", "a@b\r\nBcc: c@d", "@b", "a@", "a b@c"],
+            &[
+                "",
+                "a",
+                "a@b,",
+                "a@b\r\nBcc: c@d",
+                "@b",
+                "a@",
+                "a b@c",
+                "x <a@b>>",
+            ],
         );
     }
 

@@ -16,7 +16,6 @@
 //!   [`Kind::Unavailable`](crate::error::Kind::Unavailable) has outlasted that.
 //! - A cancelled token ends every wait; only the cleaning up goes on, for at most [`CLEAN_UP`].
 
-mod background;
 pub mod fan;
 pub mod local;
 pub mod lock;

@@ -14,6 +14,7 @@ mod harness;
 mod list;
 mod matrix;
 mod memory;
+mod notify;
 mod offsite;
 mod prune;
 mod restore;

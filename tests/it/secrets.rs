@@ -1,11 +1,14 @@
 //! A password shows nowhere but where it is needed: in no argument, no other program's environment, no output, no
 //! error and no file.
 
+use crate::support::mail::{Certificate, Smtpd, USER};
 use crate::support::postgres::{Database, postgres};
 use crate::support::processes;
 use crate::support::program::{self, Output};
+use crate::support::receiver::{Answer, Receiver};
 use crate::support::sandbox::Sandbox;
 use crate::support::strace::Trace;
+use serde_json::json;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -310,6 +313,88 @@ fn a_password_is_in_no_error_of_a_run() {
         .with("BACKUPKIT_ENC_PASSWORD", &format!("{CANARY} another"));
     let aviary = Aviary { sandbox, ..aviary };
     aviary.fails(&["restore", "--from", "latest", "--clean"], 12);
+}
+
+#[test]
+fn the_secrets_of_a_route_are_in_no_message_and_no_log_whatever_its_receiver_says() {
+    let aviary = Aviary::new();
+    let (certificate, other) = (Certificate::new(), Certificate::new());
+    let mail = |asked: serde_json::Value| Smtpd::start(Some(&certificate), asked);
+    let (strict, open) = (
+        mail(json!({ "tls": "starttls", "logins": ["LOGIN"], "password": "another" })),
+        mail(json!({ "tls": "starttls", "logins": ["PLAIN"], "password": SEALING })),
+    );
+    let back = format!("location: /{CANARY}?{CANARY}\r\n");
+    let receivers = [
+        Answer::status(200),
+        Answer::status(404),
+        Answer::status(500),
+        Answer::Status(302, back),
+        Answer::Reset,
+    ]
+    .map(|answer| Receiver::start(&[answer]));
+
+    let mut routes = String::from("notifications:\n");
+    let hook = |url: &str, more: &str| {
+        let url = url.replace("http://", &format!("http://user:{CANARY}@"));
+        format!(
+            "  - {{ type: webhook, on: [success, failure], config: {{ url: '{url}/{CANARY}?token={CANARY}', \
+             headers: {{ X-Token: '{CANARY}', X-Other: '${{TOKEN}}' }}{more} }} }}\n"
+        )
+    };
+    for receiver in &receivers {
+        routes += &hook(&receiver.url, "");
+    }
+    for template in ["slack", "discord", "ntfy", "healthchecks"] {
+        routes += &hook(&receivers[0].url, &format!(", template: {template}"));
+    }
+    routes += &hook("http://127.0.0.1:1", "");
+    routes += &hook("http://no-such-host.invalid", "");
+    routes += &hook(&receivers[0].url, ", ca_file: /nowhere").replace("http:", "https:");
+    routes += &hook(&receivers[0].url.replace("http:", "https:"), "")
+        .replace("https://", "https://user@");
+    for (port, ca) in [
+        (open.port, certificate.authority()),
+        (strict.port, certificate.authority()),
+        (open.port, other.authority()),
+        (1, certificate.authority()),
+    ] {
+        routes += &format!(
+            "  - {{ type: email, on: [success, failure], config: {{ smtp_host: localhost, smtp_port: {port}, \
+             from: a@example.com, to: b@example.com, username: {USER}, password: '${{TOKEN}}', ca_file: '{ca}' }} }}\n"
+        );
+    }
+    let sandbox = aviary.sandbox.with("TOKEN", SEALING);
+    let aviary = Aviary { sandbox, ..aviary };
+    let good = aviary.database.connection(&aviary.role, DATABASE);
+    let wrong = aviary
+        .database
+        .connection(&aviary.role, &DATABASE.replace("db", "wrong"));
+    for (connection, status) in [(good, 0), (wrong, 1)] {
+        aviary.configure(&connection);
+        let path = aviary.sandbox.path("config.yaml");
+        let yaml = fs::read_to_string(&path).expect("it is ours") + &routes;
+        aviary.sandbox.configure(&yaml);
+        for arguments in [
+            &["backup", "--verbose"][..],
+            &["backup", "--verbose", "--json"],
+        ] {
+            let output = aviary.run(arguments).exits(status);
+            let untold = output.stderr.matches(" was not told: ").count();
+            assert!(untold >= 9, "{}", output.stderr);
+        }
+    }
+    let told = receivers.iter().flat_map(Receiver::rest);
+    let told: Vec<String> = told.map(|request| request.body).collect();
+    assert!(told.len() > 40, "{}", told.len());
+    let mails = open.end();
+    assert_eq!(mails.len(), 8, "a login and a mail for each run");
+    for text in told
+        .into_iter()
+        .chain(mails.iter().map(ToString::to_string))
+    {
+        assert!(!text.contains(CANARY), "{text}");
+    }
 }
 
 #[test]

@@ -6,11 +6,11 @@
 
 use super::credentials::Credentials;
 use super::error::{Refusal, explain, is_expired, is_of_every_request, may_pass};
-use super::http::{self, Limits};
 use super::request::{Answer, MD5, Pace, Request};
+use crate::background;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
-use crate::storage::background;
+use crate::http::{self, Limits};
 use crate::storage::retry::Retry;
 use chrono::{DateTime, Utc};
 use rusty_s3::{Bucket, Method, signing};

@@ -7,8 +7,8 @@
 //!
 //! The last two expire; they are renewed a while before, and once more when a server calls them expired.
 
-use super::http::{Limits, agent};
 use crate::error::{Doing, Error, Kind, Result};
+use crate::http::{Limits, agent};
 use crate::secret::Secret;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::io::Read;
@@ -230,7 +230,7 @@ fn answer(
     outcome: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     who: &str,
 ) -> Result<String> {
-    let mut response = outcome.map_err(|error| super::http::explain(error, who))?;
+    let mut response = outcome.map_err(|error| crate::http::explain(error, who))?;
     let status = response.status().as_u16();
     if status != 200 {
         let kind = if status >= 500 {

@@ -17,7 +17,6 @@
 mod client;
 mod credentials;
 mod error;
-mod http;
 mod listing;
 mod multipart;
 mod parts;
@@ -27,13 +26,14 @@ mod settings;
 mod upload;
 mod xml;
 
-pub use http::Limits;
+pub use crate::http::Limits;
 pub use settings::Settings;
 
 use super::lock::runtime_directory;
 use super::{Object, Storage, Upload};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::http;
 use chrono::{DateTime, TimeDelta, Utc};
 use client::{Client, Shared};
 use credentials::Credentials;

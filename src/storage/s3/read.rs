@@ -2,11 +2,11 @@
 //! again where it broke, by a ranged request that insists on the same version of the object.
 
 use super::client::Client;
-use super::http;
 use super::request::{Pace, Request, header};
+use crate::background::{self, Receiver, Sender};
 use crate::cancel::{Cancel, Cause};
 use crate::error::{Error, Kind, Result};
-use crate::storage::background::{self, Receiver, Sender};
+use crate::http;
 use crate::storage::retry::Backoff;
 use rusty_s3::Method;
 use std::io::{self, Read};

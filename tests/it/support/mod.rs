@@ -4,12 +4,14 @@ pub mod archive;
 pub mod cloud;
 pub mod disk;
 pub mod entry;
+pub mod mail;
 pub mod postgres;
 pub mod processes;
 pub mod program;
 #[path = "../../support/proxy.rs"]
 #[allow(dead_code, reason = "the tests of the storage use the rest")]
 pub mod proxy;
+pub mod receiver;
 #[path = "../../support/s3s.rs"]
 pub mod s3s;
 pub mod sandbox;

@@ -5,7 +5,7 @@ use crate::error::{Doing, Error, Kind, Result};
 use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +33,16 @@ const SLOWEST: u64 = 32 * 1024;
 
 impl Limits {
     /// The limit of a request whose body has this many bytes.
-    pub(super) fn total_for(&self, bytes: u64) -> Duration {
+    pub fn total_for(&self, bytes: u64) -> Duration {
         self.total + Duration::from_secs(bytes / SLOWEST)
     }
 }
 
 /// Makes an agent. `roots` replaces Mozilla's roots; `through_proxy` obeys `HTTPS_PROXY` and its kin.
-pub(super) fn agent(limits: Limits, roots: Option<RootCerts>, through_proxy: bool) -> Agent {
+pub fn agent(limits: Limits, roots: Option<RootCerts>, through_proxy: bool) -> Agent {
     let mut config = Agent::config_builder()
-        // a status is an answer; S3's redirects name another region and cannot be followed with our signature
+        // a status is an answer; a redirect names another server than the one that was configured and is to be
+        // trusted with our signature or token
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -63,8 +64,13 @@ pub(super) fn agent(limits: Limits, roots: Option<RootCerts>, through_proxy: boo
     config.build().new_agent()
 }
 
-/// The certificates of a PEM file.
-pub(super) fn roots(path: &Path) -> Result<RootCerts> {
+/// The certificates of a PEM file, as what to trust.
+pub fn roots(path: &Path) -> Result<RootCerts> {
+    Ok(RootCerts::new_with_certs(&certificates(path)?))
+}
+
+/// The certificates of a PEM file, at least one.
+pub fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
     let doing = || format!("cannot read the certificates in {}", path.display());
     let pem = std::fs::read(path).doing(doing)?;
     let mut certificates = Vec::new();
@@ -81,11 +87,11 @@ pub(super) fn roots(path: &Path) -> Result<RootCerts> {
                 .hint("ca_file takes PEM: blocks that begin with -----BEGIN CERTIFICATE-----"),
         );
     }
-    Ok(RootCerts::new_with_certs(&certificates))
+    Ok(certificates)
 }
 
 /// What a request that got no answer means: most pass, those that need another configuration do not.
-pub(super) fn explain(error: ureq::Error, host: &str) -> Error {
+pub fn explain(error: ureq::Error, host: &str) -> Error {
     use ureq::Error as Fault;
     let text = error.to_string();
     let passing = |message: String| Error::new(Kind::Unavailable, message);
@@ -114,7 +120,7 @@ pub(super) fn explain(error: ureq::Error, host: &str) -> Error {
 
 fn no_host(host: &str) -> Error {
     Error::new(Kind::Unavailable, format!("there is no host {host}"))
-        .hint("check the endpoint and region of the storage, and the name server of this machine")
+        .hint("check the address in the configuration, and the name server of this machine")
 }
 
 fn tls(host: &str, text: &str) -> Error {
@@ -122,6 +128,6 @@ fn tls(host: &str, text: &str) -> Error {
     if text.contains("certificate") {
         error.hint("for a server with a certificate of your own authority, set ca_file to that authority's certificate")
     } else {
-        error.hint("does the endpoint speak TLS? If not, write it as http://…")
+        error.hint("does that port speak TLS? If not, write the address as http://…")
     }
 }

@@ -1,0 +1,106 @@
+//! What people are told of the run for one database, by `backup` and by the daemon alike.
+
+use super::App;
+use super::backup::Ended;
+use crate::cancel::Cancel;
+use crate::config::process_env;
+use crate::error::{Error, Kind, Result};
+use crate::notify::{self, Event, Outcome};
+use crate::operation::backup::Stored;
+use serde_json::Value;
+use std::time::Duration;
+
+/// All of the notifications of one event, all tries of all routes.
+const TELLING: Duration = Duration::from_secs(30);
+/// The notifications of a start, which the run waits for.
+const TELLING_START: Duration = Duration::from_secs(5);
+
+impl App {
+    /// Tells the routes that want to know it that a run begins. What goes wrong is a warning.
+    pub(super) fn notify_start(&self, kind: notify::Kind, db: &str, cancel: &Cancel) {
+        let cancel = cancel.with_deadline(TELLING_START);
+        let routes = &self.config.notifications;
+        warn(notify::tell_start(routes, kind, db, &process_env, &cancel));
+    }
+
+    /// Tells of `event` by every route that wants it. It has a time of its own, for what there is to tell may be that
+    /// the run was stopped. What goes wrong is a warning.
+    pub(super) fn notify(&self, event: &Event) {
+        let told = Cancel::new().map(|cancel| {
+            let cancel = cancel.with_deadline(TELLING);
+            notify::tell(&self.config.notifications, event, &process_env, &cancel)
+        });
+        warn(told.unwrap_or_else(|error| vec![error]));
+    }
+}
+
+fn warn(failures: Vec<Error>) {
+    for failure in failures {
+        log::warn!("{}", failure.report());
+    }
+}
+
+impl Ended<'_> {
+    /// The run as an event.
+    pub(super) fn event(&self) -> Event {
+        let name = &self.database.name;
+        let event = Event::new(notify::Kind::Backup, name, self.started_at, self.took);
+        let mut event = match &self.result {
+            Err(error) => return event.failed(Outcome::Failed, error),
+            Ok(stored) => match missing(stored) {
+                Ok(()) => event,
+                Err(error) => event.failed(Outcome::Degraded, &error),
+            },
+        };
+        if let Ok(stored) = &self.result {
+            event.bytes = stored.manifest.archive.bytes;
+            event.dest = stored.destination().to_string();
+            event.key = Some(stored.manifest.archive.key.clone());
+        }
+        event.warnings = self.retention.iter().flatten().flat_map(concerns).collect();
+        event
+    }
+}
+
+/// Fails where a storage has no copy, naming each.
+fn missing(stored: &Stored) -> Result<()> {
+    let mut said: Vec<String> = Vec::new();
+    let mut hint = None;
+    for copy in &stored.copies {
+        if let Err(error) = &copy.result {
+            said.push(format!(
+                "not on the storage {}: {}",
+                copy.storage,
+                error.chain()
+            ));
+            hint = hint.or(error.first_hint());
+        }
+    }
+    if said.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        Kind::Partial,
+        format!("a copy is missing: {}", said.join("; ")),
+    );
+    Err(match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })
+}
+
+/// What retention on one storage has to say.
+fn concerns(retention: &Value) -> Vec<String> {
+    let storage = retention["storage"].as_str().unwrap_or_default();
+    let warnings = retention["warnings"].as_array().into_iter().flatten();
+    let mut said: Vec<String> = warnings
+        .filter_map(Value::as_str)
+        .map(|warning| format!("{warning} (on the storage {storage})"))
+        .collect();
+    if let Some(error) = retention["error"]["message"].as_str() {
+        said.push(format!(
+            "old backups on the storage {storage} were not removed: {error}"
+        ));
+    }
+    said
+}

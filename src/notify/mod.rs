@@ -1,0 +1,397 @@
+//! Telling people: an event, and the routes it goes by.
+//!
+//! Every route that wants an event is tried, all at once and each under the same deadline, so that one that hangs
+//! costs the others nothing. What goes wrong is handed back and never more than a warning: a backup is not
+//! worse for nobody having been told.
+
+mod email;
+mod mail;
+mod template;
+mod text;
+mod webhook;
+
+use crate::background;
+use crate::cancel::Cancel;
+use crate::config::{Email, Env, Notification, Route, Template, Webhook, duration};
+use crate::error::{Error, Result};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What a run was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A backup, its retention included.
+    Backup,
+    /// A check of backups that are stored.
+    Verify,
+    /// Nothing: somebody tries whether the routes work.
+    Test,
+}
+
+impl Kind {
+    /// As `kind` of the JSON says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Backup => "backup",
+            Kind::Verify => "verify",
+            Kind::Test => "test",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Well.
+    Ok,
+    /// There is a result, but not all of it: a copy is missing. Told as a failure.
+    Degraded,
+    /// Not at all.
+    Failed,
+}
+
+impl Outcome {
+    /// The word that `backup` prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Degraded => "degraded",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// What there is to tell of one run for one database.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// What the run was for.
+    pub kind: Kind,
+    /// The database's `name`.
+    pub db: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// It went well, and the one before it was told as a failure.
+    pub recovered: bool,
+    /// Stored bytes, of one copy; 0 where there is none.
+    pub bytes: u64,
+    /// Where people find it, as `backup` prints it; `-` where there is nothing.
+    pub dest: String,
+    /// The storage key of the archive.
+    pub key: Option<String>,
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it is not well, on one failure or on several; none where it is.
+    pub error: Option<String>,
+    /// The word for the kind of the error, as in `--json`.
+    pub error_kind: Option<&'static str>,
+    /// What to try.
+    pub hint: Option<String>,
+    /// What is well but should be looked at, one sentence each.
+    pub warnings: Vec<String>,
+    /// The name of this machine.
+    pub host: String,
+}
+
+impl Event {
+    /// An event that went well and has nothing more to say yet.
+    pub fn new(kind: Kind, db: &str, started_at: DateTime<Utc>, took: Duration) -> Event {
+        Event {
+            kind,
+            db: db.to_string(),
+            outcome: Outcome::Ok,
+            recovered: false,
+            bytes: 0,
+            dest: "-".to_string(),
+            key: None,
+            started_at,
+            took,
+            error: None,
+            error_kind: None,
+            hint: None,
+            warnings: Vec::new(),
+            host: host(),
+        }
+    }
+
+    /// The same, ended by `error`.
+    pub fn failed(mut self, outcome: Outcome, error: &Error) -> Event {
+        self.outcome = outcome;
+        self.error = Some(error.chain());
+        self.error_kind = Some(error.kind().name());
+        self.hint = error.first_hint().map(str::to_string);
+        self
+    }
+
+    /// True for what routes `on: success` are told.
+    pub fn is_success(&self) -> bool {
+        self.outcome == Outcome::Ok
+    }
+
+    /// `success` or `failure`.
+    pub fn status(&self) -> &'static str {
+        match self.is_success() {
+            true => "success",
+            false => "failure",
+        }
+    }
+
+    /// The event as it is posted. Fields are only ever added; `error`, `error_kind` and `hint` are there on failure.
+    pub fn json(&self) -> Value {
+        let finished_at = self.started_at + self.took;
+        let mut object = json!({
+            "kind": self.kind.name(),
+            "db": self.db,
+            "status": self.status(),
+            "outcome": self.outcome.name(),
+            "recovered": self.recovered,
+            "bytes": self.bytes,
+            "dest": self.dest,
+            "key": self.key,
+            "duration": duration::display(self.took),
+            "duration_seconds": self.took.as_secs_f64(),
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(finished_at),
+            "warnings": self.warnings,
+            "host": self.host,
+            "tool": concat!("backupkit ", env!("CARGO_PKG_VERSION")),
+        });
+        if let Some(error) = &self.error {
+            object["error"] = error.as_str().into();
+            object["error_kind"] = self.error_kind.into();
+            object["hint"] = self.hint.as_deref().into();
+        }
+        object
+    }
+}
+
+fn rfc3339(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The name of this machine.
+fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// How long a route waits before it tries again what may pass.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// What is left of the time at the end of a try, for telling what came of it.
+const MARGIN: Duration = Duration::from_secs(1);
+/// The longest try where nobody set a deadline.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Tells every route that wants it of `event`, and returns what went wrong, each naming its route. Ends with `cancel`,
+/// which is to be a token with a deadline: not that of the run, which may be over for the very thing to tell of.
+pub fn tell(routes: &[Notification], event: &Event, env: &Env, cancel: &Cancel) -> Vec<Error> {
+    let wanted = routes.iter().filter(|route| wants(route, event));
+    let deliveries = wanted.map(|route| (route, Delivery::of(route, event, env)));
+    all(deliveries.collect(), cancel)
+}
+
+/// Tells the routes that want to know it (those to Healthchecks) that a run for `db` begins.
+pub fn tell_start(
+    routes: &[Notification],
+    kind: Kind,
+    db: &str,
+    env: &Env,
+    cancel: &Cancel,
+) -> Vec<Error> {
+    let start = |route| Some((route, Delivery::of_start(route, kind, db, env)?));
+    all(routes.iter().filter_map(start).collect(), cancel)
+}
+
+/// Tells one route of `event`, whether it wants it or not. Some of several recipients refused are an error of
+/// [`crate::error::Kind::Partial`].
+pub fn send(route: &Notification, event: &Event, env: &Env, cancel: &Cancel) -> Result<()> {
+    let delivery = Delivery::of(route, event, env);
+    all(vec![(route, delivery)], cancel)
+        .pop()
+        .map_or(Ok(()), Err)
+}
+
+/// Whoever was told of a failure wants to know that it is over.
+fn wants(route: &Notification, event: &Event) -> bool {
+    match (event.is_success(), event.recovered) {
+        (true, true) => true,
+        (true, false) => route.on_success,
+        (false, _) => route.on_failure,
+    }
+}
+
+/// Something to tell by one route, with all that it takes.
+enum Delivery {
+    Webhook(Box<webhook::Request>),
+    Email {
+        email: Box<Email>,
+        message: Vec<u8>,
+        host: String,
+    },
+}
+
+impl Delivery {
+    /// Fails where a variable of the route is not set.
+    fn of(route: &Notification, event: &Event, env: &Env) -> Result<Delivery> {
+        match &route.route {
+            Route::Webhook(keys) => {
+                let webhook = keys.resolve(env)?;
+                Delivery::post(template::post(keys.template, &webhook, event), webhook)
+            }
+            Route::Email(keys) => {
+                let email = keys.resolve(env)?;
+                Ok(Delivery::Email {
+                    message: mail::compose(&email, event, Utc::now())?,
+                    email: Box::new(email),
+                    host: event.host.clone(),
+                })
+            }
+        }
+    }
+
+    /// Without a success to come, a start would be the beginning of an alarm.
+    fn of_start(route: &Notification, kind: Kind, db: &str, env: &Env) -> Option<Result<Delivery>> {
+        match &route.route {
+            Route::Webhook(keys)
+                if keys.template == Template::Healthchecks
+                    && kind == Kind::Backup
+                    && route.on_success =>
+            {
+                let webhook = keys.resolve(env);
+                Some(
+                    webhook
+                        .and_then(|webhook| Delivery::post(template::start(&webhook, db), webhook)),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    fn post(post: template::Post, webhook: Webhook) -> Result<Delivery> {
+        let request = webhook::Request::new(post, webhook.headers, webhook.ca_file)?;
+        Ok(Delivery::Webhook(Box::new(request)))
+    }
+
+    /// Three tries while the trouble may pass and there is time.
+    fn run(&self, cancel: &Cancel) -> Result<()> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let left = cancel.left().unwrap_or(LONGEST);
+            let left = left.checked_sub(MARGIN).unwrap_or(left);
+            let error = match self.once(left) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let again = pauses.next().filter(|_| error.kind().may_pass());
+            match again {
+                Some(pause) if cancel.left().is_none_or(|left| left > *pause + MARGIN) => {
+                    log::debug!("a notification is tried again: {}", error.chain());
+                    cancel.pause(*pause)?;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn once(&self, left: Duration) -> Result<()> {
+        match self {
+            Delivery::Webhook(request) => request.send(left),
+            Delivery::Email {
+                email,
+                message,
+                host,
+            } => email::send(email, message, host, left),
+        }
+    }
+}
+
+/// Carries all of them out at once, and waits for the last or the end of `cancel`.
+fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> Vec<Error> {
+    let mut failures = Vec::new();
+    let mut under_way = Vec::new();
+    let (sender, receiver) = match background::mailbox() {
+        Ok(mailbox) => mailbox,
+        Err(error) => return vec![error.doing("nobody is notified")],
+    };
+    for (route, delivery) in deliveries {
+        let name = name(route);
+        let started = delivery
+            .map_err(|error| error.doing(format!("{name} is left out")))
+            .and_then(|delivery| {
+                let (sender, cancel, index) = (sender.clone(), cancel.clone(), under_way.len());
+                background::spawn("notification", move || {
+                    sender.send((index, delivery.run(&cancel)))
+                })
+            });
+        match started {
+            Ok(()) => under_way.push(Some(name)),
+            Err(error) => failures.push(error),
+        }
+    }
+    drop(sender);
+    while under_way.iter().any(Option::is_some) {
+        match receiver.receive(cancel) {
+            Ok((index, result)) => {
+                let name = under_way.get_mut(index).and_then(Option::take);
+                if let (Some(name), Err(error)) = (name, result) {
+                    failures.push(error.doing(format!("{name} was not told")));
+                }
+            }
+            Err(error) => {
+                let waiting: Vec<String> = under_way.drain(..).flatten().collect();
+                failures.push(error.doing(format!("{} may not be told", waiting.join(", "))));
+            }
+        }
+    }
+    failures
+}
+
+/// `notifications[0] (webhook)`
+fn name(route: &Notification) -> String {
+    let kind = match &route.route {
+        Route::Webhook(_) => "webhook",
+        Route::Email(_) => "email",
+    };
+    format!("{} ({kind})", route.field())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_recovery_is_for_whoever_was_told_of_the_failure_or_wants_successes() {
+        let yaml = |on: &str| {
+            format!(
+                "version: 1\nstorage: [{{ name: s, type: local, local: {{ path: /s }} }}]\ndatabases: [{{ name: d, \
+                 type: postgres, connection: {{ url: 'postgresql://u@h/d' }}, backup: {{ storage: s }} }}]\n\
+                 notifications: [{{ type: webhook, on: {on}, config: {{ url: 'https://h' }} }}]"
+            )
+        };
+        let event = |outcome, recovered| Event {
+            outcome,
+            recovered,
+            ..Event::new(Kind::Backup, "d", DateTime::UNIX_EPOCH, Duration::ZERO)
+        };
+        for (on, expected) in [
+            ("success", [true, true, false, false]),
+            ("failure", [false, true, true, true]),
+            ("[success, failure]", [true; 4]),
+        ] {
+            let config = Config::parse("x", &yaml(on), &|_| None).unwrap();
+            let events = [
+                event(Outcome::Ok, false),
+                event(Outcome::Ok, true),
+                event(Outcome::Degraded, false),
+                event(Outcome::Failed, false),
+            ];
+            let told = events.map(|event| wants(&config.notifications[0], &event));
+            assert_eq!(told, expected, "{on}");
+        }
+    }
+}
