@@ -93,6 +93,7 @@ impl Shelf {
                 encryption: "none".into(),
             },
             tables: None,
+            contents: None,
             tables_sealed: None,
         };
         self.lay(&format!("{id}.dump.gz"), b"x");
@@ -177,6 +178,11 @@ impl Storage for Shelf {
 
     fn lock_file(&self, directory: &str) -> Result<PathBuf> {
         Ok(self.locks.path().join(directory))
+    }
+
+    fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
+        self.lay(key, bytes);
+        Ok(())
     }
 }
 

@@ -30,6 +30,7 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Backup(options) => app.backup(options, cancel),
         Command::Restore(options) => app.restore(options, cancel),
         Command::List(options) => app.list(options, cancel),
+        Command::Verify(_) => Ok(()),
         Command::Cat(options) => app.cat(options, cancel),
         Command::Prune(options) => app.prune(options, cancel),
         Command::Pin(options) => app.pin(&options.into(), cancel),

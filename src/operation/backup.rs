@@ -2,9 +2,9 @@
 
 use super::copies::{Copies, Copy};
 use super::find::Place;
-use super::tap::DumpTap;
+use super::tap::{DumpTap, detail};
 use crate::cancel::Cancel;
-use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables, Source};
+use crate::catalog::manifest::{self, Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
 use crate::catalog::name::{BackupId, Shape, Timestamp};
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::Contents;
@@ -187,16 +187,17 @@ fn describe(
         Some(Contents::Read(summary)) => Some(summary),
         _ => None,
     };
-    let listed = read.as_deref().map(super::tap::manifest_tables);
-    let (tables, tables_sealed) = match (listed, &job.keys) {
-        (Some(tables), Some(keys)) => {
+    let (tables, contents, tables_sealed) = match (read.as_deref().map(detail), &job.keys) {
+        (Some(Detail { tables, contents }), Some(keys)) => {
             let sealed = SealedTables {
                 archive: archive.clone(),
                 tables,
+                contents,
             };
-            (None, Some(seal_tables(&sealed, keys, id)?))
+            (None, None, Some(seal_tables(&sealed, keys, id)?))
         }
-        (tables, _) => (tables, None),
+        (Some(Detail { tables, contents }), None) => (Some(tables), contents, None),
+        (None, _) => (None, None, None),
     };
     Ok(Manifest {
         schema: SCHEMA,
@@ -218,6 +219,7 @@ fn describe(
             encryption: if shape.sealed { "BKENC002" } else { "none" }.into(),
         },
         tables,
+        contents,
         tables_sealed,
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cat;
+mod claim;
 pub mod copies;
 pub mod find;
 pub mod list;
@@ -11,3 +12,4 @@ pub mod prune;
 pub mod restore;
 pub mod select;
 mod tap;
+pub mod verify;
