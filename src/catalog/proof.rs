@@ -290,6 +290,17 @@ impl Proof {
     }
 }
 
+/// When a backup was last proven good by a check of at least this level: "last proven restorable" with
+/// [`Level::Restore`]. For each backup, its records with the key and the size of the archive they are about.
+pub fn last_proven<'a>(
+    proofs: impl IntoIterator<Item = (&'a Proof, &'a str, u64)>,
+    at_least: Level,
+) -> Option<DateTime<Utc>> {
+    let proofs = proofs.into_iter();
+    let good = proofs.filter_map(|(proof, key, bytes)| proof.last_good(at_least, key, bytes));
+    good.map(|check| check.at).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +359,40 @@ mod tests {
         assert!(proof.last_good(Level::Full, "a/x.dump", 7).is_some());
         assert!(proof.last_good(Level::Full, "a/x.dump", 8).is_none());
         assert!(proof.last_good(Level::Full, "a/x.dump.gz", 7).is_none());
+    }
+
+    #[test]
+    fn the_last_proof_of_a_database_is_that_of_any_backup() {
+        let at = |seconds, level, result| {
+            let mut proof = proof(&[(level, result)]);
+            proof.checks[0].at += chrono::TimeDelta::seconds(seconds);
+            proof
+        };
+        let proofs = [
+            at(1, Level::Restore, Outcome::Good),
+            at(2, Level::Restore, Outcome::Bad),
+            at(3, Level::Full, Outcome::Good),
+        ];
+        let last = |level| {
+            let proofs = proofs.iter().map(|proof| (proof, "a/x.dump", 7));
+            last_proven(proofs, level).map(|at| at.timestamp())
+        };
+        assert_eq!(last(Level::Restore), Some(1));
+        assert_eq!(last(Level::Full), Some(3));
+        assert_eq!(last_proven([], Level::Exists), None);
+    }
+
+    #[test]
+    fn a_drill_is_not_pushed_out_by_cheaper_checks() {
+        let mut proof = proof(&[(Level::Restore, Outcome::Good)]);
+        for _ in 0..MOST * 2 {
+            proof.add(check(Level::Exists, Outcome::Good));
+        }
+        assert_eq!(proof.checks.len(), MOST);
+        assert!(proof.last_good(Level::Restore, "a/x.dump", 7).is_some());
+        proof.add(check(Level::Restore, Outcome::Good));
+        proof.add(check(Level::Exists, Outcome::Good));
+        assert_ne!(proof.checks[0].level, Level::Restore);
     }
 
     #[test]

@@ -258,7 +258,7 @@ mod tests {
             schema: "public".into(),
             name: name.into(),
             rows,
-            bytes: rows * 10,
+            bytes: rows.wrapping_mul(10),
             digest: digest.into(),
             columns: Some("id, note".into()),
             root: None,

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cat;
+mod diff;
 mod list;
 mod pin;
 mod prune;
@@ -11,6 +12,7 @@ mod verify;
 
 pub use backup::Backup;
 pub use cat::Cat;
+pub use diff::Diff;
 pub use list::List;
 pub use pin::{Pin, Unpin};
 pub use prune::Prune;
@@ -57,6 +59,8 @@ pub enum Command {
     List(List),
     /// verify
     Verify(Verify),
+    /// diff
+    Diff(Diff),
     /// cat
     Cat(Cat),
     /// prune
@@ -75,6 +79,7 @@ impl Command {
             Command::Restore(options) => options.config.as_ref(),
             Command::List(options) => options.config.as_ref(),
             Command::Verify(options) => options.config.as_ref(),
+            Command::Diff(options) => options.config.as_ref(),
             Command::Cat(options) => options.config.as_ref(),
             Command::Prune(options) => options.config.as_ref(),
             Command::Pin(options) => options.config.as_ref(),
@@ -89,6 +94,7 @@ impl Command {
             Command::Restore(options) => options.verbose,
             Command::List(options) => options.verbose,
             Command::Verify(options) => options.verbose,
+            Command::Diff(options) => options.verbose,
             Command::Cat(options) => options.verbose,
             Command::Prune(options) => options.verbose,
             Command::Pin(options) => options.verbose,
@@ -103,6 +109,7 @@ impl Command {
             Command::Restore(options) => options.json,
             Command::List(options) => options.json,
             Command::Verify(options) => options.json,
+            Command::Diff(options) => options.json,
             Command::Cat(_) => false,
             Command::Prune(options) => options.json,
             Command::Pin(options) => options.json,
@@ -224,6 +231,7 @@ mod tests {
             "restore -h",
             "list --help",
             "verify --help",
+            "diff --help",
             "cat --help",
             "prune --help",
             "pin --help",

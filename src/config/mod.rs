@@ -24,13 +24,14 @@ mod tree;
 mod types;
 mod uri;
 mod validate;
+mod verify;
 
 pub use expand::{Env, SecretText, Text, process_env};
 pub use options::DumpOptions;
 pub use resolve::{AccessKeys, Connection, S3};
 pub use types::{
     Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
-    Notification, Route, S3Keys, Storage, StorageKind, WebhookKeys,
+    Notification, Route, S3Keys, Storage, StorageKind, Verify, VerifyPick, WebhookKeys,
 };
 
 use crate::error::{Error, Result};

@@ -8,9 +8,12 @@
 //! ```
 //!
 //! A check that comes to its end gives [`Evidence`]; its faults make a backup bad. A check that fails says nothing about
-//! the backup. Which backups are checked is chosen in `choose`, and what was found is written down in `record`.
+//! the backup. What was found is written down in `record`, and
+//! summed up in `report`.
 
 mod full;
+pub mod record;
+pub mod report;
 mod sidecars;
 mod stored;
 
