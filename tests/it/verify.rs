@@ -267,12 +267,13 @@ fn another_size_a_swapped_archive_and_the_manifest_of_another_run_are_seen_witho
 fn a_sealed_archive_under_another_name_is_bad_whatever_lies_beside_it() {
     let (sandbox, _database) = house(GZIP_SEALED);
     let (first, second) = (sandbox.back_up("app"), sandbox.back_up("app"));
+    let bytes = second.bytes();
     fs::write(&second.path, first.bytes()).expect("write an archive");
     let told = sandbox.run(&["verify", "--level", "full"]).exits(13);
     assert!(told.text().contains(&first.id()), "{}", told.text());
 
-    // sealed details that were made for another archive, and ones that somebody else sealed for this name
-    fs::write(&second.path, first.bytes()).expect("write an archive");
+    // and so are the sealed details of another one
+    fs::write(&second.path, bytes).expect("write an archive");
     let mut manifest = second.manifest();
     manifest["tables_sealed"] = first.manifest()["tables_sealed"].clone();
     fs::write(second.manifest_path(), manifest.to_string()).expect("write a manifest");
