@@ -49,6 +49,7 @@ impl App {
             lost.extend(failures.iter().map(|(_, error)| error.kind()));
             for copy in &wanted.copies {
                 let verified = self.verify_copy(&wanted, copy, options.level, cancel)?;
+                let Some(verified) = verified else { continue };
                 if !options.json {
                     output::text_out(&output::verified_text(&verified))?;
                 }
@@ -67,14 +68,15 @@ impl App {
         }
     }
 
-    /// Checks one copy and records what was found. Only a cancelled run fails; everything else is a result.
+    /// Checks one copy and records what was found. Only a cancelled run fails; everything else is a result, but for a
+    /// copy that nobody named and that retention deleted since it was listed: that is none.
     pub(super) fn verify_copy(
         &self,
         wanted: &Wanted,
         copy: &Selected,
         level: Level,
         cancel: &Cancel,
-    ) -> Result<Verified> {
+    ) -> Result<Option<Verified>> {
         let latest = Reference::Latest {
             database: None,
             by: None,
@@ -96,6 +98,10 @@ impl App {
         let result = verify::check(&subject, level, cancel);
         let took = began.elapsed();
         cancel.check()?;
+        if wanted.reference.is_none() && is_gone(&result, copy, cancel) {
+            log::info!("{} was deleted before it was checked", copy.shown());
+            return Ok(None);
+        }
         if let Err(error) = record::write(&subject, level, &result, (at, took), cancel) {
             cancel.check()?;
             log::warn!(
@@ -106,7 +112,7 @@ impl App {
         // a notification of kind `verify` is sent from here: this is where every check, of whoever asked, has ended
         let verified = Verified::new(copy, level, result, took);
         self.tell(&verified, copy, cancel);
-        Ok(verified)
+        Ok(Some(verified))
     }
 
     /// Says on stderr what is wrong and what to do; stdout gets the result.
@@ -240,6 +246,16 @@ impl App {
             Some(kind) => Err(Error::already_told(kind)),
             None => Ok(()),
         }
+    }
+}
+
+/// True where the check missed something because the archive is no longer there.
+fn is_gone(result: &Result<Evidence>, copy: &Selected, cancel: &Cancel) -> bool {
+    match (result, copy) {
+        (Err(error), Selected::Stored { storage, entry }) if error.kind() == Kind::NotFound => {
+            matches!(storage.stat(&entry.archive_key(), cancel), Ok(None))
+        }
+        _ => false,
     }
 }
 

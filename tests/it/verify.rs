@@ -522,6 +522,28 @@ fn records_are_added_up_by_a_report_and_never_get_in_the_way() {
 }
 
 #[test]
+fn a_dump_that_became_something_else_is_bad_and_one_of_a_newer_kind_is_not_called_good() {
+    let (sandbox, _database) = house(GZIP);
+    let archive = sandbox.back_up("app");
+    let mut newer = plain(&archive);
+    for (text, told) in [
+        (&b"SELECT 1;\n"[..], "no dump in the custom format"),
+        (b"", "there is nothing in the archive"),
+        (b"\x00\x01\x02", "what is in the archive is no dump"),
+    ] {
+        replace(&archive, &gzip(text), text);
+        let found = faults(&sandbox, "full");
+        assert!(found.iter().any(|found| found.contains(told)), "{found:#?}");
+    }
+    // the minor version of the format
+    newer[6] = 99;
+    replace(&archive, &gzip(&newer), &newer);
+    let told = sandbox.run(&["verify"]).exits(1);
+    assert!(told.text().contains("\tundecided\t"), "{}", told.text());
+    assert!(told.stderr.contains("newer backupkit"), "{}", told.stderr);
+}
+
+#[test]
 fn a_file_is_checked_and_nothing_is_written_beside_it() {
     let (sandbox, _database) = house(GZIP_SEALED);
     let archive = sandbox.back_up("app");
@@ -536,4 +558,9 @@ fn a_file_is_checked_and_nothing_is_written_beside_it() {
     let told: Output = sandbox.run(&["verify", path]).exits(13);
     assert!(told.text().contains("\tbad\tfull\t-\t"), "{}", told.text());
     assert_eq!(sandbox.files("aside"), ["copy.dump.gz.enc"]);
+    for level in LEVELS {
+        sandbox
+            .run(&["verify", "--level", level, "./missing"])
+            .exits(10);
+    }
 }

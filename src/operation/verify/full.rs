@@ -69,10 +69,10 @@ pub(super) fn look(
             evidence.tables = Some(expected.tables.len() as u64);
             evidence.faults.extend(tables::faults(&expected, &found));
         }
-        (None, Some(found)) => {
-            log::debug!("{} tables are compared with nothing", found.tables.len())
+        (Some(_), None) => {
+            evidence.fault("it holds no dump in the custom format, as its manifest says")
         }
-        (_, None) => {}
+        (None, _) => {}
     }
     Ok(())
 }
@@ -138,12 +138,10 @@ fn read(
             evidence.plain_bytes = Some(bytes);
             match tap.into_contents() {
                 Some(Contents::Read(summary)) => Ok(Some(tap::detail(&summary))),
-                Some(Contents::Unread { version }) => {
-                    evidence.note(format!(
-                        "the dump has archive version {version}, which is newer than this backupkit knows: it is not compared"
-                    ));
-                    Ok(None)
-                }
+                Some(Contents::Unread { version }) => Err(Error::failed(format!(
+                    "the dump has archive version {version}, which is newer than this backupkit knows"
+                ))
+                .hint("check it with a newer backupkit, or only its stored bytes: --level checksum")),
                 None => Ok(None),
             }
         }

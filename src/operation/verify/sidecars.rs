@@ -4,8 +4,9 @@ use crate::cancel::Cancel;
 use crate::catalog::listing::Entry;
 use crate::catalog::manifest::Manifest;
 use crate::catalog::proof::Evidence;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Doing, Kind, Result};
 use crate::operation::select::{Selected, read_checksum, read_manifest};
+use crate::storage::local;
 
 /// What is claimed about an archive by what lies beside it.
 #[derive(Debug, Default)]
@@ -23,9 +24,20 @@ pub(super) fn look(selected: &Selected, cancel: &Cancel) -> Result<(Claims, Evid
         sha256: damage_is_a_fault(read_checksum(selected, cancel), &mut evidence)?.flatten(),
         manifest: None,
     };
-    let Selected::Stored { storage, entry } = selected else {
-        evidence.note("a file has no manifest to compare it with");
-        return Ok((claims, evidence));
+    let (storage, entry) = match selected {
+        Selected::Stored { storage, entry } => (storage, entry),
+        Selected::File(path) => {
+            let metadata = local::open_file(path)?.metadata();
+            if metadata
+                .doing(|| format!("cannot look at {}", path.display()))?
+                .len()
+                == 0
+            {
+                evidence.fault("the archive is empty");
+            }
+            evidence.note("a file has no manifest to compare it with");
+            return Ok((claims, evidence));
+        }
     };
     if entry.bytes == 0 {
         evidence.fault("the archive is empty");
@@ -59,17 +71,12 @@ pub(super) fn look(selected: &Selected, cancel: &Cancel) -> Result<(Claims, Evid
 fn damage_is_a_fault<T>(read: Result<T>, evidence: &mut Evidence) -> Result<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),
-        Err(error) if is_damage(&error) => {
+        Err(error) if error.kind() == Kind::Damaged => {
             evidence.fault(error.chain());
             Ok(None)
         }
         Err(error) => Err(error),
     }
-}
-
-/// A sidecar that was listed and is gone now is as bad as one that cannot be read.
-fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Damaged | Kind::NotFound)
 }
 
 /// True for the manifest of another backup.
