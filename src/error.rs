@@ -141,6 +141,16 @@ impl Error {
         self
     }
 
+    /// Adds another next step to the one that is there.
+    pub fn also_hint(mut self, hint: impl Into<String>) -> Error {
+        let hint = hint.into();
+        self.inner.hint = Some(match self.inner.hint.take() {
+            Some(first) => format!("{first}\n{hint}"),
+            None => hint,
+        });
+        self
+    }
+
     /// Adds the cause.
     pub fn because(mut self, source: impl Into<Source>) -> Error {
         self.inner.source = Some(source.into());

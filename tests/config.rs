@@ -1,10 +1,12 @@
 //! What a configuration means: the complete example, and that each thing needs only its own variables.
 
+use backupkit::catalog::proof::Level;
 use backupkit::config::{
     self, Compression, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route, StorageKind,
-    Tls,
+    Tls, VerifyPick,
 };
 use backupkit::error::Kind;
+use chrono::DateTime;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -447,6 +449,37 @@ fn mail_is_encrypted_unless_it_need_not_be() {
 fn debug_output_of_a_configuration_shows_no_value_of_a_secret() {
     let config = parse(&EXAMPLE.replace("${DB_PASSWORD}", "canary"));
     assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
+    let with =
+        |keys: &str| parse(&EXAMPLE.replace("    retention:", &format!("{keys}\n    retention:")));
+    let config = with("    verify: { schedule: '0 6 * * 3' }");
+    let verify = config.databases[0].verify.as_ref().unwrap();
+    assert_eq!(
+        (verify.level, verify.pick),
+        (Level::Full, VerifyPick::Latest)
+    );
+    let next = verify
+        .schedule(&unset)
+        .unwrap()
+        .next_after(DateTime::UNIX_EPOCH);
+    assert_eq!(next.unwrap().to_rfc3339(), "1970-01-07T06:00:00+00:00");
+    assert_eq!(config.databases[0].max_unverified_age, None);
+    let config = with(
+        "    verify: { schedule: '@weekly', level: restore, pick: random }\n    max_unverified_age: 8d",
+    );
+    let verify = config.databases[0].verify.as_ref().unwrap();
+    assert_eq!(
+        (verify.level, verify.pick),
+        (Level::Restore, VerifyPick::Random)
+    );
+    let days = config.databases[0]
+        .max_unverified_age
+        .map(|age| age.as_secs() / 86_400);
+    assert_eq!(days, Some(8));
+    assert!(parse(EXAMPLE).databases[0].verify.is_none());
 }
 
 #[test]

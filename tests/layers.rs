@@ -34,7 +34,7 @@ const NEIGHBOURS: [(&str, &[&str]); 8] = [
     ("logging", &["progress"]),
     ("process", &["error", "secret", "cancel"]),
     ("progress", &["error", "secret", "cancel"]),
-    ("config", &["schedule", "retention"]),
+    ("config", &["schedule", "retention", "catalog"]),
 ];
 
 /// Words that code may hold in these files alone.

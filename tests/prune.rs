@@ -3,6 +3,7 @@
 use backupkit::cancel::Cancel;
 use backupkit::catalog::manifest::{self, Manifest, Pipeline, Source};
 use backupkit::catalog::name::{BackupId, Name, Part};
+use backupkit::catalog::proof::{Check, Level, Outcome, Proof};
 use backupkit::error::{Error, Kind, Result};
 use backupkit::operation::prune::{self, Job, Pruned};
 use backupkit::retention::{Policy, Reason, Verdict};
@@ -93,6 +94,7 @@ impl Shelf {
                 encryption: "none".into(),
             },
             tables: None,
+            contents: None,
             tables_sealed: None,
         };
         self.lay(&format!("{id}.dump.gz"), b"x");
@@ -177,6 +179,11 @@ impl Storage for Shelf {
 
     fn lock_file(&self, directory: &str) -> Result<PathBuf> {
         Ok(self.locks.path().join(directory))
+    }
+
+    fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
+        self.lay(key, bytes);
+        Ok(())
     }
 }
 
@@ -661,4 +668,80 @@ fn a_run_waits_for_the_lock_of_its_database() {
     let _held = backupkit::storage::lock::Lock::take(&path, Duration::ZERO, &cancel).unwrap();
     let error = prune(&shelf, &daily(1), day(9)).unwrap_err();
     assert_eq!(error.kind(), Kind::Locked);
+}
+
+/// Writes down that these checks were made of a backup that [`Shelf::lay_backup`] laid.
+fn record(shelf: &Shelf, id: &BackupId, checks: &[(Level, Outcome)]) {
+    let mut proof = Proof::default();
+    for (level, result) in checks {
+        proof.add(Check {
+            at: day(0),
+            tool: "a test".into(),
+            level: *level,
+            result: *result,
+            key: format!("{id}.dump.gz"),
+            bytes: 1,
+            sha256: None,
+            duration_seconds: 1.0,
+            restore_seconds: None,
+            tables: None,
+            faults: 0,
+            kind: None,
+            details: None,
+            details_sealed: None,
+        });
+    }
+    shelf.lay(&id.key(Part::Verified), &proof.to_json().unwrap());
+}
+
+#[test]
+fn the_newest_backup_that_a_drill_proved_stays_and_older_proofs_keep_nothing() {
+    use Level::{Full, Restore};
+    use Outcome::{Bad, Good};
+    let shelf = Shelf::new();
+    let ids: Vec<BackupId> = (0..10)
+        .map(|number| shelf.lay_backup(day(number), false, None))
+        .collect();
+    record(&shelf, &ids[2], &[(Restore, Good)]);
+    record(&shelf, &ids[4], &[(Restore, Good), (Full, Good)]);
+    record(&shelf, &ids[5], &[(Restore, Good), (Full, Bad)]);
+    record(&shelf, &ids[6], &[(Full, Good)]);
+    let kept = |now| -> Vec<BackupId> {
+        let pruned = prune(&shelf, &daily(2), now).unwrap();
+        pruned.kept().map(|backup| backup.id.clone()).collect()
+    };
+    let expected = [&ids[9], &ids[8], &ids[4]].map(Clone::clone);
+    assert_eq!(kept(day(9)), expected);
+    // again, with nothing but the proof to keep it
+    assert_eq!(kept(day(9)), expected);
+    record(&shelf, &ids[8], &[(Restore, Good)]);
+    assert_eq!(kept(day(9)), expected[..2]);
+}
+
+#[test]
+fn records_are_read_only_where_a_backup_would_go() {
+    let shelf = Shelf::new();
+    for number in 0..5 {
+        let id = shelf.lay_backup(day(number), false, None);
+        record(&shelf, &id, &[(Level::Full, Outcome::Good)]);
+    }
+    prune(&shelf, &daily(5), day(4)).unwrap();
+    assert_eq!(*shelf.opened.lock().unwrap(), 5, "the manifests");
+    prune(&shelf, &daily(4), day(4)).unwrap();
+    assert_eq!(*shelf.opened.lock().unwrap(), 5 + 5 + 1, "and one record");
+}
+
+#[test]
+fn nothing_goes_while_it_cannot_be_told_whether_it_is_proven() {
+    let shelf = Shelf::new();
+    for number in 0..3 {
+        let id = shelf.lay_backup(day(number), false, None);
+        if number == 0 {
+            record(&shelf, &id, &[(Level::Restore, Outcome::Good)]);
+            shelf.lay(&id.key(Part::Verified), br#"{"schema":2,"checks":[]}"#);
+        }
+    }
+    let before = shelf.keys();
+    prune(&shelf, &daily(1), day(2)).unwrap_err();
+    assert_eq!(shelf.keys(), before);
 }

@@ -47,6 +47,9 @@ impl App {
             match ended.result {
                 Ok(stored) => {
                     ok += 1;
+                    for warning in &stored.warnings {
+                        log::warn!("{name}: {warning}");
+                    }
                     bytes += stored.manifest.archive.bytes;
                     for copy in stored.copies {
                         let Err(error) = copy.result else { continue };

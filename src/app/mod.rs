@@ -3,11 +3,14 @@
 mod backup;
 mod cat;
 mod compose;
+mod diff;
 mod list;
 mod meant;
 mod notify;
+mod older;
 mod restore;
 mod retention;
+mod verify;
 
 use crate::cancel::Cancel;
 use crate::cli::Command;
@@ -31,6 +34,8 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Backup(options) => app.backup(options, cancel),
         Command::Restore(options) => app.restore(options, cancel),
         Command::List(options) => app.list(options, cancel),
+        Command::Verify(options) => app.verify(options, cancel),
+        Command::Diff(options) => app.diff(options, cancel),
         Command::Cat(options) => app.cat(options, cancel),
         Command::Prune(options) => app.prune(options, cancel),
         Command::Pin(options) => app.pin(&options.into(), cancel),

@@ -39,7 +39,8 @@ impl App {
             force: options.force,
         };
         let keys = || self.keys_for(&source, reference);
-        let restored = restore::run(&selected, &keys, &rules, &target, &self.tools()?, cancel)?;
+        let restored = restore::run(&selected, &keys, &rules, &target, &self.tools()?, cancel)
+            .map_err(|error| self.hint_older(error, &selected, cancel))?;
         let took = began.elapsed();
         let from = selected.shown();
         output::line(&if options.json {

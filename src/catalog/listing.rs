@@ -18,6 +18,8 @@ pub struct Entry {
     pub has_checksum: bool,
     /// True where retention leaves it alone for good.
     pub pinned: bool,
+    /// True where records of checks lie beside it.
+    pub has_proof: bool,
 }
 
 impl Entry {
@@ -57,6 +59,7 @@ impl Backup {
             has_manifest: self.has(Part::Manifest),
             has_checksum: self.has(Part::Checksum(shape)),
             pinned: self.has(Part::Pin),
+            has_proof: self.has(Part::Verified),
         })
     }
 }

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The schema this version writes and reads.
@@ -38,6 +39,9 @@ pub struct Manifest {
     /// What each table holds; absent where it is sealed or unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<Vec<Table>>,
+    /// What else the dump holds; absent where it is sealed, unknown, or an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Contents>,
     /// A [`SealedTables`] as a base64 container, where the archive is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables_sealed: Option<String>,
@@ -131,15 +135,100 @@ pub struct Table {
     pub bytes: u64,
     /// Sum modulo 2^128 of XXH3-128 (seed 0) of each line without its newline, 32 hex digits.
     pub digest: String,
+    /// The columns in the order of the rows, as the COPY statement has them: `id, "odd name"`. Absent for a table
+    /// without columns, and where an earlier version wrote the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
+    /// The partitioned table that the rows are loaded through, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<TableName>,
 }
 
-/// What `tables_sealed` seals: the list, bound to the archive it describes.
+impl Table {
+    /// Its full name.
+    pub fn full_name(&self) -> TableName {
+        TableName {
+            schema: self.schema.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// A table's full name, without SQL quotes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableName {
+    /// Its schema.
+    pub schema: String,
+    /// Its own name.
+    pub name: String,
+}
+
+impl fmt::Display for TableName {
+    /// For people: control characters escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in [&self.schema, ".", &self.name]
+            .into_iter()
+            .flat_map(|part| part.chars())
+        {
+            match char.is_control() {
+                true => write!(f, "{}", char.escape_default())?,
+                false => write!(f, "{char}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the dump holds beside the rows of its tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// The large objects; absent where lz4 or zstd hides them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_objects: Option<LargeObjects>,
+    /// How many objects of each kind it creates, by pg_dump's own words: `TABLE`, `INDEX`, `FUNCTION`, …
+    #[serde(default)]
+    pub objects: BTreeMap<String, u64>,
+    /// The extensions that it creates.
+    #[serde(default)]
+    pub extensions: Vec<String>,
+    /// The roles that a restore refers to, without the server's own.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// Tables whose rows are there but could not be counted: compressed by lz4 or zstd, or dumped as INSERT commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted: Vec<TableName>,
+}
+
+/// All large objects of a dump together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargeObjects {
+    /// How many there are.
+    pub count: u64,
+    /// The length of their contents.
+    pub bytes: u64,
+    /// Sum modulo 2^128 of XXH3-128 (seed 0) of each one's OID, as four big-endian bytes, followed by its contents.
+    pub digest: String,
+}
+
+/// What `tables_sealed` seals: the details, bound to the archive that they describe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SealedTables {
     /// The same as in the clear; a difference is damage.
     pub archive: Archive,
-    /// The list.
+    /// The same as [`Manifest::tables`].
     pub tables: Vec<Table>,
+    /// The same as [`Manifest::contents`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Contents>,
+}
+
+/// What a manifest says of the inside of its dump, whether it stood there in the clear or sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// Each table.
+    pub tables: Vec<Table>,
+    /// Everything else; none where an earlier version wrote the manifest.
+    pub contents: Option<Contents>,
 }
 
 impl Manifest {

@@ -3,3 +3,5 @@
 pub mod listing;
 pub mod manifest;
 pub mod name;
+pub mod proof;
+pub mod tables;

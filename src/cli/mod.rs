@@ -2,18 +2,22 @@
 
 mod backup;
 mod cat;
+mod diff;
 mod list;
 mod pin;
 mod prune;
 mod restore;
 mod values;
+mod verify;
 
 pub use backup::Backup;
 pub use cat::Cat;
+pub use diff::Diff;
 pub use list::List;
 pub use pin::{Pin, Unpin};
 pub use prune::Prune;
 pub use restore::Restore;
+pub use verify::Verify;
 
 use crate::error::{Error, Result};
 use argh::FromArgs;
@@ -53,6 +57,10 @@ pub enum Command {
     Restore(Restore),
     /// list
     List(List),
+    /// verify
+    Verify(Verify),
+    /// diff
+    Diff(Diff),
     /// cat
     Cat(Cat),
     /// prune
@@ -70,6 +78,8 @@ impl Command {
             Command::Backup(options) => options.config.as_ref(),
             Command::Restore(options) => options.config.as_ref(),
             Command::List(options) => options.config.as_ref(),
+            Command::Verify(options) => options.config.as_ref(),
+            Command::Diff(options) => options.config.as_ref(),
             Command::Cat(options) => options.config.as_ref(),
             Command::Prune(options) => options.config.as_ref(),
             Command::Pin(options) => options.config.as_ref(),
@@ -83,6 +93,8 @@ impl Command {
             Command::Backup(options) => options.verbose,
             Command::Restore(options) => options.verbose,
             Command::List(options) => options.verbose,
+            Command::Verify(options) => options.verbose,
+            Command::Diff(options) => options.verbose,
             Command::Cat(options) => options.verbose,
             Command::Prune(options) => options.verbose,
             Command::Pin(options) => options.verbose,
@@ -96,6 +108,8 @@ impl Command {
             Command::Backup(options) => options.json,
             Command::Restore(options) => options.json,
             Command::List(options) => options.json,
+            Command::Verify(options) => options.json,
+            Command::Diff(options) => options.json,
             Command::Cat(_) => false,
             Command::Prune(options) => options.json,
             Command::Pin(options) => options.json,
@@ -216,6 +230,8 @@ mod tests {
             "backup --help",
             "restore -h",
             "list --help",
+            "verify --help",
+            "diff --help",
             "cat --help",
             "prune --help",
             "pin --help",

@@ -1,5 +1,6 @@
 //! How the values of options are read.
 
+use crate::catalog::proof::Level;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -21,6 +22,14 @@ pub(super) fn moment(text: &str) -> std::result::Result<DateTime<Utc>, String> {
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::config::duration::parse(text)
+}
+
+/// `exists`, `checksum` or `full`.
+pub(super) fn level(text: &str) -> std::result::Result<Level, String> {
+    match text.parse()? {
+        Level::Restore => Err("this version cannot restore for a check yet; use full".into()),
+        level => Ok(level),
+    }
 }
 
 #[cfg(test)]

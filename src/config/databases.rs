@@ -14,7 +14,15 @@ use super::validate::{self, Fault};
 use crate::retention::Policy;
 use std::time::Duration;
 
-pub(super) const DATABASE: &[&str] = &["name", "type", "connection", "backup", "retention"];
+pub(super) const DATABASE: &[&str] = &[
+    "name",
+    "type",
+    "connection",
+    "backup",
+    "retention",
+    "verify",
+    "max_unverified_age",
+];
 const FIVE_FIELDS: &[&str] = &["host", "port", "database", "user", "password"];
 pub(super) const CONNECTION: &[&str] = &[
     "host",
@@ -78,11 +86,21 @@ impl Reader<'_> {
             Some(spot) => self.retention(&spot),
             None => Some(Policy::default()),
         };
+        let verify = match table.get("verify") {
+            Some(spot) => self.verify(&spot).map(Some),
+            None => Some(None),
+        };
+        let max_unverified_age = table
+            .get("max_unverified_age")
+            .and_then(|spot| self.duration(&spot))
+            .filter(|limit| !limit.is_zero());
         Some(Database {
             name: name?,
             connection: connection?,
             backup: backup?,
             retention: retention?,
+            verify: verify?,
+            max_unverified_age,
         })
     }
 

@@ -10,6 +10,7 @@ use super::storages::{LOCAL, S3};
 use super::tree::{self, Node};
 use super::types::{Config, Database, Storage};
 use super::validate::{self, Fault};
+use super::verify::VERIFY;
 use crate::error::{Error, Result};
 
 /// A configuration, and the fields that hold a secret in plain text.
@@ -37,6 +38,8 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
         ("databases[].backup", BACKUP),
         ("databases[].backup.encryption", ENCRYPTION),
         ("databases[].retention", RETENTION),
+        // whoever misplaces a schedule means that of backups
+        ("databases[].verify", &VERIFY[1..]),
         ("notifications[].config of type email", EMAIL),
         ("notifications[].config of type webhook", WEBHOOK),
     ];
@@ -237,6 +240,7 @@ mod tests {
             WEBHOOK,
             EMAIL,
             databases::COMPRESSION,
+            VERIFY,
         ];
         for key in sections.into_iter().chain(more).flatten() {
             let shown = [" ", ".", "\n.Ss "].map(|before| format!("{before}{key}"));

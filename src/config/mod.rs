@@ -24,6 +24,7 @@ mod tree;
 mod types;
 mod uri;
 mod validate;
+mod verify;
 
 pub use expand::{Env, SecretText, Text, process_env};
 pub use notifications::PER_DATABASE;
@@ -31,7 +32,8 @@ pub use options::DumpOptions;
 pub use resolve::{AccessKeys, Connection, Email, Mailbox, S3, Webhook};
 pub use types::{
     Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
-    Notification, Route, S3Keys, Storage, StorageKind, Template, Tls, WebhookKeys,
+    Notification, Route, S3Keys, Storage, StorageKind, Template, Tls, Verify, VerifyPick,
+    WebhookKeys,
 };
 
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@
 //! The methods that expand them are in `resolve.rs`.
 
 use super::expand::{SecretText, Text};
+use crate::catalog::proof::Level;
 use crate::retention::Policy;
 use std::time::Duration;
 
@@ -79,6 +80,29 @@ pub struct Database {
     pub backup: Backup,
     /// What to keep.
     pub retention: Policy,
+    /// Checks on a schedule.
+    pub verify: Option<Verify>,
+    /// No longer than this may it be since a check proved a backup good.
+    pub max_unverified_age: Option<Duration>,
+}
+
+/// The keys under `verify`.
+#[derive(Debug)]
+pub struct Verify {
+    pub(super) schedule: Text,
+    /// How deep the checks are.
+    pub level: Level,
+    /// Which backup is checked.
+    pub pick: VerifyPick,
+}
+
+/// Which backup a check on a schedule takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyPick {
+    /// The newest one.
+    Latest,
+    /// Any but the newest.
+    Random,
 }
 
 /// The keys under `connection`.

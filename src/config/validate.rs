@@ -4,6 +4,7 @@
 //! used (for all of them). A rule for a secret never puts the value into its message.
 
 use super::{duration, uri};
+use crate::catalog::proof::Level;
 use crate::error::Error;
 use crate::schedule::Schedule;
 use chrono::{DateTime, Utc};
@@ -217,6 +218,14 @@ fn http_url(text: &str, example: &str) -> Result<(), Fault> {
 
 pub(super) fn server_side_encryption(text: &str) -> Result<(), Fault> {
     one_of(text, &["AES256", "aws:kms"])
+}
+
+pub(super) fn level(text: &str) -> Result<(), Fault> {
+    one_of(text, &Level::ALL.map(Level::name))
+}
+
+pub(super) fn pick(text: &str) -> Result<(), Fault> {
+    one_of(text, &["latest", "random"])
 }
 
 pub(super) fn header_value(text: &str) -> Result<(), Fault> {

@@ -2,12 +2,14 @@
 
 use super::copies::{Copies, Copy};
 use super::find::Place;
-use super::tap::DumpTap;
+use super::shrink::previous_tables;
+use super::tap::{DumpTap, detail};
 use crate::cancel::Cancel;
-use crate::catalog::manifest::{self, Manifest, Pipeline, SCHEMA, SealedTables, Source};
+use crate::catalog::manifest::{self, Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
 use crate::catalog::name::{BackupId, Shape, Timestamp};
+use crate::catalog::tables::{Shrunk, shrunk};
 use crate::error::{Doing, Error, Result};
-use crate::postgres::archive::Contents;
+use crate::postgres::archive::{Contents, Summary};
 use crate::postgres::dump::Dump;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
@@ -52,6 +54,8 @@ pub struct Stored {
     pub manifest: Manifest,
     /// One for each storage, in their order; one of them at least is there.
     pub copies: Vec<Copy>,
+    /// What should be looked at although the backup is good, a sentence each: tables that lost most of their rows.
+    pub warnings: Vec<String>,
 }
 
 impl Stored {
@@ -148,6 +152,12 @@ fn dump_to_storages(
         gzip: job.gzip.map(|level| (level, gzip::threads())),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
+    let previous = match copies.first() {
+        Some(storage) if !job.partial => {
+            previous_tables(storage, &job.database, job.keys.as_ref(), cancel)
+        }
+        _ => None,
+    };
     let progress = Progress::start(&format!("backing up {}", job.database));
     let archives = copies.start(&key, cancel)?;
     let mut dump = Dump {
@@ -162,11 +172,22 @@ fn dump_to_storages(
     let (archives, written) = outbound::write(&mut dump, archives, &plan, &mut tap, &meter)?;
     drop(progress);
 
-    let contents = tap.into_contents();
-    let manifest = describe(job, id, source, shape, written, contents, now())?;
+    let read = match tap.into_contents() {
+        Some(Contents::Read(summary)) => Some(summary),
+        _ => None,
+    };
+    let warnings = match (previous, &read) {
+        (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
+        _ => Vec::new(),
+    };
+    let manifest = describe(job, id, source, shape, written, read.as_deref(), now())?;
     let sidecars = sidecars(id, shape, &manifest)?;
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
-    Ok(Stored { manifest, copies })
+    Ok(Stored {
+        manifest,
+        copies,
+        warnings: warnings.iter().map(Shrunk::to_string).collect(),
+    })
 }
 
 fn describe(
@@ -175,7 +196,7 @@ fn describe(
     source: Source,
     shape: Shape,
     written: Written,
-    contents: Option<Contents>,
+    read: Option<&Summary>,
     finished: DateTime<Utc>,
 ) -> Result<Manifest> {
     let archive = manifest::Archive {
@@ -183,20 +204,17 @@ fn describe(
         bytes: written.stored_bytes,
         sha256: written.sha256,
     };
-    let read = match contents {
-        Some(Contents::Read(summary)) => Some(summary),
-        _ => None,
-    };
-    let listed = read.as_deref().map(super::tap::manifest_tables);
-    let (tables, tables_sealed) = match (listed, &job.keys) {
-        (Some(tables), Some(keys)) => {
+    let (tables, contents, tables_sealed) = match (read.map(detail), &job.keys) {
+        (Some(Detail { tables, contents }), Some(keys)) => {
             let sealed = SealedTables {
                 archive: archive.clone(),
                 tables,
+                contents,
             };
-            (None, Some(seal_tables(&sealed, keys, id)?))
+            (None, None, Some(seal_tables(&sealed, keys, id)?))
         }
-        (tables, _) => (tables, None),
+        (Some(Detail { tables, contents }), None) => (Some(tables), contents, None),
+        (None, _) => (None, None, None),
     };
     Ok(Manifest {
         schema: SCHEMA,
@@ -218,6 +236,7 @@ fn describe(
             encryption: if shape.sealed { "BKENC002" } else { "none" }.into(),
         },
         tables,
+        contents,
         tables_sealed,
     })
 }

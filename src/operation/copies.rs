@@ -60,6 +60,15 @@ impl Copies {
         Ok(copies)
     }
 
+    /// The first storage that is left.
+    pub fn first(&self) -> Option<&dyn Storage> {
+        let mut storages = self
+            .places
+            .iter()
+            .filter_map(|place| place.storage.as_ref().ok());
+        storages.next().map(AsRef::as_ref)
+    }
+
     /// Starts writing the archive to each storage.
     pub fn start(&mut self, key: &str, cancel: &Cancel) -> Result<Archives> {
         let mut uploads = self.each(ends_the_run, |storage| storage.create(key, cancel))?;

@@ -79,7 +79,7 @@ pub fn find(
         log::warn!("{missed} the storage {name}: {}", error.report());
     }
     Ok(Selected::Stored {
-        storage: looked.swap_remove(index).storage,
+        storage: looked.swap_remove(index).storage.into(),
         entry,
     })
 }

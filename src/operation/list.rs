@@ -1,14 +1,16 @@
 //! `list`: which backups there are, each once, with all of its copies.
 //!
-//! Costs a listing of each storage, and one manifest for each of the newest backups. A storage that cannot be listed
+//! Costs a listing of each storage, and for each of the newest backups one manifest and the records of checks that the
+//! listing shows. A storage that cannot be listed
 //! does not hide the others.
 
 use super::find::Place;
-use super::select::{entries_of, read_manifest};
+use super::select::{entries_of, proof_of, read_manifest};
 use crate::cancel::Cancel;
 use crate::catalog::listing::Entry;
 use crate::catalog::manifest::Manifest;
 use crate::catalog::name::{BackupId, Shape};
+use crate::catalog::proof::{Check, Outcome};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
@@ -17,6 +19,9 @@ use std::collections::{BTreeMap, HashMap};
 
 /// How many backups of a database are shown, and how many manifests read: each costs a request on remote storage.
 pub const NEWEST: usize = 20;
+
+/// The storages that answer, by name.
+type Usable = HashMap<String, Box<dyn Storage>>;
 
 /// What there is.
 #[derive(Debug)]
@@ -44,6 +49,12 @@ impl Backup {
         &self.copies[0].entry
     }
 
+    /// The check to show: one that found a copy bad, else the newest of any copy.
+    pub fn check(&self) -> Option<&Check> {
+        let checks = self.copies.iter().filter_map(|copy| copy.check.as_ref());
+        checks.max_by_key(|check| (check.result == Outcome::Bad, check.at))
+    }
+
     /// True where any copy is pinned.
     pub fn is_pinned(&self) -> bool {
         self.copies.iter().any(|copy| copy.entry.pinned)
@@ -59,6 +70,8 @@ pub struct Copy {
     pub location: String,
     /// What the listing says of it.
     pub entry: Entry,
+    /// Its last check, where records of checks were read.
+    pub check: Option<Check>,
 }
 
 /// One storage.
@@ -84,7 +97,7 @@ pub struct Total {
 /// The backups of these databases (or of all that a storage holds) on `places`. Unless `all` are asked for, only the
 /// newest [`NEWEST`] of each database.
 pub fn run(places: Vec<Place>, databases: &[String], all: bool, cancel: &Cancel) -> Result<Listed> {
-    let (mut usable, mut holdings) = (HashMap::new(), Vec::new());
+    let (mut usable, mut holdings) = (Usable::new(), Vec::new());
     let mut found: BTreeMap<(String, Reverse<BackupId>, Shape), Vec<Copy>> = BTreeMap::new();
     for place in places {
         let listed = place.storage.and_then(|storage| {
@@ -113,6 +126,7 @@ pub fn run(places: Vec<Place>, databases: &[String], all: bool, cancel: &Cancel)
                 storage: place.name.clone(),
                 location: storage.locate(&entry.archive_key()),
                 entry,
+                check: None,
             });
         }
         usable.insert(place.name, storage);
@@ -120,17 +134,20 @@ pub fn run(places: Vec<Place>, databases: &[String], all: bool, cancel: &Cancel)
 
     let (mut backups, mut older) = (Vec::new(), 0);
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for ((database, ..), copies) in found {
+    for ((database, ..), mut copies) in found {
         let count = counts.entry(database).or_default();
         *count += 1;
         if *count > NEWEST && !all {
             older += 1;
             continue;
         }
-        let manifest = match *count <= NEWEST {
-            true => manifest(&copies, &mut usable, cancel)?,
-            false => None,
-        };
+        let mut manifest = None;
+        if *count <= NEWEST {
+            manifest = read(&copies, &mut usable, cancel)?;
+            for copy in &mut copies {
+                copy.check = last_check(copy, &mut usable, cancel)?;
+            }
+        }
         backups.push(Backup { copies, manifest });
     }
     Ok(Listed {
@@ -173,27 +190,45 @@ fn total(entries: &[Entry]) -> Total {
 
 /// The manifest beside the first copy that has a readable one. Where none can be read, that costs the details and
 /// not the listing.
-fn manifest(
-    copies: &[Copy],
-    storages: &mut HashMap<String, Box<dyn Storage>>,
-    cancel: &Cancel,
-) -> Result<Option<Manifest>> {
+fn read(copies: &[Copy], storages: &mut Usable, cancel: &Cancel) -> Result<Option<Manifest>> {
     for copy in copies {
-        let Some(storage) = storages.get(&copy.storage) else {
-            continue;
-        };
-        match read_manifest(storage.as_ref(), &copy.entry, cancel) {
-            Ok(Some(manifest)) => return Ok(Some(manifest)),
-            Ok(None) => {}
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
-            Err(error) => {
-                log::warn!("{}", error.report());
-                // one that went away is not waited for again and again
-                if error.kind() == Kind::Unavailable {
-                    storages.remove(&copy.storage);
-                }
-            }
+        let read = |storage: &dyn Storage| read_manifest(storage, &copy.entry, cancel);
+        if let Some(Some(manifest)) = readable(&copy.storage, storages, read)? {
+            return Ok(Some(manifest));
         }
     }
     Ok(None)
+}
+
+/// The last check of one copy, where its records can be read.
+fn last_check(copy: &Copy, storages: &mut Usable, cancel: &Cancel) -> Result<Option<Check>> {
+    if !copy.entry.has_proof {
+        return Ok(None);
+    }
+    let read = |storage: &dyn Storage| proof_of(storage, &copy.entry.id, cancel);
+    let proof = readable(&copy.storage, storages, read)?;
+    Ok(proof.and_then(|proof| proof.last().cloned()))
+}
+
+/// What is read from a storage; nothing, with a warning, where it cannot be.
+fn readable<T>(
+    name: &str,
+    storages: &mut Usable,
+    read: impl Fn(&dyn Storage) -> Result<T>,
+) -> Result<Option<T>> {
+    let Some(storage) = storages.get(name) else {
+        return Ok(None);
+    };
+    match read(storage.as_ref()) {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if matches!(error.kind(), Kind::Signal(_)) => Err(error),
+        Err(error) => {
+            log::warn!("{}", error.report());
+            // one that went away is not waited for again and again
+            if error.kind() == Kind::Unavailable {
+                storages.remove(name);
+            }
+            Ok(None)
+        }
+    }
 }

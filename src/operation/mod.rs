@@ -2,12 +2,18 @@
 
 pub mod backup;
 pub mod cat;
+mod claim;
 pub mod copies;
+pub mod diff;
 pub mod find;
 pub mod list;
+pub mod older;
 pub mod open;
 pub mod pin;
 pub mod prune;
 pub mod restore;
 pub mod select;
+pub mod shelf;
+mod shrink;
 mod tap;
+pub mod verify;

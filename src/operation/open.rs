@@ -36,23 +36,41 @@ pub fn open(
     meter: Arc<Meter>,
     cancel: &Cancel,
 ) -> Result<Inbound<Bytes>> {
-    let doing = || format!("cannot read {}", selected.shown());
     let sha256 = read_checksum(selected, cancel)?;
-    let (stored, label): (Bytes, Option<String>) = match selected {
-        Selected::Stored { storage, entry } => (
-            storage.open(&entry.archive_key(), cancel)?,
-            Some(entry.id.to_string()),
-        ),
-        Selected::File(path) => (Box::new(local::open_file(path)?), None),
+    let stored = stored(selected, cancel)?;
+    layers(selected, stored, sha256, keys, rules, meter)
+}
+
+/// The stored bytes of `selected`.
+pub fn stored(selected: &Selected, cancel: &Cancel) -> Result<Bytes> {
+    let inner: Bytes = match selected {
+        Selected::Stored { storage, entry } => storage.open(&entry.archive_key(), cancel)?,
+        Selected::File(path) => Box::new(local::open_file(path)?),
+    };
+    Ok(Box::new(Watched {
+        inner,
+        cancel: cancel.clone(),
+    }))
+}
+
+/// Opens the layers of `stored`, which are the bytes of `selected` and hash to `sha256` where that is known.
+pub fn layers(
+    selected: &Selected,
+    stored: Bytes,
+    sha256: Option<String>,
+    keys: &dyn Fn() -> Result<Keys>,
+    rules: &Rules,
+    meter: Arc<Meter>,
+) -> Result<Inbound<Bytes>> {
+    let doing = || format!("cannot read {}", selected.shown());
+    let label = match selected {
+        Selected::Stored { entry, .. } => Some(entry.id.to_string()),
+        Selected::File(_) => None,
     };
     let expected = match &label {
         Some(label) if !rules.force => Expect::Label(label),
         _ => Expect::Any,
     };
-    let stored: Bytes = Box::new(Watched {
-        inner: stored,
-        cancel: cancel.clone(),
-    });
     let inbound = Inbound::open(stored, keys, expected, sha256, meter).doing(doing)?;
     judge(selected, inbound.facts(), rules).doing(doing)?;
     Ok(inbound)

@@ -5,11 +5,13 @@ use crate::cancel::Cancel;
 use crate::catalog::listing::{Entry, Listing};
 use crate::catalog::manifest::{self, Manifest};
 use crate::catalog::name::{BackupId, Name, Part, Shape};
+use crate::catalog::proof::{self, Proof};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A backup as somebody named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +127,7 @@ pub enum Selected {
     /// On a storage, under a name of ours.
     Stored {
         /// Where.
-        storage: Box<dyn Storage>,
+        storage: Arc<dyn Storage>,
         /// What the listing says of it.
         entry: Entry,
     },
@@ -204,6 +206,13 @@ pub fn manifest_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Res
     Manifest::from_json(&bytes, &key)
 }
 
+/// The records of checks of a backup that has some.
+pub fn proof_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<Proof> {
+    let key = id.key(Part::Verified);
+    let bytes = read_small(storage.open(&key, cancel)?, proof::LARGEST, &key)?;
+    Proof::from_json(&bytes, &key)
+}
+
 /// The SHA-256 in the `.sha256` beside a backup, if there is one.
 pub fn read_checksum(selected: &Selected, cancel: &Cancel) -> Result<Option<String>> {
     const LARGEST: u64 = 64 * 1024;
@@ -240,7 +249,8 @@ fn beside(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn read_small(reader: impl Read, largest: u64, name: &str) -> Result<Vec<u8>> {
+/// All of a small object; one that is larger than it may be is damaged.
+pub(super) fn read_small(reader: impl Read, largest: u64, name: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader
         .take(largest + 1)

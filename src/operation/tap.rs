@@ -1,8 +1,8 @@
 //! The archive check, as the streams carry it.
 
-use crate::catalog::manifest;
+use crate::catalog::manifest::{self, Detail};
 use crate::error::{Error, Result};
-use crate::postgres::archive::{Contents, Inspector, Summary};
+use crate::postgres::archive::{Contents, Inspector, Summary, TableName};
 use crate::stream::sniff::Content;
 use crate::stream::{NoTap, Tap};
 
@@ -21,6 +21,11 @@ impl DumpTap {
             contents: None,
             needless_from: None,
         }
+    }
+
+    /// What the last byte was part of, where that has a name.
+    pub fn place(&self) -> Option<String> {
+        self.inspector.as_ref()?.place()
     }
 
     /// What the dump holds; `None` before its end.
@@ -133,17 +138,34 @@ impl Tap for Whole {
     }
 }
 
-/// The list of tables as the manifest has it.
-pub fn manifest_tables(summary: &Summary) -> Vec<manifest::Table> {
-    summary
-        .tables
-        .iter()
-        .map(|data| manifest::Table {
-            schema: data.table.schema.clone(),
-            name: data.table.name.clone(),
-            rows: data.rows,
-            bytes: data.bytes,
-            digest: data.digest.to_string(),
-        })
-        .collect()
+/// What a dump holds, as a manifest says it.
+pub fn detail(summary: &Summary) -> Detail {
+    let name = |table: &TableName| manifest::TableName {
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+    };
+    let tables = summary.tables.iter().map(|data| manifest::Table {
+        schema: data.table.schema.clone(),
+        name: data.table.name.clone(),
+        rows: data.rows,
+        bytes: data.bytes,
+        digest: data.digest.to_string(),
+        columns: data.columns.clone(),
+        root: data.root.as_ref().map(name),
+    });
+    let large_objects = summary.large_objects.map(|all| manifest::LargeObjects {
+        count: all.count,
+        bytes: all.bytes,
+        digest: all.digest.to_string(),
+    });
+    Detail {
+        tables: tables.collect(),
+        contents: Some(manifest::Contents {
+            large_objects,
+            objects: summary.objects.clone(),
+            extensions: summary.extensions.clone(),
+            roles: summary.roles.clone(),
+            uncounted: summary.uncounted.iter().map(name).collect(),
+        }),
+    }
 }

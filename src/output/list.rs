@@ -1,6 +1,7 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::{error_json, rfc3339};
+use crate::catalog::proof::{Check, Outcome};
 use crate::config::duration;
 use crate::operation::list::{Backup, Copy, Holding, Listed};
 use crate::progress::human_bytes;
@@ -30,6 +31,7 @@ fn backup_json(listed: &Backup) -> Value {
         "encrypted": entry.shape.sealed,
         "manifest": entry.has_manifest,
         "pinned": listed.is_pinned(),
+        "verified": listed.check().map(check_json),
         "copies": copies,
     });
     if let Some(manifest) = &listed.manifest {
@@ -52,6 +54,15 @@ fn copy_json(copy: &Copy) -> Value {
         "bytes": copy.entry.bytes,
         "manifest": copy.entry.has_manifest,
         "pinned": copy.entry.pinned,
+        "verified": copy.check.as_ref().map(check_json),
+    })
+}
+
+fn check_json(check: &Check) -> Value {
+    json!({
+        "at": rfc3339(check.at),
+        "level": check.level.name(),
+        "result": check.result.name(),
     })
 }
 
@@ -74,7 +85,9 @@ fn holding_json(holding: &Holding) -> Value {
 
 /// The table of `list`, and below it one of the storages. `now` is for the ages.
 pub fn list_text(listed: &Listed, now: DateTime<Utc>) -> String {
-    let header = ["BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "STORAGE"];
+    let header = [
+        "BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "VERIFIED", "STORAGE",
+    ];
     let mut rows = vec![header.map(String::from)];
     rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
@@ -83,7 +96,7 @@ pub fn list_text(listed: &Listed, now: DateTime<Utc>) -> String {
     format!("{}\n{}", table(&rows), table(&storages))
 }
 
-fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 7] {
+fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 8] {
     let entry = backup.entry();
     let manifest = backup.manifest.as_ref();
     let unknown = || "-".to_string();
@@ -114,8 +127,20 @@ fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 7] {
             duration::display(took(manifest.started_at, manifest.finished_at))
         }),
         kind,
+        backup
+            .check()
+            .map_or_else(unknown, |check| verified(check, now)),
         storages.join(","),
     ]
+}
+
+/// `full 3d 4h ago`, and before it whatever it is but good.
+fn verified(check: &Check, now: DateTime<Utc>) -> String {
+    let when = format!("{} {} ago", check.level, age(now - check.at));
+    match check.result {
+        Outcome::Good => when,
+        other => format!("{}: {when}", other.name()),
+    }
 }
 
 fn holding_row(holding: &Holding) -> [String; 4] {
@@ -135,7 +160,7 @@ fn holding_row(holding: &Holding) -> [String; 4] {
 }
 
 /// Columns padded to their widest cell, the last one as it is.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -157,7 +182,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 /// `3d 4h`, `25m`, `12s`: the two largest units that say something.
-fn age(age: TimeDelta) -> String {
+pub(super) fn age(age: TimeDelta) -> String {
     let seconds = age.num_seconds();
     if seconds < 0 {
         return "in the future".into();

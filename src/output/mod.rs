@@ -1,10 +1,14 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod diff;
 mod list;
 mod prune;
+mod verify;
 
+pub use diff::{diff_json, diff_text};
 pub use list::{list_json, list_text};
 pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
+pub use verify::{Verified, report_json, report_text, verified_text, verify_json};
 
 use crate::cancel::Cancel;
 use crate::config::duration;
@@ -157,6 +161,7 @@ pub fn backup_json(
             event["partial"] = manifest.dump.partial.into();
             event["started_at"] = rfc3339(manifest.started_at).into();
             event["finished_at"] = rfc3339(manifest.finished_at).into();
+            event["warnings"] = json!(stored.warnings);
         }
         Err(error) => event["error"] = error_json(error),
     }

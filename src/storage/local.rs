@@ -133,6 +133,12 @@ impl Storage for Local {
         mounts::require(&self.root)?;
         Ok(self.path(directory)?.join(LOCK))
     }
+
+    fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
+        let mut upload = LocalUpload::create(self.path(key)?)?;
+        upload.write_all(bytes)?;
+        upload.commit_over()
+    }
 }
 
 /// Opens a backup for reading, wherever it lies.
@@ -291,6 +297,20 @@ impl Write for LocalUpload {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl LocalUpload {
+    /// Commits in the place of what is there.
+    fn commit_over(mut self) -> Result<()> {
+        self.file.sync_all().map_err(|error| self.explain(error))?;
+        std::fs::rename(&self.temporary, &self.target)
+            .doing(|| format!("cannot replace {}", self.target.display()))?;
+        self.committed = true;
+        match self.target.parent() {
+            Some(directory) => sync_directory(directory),
+            None => Ok(()),
+        }
     }
 }
 

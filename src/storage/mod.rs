@@ -8,6 +8,8 @@
 //!   storage and S3 servers with conditional writes hold to that against any rival; other servers (Google's,
 //!   Garage) are asked just before, so a rival within that moment could be replaced. The lock of
 //!   [`Storage::lock_file`] and nanosecond names keep our own runs from being rivals.
+//! - [`Storage::replace`] is the one exception: it puts a small object in the place of another in one step, so that
+//!   a reader sees the old one or the new one. Of two at the same moment, the last stays.
 //! - A commit that returned `Ok` made an object that survives a crash of the machine (local) or of our
 //!   process (remote). One that failed made none, or says in a warning that this could not be found out.
 //! - After a failed write there is nothing to commit, and a commit fails.
@@ -89,6 +91,9 @@ pub trait Storage: Send + Sync {
         upload.write_all(bytes)?;
         upload.commit()
     }
+
+    /// Writes a small object whole, in the place of the one under its key if there is one.
+    fn replace(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<()>;
 }
 
 /// An object that is being written. Dropping it removes what was written.

@@ -41,11 +41,11 @@ pub struct Facts {
     pub content: Content,
 }
 
-type Stored<R> = Peeked<Checked<R>>;
+type Outermost<R> = Peeked<Counted<R>>;
 
 enum Unsealed<R: Read> {
-    Sealed(Box<Opener<Stored<R>>>),
-    Plain(Stored<R>),
+    Sealed(Box<Opener<Outermost<R>>>),
+    Plain(Outermost<R>),
 }
 
 enum Unzipped<R: Read + Send + 'static> {
@@ -64,9 +64,15 @@ impl<R: Read + Send + 'static> Inbound<R> {
         meter: Arc<Meter>,
     ) -> Result<Inbound<R>> {
         let checked = sha256.is_some();
-        let stored = Peeked::new(Checked {
-            inner: Some(Measured::new(stored)),
-            sha256,
+        let stored = match sha256 {
+            Some(sha256) => Stored::Checked(Checked {
+                inner: Some(Measured::new(stored)),
+                sha256,
+            }),
+            None => Stored::Unchecked(stored),
+        };
+        let stored = Peeked::new(Counted {
+            inner: stored,
             meter,
         })?;
         let sealed = is_sealed(stored.head());
@@ -179,11 +185,33 @@ impl<R: Read + Send + 'static> Inbound<R> {
     }
 }
 
-/// The stored bytes, counted, and compared with their checksum at the end.
+/// The stored bytes, counted.
+struct Counted<R> {
+    inner: Stored<R>,
+    meter: Arc<Meter>,
+}
+
+/// Hashing costs as much as it does, so it is left to those whose hash is known.
+enum Stored<R> {
+    Checked(Checked<R>),
+    Unchecked(R),
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &mut self.inner {
+            Stored::Checked(stored) => stored.read(buffer)?,
+            Stored::Unchecked(stored) => stored.read(buffer)?,
+        };
+        self.meter.add_stored(count);
+        Ok(count)
+    }
+}
+
+/// The stored bytes, compared with their checksum at the end.
 struct Checked<R> {
     inner: Option<Measured<R>>,
-    sha256: Option<String>,
-    meter: Arc<Meter>,
+    sha256: String,
 }
 
 impl<R: Read> Read for Checked<R> {
@@ -192,7 +220,6 @@ impl<R: Read> Read for Checked<R> {
             return Ok(0);
         };
         let count = inner.read(buffer)?;
-        self.meter.add_stored(count);
         if count == 0
             && !buffer.is_empty()
             && let Some(inner) = self.inner.take()
@@ -206,17 +233,13 @@ impl<R: Read> Read for Checked<R> {
 
 impl<R> Checked<R> {
     fn compare(&self, measure: &Measure) -> Result<()> {
-        match &self.sha256 {
-            Some(expected) if !expected.eq_ignore_ascii_case(&measure.sha256_hex()) => {
-                Err(Error::damaged(format!(
-                    "the stored bytes do not match their checksum: {} instead of {expected}",
-                    measure.sha256_hex()
-                ))
-                .hint(
-                    "the archive or its .sha256 changed since the backup; restore an older backup",
-                ))
-            }
-            _ => Ok(()),
+        let (expected, found) = (&self.sha256, measure.sha256_hex());
+        match expected.eq_ignore_ascii_case(&found) {
+            true => Ok(()),
+            false => Err(Error::damaged(format!(
+                "the stored bytes do not match their checksum: {found} instead of {expected}"
+            ))
+            .hint("the archive or its .sha256 changed since the backup; restore an older backup")),
         }
     }
 }

@@ -60,6 +60,23 @@ fn every_frozen_archive_still_decodes_to_the_same_bytes() {
 }
 
 #[test]
+fn every_frozen_backup_verifies_against_its_manifest_where_it_has_one() {
+    for directory in directories() {
+        let target = postgres(18).maintenance();
+        let sandbox = with_storage(&directory, &target);
+        let told = sandbox.run(&["verify", "--all", "--json"]).exits(0);
+        let document: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+        let checks = document["checks"].as_array().expect("checks");
+        assert!(checks.len() >= 5, "{document}");
+        for check in checks {
+            let id = check["backup"].as_str().expect("a backup");
+            let described = sandbox.path("storage").join(format!("{id}.json")).exists();
+            assert_eq!(check["tables"].is_null(), !described, "{check}");
+        }
+    }
+}
+
+#[test]
 fn the_decoder_in_another_language_agrees_about_the_frozen_archives() {
     for directory in directories() {
         for (path, hash) in expected(&directory) {

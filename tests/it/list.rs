@@ -55,11 +55,13 @@ fn each_backup_is_a_line_newest_first_with_what_the_manifest_knows() {
         .collect();
     assert_eq!(
         lines[0],
-        ["BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "STORAGE"]
+        [
+            "BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "VERIFIED", "STORAGE"
+        ]
     );
     let shown: Vec<&str> = lines[1..].iter().map(|line| line[0]).collect();
     assert_eq!(shown, [new.id(), old.id(), other.id()]);
-    let kinds: Vec<&str> = lines[1..].iter().map(|line| line[line.len() - 2]).collect();
+    let kinds: Vec<&str> = lines[1..].iter().map(|line| line[line.len() - 3]).collect();
     assert_eq!(kinds, ["gz+enc", "plain", "gz+enc"]);
 
     let listed = json(&sandbox, &[]);

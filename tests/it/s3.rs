@@ -174,6 +174,32 @@ fn nothing_but_reading_is_needed_to_list_print_and_restore() {
 }
 
 #[test]
+fn a_check_on_s3_is_recorded_where_that_is_allowed_and_made_where_it_is_not() {
+    let cloud = Cloud::of(&tiny("checked"));
+    cloud.run(&["backup"]).exits(0);
+    for _ in 0..2 {
+        cloud.run(&["verify"]).exits(0);
+    }
+    let records = cloud.objects();
+    let records = records.iter().filter(|key| key.ends_with(".verified.json"));
+    assert_eq!(records.count(), 1);
+    let good = || -> Value {
+        let report = cloud.run(&["verify", "--report", "--json"]).exits(0);
+        let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");
+        report["rows"][0]["good"].clone()
+    };
+    assert_eq!(good(), 2);
+    for method in ["PUT", "POST", "DELETE"] {
+        cloud
+            .proxy
+            .times(usize::MAX, method, "", refusal(403, "AccessDenied"));
+    }
+    let told = cloud.run(&["verify"]).exits(0).stderr;
+    assert!(told.contains("is not recorded"), "{told}");
+    assert_eq!(good(), 2);
+}
+
+#[test]
 fn a_key_that_may_not_delete_backs_up_and_says_what_retention_lacks() {
     let database = tiny("append_only");
     let entry = || Entry::of(&database).shape(GZIP);

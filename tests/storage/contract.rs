@@ -14,6 +14,7 @@ pub fn holds(storage: &dyn Storage) {
     what_is_written_is_read_whatever_its_size(storage);
     nothing_shows_before_the_commit_or_without_it(storage);
     a_commit_never_replaces(storage);
+    only_a_replacement_replaces(storage);
     what_is_not_there_is_not_found(storage);
     listings_keep_directories_apart(storage);
     names_survive(storage);
@@ -84,6 +85,15 @@ fn a_commit_never_replaces(storage: &dyn Storage) {
     }
     assert_eq!(read(storage, &key), b"first");
     assert_eq!(keys(storage, Some("once")).len(), 1);
+}
+
+fn only_a_replacement_replaces(storage: &dyn Storage) {
+    let key = key("again", 1);
+    for text in ["first", "another one", "3"] {
+        storage.replace(&key, text.as_bytes(), &cancel()).unwrap();
+        assert_eq!(read(storage, &key), text.as_bytes());
+    }
+    assert_eq!(keys(storage, Some("again")).len(), 1);
 }
 
 fn what_is_not_there_is_not_found(storage: &dyn Storage) {

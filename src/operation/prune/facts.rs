@@ -2,14 +2,18 @@
 //!
 //! A manifest costs a request on remote storage, so only these are read: those of the newest backups, of
 //! the ones that would go, and of the ones that take a place which belongs to full backups.
+//!
+//! So do records of checks, which tell the newest backup that a drill proved. They are read only of backups that
+//! would go, the newest first; where one of these is proven, of those that are newer, until one of them is, too.
 
 use crate::cancel::Cancel;
 use crate::catalog::listing::Backup;
 use crate::catalog::manifest::Source;
 use crate::catalog::name::{Part, Timestamp};
+use crate::catalog::proof::Level;
 use crate::error::{Kind, Result};
 use crate::operation::select;
-use crate::retention::{self, Candidate, Plan, Policy};
+use crate::retention::{self, Candidate, Plan, Policy, Reason, Verdict};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
 
@@ -29,6 +33,8 @@ pub(super) struct Facts<'a> {
     /// Oldest first.
     backups: &'a [Backup],
     known: Vec<Option<Fact>>,
+    /// Whether a drill proved it, where that was looked up.
+    proven: Vec<Option<bool>>,
 }
 
 /// Two sources that backups of one database came from.
@@ -46,6 +52,7 @@ impl<'a> Facts<'a> {
             storage,
             backups,
             known: vec![None; backups.len()],
+            proven: vec![None; backups.len()],
         }
     }
 
@@ -67,7 +74,7 @@ impl<'a> Facts<'a> {
                     learnt |= self.learn(index, cancel)?;
                 }
             }
-            if !learnt {
+            if !learnt && !self.learn_proven(&plan, cancel)? {
                 return Ok(plan);
             }
         }
@@ -94,9 +101,63 @@ impl<'a> Facts<'a> {
             .map(|(index, backup)| Candidate {
                 partial: self.partial(index) == Some(true),
                 pinned: backup.has(Part::Pin),
+                proven: self.proven[index] == Some(true),
                 ..Candidate::full(backup.id.timestamp.moment())
             })
             .collect()
+    }
+
+    /// Looks up what decides whether a proof keeps a backup that would else go. False where nothing is new.
+    fn learn_proven(&mut self, plan: &Plan, cancel: &Cancel) -> Result<bool> {
+        let only_proof = Verdict::Keep(vec![Reason::Proven]);
+        let hangs = |verdict: &Verdict| !verdict.keeps() || *verdict == only_proof;
+        let newest_first = (0..self.backups.len()).rev();
+        let (mut learnt, mut found) = (false, None);
+        for index in newest_first
+            .clone()
+            .filter(|index| hangs(&plan.verdicts[*index]))
+        {
+            learnt |= self.look_up_proof(index, cancel)?;
+            if self.proven[index] == Some(true) {
+                found = Some(index);
+                break;
+            }
+        }
+        let Some(found) = found else {
+            return Ok(learnt);
+        };
+        for index in newest_first.take_while(|index| *index > found) {
+            learnt |= self.look_up_proof(index, cancel)?;
+            if self.proven[index] == Some(true) {
+                break;
+            }
+        }
+        Ok(learnt)
+    }
+
+    /// Reads the records of one backup, unless that was done before.
+    fn look_up_proof(&mut self, index: usize, cancel: &Cancel) -> Result<bool> {
+        if self.proven[index].is_some() {
+            return Ok(false);
+        }
+        let backup = &self.backups[index];
+        self.proven[index] = Some(backup.has(Part::Verified) && self.is_proven(backup, cancel)?);
+        Ok(true)
+    }
+
+    fn is_proven(&self, backup: &Backup, cancel: &Cancel) -> Result<bool> {
+        cancel.check()?;
+        match select::proof_of(self.storage, &backup.id, cancel) {
+            Ok(proof) => Ok(backup.archives.iter().any(|(shape, bytes)| {
+                let key = backup.id.archive_key(*shape);
+                proof.last_good(Level::Restore, &key, *bytes).is_some()
+            })),
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NotFound) => {
+                log::warn!("{}", error.report());
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads one manifest, unless that was done before.

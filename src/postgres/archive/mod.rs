@@ -90,6 +90,11 @@ impl Inspector {
         self.copy_at
     }
 
+    /// What the last byte was part of, as in `the data of public.orders`, where that has a name.
+    pub fn place(&self) -> Option<String> {
+        self.stage.place()
+    }
+
     /// Looks at the next bytes. Once it fails, as [`Kind::Damaged`](crate::error::Kind::Damaged), it fails for good.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         if let Stage::Damaged(why) = &self.stage {
@@ -98,7 +103,9 @@ impl Inspector {
         let mut input = bytes;
         if let Err(Stop::Damaged(why)) = self.stage.read(&mut input) {
             let at = self.position + (bytes.len() - input.len()) as u64;
-            let why = format!("{why} (at byte {at}{})", self.stage.place());
+            let place = self.stage.place();
+            let place = place.map_or(String::new(), |place| format!(", in {place}"));
+            let why = format!("{why} (at byte {at}{place})");
             let error = damaged_archive(&why);
             self.stage = Stage::Damaged(why);
             return Err(error);
@@ -152,14 +159,13 @@ impl Stage {
         }
     }
 
-    /// Where damage was found, for the message about it.
-    fn place(&self) -> String {
-        let place = match self {
+    /// What is being read.
+    fn place(&self) -> Option<String> {
+        match self {
             Stage::Toc(_, reader) => Some(reader.place()),
             Stage::Body(body) => body.data.place(),
             Stage::Header(_) | Stage::Unread(_) | Stage::Damaged(_) => None,
-        };
-        place.map_or(String::new(), |place| format!(", in {place}"))
+        }
     }
 }
 

@@ -122,6 +122,16 @@ impl S3 {
         })
     }
 
+    fn target(&self, key: &str) -> Result<Target> {
+        Ok(Target {
+            client: self.client.clone(),
+            key: self.whole(key)?,
+            shown: self.locate(key),
+            headers: self.headers.clone(),
+            token: upload::token()?,
+        })
+    }
+
     fn remove_orphans(
         &self,
         unfinished: Vec<Unfinished>,
@@ -170,13 +180,7 @@ impl Storage for S3 {
     }
 
     fn create(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Upload>> {
-        let target = Target {
-            client: self.client.clone(),
-            key: self.whole(key)?,
-            shown: self.locate(key),
-            headers: self.headers.clone(),
-            token: upload::token()?,
-        };
+        let target = self.target(key)?;
         Ok(Box::new(S3Upload::new(target, self.plan, cancel)))
     }
 
@@ -267,5 +271,12 @@ impl Storage for S3 {
 
     fn limit(&self) -> Option<u64> {
         Some(self.plan.limit())
+    }
+
+    fn replace(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<()> {
+        let put = self.target(key)?.making(Method::Put, "write");
+        let put = put.body(bytes.to_vec());
+        self.client.ask(cancel, self.client.patient(), put)?;
+        Ok(())
     }
 }

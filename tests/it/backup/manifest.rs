@@ -84,6 +84,7 @@ fn the_manifest_says_what_the_archive_is() {
         let stamp: String = name.chars().filter(char::is_ascii_digit).collect();
         assert!(stamp.starts_with(&digits), "{began} and {name}");
         assert_eq!(manifest["tables"].is_array(), !shape.encrypted);
+        assert_eq!(manifest["contents"].is_object(), !shape.encrypted);
         assert_eq!(manifest["tables_sealed"].is_string(), shape.encrypted);
     }
 }
@@ -97,6 +98,48 @@ fn the_manifest_lists_the_rows_that_the_server_has() {
         tables_in(&archive.manifest()["tables"]),
         tables_of(&database)
     );
+}
+
+#[test]
+fn the_manifest_says_what_else_the_server_has() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).shop());
+    sandbox.configure_for(&[&database], PLAIN);
+    let manifest = sandbox.back_up(&database.name).manifest();
+    let contents = &manifest["contents"];
+    let number = |query: &str| -> u64 { database.sql(query).trim().parse().expect("a number") };
+    let large = &contents["large_objects"];
+    assert_eq!(
+        large["count"],
+        number("SELECT count(*) FROM pg_largeobject_metadata")
+    );
+    assert_eq!(
+        large["bytes"],
+        number("SELECT sum(length(lo_get(oid))) FROM pg_largeobject_metadata")
+    );
+    assert_eq!(large["digest"].as_str().map(str::len), Some(32));
+    let views = "SELECT count(*) FROM pg_views WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+    assert_eq!(contents["objects"]["VIEW"], number(views));
+    let extensions =
+        database.sql("SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1");
+    let listed = contents["extensions"].as_array().expect("a list").iter();
+    let mut listed: Vec<&str> = listed.filter_map(Value::as_str).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, extensions.lines().collect::<Vec<_>>());
+    let roles = contents["roles"].as_array().expect("a list");
+    assert!(roles.contains(&"postgres".into()), "{contents}");
+    // the columns are those of the rows, in their order
+    for table in manifest["tables"].as_array().expect("tables") {
+        let (schema, name) = (table["schema"].as_str(), table["name"].as_str());
+        let (schema, name) = (schema.expect("a schema"), name.expect("a name"));
+        let columns = database.sql(&format!(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+             JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace AS n ON n.oid = relnamespace
+             WHERE nspname = $n${schema}$n$ AND relname = $n${name}$n$
+             AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
+        ));
+        let told = table["columns"].as_str().unwrap_or_default();
+        assert_eq!(told, columns.trim_end_matches('\n'), "{schema}.{name}");
+    }
 }
 
 #[test]

@@ -1,0 +1,345 @@
+//! `verify`: which copies are checked, and what is said and written down about each.
+
+use super::{App, overall};
+use crate::cancel::Cancel;
+use crate::catalog::name::{BackupId, Shape};
+use crate::catalog::proof::{Evidence, Level, Outcome};
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::operation::open::Rules;
+use crate::operation::select::{Reference, Selected, proof_of};
+use crate::operation::shelf::{Pick, Shelves, below};
+use crate::operation::verify::report::{self, Past};
+use crate::operation::verify::{self, Subject, record};
+use crate::output::{self, Verified};
+use chrono::{TimeDelta, Utc};
+use std::time::{Duration, Instant};
+
+/// How far back a report looks.
+const WINDOW: Duration = Duration::from_secs(90 * 86_400);
+
+/// The copies to check of one database.
+pub(super) struct Wanted {
+    /// The database's name.
+    pub database: String,
+    /// What was named on the command line, for the passwords that may open a file.
+    pub reference: Option<Reference>,
+    /// The copies, by backup.
+    pub copies: Vec<Selected>,
+    /// The storages that could not be asked.
+    pub failures: Vec<(String, Error)>,
+}
+
+impl App {
+    pub(super) fn verify(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
+        require_one_choice(options)?;
+        if options.report {
+            return self.verify_report(options, cancel);
+        }
+        let mut all = Vec::new();
+        let mut lost = Vec::new();
+        for wanted in self.wanted(options, cancel)? {
+            let Wanted {
+                database, failures, ..
+            } = &wanted;
+            for (storage, error) in failures {
+                let error = error.report();
+                log::error!("cannot check {database} on the storage {storage}: {error}");
+            }
+            lost.extend(failures.iter().map(|(_, error)| error.kind()));
+            for copy in &wanted.copies {
+                let verified = self.verify_copy(&wanted, copy, options.level, cancel)?;
+                let Some(verified) = verified else { continue };
+                if !options.json {
+                    output::text_out(&output::verified_text(&verified))?;
+                }
+                all.push(verified);
+            }
+        }
+        if options.json {
+            output::line(&output::verify_json(&all, options.level).to_string())?;
+        }
+        if all.is_empty() && lost.is_empty() {
+            log::info!("there is nothing to check");
+        }
+        match status(&all, lost) {
+            Some(kind) => Err(Error::already_told(kind)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks one copy and records what was found. Only a cancelled run fails; everything else is a result, but for a
+    /// copy that nobody named and that retention deleted since it was listed: that is none.
+    pub(super) fn verify_copy(
+        &self,
+        wanted: &Wanted,
+        copy: &Selected,
+        level: Level,
+        cancel: &Cancel,
+    ) -> Result<Option<Verified>> {
+        let latest = Reference::Latest {
+            database: None,
+            by: None,
+        };
+        let reference = wanted.reference.as_ref().unwrap_or(&latest);
+        let keys = || self.keys_for(&wanted.database, reference);
+        let rules = Rules {
+            configured: self.configured_shape(&wanted.database),
+            unchosen_target: None,
+            strict: false,
+            force: false,
+        };
+        let subject = Subject {
+            selected: copy,
+            keys: &keys,
+            rules: &rules,
+        };
+        let (at, began) = (Utc::now(), Instant::now());
+        let result = verify::check(&subject, level, cancel);
+        let took = began.elapsed();
+        cancel.check()?;
+        if wanted.reference.is_none() && is_gone(&result, copy, cancel) {
+            log::info!("{} was deleted before it was checked", copy.shown());
+            return Ok(None);
+        }
+        if let Err(error) = record::write(&subject, level, &result, (at, took), cancel) {
+            cancel.check()?;
+            log::warn!(
+                "what was found is not recorded beside the backup: {}",
+                error.report()
+            );
+        }
+        // a notification of kind `verify` is sent from here: this is where every check, of whoever asked, has ended
+        let verified = Verified::new(copy, level, result, took);
+        self.tell(&verified, copy, cancel);
+        Ok(Some(verified))
+    }
+
+    /// Says on stderr what is wrong and what to do; stdout gets the result.
+    fn tell(&self, verified: &Verified, copy: &Selected, cancel: &Cancel) {
+        let shown = copy.shown();
+        match &verified.result {
+            Ok(Evidence { faults, notes, .. }) => {
+                for note in notes {
+                    log::info!("{shown}: {note}");
+                }
+                if let Some(first) = faults.first() {
+                    let more = match faults.len() - 1 {
+                        0 => String::new(),
+                        more => format!(", and {more} more"),
+                    };
+                    let error = Error::damaged(format!("{shown} is bad: {first}{more}"));
+                    log::error!("{}", self.hint_older(error, copy, cancel).report());
+                }
+            }
+            Err(error) => {
+                let told = Error::new(error.kind(), error.report());
+                let told = told.doing(format!("cannot check {shown}"));
+                log::error!("{}", self.hint_older(told, copy, cancel).report());
+            }
+        }
+    }
+
+    fn wanted(&self, options: &cli::Verify, cancel: &Cancel) -> Result<Vec<Wanted>> {
+        if !options.backups.is_empty() {
+            let named = options.backups.iter();
+            return named
+                .map(|name| self.named(name, options, cancel))
+                .collect();
+        }
+        let mut all = Vec::new();
+        for database in self.chosen(&options.db)? {
+            let mut wanted = self.picked(&database.name, pick(options), cancel)?;
+            if let Some(limit) = options.older_than_last_check {
+                let mut copies = Vec::new();
+                for copy in wanted.copies {
+                    if needs_check(&copy, options.level, limit, cancel)? {
+                        copies.push(copy);
+                    }
+                }
+                wanted.copies = copies;
+            }
+            all.push(wanted);
+        }
+        Ok(all)
+    }
+
+    /// Every copy of the one backup that is named, or the one on the storage that is.
+    fn named(&self, name: &str, options: &cli::Verify, cancel: &Cancel) -> Result<Wanted> {
+        let meant = self.meant(name)?;
+        let only = match options.db.as_slice() {
+            [] => None,
+            [one] => Some(one.as_str()),
+            _ => return Err(Error::usage("several databases are named for one backup")),
+        };
+        let database = match meant.reference.database() {
+            Some(named) => named.to_string(),
+            None => self.unnamed(&meant.reference, only)?.name.clone(),
+        };
+        let (copies, failures) = match self.find(&meant, &database, cancel)? {
+            file @ Selected::File(_) => (vec![file], Vec::new()),
+            Selected::Stored { entry, .. } => {
+                let names = self.storages_of(&database, meant.storage.as_deref());
+                let shelves = Shelves::list(self.places(&names), &database, cancel)?;
+                let copies = shelves.copies(&entry.id, entry.shape);
+                (copies, shelves.failures)
+            }
+        };
+        Ok(Wanted {
+            database,
+            reference: Some(meant.reference),
+            copies,
+            failures,
+        })
+    }
+
+    /// The copies of the backups of one database that `pick` chooses.
+    pub(super) fn picked(&self, database: &str, pick: Pick, cancel: &Cancel) -> Result<Wanted> {
+        let shelves = self.shelves(database, cancel)?;
+        let backups = shelves.backups();
+        if backups.is_empty() && shelves.failures.is_empty() {
+            let error = Error::new(Kind::NotFound, format!("there is no backup of {database}"));
+            return Err(error.hint("make one with: backupkit backup"));
+        }
+        let picked: Vec<(BackupId, Shape)> = pick.from(backups, &mut below);
+        let copies = picked.iter();
+        Ok(Wanted {
+            database: database.to_string(),
+            reference: None,
+            copies: copies
+                .flat_map(|(id, shape)| shelves.copies(id, *shape))
+                .collect(),
+            failures: shelves.failures,
+        })
+    }
+
+    fn shelves(&self, database: &str, cancel: &Cancel) -> Result<Shelves> {
+        let places = self.places(&self.storages_of(database, None));
+        Shelves::list(places, database, cancel)
+    }
+
+    fn verify_report(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
+        let window = options.since.unwrap_or(WINDOW);
+        let now = Utc::now();
+        let since = TimeDelta::from_std(window)
+            .ok()
+            .and_then(|window| now.checked_sub_signed(window))
+            .unwrap_or(chrono::DateTime::UNIX_EPOCH);
+        let (mut past, mut ok, mut failures): (Vec<Past>, _, _) = (Vec::new(), 0, Vec::new());
+        for database in self.chosen(&options.db)? {
+            let shelves = self.shelves(&database.name, cancel)?;
+            for (storage, error) in &shelves.failures {
+                log::warn!("cannot list the storage {storage}: {}", error.report());
+                failures.push(error.kind());
+            }
+            ok += shelves.shelves.len();
+            past.extend(report::past(&shelves, since, cancel)?);
+        }
+        if options.json {
+            output::line(&output::report_json(&past, since).to_string())?;
+        } else if past.is_empty() {
+            log::info!("nothing was checked since {}", since.to_rfc3339());
+        } else {
+            output::text_out(&output::report_text(&past, now))?;
+        }
+        match overall(ok, &failures) {
+            Some(kind) => Err(Error::already_told(kind)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// True where the check missed something because the archive is no longer there.
+fn is_gone(result: &Result<Evidence>, copy: &Selected, cancel: &Cancel) -> bool {
+    match (result, copy) {
+        (Err(error), Selected::Stored { storage, entry }) if error.kind() == Kind::NotFound => {
+            matches!(storage.stat(&entry.archive_key(), cancel), Ok(None))
+        }
+        _ => false,
+    }
+}
+
+/// One way to choose, and `--report` by itself.
+fn require_one_choice(options: &cli::Verify) -> Result<()> {
+    let ways = [
+        ("backups by name", !options.backups.is_empty()),
+        ("--all", options.all),
+        ("--latest", options.latest),
+        ("--last", options.last.is_some()),
+        ("--random", options.random.is_some()),
+    ];
+    let chosen: Vec<&str> = ways
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(way, _)| *way)
+        .collect();
+    let filtered = options.older_than_last_check.is_some();
+    let clash = match chosen.as_slice() {
+        [one, other, ..] => Some((*one, *other)),
+        [one] if options.report => Some((*one, "--report")),
+        [one] if filtered && !options.backups.is_empty() => Some((*one, "--older-than-last-check")),
+        _ if options.report && filtered => Some(("--report", "--older-than-last-check")),
+        _ => None,
+    };
+    if let Some((one, other)) = clash {
+        return Err(Error::usage(format!(
+            "{one} and {other} do not go together"
+        )));
+    }
+    match options.since.is_some() && !options.report {
+        true => Err(Error::usage("--since is for --report")),
+        false => Ok(()),
+    }
+}
+
+fn pick(options: &cli::Verify) -> Pick {
+    match (options.last, options.random) {
+        (Some(count), _) => Pick::Last(count),
+        (_, Some(count)) => Pick::Random(count),
+        // what is old enough is looked for everywhere, unless somebody says where
+        _ if options.all => Pick::All,
+        _ if options.older_than_last_check.is_some() && !options.latest => Pick::All,
+        _ => Pick::Last(1),
+    }
+}
+
+/// True unless a check of at least this level found this copy good within `limit`.
+fn needs_check(copy: &Selected, level: Level, limit: Duration, cancel: &Cancel) -> Result<bool> {
+    let Selected::Stored { storage, entry } = copy else {
+        return Ok(true);
+    };
+    if !entry.has_proof {
+        return Ok(true);
+    }
+    match proof_of(storage.as_ref(), &entry.id, cancel) {
+        Ok(proof) => {
+            let good = proof.last_good(level, &entry.archive_key(), entry.bytes);
+            Ok(good.is_none_or(|check| {
+                let age = (Utc::now() - check.at).to_std();
+                // a check from the future says nothing
+                age.map_or(true, |age| age >= limit)
+            }))
+        }
+        Err(error) if matches!(error.kind(), Kind::Signal(_)) => Err(error),
+        Err(error) => {
+            log::warn!("{}", error.report());
+            Ok(true)
+        }
+    }
+}
+
+/// Any bad one decides; else what could not be checked, `lost` storages among it.
+fn status(all: &[Verified], lost: Vec<Kind>) -> Option<Kind> {
+    let count = |outcome| all.iter().filter(|one| one.outcome() == outcome).count();
+    if count(Outcome::Bad) > 0 {
+        return Some(Kind::Damaged);
+    }
+    let mut undecided: Vec<Kind> = all.iter().filter_map(Verified::failure).collect();
+    undecided.extend(lost);
+    match undecided.as_slice() {
+        [first, ..] if count(Outcome::Good) == 0 && undecided.iter().all(|kind| kind == first) => {
+            Some(*first)
+        }
+        _ => overall(count(Outcome::Good), &undecided),
+    }
+}

@@ -1,0 +1,422 @@
+//! What checks of a backup found: the records in the `.verified.json` beside it.
+//!
+//! One record a check, oldest first, the newest [`MOST`] of them. JSON, additive: readers ignore fields they do not
+//! know. A record is a claim like a manifest is. Of a sealed archive it tells a stranger when it was checked, how and
+//! with what result; the names of tables and every message are sealed in [`Check::details_sealed`].
+
+use super::manifest::TableName;
+use crate::error::{Error, Result};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The schema this version writes and reads.
+pub const SCHEMA: u32 = 1;
+/// How many checks are kept.
+pub const MOST: usize = 100;
+/// No record is written that is larger than this many bytes.
+pub const LARGEST: u64 = 1024 * 1024;
+/// How many faults of one check are written down; all of them are counted.
+const FAULTS: usize = 50;
+
+/// How deep a check looks; each level does all that the ones before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The archive, its size and its sidecars.
+    Exists,
+    /// The stored bytes.
+    Checksum,
+    /// The dump inside, compared with the manifest table by table.
+    Full,
+    /// A restore into a throwaway database, compared with the manifest table by table.
+    Restore,
+}
+
+impl Level {
+    /// Every level, the least first.
+    pub const ALL: [Level; 4] = [Level::Exists, Level::Checksum, Level::Full, Level::Restore];
+
+    /// `exists`, `checksum`, `full` or `restore`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Exists => "exists",
+            Level::Checksum => "checksum",
+            Level::Full => "full",
+            Level::Restore => "restore",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Level, String> {
+        let found = Level::ALL.into_iter().find(|level| level.name() == text);
+        found.ok_or_else(|| format!("{text:?} is not one of exists, checksum, full and restore"))
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The backup is what it should be.
+    Good,
+    /// It is damaged, incomplete, or not what its manifest says.
+    Bad,
+    /// The check itself failed, which says nothing about the backup: no password, no server, no space.
+    Undecided,
+}
+
+impl Outcome {
+    /// `good`, `bad` or `undecided`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Good => "good",
+            Outcome::Bad => "bad",
+            Outcome::Undecided => "undecided",
+        }
+    }
+}
+
+/// One thing that is wrong with a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The table, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableName>,
+    /// What is wrong, as in `holds 99 rows instead of 100`.
+    pub fault: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.table {
+            Some(table) => write!(f, "{table}: {}", self.fault),
+            None => f.write_str(&self.fault),
+        }
+    }
+}
+
+/// What a check that came to its end found out. Without faults the backup is good.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evidence {
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+    /// What could not be compared, or should be looked at, but does not make the backup bad.
+    pub notes: Vec<String>,
+    /// How many tables were compared.
+    pub tables: Option<u64>,
+    /// The size of the plain dump, where it was read.
+    pub plain_bytes: Option<u64>,
+    /// The SHA-256 of the archive as it is stored, where all of it was read.
+    pub sha256: Option<String>,
+    /// How long the restore alone took, in seconds, where there was one.
+    pub restore_seconds: Option<f64>,
+}
+
+impl Evidence {
+    /// Something is wrong with the backup as a whole.
+    pub fn fault(&mut self, fault: impl Into<String>) {
+        self.faults.push(Fault {
+            table: None,
+            fault: fault.into(),
+        });
+    }
+
+    /// Something should be looked at.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+}
+
+/// What only those who can open the archive may read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// Why the check failed, or why the archive cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What is wrong, the first so many of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+    /// What should be looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Details {
+    /// True where there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Details::default()
+    }
+
+    /// The same with no more than the first few faults and notes.
+    pub fn bounded(mut self) -> Details {
+        self.faults.truncate(FAULTS);
+        self.notes.truncate(FAULTS);
+        self
+    }
+}
+
+/// The record of one check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// Who made it: `backupkit 0.1.0`.
+    pub tool: String,
+    /// How deep it looked.
+    pub level: Level,
+    /// How it ended.
+    pub result: Outcome,
+    /// The key of the archive.
+    pub key: String,
+    /// Its size on storage.
+    pub bytes: u64,
+    /// Its SHA-256, where all of it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How long it took, in seconds.
+    pub duration_seconds: f64,
+    /// How long the restore alone took, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_seconds: Option<f64>,
+    /// How many tables were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<u64>,
+    /// How many faults there are.
+    #[serde(default)]
+    pub faults: u64,
+    /// The kind of failure, where it is not good: the word that `--json` has for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The words about it, where the archive is not sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Details>,
+    /// The same as a base64 container, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details_sealed: Option<String>,
+}
+
+/// All records about one backup on one storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The checks, oldest first.
+    pub checks: Vec<Check>,
+}
+
+impl Default for Proof {
+    fn default() -> Proof {
+        Proof {
+            schema: SCHEMA,
+            checks: Vec::new(),
+        }
+    }
+}
+
+impl Proof {
+    /// Reads records; `key` is only for the message.
+    pub fn from_json(bytes: &[u8], key: &str) -> Result<Proof> {
+        let proof: Proof = serde_json::from_slice(bytes).map_err(|error| {
+            Error::damaged(format!("the records of checks {key} cannot be read")).because(error)
+        })?;
+        if proof.schema > SCHEMA {
+            return Err(Error::failed(format!(
+                "the records of checks {key} have schema {}, this version reads {SCHEMA}",
+                proof.schema
+            ))
+            .hint("use a newer backupkit"));
+        }
+        Ok(proof)
+    }
+
+    /// The bytes to store, [`LARGEST`] at most: where they would be more, the oldest checks go.
+    pub fn to_json(&mut self) -> Result<Vec<u8>> {
+        loop {
+            let mut bytes = serde_json::to_vec_pretty(self)
+                .map_err(|error| Error::failed("cannot write a record").because(error))?;
+            bytes.push(b'\n');
+            if bytes.len() as u64 <= LARGEST || self.checks.len() <= 1 {
+                return Ok(bytes);
+            }
+            for _ in 0..self.checks.len().div_ceil(4) {
+                self.forget_one();
+            }
+        }
+    }
+
+    /// Drops the oldest check that is not the newest restore that ended well: cheap checks every day must not push out
+    /// the proof of a drill every month.
+    fn forget_one(&mut self) {
+        let proves = |check: &Check| check.level == Level::Restore && check.result == Outcome::Good;
+        let proof = self.checks.iter().rposition(proves);
+        let oldest = if proof == Some(0) { 1 } else { 0 };
+        if oldest < self.checks.len() {
+            self.checks.remove(oldest);
+        }
+    }
+
+    /// Adds the record of a check.
+    pub fn add(&mut self, check: Check) {
+        self.checks.push(check);
+        while self.checks.len() > MOST {
+            self.forget_one();
+        }
+    }
+
+    /// The newest check.
+    pub fn last(&self) -> Option<&Check> {
+        self.checks.last()
+    }
+
+    /// The newest check of at least this level that found the archive `key` of so many `bytes` good, unless a later
+    /// one found it bad.
+    pub fn last_good(&self, at_least: Level, key: &str, bytes: u64) -> Option<&Check> {
+        let of_this = |check: &&Check| check.key == key && check.bytes == bytes;
+        let newest_first = self.checks.iter().rev().filter(of_this);
+        newest_first
+            .take_while(|check| check.result != Outcome::Bad)
+            .find(|check| check.result == Outcome::Good && check.level >= at_least)
+    }
+}
+
+/// When a backup was last proven good by a check of at least this level: "last proven restorable" with
+/// [`Level::Restore`]. For each backup, its records with the key and the size of the archive they are about.
+pub fn last_proven<'a>(
+    proofs: impl IntoIterator<Item = (&'a Proof, &'a str, u64)>,
+    at_least: Level,
+) -> Option<DateTime<Utc>> {
+    let proofs = proofs.into_iter();
+    let good = proofs.filter_map(|(proof, key, bytes)| proof.last_good(at_least, key, bytes));
+    good.map(|check| check.at).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(level: Level, result: Outcome) -> Check {
+        Check {
+            at: DateTime::UNIX_EPOCH,
+            tool: "t".into(),
+            level,
+            result,
+            key: "a/x.dump".into(),
+            bytes: 7,
+            sha256: None,
+            duration_seconds: 1.0,
+            restore_seconds: None,
+            tables: None,
+            faults: 0,
+            kind: None,
+            details: None,
+            details_sealed: None,
+        }
+    }
+
+    fn proof(checks: &[(Level, Outcome)]) -> Proof {
+        let mut proof = Proof::default();
+        for (level, result) in checks {
+            proof.add(check(*level, *result));
+        }
+        proof
+    }
+
+    #[test]
+    fn what_a_later_check_found_bad_is_proven_no_more() {
+        use Level::{Exists, Full, Restore};
+        use Outcome::{Bad, Good, Undecided};
+        let proven = |checks: &[_]| {
+            let proof = proof(checks);
+            proof.last_good(Restore, "a/x.dump", 7).is_some()
+        };
+        assert!(!proven(&[]));
+        assert!(!proven(&[(Full, Good)]));
+        assert!(proven(&[(Restore, Good)]));
+        assert!(proven(&[
+            (Restore, Good),
+            (Exists, Good),
+            (Full, Undecided)
+        ]));
+        assert!(!proven(&[(Restore, Good), (Exists, Bad)]));
+        assert!(proven(&[(Restore, Good), (Exists, Bad), (Restore, Good)]));
+        assert!(!proven(&[(Restore, Bad)]));
+    }
+
+    #[test]
+    fn another_archive_under_the_name_is_not_proven() {
+        let proof = proof(&[(Level::Restore, Outcome::Good)]);
+        assert!(proof.last_good(Level::Full, "a/x.dump", 7).is_some());
+        assert!(proof.last_good(Level::Full, "a/x.dump", 8).is_none());
+        assert!(proof.last_good(Level::Full, "a/x.dump.gz", 7).is_none());
+    }
+
+    #[test]
+    fn the_last_proof_of_a_database_is_that_of_any_backup() {
+        let at = |seconds, level, result| {
+            let mut proof = proof(&[(level, result)]);
+            proof.checks[0].at += chrono::TimeDelta::seconds(seconds);
+            proof
+        };
+        let proofs = [
+            at(1, Level::Restore, Outcome::Good),
+            at(2, Level::Restore, Outcome::Bad),
+            at(3, Level::Full, Outcome::Good),
+        ];
+        let last = |level| {
+            let proofs = proofs.iter().map(|proof| (proof, "a/x.dump", 7));
+            last_proven(proofs, level).map(|at| at.timestamp())
+        };
+        assert_eq!(last(Level::Restore), Some(1));
+        assert_eq!(last(Level::Full), Some(3));
+        assert_eq!(last_proven([], Level::Exists), None);
+    }
+
+    #[test]
+    fn a_drill_is_not_pushed_out_by_cheaper_checks() {
+        let mut proof = proof(&[(Level::Restore, Outcome::Good)]);
+        for _ in 0..MOST * 2 {
+            proof.add(check(Level::Exists, Outcome::Good));
+        }
+        assert_eq!(proof.checks.len(), MOST);
+        assert!(proof.last_good(Level::Restore, "a/x.dump", 7).is_some());
+        proof.add(check(Level::Restore, Outcome::Good));
+        proof.add(check(Level::Exists, Outcome::Good));
+        assert_ne!(proof.checks[0].level, Level::Restore);
+    }
+
+    #[test]
+    fn records_stay_bounded_and_the_newest_stay() {
+        let mut proof = Proof::default();
+        for seconds in 0..150 {
+            let mut check = check(Level::Full, Outcome::Bad);
+            check.at += chrono::TimeDelta::seconds(seconds);
+            let fault = Fault {
+                table: None,
+                fault: "x".repeat(900),
+            };
+            let details = Details {
+                faults: vec![fault; 1000],
+                ..Details::default()
+            };
+            check.details = Some(details.bounded());
+            proof.add(check);
+        }
+        assert_eq!(proof.checks.len(), MOST);
+        let bytes = proof.to_json().unwrap();
+        assert!(bytes.len() as u64 <= LARGEST);
+        assert!(proof.checks.len() > 10);
+        assert_eq!(proof.last().map(|check| check.at.timestamp()), Some(149));
+        assert_eq!(Proof::from_json(&bytes, "k").unwrap(), proof);
+    }
+}

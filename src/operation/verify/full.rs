@@ -1,0 +1,158 @@
+//! The dump inside an archive: decrypted, decompressed, read to its end, and compared with the manifest.
+
+use super::Subject;
+use super::sidecars::Claims;
+use crate::cancel::Cancel;
+use crate::catalog::manifest::Detail;
+use crate::catalog::proof::Evidence;
+use crate::catalog::tables;
+use crate::error::{Error, Kind, Result};
+use crate::operation::claim;
+use crate::operation::open::{self, Bytes};
+use crate::operation::select::Selected;
+use crate::operation::tap::{self, DumpTap, tap_for};
+use crate::postgres::archive::Contents;
+use crate::progress::Progress;
+use crate::stream::inbound::Inbound;
+use crate::stream::measure::{Measure, Measured};
+use crate::stream::sniff::Content;
+use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
+
+/// Reads all of the dump.
+pub(super) fn look(
+    subject: &Subject,
+    claims: Claims,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    let Subject {
+        selected,
+        keys,
+        rules,
+    } = subject;
+    let Claims { manifest, sha256 } = claims;
+    let progress = Progress::start(&format!("verifying {}", selected.shown()));
+    let meter = progress.meter();
+    let measure = Arc::new(OnceLock::new());
+    let stored: Bytes = Box::new(Witnessed {
+        inner: Some(Measured::new(open::stored(selected, cancel)?)),
+        measure: Arc::clone(&measure),
+    });
+    // the checksum is compared afterwards: it would only say that something is wrong, the tables say what
+    let mut inbound = open::layers(selected, stored, None, keys, rules, meter)?;
+    let shown = inbound.facts().shape;
+    if !shown.sealed && rules.configured.is_some_and(|shape| shape.sealed) {
+        let note = "it is not encrypted, and encryption is configured";
+        evidence.note(note);
+    }
+    let plain_bytes = manifest.as_ref().map(|manifest| manifest.dump.bytes);
+    let expected = match (manifest, selected) {
+        (Some(manifest), Selected::Stored { entry, .. }) => {
+            opened(claim::detail(manifest, &entry.id, keys), evidence)?
+        }
+        _ => None,
+    };
+    let found = read(&mut inbound, &progress, evidence)?;
+    if let Some(measure) = measure.get() {
+        super::stored::judge(measure, sha256.as_deref(), selected, evidence);
+    }
+    if let (Some(expected), Some(found)) = (plain_bytes, evidence.plain_bytes)
+        && expected != found
+    {
+        evidence.fault(format!(
+            "the dump has {found} bytes, the manifest says {expected}"
+        ));
+    }
+    match (expected, found) {
+        (Some(expected), Some(found)) => {
+            evidence.tables = Some(expected.tables.len() as u64);
+            evidence.faults.extend(tables::faults(&expected, &found));
+        }
+        (Some(_), None) => {
+            evidence.fault("it holds no dump in the custom format, as its manifest says")
+        }
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// The stored bytes, whose measure is left behind at their end.
+struct Witnessed {
+    inner: Option<Measured<Bytes>>,
+    measure: Arc<OnceLock<Measure>>,
+}
+
+impl Read for Witnessed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inner) = &mut self.inner else {
+            return Ok(0);
+        };
+        let count = inner.read(buffer)?;
+        if count == 0
+            && !buffer.is_empty()
+            && let Some(inner) = self.inner.take()
+        {
+            let (_, measure) = inner.finish();
+            // only once: the reader is gone
+            let _ = self.measure.set(measure);
+        }
+        Ok(count)
+    }
+}
+
+/// Damaged details cost the comparison, and are a fault; the archive is read all the same.
+fn opened(detail: Result<Option<Detail>>, evidence: &mut Evidence) -> Result<Option<Detail>> {
+    match detail {
+        Ok(detail) => {
+            if detail.is_none() {
+                let note = "the manifest does not say what its tables hold";
+                evidence.note(note);
+            }
+            Ok(detail)
+        }
+        Err(error) if error.kind() == Kind::Damaged => {
+            evidence.fault(error.chain());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the plain stream to its end, and says what it holds where that can be told.
+fn read(
+    inbound: &mut Inbound<Bytes>,
+    progress: &Progress,
+    evidence: &mut Evidence,
+) -> Result<Option<Detail>> {
+    let meter = progress.meter();
+    let content = inbound.facts().content;
+    match content {
+        Content::Archive => {
+            let mut tap = DumpTap::new();
+            let copied = inbound.copy_to(&mut io::sink(), &mut tap, &meter);
+            let bytes = copied.map_err(|error| match tap.place() {
+                Some(place) => error.doing(format!("reading stopped in {place}")),
+                None => error,
+            })?;
+            evidence.plain_bytes = Some(bytes);
+            match tap.into_contents() {
+                Some(Contents::Read(summary)) => Ok(Some(tap::detail(&summary))),
+                Some(Contents::Unread { version }) => Err(Error::failed(format!(
+                    "the dump has archive version {version}, which is newer than this backupkit knows"
+                ))
+                .hint("check it with a newer backupkit, or only its stored bytes: --level checksum")),
+                None => Ok(None),
+            }
+        }
+        Content::Sql => {
+            let mut tap = tap_for(content, true);
+            let bytes = inbound.copy_to(&mut io::sink(), tap.as_mut(), &meter)?;
+            evidence.plain_bytes = Some(bytes);
+            evidence.note("it is SQL text, whose tables are not compared");
+            Ok(None)
+        }
+        Content::Empty => Err(Error::damaged("there is nothing in the archive")),
+        Content::Unknown => Err(Error::damaged("what is in the archive is no dump")),
+    }
+}

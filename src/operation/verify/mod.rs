@@ -1,0 +1,56 @@
+//! `verify`: is a backup what it should be?
+//!
+//! ```text
+//! exists    what lies beside the archive is there and speaks of this archive     sidecars
+//! checksum  + the stored bytes are those that were written                      stored
+//! full      + the dump inside is whole and holds what the manifest says          full
+//! restore   + it restores, and the restored database holds the same              the drill
+//! ```
+//!
+//! A check that comes to its end gives [`Evidence`]; its faults make a backup bad. A check that fails says nothing about
+//! the backup. What was found is written down in `record`, and
+//! summed up in `report`.
+
+mod full;
+pub mod record;
+pub mod report;
+mod sidecars;
+mod stored;
+
+use super::open::Rules;
+use super::select::Selected;
+use crate::cancel::Cancel;
+use crate::catalog::proof::{Evidence, Level};
+use crate::error::{Error, Kind, Result};
+use crate::stream::seal::Keys;
+
+/// One copy of a backup, and what it takes to look into it.
+pub struct Subject<'a> {
+    /// Where it is.
+    pub selected: &'a Selected,
+    /// The keys that may open it; asked for only if it is sealed.
+    pub keys: &'a dyn Fn() -> Result<Keys>,
+    /// What the configuration says of it.
+    pub rules: &'a Rules<'a>,
+}
+
+/// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
+pub fn check(subject: &Subject, level: Level, cancel: &Cancel) -> Result<Evidence> {
+    let (claims, mut evidence) = sidecars::look(subject.selected, cancel)?;
+    let looked = match level {
+        Level::Exists => Ok(()),
+        Level::Checksum => stored::look(subject, &claims, &mut evidence, cancel),
+        Level::Full => full::look(subject, claims, &mut evidence, cancel),
+        // the drill goes here, and takes the same arguments: it restores, dumps again, compares
+        Level::Restore => Err(Error::usage("this version cannot restore for a check")),
+    };
+    match looked {
+        Ok(()) => Ok(evidence),
+        // sealed for another name, or with parameters that no writer of ours uses
+        Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Refused) => {
+            evidence.fault(error.chain());
+            Ok(evidence)
+        }
+        Err(error) => Err(error),
+    }
+}

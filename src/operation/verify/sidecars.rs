@@ -1,0 +1,123 @@
+//! What lies beside an archive, held against its name and its size. Reads two small objects at most.
+
+use crate::cancel::Cancel;
+use crate::catalog::listing::Entry;
+use crate::catalog::manifest::Manifest;
+use crate::catalog::proof::Evidence;
+use crate::error::{Doing, Kind, Result};
+use crate::operation::select::{Selected, read_checksum, read_manifest};
+use crate::storage::local;
+
+/// What is claimed about an archive by what lies beside it.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Its manifest, where it has one that speaks of this archive.
+    pub manifest: Option<Manifest>,
+    /// The SHA-256 of its stored bytes, by its `.sha256`, else by the manifest.
+    pub sha256: Option<String>,
+}
+
+/// Reads the sidecars of `selected`, and compares them with it and with each other.
+pub(super) fn look(selected: &Selected, cancel: &Cancel) -> Result<(Claims, Evidence)> {
+    let mut evidence = Evidence::default();
+    let mut claims = Claims {
+        sha256: damage_is_a_fault(read_checksum(selected, cancel), &mut evidence)?.flatten(),
+        manifest: None,
+    };
+    let (storage, entry) = match selected {
+        Selected::Stored { storage, entry } => (storage, entry),
+        Selected::File(path) => {
+            let metadata = local::open_file(path)?.metadata();
+            if metadata
+                .doing(|| format!("cannot look at {}", path.display()))?
+                .len()
+                == 0
+            {
+                evidence.fault("the archive is empty");
+            }
+            evidence.note("a file has no manifest to compare it with");
+            return Ok((claims, evidence));
+        }
+    };
+    if entry.bytes == 0 {
+        evidence.fault("the archive is empty");
+    }
+    if !entry.has_checksum {
+        evidence.note("its .sha256 is missing");
+    }
+    if !entry.has_manifest {
+        evidence.note("it has no manifest, so what it should hold is not known");
+        return Ok((claims, evidence));
+    }
+    let manifest = read_manifest(storage.as_ref(), entry, cancel);
+    let Some(manifest) = damage_is_a_fault(manifest, &mut evidence)?.flatten() else {
+        return Ok((claims, evidence));
+    };
+    let faults = manifest_faults(&manifest, entry, claims.sha256.as_deref());
+    let foreign = is_foreign(&manifest, entry);
+    for fault in faults {
+        evidence.fault(fault);
+    }
+    if !foreign {
+        claims
+            .sha256
+            .get_or_insert_with(|| manifest.archive.sha256.clone());
+        claims.manifest = Some(manifest);
+    }
+    Ok((claims, evidence))
+}
+
+/// Damage becomes a fault and leaves nothing; any other failure stays one.
+fn damage_is_a_fault<T>(read: Result<T>, evidence: &mut Evidence) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == Kind::Damaged => {
+            evidence.fault(error.chain());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// True for the manifest of another backup.
+fn is_foreign(manifest: &Manifest, entry: &Entry) -> bool {
+    manifest.archive.key != entry.archive_key()
+        || manifest.database != entry.id.database
+        || manifest.started_at != entry.id.timestamp.moment()
+}
+
+fn manifest_faults(manifest: &Manifest, entry: &Entry, sha256: Option<&str>) -> Vec<String> {
+    if is_foreign(manifest, entry) {
+        return vec![format!(
+            "the manifest is of another run: it describes {} of {}, begun {}",
+            manifest.archive.key,
+            manifest.database,
+            manifest.started_at.to_rfc3339()
+        )];
+    }
+    let mut faults = Vec::new();
+    if manifest.archive.bytes != entry.bytes {
+        faults.push(format!(
+            "the archive has {} bytes, the manifest says {}",
+            entry.bytes, manifest.archive.bytes
+        ));
+    }
+    if let Some(sha256) = sha256
+        && !sha256.eq_ignore_ascii_case(&manifest.archive.sha256)
+    {
+        faults.push(format!(
+            "its .sha256 says {sha256}, the manifest says {}",
+            manifest.archive.sha256
+        ));
+    }
+    let stages = &manifest.pipeline;
+    if (stages.compression == "gzip") != entry.shape.gzip
+        || (stages.encryption != "none") != entry.shape.sealed
+    {
+        faults.push(format!(
+            "the manifest says compression {} and encryption {}, the name says otherwise",
+            stages.compression, stages.encryption
+        ));
+    }
+    faults
+}

@@ -1,0 +1,93 @@
+//! What `diff` prints: a row for each table that differs.
+
+use super::list::table;
+use crate::catalog::manifest::Table;
+use crate::catalog::tables::{Change, Difference, differences};
+use crate::operation::diff::Side;
+use crate::progress::human_bytes;
+use serde_json::{Value, json};
+
+/// The table of `diff`, and below it how many there are of each kind.
+pub fn diff_text(before: &Side, after: &Side) -> String {
+    let differences = differences(&before.detail.tables, &after.detail.tables);
+    let mut text = String::new();
+    if !differences.is_empty() {
+        let header = ["TABLE", "CHANGE", "ROWS", "NOW", "SIZE", "NOW"];
+        let mut rows = vec![header.map(String::from)];
+        rows.extend(differences.iter().map(row));
+        text = format!("{}\n", table(&rows));
+    }
+    let same = same(after, &differences);
+    let kinds = [
+        Change::Appeared,
+        Change::Vanished,
+        Change::Grew,
+        Change::Shrank,
+        Change::Changed,
+    ];
+    let counts = kinds.iter().map(|kind| {
+        let count = differences
+            .iter()
+            .filter(|found| found.change == *kind)
+            .count();
+        format!("{count} {}", kind.name())
+    });
+    let counts: Vec<String> = counts.filter(|count| !count.starts_with("0 ")).collect();
+    let counts = match counts.is_empty() {
+        true => "no table differs".to_string(),
+        false => counts.join(", "),
+    };
+    text.push_str(&format!("{counts}; {same} the same\n"));
+    text
+}
+
+fn same(after: &Side, differences: &[Difference]) -> usize {
+    let there = differences.iter().filter(|found| found.after.is_some());
+    after.detail.tables.len().saturating_sub(there.count())
+}
+
+fn row(found: &Difference) -> [String; 6] {
+    let unknown = || "-".to_string();
+    let rows = |table: Option<&Table>| table.map_or_else(unknown, |table| table.rows.to_string());
+    let size = |table: Option<&Table>| table.map_or_else(unknown, |table| human_bytes(table.bytes));
+    [
+        found.table.to_string(),
+        found.change.name().to_string(),
+        rows(found.before),
+        rows(found.after),
+        size(found.before),
+        size(found.after),
+    ]
+}
+
+/// The document of `diff --json`.
+pub fn diff_json(before: &Side, after: &Side) -> Value {
+    let differences = differences(&before.detail.tables, &after.detail.tables);
+    let tables: Vec<Value> = differences.iter().map(difference_json).collect();
+    json!({
+        "before": before.id.to_string(),
+        "after": after.id.to_string(),
+        "tables": tables,
+        "same": same(after, &differences),
+    })
+}
+
+fn difference_json(found: &Difference) -> Value {
+    let side = |table: Option<&Table>| {
+        table.map(|table| {
+            json!({
+                "rows": table.rows,
+                "bytes": table.bytes,
+                "digest": table.digest,
+                "columns": table.columns,
+            })
+        })
+    };
+    json!({
+        "schema": found.table.schema,
+        "name": found.table.name,
+        "change": found.change.name(),
+        "before": side(found.before),
+        "after": side(found.after),
+    })
+}
