@@ -7,6 +7,8 @@ use crate::config::process_env;
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event, Outcome};
 use crate::operation::backup::Stored;
+use crate::output::Verified;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -57,8 +59,56 @@ impl Ended<'_> {
             event.dest = stored.destination().to_string();
             event.key = Some(stored.manifest.archive.key.clone());
         }
-        event.warnings = self.retention.iter().flatten().flat_map(concerns).collect();
+        if let Ok(stored) = &self.result {
+            event.warnings = stored.warnings.clone();
+        }
+        let concerns = self.retention.iter().flatten().flat_map(concerns);
+        event.warnings.extend(concerns);
         event
+    }
+}
+
+/// What the checks of some copies of the backups of `database` found, as one event. A check that could not be made is
+/// a failure too.
+pub(super) fn checks_event(
+    database: &str,
+    checks: &[Verified],
+    started_at: DateTime<Utc>,
+    took: Duration,
+) -> Event {
+    let mut event = Event::new(notify::Kind::Verify, database, started_at, took);
+    let failures: Vec<Error> = checks.iter().filter_map(failure).collect();
+    if let Some(first) = failures.first() {
+        let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
+        let error = Error::new(first.kind(), said.join("; "));
+        event = event.failed(Outcome::Failed, &error);
+    }
+    let evidence = checks.iter().filter_map(|check| check.result.as_ref().ok());
+    event.warnings = evidence.flat_map(|found| found.notes.clone()).collect();
+    event.bytes = checks.iter().map(|check| check.bytes).sum();
+    event.dest = match checks {
+        [only] => only.location.clone(),
+        several => format!("{} copies", several.len()),
+    };
+    event
+}
+
+/// Why a copy is not known to be good.
+fn failure(check: &Verified) -> Option<Error> {
+    let shown = &check.location;
+    match &check.result {
+        Err(error) => Some(Error::new(
+            error.kind(),
+            format!("cannot check {shown}: {}", error.chain()),
+        )),
+        Ok(evidence) if evidence.faults.is_empty() => None,
+        Ok(evidence) => {
+            let said: Vec<String> = evidence.faults.iter().map(ToString::to_string).collect();
+            Some(Error::damaged(format!(
+                "{shown} is bad: {}",
+                said.join("; ")
+            )))
+        }
     }
 }
 

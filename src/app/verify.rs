@@ -1,5 +1,6 @@
 //! `verify`: which copies are checked, and what is said and written down about each.
 
+use super::notify::checks_event;
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::catalog::name::{BackupId, Shape};
@@ -47,14 +48,11 @@ impl App {
                 log::error!("cannot check {database} on the storage {storage}: {error}");
             }
             lost.extend(failures.iter().map(|(_, error)| error.kind()));
-            for copy in &wanted.copies {
-                let verified = self.verify_copy(&wanted, copy, options.level, cancel)?;
-                let Some(verified) = verified else { continue };
-                if !options.json {
-                    output::text_out(&output::verified_text(&verified))?;
-                }
-                all.push(verified);
-            }
+            let mut shown = |verified: &Verified| match options.json {
+                true => Ok(()),
+                false => output::text_out(&output::verified_text(verified)),
+            };
+            all.extend(self.verify_copies(&wanted, options.level, &mut shown, cancel)?);
         }
         if options.json {
             output::line(&output::verify_json(&all, options.level).to_string())?;
@@ -68,9 +66,32 @@ impl App {
         }
     }
 
+    /// Checks all that is wanted of one database, hands each result to `shown`, and tells of them together.
+    pub(super) fn verify_copies(
+        &self,
+        wanted: &Wanted,
+        level: Level,
+        shown: &mut dyn FnMut(&Verified) -> Result<()>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Verified>> {
+        let (at, began) = (Utc::now(), Instant::now());
+        let mut checks = Vec::new();
+        for copy in &wanted.copies {
+            if let Some(verified) = self.verify_copy(wanted, copy, level, cancel)? {
+                shown(&verified)?;
+                checks.push(verified);
+            }
+        }
+        if !checks.is_empty() {
+            let took = began.elapsed();
+            self.notify(&checks_event(&wanted.database, &checks, at, took));
+        }
+        Ok(checks)
+    }
+
     /// Checks one copy and records what was found. Only a cancelled run fails; everything else is a result, but for a
     /// copy that nobody named and that retention deleted since it was listed: that is none.
-    pub(super) fn verify_copy(
+    fn verify_copy(
         &self,
         wanted: &Wanted,
         copy: &Selected,
@@ -109,7 +130,6 @@ impl App {
                 error.report()
             );
         }
-        // a notification of kind `verify` is sent from here: this is where every check, of whoever asked, has ended
         let verified = Verified::new(copy, level, result, took);
         self.tell(&verified, copy, cancel);
         Ok(Some(verified))

@@ -18,6 +18,8 @@ pub struct Verified {
     pub backup: String,
     /// The storage that the copy is on.
     pub storage: Option<String>,
+    /// Its stored bytes; 0 for a file.
+    pub bytes: u64,
     /// The address of the archive.
     pub location: String,
     /// How deep the check was.
@@ -36,15 +38,17 @@ impl Verified {
         result: Result<Evidence>,
         took: Duration,
     ) -> Verified {
-        let (backup, storage) = match copy {
+        let (backup, storage, bytes) = match copy {
             Selected::Stored { storage, entry } => {
-                (entry.id.to_string(), Some(storage.name().to_string()))
+                let storage = storage.name().to_string();
+                (entry.id.to_string(), Some(storage), entry.bytes)
             }
-            Selected::File(path) => (path.display().to_string(), None),
+            Selected::File(path) => (path.display().to_string(), None, 0),
         };
         Verified {
             backup,
             storage,
+            bytes,
             location: copy.shown(),
             level,
             result,

@@ -362,3 +362,50 @@ fn healthchecks_is_pinged_at_the_start_and_at_the_end() {
         requests[3].body
     );
 }
+
+/// One event for a database, however many copies were checked; both kinds under the same `on`.
+#[test]
+fn a_check_is_told_as_it_ended() {
+    let (all, failures) = (Receiver::good(), Receiver::good());
+    let routes = webhook(&all.url, "") + &webhook(&failures.url, "").replace("success, ", "");
+    let sandbox = good(&routes);
+    let first = sandbox.run(&["backup"]).exits(0).text();
+    let archive = std::path::PathBuf::from(first.split('\t').nth(3).expect("a destination"));
+    sandbox.run(&["backup"]).exits(0);
+    let told = all.rest();
+    assert!(
+        told.iter()
+            .all(|request| request.json()["kind"] == "backup")
+    );
+    sandbox.run(&["verify", "--all"]).exits(0);
+    let event = all.request().json();
+    assert_eq!(
+        (&event["kind"], &event["status"]),
+        (&json!("verify"), &json!("success"))
+    );
+    assert_eq!(
+        (&event["db"], &event["dest"]),
+        (&json!(NAME), &json!("2 copies"))
+    );
+
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&archive)
+        .expect("the archive");
+    file.set_len(1000).expect("cut");
+    sandbox.run(&["verify", "--all"]).exits(13);
+    for receiver in [all, failures] {
+        let event = receiver.request().json();
+        assert_eq!(
+            (&event["kind"], &event["status"]),
+            (&json!("verify"), &json!("failure"))
+        );
+        assert_eq!(event["error_kind"], "damaged");
+        let error = event["error"].as_str().expect("why");
+        assert!(
+            error.contains(&format!("{} is bad", archive.display())),
+            "{error}"
+        );
+        assert_eq!(receiver.rest().len(), 0);
+    }
+}
