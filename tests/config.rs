@@ -494,3 +494,53 @@ fn the_manual_shows_the_example_word_for_word() {
         .collect();
     assert_eq!(shown.join("\n"), EXAMPLE.trim_end());
 }
+
+#[test]
+fn a_drill_is_held_where_the_top_level_says_and_asks_what_the_database_says() {
+    let yaml = "version: 1
+drill:
+  user: drills
+  directory: /srv/drills
+  timeout: 5m
+  connection: { host: db1, port: 5432, database: postgres, user: drills }
+storage: [{ name: local, type: local, local: { path: /b } }]
+databases:
+  - name: app
+    type: postgres
+    connection: { host: db0, port: 5432, database: app, user: app }
+    backup: { storage: local }
+    drill:
+      connection: { url: \"postgresql://d:${DB_PASSWORD}@db2/postgres\" }
+      assert: \"select count(*) > 0 from users\"
+      run: [\"./smoke-test \\\"$DATABASE_URL\\\"\", \"exit ${LATER}\"]
+  - name: plain
+    type: postgres
+    connection: { host: db0, port: 5432, database: app, user: app }
+    backup: { storage: local }
+";
+    let config = parse(yaml);
+    let plain = config.drill(config.database("plain").ok(), &unset).unwrap();
+    assert_eq!(plain.connection.unwrap().host, "db1");
+    assert_eq!(plain.user.as_deref(), Some("drills"));
+    assert_eq!(plain.directory.as_deref(), Some(Path::new("/srv/drills")));
+    assert_eq!(plain.timeout.unwrap().as_secs(), 300);
+    assert!(plain.assertions.is_empty() && plain.commands.is_empty());
+
+    let app = config.database("app").ok();
+    let later = |name: &str| match name {
+        "LATER" => Some("0".into()),
+        "DB_PASSWORD" => Some("p".into()),
+        _ => None,
+    };
+    let drill = config.drill(app, &later).unwrap();
+    assert_eq!(drill.connection.unwrap().host, "db2");
+    assert_eq!(drill.assertions, ["select count(*) > 0 from users"]);
+    assert_eq!(drill.commands, ["./smoke-test \"$DATABASE_URL\"", "exit 0"]);
+    // what is missing blocks the drill alone
+    let error = config.drill(app, &unset).unwrap_err();
+    assert!(
+        error.report().contains("databases[0].drill"),
+        "{}",
+        error.report()
+    );
+}

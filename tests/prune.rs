@@ -87,6 +87,7 @@ impl Shelf {
                 format: "custom".into(),
                 server_version: None,
                 pg_dump_version: None,
+                fixed_output: false,
                 partial,
             },
             pipeline: Pipeline {

@@ -2,8 +2,9 @@
 
 use super::App;
 use crate::catalog::name::Shape;
-use crate::config::{Compression, Database, S3Keys, StorageKind, process_env};
+use crate::config::{Compression, Connection, Database, S3Keys, StorageKind, process_env};
 use crate::error::Result;
+use crate::operation::drill;
 use crate::operation::find::Place;
 use crate::operation::select::Reference;
 use crate::postgres::session::Session;
@@ -14,7 +15,14 @@ use crate::storage::local::Local;
 use crate::storage::s3::{S3, Settings};
 use crate::stream::gzip::Level;
 use crate::stream::seal::Keys;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Whom a throwaway server runs as, unless the configuration says otherwise.
+const DRILL_USER: &str = "postgres";
+/// How long one examination of a restored database may take, unless the configuration says otherwise.
+const DRILL_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl App {
     /// The databases named, or all.
@@ -66,6 +74,26 @@ impl App {
         Ok(Tools::new(self.config.bin_dir(&process_env)?))
     }
 
+    /// How backups of `database` are drilled.
+    pub(super) fn drill(&self, database: &str) -> Result<drill::Options> {
+        let configured = self.config.database(database).ok();
+        let keys = self.config.drill(configured, &process_env)?;
+        let directory = keys.directory.unwrap_or_else(|| {
+            let temporary = std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
+            // unlike /tmp it is seldom in memory
+            temporary.map_or(PathBuf::from("/var/tmp"), PathBuf::from)
+        });
+        Ok(drill::Options {
+            tools: self.tools()?,
+            directory,
+            user: keys.user.unwrap_or(DRILL_USER.to_string()),
+            connection: keys.connection.map(session_of),
+            assertions: keys.assertions,
+            commands: keys.commands,
+            timeout: keys.timeout.unwrap_or(DRILL_TIMEOUT),
+        })
+    }
+
     pub(super) fn encrypts(&self, database: &str) -> bool {
         self.config
             .database(database)
@@ -108,6 +136,10 @@ impl App {
 /// How to reach the server of `database`.
 pub(super) fn session(database: &Database) -> Result<Session> {
     let connection = database.connection.resolve(&process_env)?;
+    Ok(session_of(connection))
+}
+
+fn session_of(connection: Connection) -> Session {
     let shown = if connection.host.starts_with('/') {
         format!("{}/{}", connection.host, connection.database)
     } else {
@@ -123,12 +155,7 @@ pub(super) fn session(database: &Database) -> Result<Session> {
     ];
     let extra = connection.extra.into_iter();
     variables.extend(extra.map(|(name, value)| (name.to_string(), value)));
-    Ok(Session::new(
-        variables,
-        connection.password,
-        connection.database,
-        shown,
-    ))
+    Session::new(variables, connection.password, connection.database, shown)
 }
 
 fn s3_settings(name: &str, keys: &S3Keys) -> Result<Settings> {

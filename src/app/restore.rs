@@ -28,6 +28,7 @@ impl App {
                 clean: options.clean,
                 no_owner: options.no_owner,
                 no_privileges: options.no_privileges,
+                no_tablespaces: false,
                 no_single_transaction: options.no_single_transaction,
             },
             sql_allowed: options.allow_sql_fallback,

@@ -114,6 +114,7 @@ impl App {
             selected: copy,
             keys: &keys,
             rules: &rules,
+            drill: &|| self.drill(&wanted.database),
         };
         let (at, began) = (Utc::now(), Instant::now());
         let result = verify::check(&subject, level, cancel);

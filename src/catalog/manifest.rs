@@ -108,6 +108,10 @@ pub struct Dump {
     /// pg_dump's version, as the dump says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pg_dump_version: Option<String>,
+    /// True where the text of rows depends on no setting of the server: `bytea_output` was `hex`, `lc_monetary` was `C`.
+    /// Amounts of `money` are to be read with the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fixed_output: bool,
     /// True where options left out part of the database; such a backup never counts as the newest full one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,

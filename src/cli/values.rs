@@ -24,12 +24,9 @@ pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::config::duration::parse(text)
 }
 
-/// `exists`, `checksum` or `full`.
+/// `exists`, `checksum`, `full` or `restore`.
 pub(super) fn level(text: &str) -> std::result::Result<Level, String> {
-    match text.parse()? {
-        Level::Restore => Err("this version cannot restore for a check yet; use full".into()),
-        level => Ok(level),
-    }
+    text.parse()
 }
 
 #[cfg(test)]

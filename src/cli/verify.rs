@@ -29,7 +29,7 @@ pub struct Verify {
     pub backups: Vec<String>,
 
     /// exists: archive, size and sidecars; checksum: the stored bytes; full (default): decrypt, decompress, read the
-    /// dump and compare each table with the manifest
+    /// dump and compare each table with the manifest; restore: also restore it into a throwaway cluster and compare what came back
     #[argh(
         option,
         arg_name = "LEVEL",

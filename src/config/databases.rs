@@ -7,7 +7,8 @@ use super::read::Reader;
 use super::spot::{Spot, Table};
 use super::tree::Node;
 use super::types::{
-    Backup, Compression, ConnectionKeys, Database, Encryption, ServerFields, ServerKeys,
+    Backup, Compression, ConnectionKeys, Database, DatabaseDrill, Encryption, ServerFields,
+    ServerKeys,
 };
 use super::uri;
 use super::validate::{self, Fault};
@@ -22,6 +23,7 @@ pub(super) const DATABASE: &[&str] = &[
     "retention",
     "verify",
     "max_unverified_age",
+    "drill",
 ];
 const FIVE_FIELDS: &[&str] = &["host", "port", "database", "user", "password"];
 pub(super) const CONNECTION: &[&str] = &[
@@ -86,6 +88,10 @@ impl Reader<'_> {
             Some(spot) => self.retention(&spot),
             None => Some(Policy::default()),
         };
+        let drill = match table.get("drill") {
+            Some(spot) => self.database_drill(&spot),
+            None => Some(DatabaseDrill::default()),
+        };
         let verify = match table.get("verify") {
             Some(spot) => self.verify(&spot).map(Some),
             None => Some(None),
@@ -99,12 +105,13 @@ impl Reader<'_> {
             connection: connection?,
             backup: backup?,
             retention: retention?,
+            drill: drill?,
             verify: verify?,
             max_unverified_age,
         })
     }
 
-    fn connection(&mut self, spot: &Spot) -> Option<ConnectionKeys> {
+    pub(super) fn connection(&mut self, spot: &Spot) -> Option<ConnectionKeys> {
         let table = self.table(spot, CONNECTION)?;
         let server = match table.get("url") {
             Some(url) => self.url(&table, &url),

@@ -1,6 +1,7 @@
 //! From the text of the file to a [`Config`]: its top level, and the rules that hold between its sections.
 
 use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
+use super::drill::{DATABASE_DRILL, DRILL};
 use super::expand::Env;
 use super::notifications::{EMAIL, WEBHOOK};
 use super::problem;
@@ -8,7 +9,7 @@ use super::read::Reader;
 use super::spot::{Spot, Table};
 use super::storages::{LOCAL, S3};
 use super::tree::{self, Node};
-use super::types::{Config, Database, Storage};
+use super::types::{Config, Database, Drill, Storage};
 use super::validate::{self, Fault};
 use super::verify::VERIFY;
 use crate::error::{Error, Result};
@@ -22,6 +23,7 @@ pub(super) struct Loaded {
 const FILE: &[&str] = &[
     "version",
     "bin_dir",
+    "drill",
     "storage",
     "databases",
     "notifications",
@@ -38,6 +40,8 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
         ("databases[].backup", BACKUP),
         ("databases[].backup.encryption", ENCRYPTION),
         ("databases[].retention", RETENTION),
+        ("drill", DRILL),
+        ("databases[].drill", DATABASE_DRILL),
         // whoever misplaces a schedule means that of backups
         ("databases[].verify", &VERIFY[1..]),
         ("notifications[].config of type email", EMAIL),
@@ -112,6 +116,10 @@ impl Reader<'_> {
         let bin_dir = file
             .get("bin_dir")
             .and_then(|spot| self.text(&spot, validate::path));
+        let drill = match file.get("drill") {
+            Some(spot) => self.drill(&spot),
+            None => Some(Drill::default()),
+        };
         let storages = self.section(&file, "storage", "name at least one place for backups");
         let storages = self.each(storages, |reader, spot| reader.storage(spot));
         let names = self.names(&storages, "storage");
@@ -127,6 +135,7 @@ impl Reader<'_> {
         self.one_check_each(&notifications, databases.len());
         Some(Config {
             bin_dir,
+            drill: drill?,
             storages: good(storages),
             databases,
             notifications,
@@ -237,6 +246,8 @@ mod tests {
         let more = [
             ENCRYPTION,
             RETENTION,
+            DRILL,
+            DATABASE_DRILL,
             WEBHOOK,
             EMAIL,
             databases::COMPRESSION,

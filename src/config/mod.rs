@@ -9,6 +9,7 @@
 //! Everything that is wrong with a file is told in one error, each with line, column, key path and a hint.
 
 mod databases;
+mod drill;
 pub mod duration;
 mod expand;
 mod load;
@@ -29,7 +30,7 @@ mod verify;
 pub use expand::{Env, SecretText, Text, process_env};
 pub use notifications::PER_DATABASE;
 pub use options::DumpOptions;
-pub use resolve::{AccessKeys, Connection, Email, Mailbox, S3, Webhook};
+pub use resolve::{AccessKeys, Connection, DrillKeys, Email, Mailbox, S3, Webhook};
 pub use types::{
     Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
     Notification, Route, S3Keys, Storage, StorageKind, Template, Tls, Verify, VerifyPick,

@@ -3,7 +3,7 @@
 //! Every method asks the environment anew and fails with the field that lacks a value; nothing is
 //! resolved that the caller did not ask for.
 
-use super::expand::{Env, optional, optional_secret};
+use super::expand::{Env, Text, optional, optional_secret};
 use super::options::{self, DumpOptions};
 use super::types::{
     Backup, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys, Notification,
@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::schedule::Schedule;
 use crate::secret::Secret;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How to reach a database.
 #[derive(Debug)]
@@ -112,7 +113,40 @@ pub struct Mailbox {
     pub address: String,
 }
 
+/// How drills of one database are held.
+#[derive(Debug)]
+pub struct DrillKeys {
+    /// Whom a throwaway server runs as where we are root.
+    pub user: Option<String>,
+    /// Where throwaway clusters are made.
+    pub directory: Option<PathBuf>,
+    /// A server to restore into instead.
+    pub connection: Option<Connection>,
+    /// SQL that has to return true.
+    pub assertions: Vec<String>,
+    /// Commands that have to succeed.
+    pub commands: Vec<String>,
+    /// How long one assertion or command may take.
+    pub timeout: Option<Duration>,
+}
+
 impl Config {
+    /// How backups of `database` are drilled; of one that is not configured, by the top level alone.
+    pub fn drill(&self, database: Option<&Database>, env: &Env) -> Result<DrillKeys> {
+        let all = |texts: &[Text]| texts.iter().map(|text| text.resolve(env)).collect();
+        let own = database.map(|database| &database.drill);
+        let connection = own.and_then(|own| own.connection.as_ref());
+        let connection = connection.or(self.drill.connection.as_ref());
+        Ok(DrillKeys {
+            user: optional(&self.drill.user, env)?,
+            directory: optional(&self.drill.directory, env)?.map(PathBuf::from),
+            connection: connection.map(|keys| keys.resolve(env)).transpose()?,
+            assertions: own.map_or(Ok(Vec::new()), |own| all(&own.assertions))?,
+            commands: own.map_or(Ok(Vec::new()), |own| all(&own.commands))?,
+            timeout: self.drill.timeout,
+        })
+    }
+
     /// The database of that name. [`Kind::NotFound`] names those there are.
     pub fn database(&self, name: &str) -> Result<&Database> {
         let names = self.databases.iter().map(|database| &database.name);

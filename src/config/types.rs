@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Config {
     /// Where the PostgreSQL client tools are, if not in the usual places.
     pub(super) bin_dir: Option<Text>,
+    /// Where drills are held.
+    pub(super) drill: Drill,
     /// The storages; their names are unique.
     pub storages: Vec<Storage>,
     /// The databases; their names are unique and safe as directory names.
@@ -80,6 +82,8 @@ pub struct Database {
     pub backup: Backup,
     /// What to keep.
     pub retention: Policy,
+    /// What a drill of its backups is to find.
+    pub(super) drill: DatabaseDrill,
     /// Checks on a schedule.
     pub verify: Option<Verify>,
     /// No longer than this may it be since a check proved a backup good.
@@ -103,6 +107,23 @@ pub enum VerifyPick {
     Latest,
     /// Any but the newest.
     Random,
+}
+
+/// The keys under `drill` at the top level.
+#[derive(Debug, Default)]
+pub(super) struct Drill {
+    pub user: Option<Text>,
+    pub directory: Option<Text>,
+    pub timeout: Option<Duration>,
+    pub connection: Option<ConnectionKeys>,
+}
+
+/// The keys under `drill` of a database.
+#[derive(Debug, Default)]
+pub(super) struct DatabaseDrill {
+    pub connection: Option<ConnectionKeys>,
+    pub assertions: Vec<Text>,
+    pub commands: Vec<Text>,
 }
 
 /// The keys under `connection`.

@@ -89,13 +89,20 @@ pub fn run(
     let pg_dump = tools.pg_dump(server, cancel)?;
     log::debug!("using {pg_dump}");
     let source = source(psql.as_ref(), &job.session, cancel)?;
+    let (session, fixed) = fixed_output(psql.as_ref(), &job.session, cancel)?;
 
     let started = now();
     let id = BackupId {
         database: job.database.clone(),
         timestamp: Timestamp::new(started),
     };
-    dump_to_storages(job, copies, &id, source, &pg_dump, now, cancel)
+    let dumping = Dumping {
+        session,
+        fixed_output: fixed,
+        source,
+        pg_dump,
+    };
+    dump_to_storages(job, copies, &id, dumping, now, cancel)
         .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
 }
 
@@ -113,6 +120,26 @@ pub fn server_major(
             log::info!("psql is not installed, so the server is not asked for its version");
             Ok(None)
         }
+    }
+}
+
+/// The session with output that depends on no setting of the server, and true; where the server or a pooler before it
+/// takes no settings, or nobody can ask whether it does, the session as it is.
+pub fn fixed_output(
+    psql: Option<&Tool>,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<(Session, bool)> {
+    let fixed = session.fixed_output();
+    let asked = psql.map(|psql| query::server_major(psql, &fixed, cancel));
+    match asked {
+        Some(Ok(_)) => Ok((fixed, true)),
+        Some(Err(error)) => {
+            cancel.check()?;
+            log::debug!("the server takes no settings: {}", error.chain());
+            Ok((session.clone(), false))
+        }
+        None => Ok((session.clone(), false)),
     }
 }
 
@@ -136,12 +163,20 @@ fn source(psql: Option<&Tool>, session: &Session, cancel: &Cancel) -> Result<Sou
     })
 }
 
+/// How a database is dumped, and what is known of it before.
+struct Dumping {
+    session: Session,
+    /// The session is such that the text of rows depends on no setting of the server.
+    fixed_output: bool,
+    source: Source,
+    pg_dump: Tool,
+}
+
 fn dump_to_storages(
     job: &Job,
     mut copies: Copies,
     id: &BackupId,
-    source: Source,
-    pg_dump: &Tool,
+    dumping: Dumping,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Stored> {
@@ -161,12 +196,12 @@ fn dump_to_storages(
     let progress = Progress::start(&format!("backing up {}", job.database));
     let archives = copies.start(&key, cancel)?;
     let mut dump = Dump {
-        session: &job.session,
+        session: &dumping.session,
         options: &job.options,
         lock_timeout: job.lock_timeout,
         compressed_by_pg_dump: job.gzip.is_none(),
     }
-    .start(pg_dump, cancel)?;
+    .start(&dumping.pg_dump, cancel)?;
     let mut tap = DumpTap::new();
     let meter = progress.meter();
     let (archives, written) = outbound::write(&mut dump, archives, &plan, &mut tap, &meter)?;
@@ -180,7 +215,7 @@ fn dump_to_storages(
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };
-    let manifest = describe(job, id, source, shape, written, read.as_deref(), now())?;
+    let manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
     let sidecars = sidecars(id, shape, &manifest)?;
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
     Ok(Stored {
@@ -193,7 +228,7 @@ fn dump_to_storages(
 fn describe(
     job: &Job,
     id: &BackupId,
-    source: Source,
+    dumping: Dumping,
     shape: Shape,
     written: Written,
     read: Option<&Summary>,
@@ -222,13 +257,14 @@ fn describe(
         database: job.database.clone(),
         started_at: id.timestamp.moment(),
         finished_at: finished,
-        source: Some(source),
+        source: Some(dumping.source),
         archive,
         dump: manifest::Dump {
             bytes: written.plain_bytes,
             format: "custom".into(),
             server_version: read.as_ref().map(|read| read.server_version.clone()),
             pg_dump_version: read.as_ref().map(|read| read.pg_dump_version.clone()),
+            fixed_output: dumping.fixed_output,
             partial: job.partial,
         },
         pipeline: Pipeline {

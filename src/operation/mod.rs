@@ -5,6 +5,7 @@ pub mod cat;
 mod claim;
 pub mod copies;
 pub mod diff;
+pub mod drill;
 pub mod find;
 pub mod list;
 pub mod older;

@@ -1,8 +1,8 @@
 //! `restore`: one backup into one database, all or nothing.
 
-use super::backup::server_major;
+use super::backup::{fixed_output, server_major};
 use super::open::{self, Bytes, Rules};
-use super::select::Selected;
+use super::select::{Selected, read_manifest};
 use super::tap::tap_for;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -66,12 +66,14 @@ pub fn run(
     require_empty(psql.as_ref(), target, cancel)?;
 
     let application = application_name();
+    let session = as_dumped(selected, psql.as_ref(), &target.session, cancel)?;
     let restore = start(
         content,
         &inbound,
         psql.as_ref(),
         server,
         target,
+        &session,
         &application,
         tools,
         cancel,
@@ -100,6 +102,31 @@ pub fn run(
         content,
         label,
     })
+}
+
+/// The session, with the settings that the backup was dumped with: amounts of money are read as they were written.
+fn as_dumped(
+    selected: &Selected,
+    psql: Option<&Tool>,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<Session> {
+    let manifest = match selected {
+        Selected::Stored { storage, entry } => read_manifest(storage.as_ref(), entry, cancel),
+        Selected::File(_) => Ok(None),
+    };
+    match manifest {
+        Ok(Some(manifest)) if manifest.dump.fixed_output => {
+            Ok(fixed_output(psql, session, cancel)?.0)
+        }
+        Ok(_) => Ok(session.clone()),
+        // whether the archive is whole does not depend on its manifest
+        Err(error) => {
+            cancel.check()?;
+            log::debug!("the manifest is not known: {}", error.chain());
+            Ok(session.clone())
+        }
+    }
 }
 
 /// A name for our sessions that no other restore has, in whatever process or container.
@@ -175,12 +202,13 @@ fn start(
     psql: Option<&Tool>,
     server: Option<u32>,
     target: &Target,
+    session: &Session,
     application: &str,
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<Restore> {
     if let (Content::Sql, Some(psql)) = (content, psql) {
-        return Restore::sql(psql, &target.session, application, cancel);
+        return Restore::sql(psql, session, application, cancel);
     }
     let needed = Version::of_head(inbound.head())
         .and_then(Version::oldest_pg_restore)
@@ -191,7 +219,7 @@ fn start(
         &pg_restore,
         psql,
         server,
-        &target.session,
+        session,
         application,
         target.options,
         cancel,

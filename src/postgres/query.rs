@@ -21,6 +21,17 @@ pub fn rows(
     sql: &str,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<String>>> {
+    rows_within(LIMIT, psql, session, sql, cancel)
+}
+
+/// The same for what may take as long as `limit`.
+pub fn rows_within(
+    limit: Duration,
+    psql: &Tool,
+    session: &Session,
+    sql: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<String>>> {
     let mut command = session.command(&psql.path, "backupkit");
     command
         .env("PGCLIENTENCODING", "UTF8")
@@ -30,7 +41,7 @@ pub fn rows(
         .arg(session.database_argument())
         // the server's own functions and operators, and none that a user of the database put before them
         .args(["-c", "SET search_path = pg_catalog", "-c", sql]);
-    let printed = process::run("psql", command, cancel, LIMIT, explain::client)?;
+    let printed = process::run("psql", command, cancel, limit, explain::client)?;
     // names in a database without an encoding may be any bytes
     let printed = String::from_utf8_lossy(&printed);
     let printed = printed.strip_suffix('\n').unwrap_or(&printed);
@@ -41,6 +52,20 @@ pub fn rows(
         .split(ROW)
         .map(|row| row.split(COLUMN).map(str::to_string).collect())
         .collect())
+}
+
+/// A name as SQL wants it.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL wants it.
+pub fn literal(text: &str) -> String {
+    // standard_conforming_strings may be off
+    match text.contains('\\') {
+        true => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+        false => format!("'{}'", text.replace('\'', "''")),
+    }
 }
 
 /// The server's major version: 15.

@@ -28,6 +28,8 @@ pub struct Options {
     pub no_owner: bool,
     /// Leave grants out.
     pub no_privileges: bool,
+    /// Put everything into the default tablespace.
+    pub no_tablespaces: bool,
     /// Without the one transaction that makes it atomic.
     pub no_single_transaction: bool,
 }
@@ -67,6 +69,9 @@ impl Restore {
         }
         if options.no_privileges {
             command.arg("--no-privileges");
+        }
+        if options.no_tablespaces {
+            command.arg("--no-tablespaces");
         }
         let too_new = pg_restore.major >= SETS_TRANSACTION_TIMEOUT
             && server.is_some_and(|server| server < SETS_TRANSACTION_TIMEOUT);

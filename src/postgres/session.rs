@@ -37,6 +37,12 @@ const LOGIN: [&str; 6] = [
 const GONE: &str =
     "keepalives_idle=60 keepalives_interval=10 keepalives_count=6 tcp_user_timeout=120000";
 
+/// Where libpq finds settings of the server.
+const OPTIONS: &str = "PGOPTIONS";
+
+/// What pg_dump leaves to the server's settings, though the text of rows depends on it.
+const FIXED_OUTPUT: &str = "-c bytea_output=hex -c lc_monetary=C";
+
 /// Seconds to wait for a connection, unless the configuration says otherwise.
 const CONNECT_TIMEOUT: &str = "30";
 
@@ -64,6 +70,74 @@ impl Session {
             database: database.into(),
             shown: shown.into(),
         }
+    }
+
+    /// The same server and login, another database.
+    pub fn to_database(&self, database: &str) -> Session {
+        let server = self.shown.strip_suffix(&self.database);
+        Session {
+            database: database.to_string(),
+            shown: format!("{}{database}", server.unwrap_or("")),
+            ..self.clone()
+        }
+    }
+
+    /// The same with output that does not depend on the settings of a server, a database or a role. Not every pooler
+    /// lets start-up options pass.
+    pub fn fixed_output(&self) -> Session {
+        self.with_settings(FIXED_OUTPUT)
+    }
+
+    /// The same with settings of the server, `-c name=value …`, which the login must be allowed to make.
+    pub fn with_settings(&self, settings: &str) -> Session {
+        let mut session = self.clone();
+        let variables = session.variables.iter_mut();
+        match variables.into_iter().find(|(name, _)| name == OPTIONS) {
+            Some((_, value)) => *value += &format!(" {settings}"),
+            None => {
+                let options = (OPTIONS.to_string(), settings.to_string());
+                session.variables.push(options);
+            }
+        }
+        session
+    }
+
+    /// All of it as a URL, as programs that are not libpq want to be told.
+    pub fn url(&self) -> Secret {
+        let mut url = format!("postgresql://{}", encoded(self.variable("PGUSER")));
+        if let Some(password) = &self.password {
+            url += &format!(":{}", encoded(password.expose()));
+        }
+        url += "@";
+        // a directory cannot stand where a host does
+        let in_query = self.host().starts_with(['/', '@']);
+        if !in_query {
+            url += &match self.host().contains(':') {
+                true => format!("[{}]", self.host()),
+                false => encoded(self.host()),
+            };
+            url += &format!(":{}", self.port());
+        }
+        url += &format!("/{}", encoded(&self.database));
+        let known = self.variables.iter().filter_map(|(name, value)| {
+            let parameter = name.strip_prefix("PG")?.to_lowercase();
+            let wanted = match parameter.as_str() {
+                "host" | "port" => in_query,
+                "sslmode" | "sslrootcert" | "sslcert" | "sslkey" => !in_query,
+                _ => false,
+            };
+            wanted.then(|| format!("{parameter}={}", encoded(value)))
+        });
+        let parameters: Vec<String> = known.collect();
+        if !parameters.is_empty() {
+            url += &format!("?{}", parameters.join("&"));
+        }
+        Secret::new(url)
+    }
+
+    /// The password, where there is one.
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
     }
 
     /// The database on the server.
@@ -122,6 +196,16 @@ impl Session {
     }
 }
 
+/// Percent-encoded, so that it means nothing in a URL but itself.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// Clears the environment but for what programs need, and has them speak English, which our hints understand.
 pub fn plain_environment(command: &mut Command) {
     command.env_clear();
@@ -142,6 +226,35 @@ mod tests {
         let session = Session::new(vec![], None, r"a='b\c", "h:1/a");
         let argument = session.database_argument();
         assert!(argument.starts_with(r"--dbname=dbname='a=\'b\\c' keepalives"));
+    }
+
+    #[test]
+    fn a_url_says_the_same_as_the_variables() {
+        let session = |host: &str, password: Option<&str>| {
+            let variables = [
+                ("PGHOST", host),
+                ("PGPORT", "5433"),
+                ("PGUSER", "a b"),
+                ("PGSSLMODE", "require"),
+            ];
+            let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
+            let session = Session::new(
+                variables.into(),
+                password.map(Secret::new),
+                "d/b",
+                "h:5433/d/b",
+            );
+            session.to_database("x y").url().expose().to_string()
+        };
+        assert_eq!(
+            session("db.example", Some("p@:/?")),
+            "postgresql://a%20b:p%40%3A%2F%3F@db.example:5433/x%20y?sslmode=require"
+        );
+        assert_eq!(
+            session("/run/a", None),
+            "postgresql://a%20b@/x%20y?host=%2Frun%2Fa&port=5433"
+        );
+        assert!(session("::1", None).contains("@[::1]:5433/"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Finding pg_dump, pg_restore and psql, and choosing the one whose version fits.
+//! Finding pg_dump, pg_restore, psql and the programs of a server, and choosing the one whose version fits.
 
 use super::session::plain_environment;
 use crate::cancel::Cancel;
@@ -14,7 +14,7 @@ const VERSION_LIMIT: Duration = Duration::from_secs(20);
 /// Debian's and Red Hat's places for each major version.
 const VERSIONED: [(&str, &str); 2] = [("/usr/lib/postgresql", ""), ("/usr", "pgsql-")];
 
-/// A client program of PostgreSQL.
+/// A program of PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// Dumps a database.
@@ -23,6 +23,12 @@ pub enum Program {
     PgRestore,
     /// Runs SQL.
     Psql,
+    /// Makes a cluster.
+    Initdb,
+    /// The server.
+    Postgres,
+    /// Looks for corruption in tables and indexes.
+    PgAmcheck,
 }
 
 impl Program {
@@ -32,6 +38,9 @@ impl Program {
             Program::PgDump => "pg_dump",
             Program::PgRestore => "pg_restore",
             Program::Psql => "psql",
+            Program::Initdb => "initdb",
+            Program::Postgres => "postgres",
+            Program::PgAmcheck => "pg_amcheck",
         }
     }
 }
@@ -54,6 +63,15 @@ impl fmt::Display for Tool {
         let name = self.program.name();
         write!(f, "{name} {} ({})", self.version, self.path.display())
     }
+}
+
+/// What a server of one's own is made from; both lie in the same directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Makes the cluster.
+    pub initdb: Tool,
+    /// Serves it.
+    pub postgres: Tool,
 }
 
 /// Where to look for programs.
@@ -156,6 +174,58 @@ impl Tools {
             ))
             .hint(format!("install postgresql-client-{dump} or newer"))
         })
+    }
+
+    /// The programs of a server of this major version.
+    pub fn server(&self, major: u32, cancel: &Cancel) -> Result<Server> {
+        let found = self.all(Program::Initdb, cancel)?;
+        let mut majors: Vec<u32> = found.iter().map(|tool| tool.major).collect();
+        for initdb in found.into_iter().filter(|tool| tool.major == major) {
+            // initdb itself takes the server that lies beside it, wherever a link to it stands
+            let real = initdb.path.canonicalize().unwrap_or(initdb.path.clone());
+            let path = real.with_file_name(Program::Postgres.name());
+            match version(Program::Postgres, &path, cancel) {
+                Ok((found, version)) if found == major => {
+                    let postgres = Tool {
+                        program: Program::Postgres,
+                        path,
+                        major,
+                        version,
+                    };
+                    return Ok(Server { initdb, postgres });
+                }
+                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+                other => log::debug!("{} is passed over: {other:?}", path.display()),
+            }
+        }
+        majors.sort_unstable();
+        majors.dedup();
+        Err(self.no_server(major, &majors))
+    }
+
+    fn no_server(&self, major: u32, there: &[u32]) -> Error {
+        let place = match &self.configured {
+            Some(directory) => format!("bin_dir {}", directory.display()),
+            None => "PATH and /usr/lib/postgresql/*/bin".to_string(),
+        };
+        let there: Vec<String> = there.iter().map(u32::to_string).collect();
+        let there = match there.is_empty() {
+            true => "of no version".to_string(),
+            false => format!("only of {}", there.join(", ")),
+        };
+        Error::failed(format!(
+            "the programs of a PostgreSQL {major} server (initdb, postgres) are not installed; {place} has them {there}"
+        ))
+        .hint(format!(
+            "install the server's package (Debian: apt-get install postgresql-{major}), \
+             or name a server to restore into as drill.connection in the configuration"
+        ))
+    }
+
+    /// The pg_amcheck of this major version, or `None`.
+    pub fn pg_amcheck(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
+        let found = self.all(Program::PgAmcheck, cancel)?;
+        Ok(found.into_iter().find(|tool| tool.major == major))
     }
 
     /// The newest psql, or `None`.

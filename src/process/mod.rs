@@ -3,6 +3,7 @@
 //! End of file from a child is conditional: [`ChildOutput`] returns it only after the child has been
 //! waited for and exited 0. Every wait is a `poll` that a [`Cancel`] ends.
 
+pub mod account;
 pub mod deathsig;
 mod pipes;
 
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 const POLITE: Duration = Duration::from_secs(2);
 /// How long a child may take to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a server may take to end after SIGQUIT: only its own end takes away the memory that it shares.
+const IMMEDIATE: Duration = Duration::from_secs(30);
 /// How long we wait for the rest of a dead child's stderr; a grandchild may hold it open for good.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much of what a child prints is kept, its end.
@@ -102,11 +105,28 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     })
 }
 
-/// What a program gets if we die: the signal on which it tells its server to give up before it ends itself.
+/// What a program gets if we die: the signal on which it tells its server to give up before it ends itself. A server
+/// of ours gives up by itself, with all of its processes.
 fn last_signal(program: &str) -> Signal {
     match program {
         "psql" => Signal::INT,
+        SERVER => Signal::QUIT,
         _ => Signal::TERM,
+    }
+}
+
+/// A person's own command. It may print what it was told in confidence, so no log gets its words.
+pub const COMMAND: &str = "the command";
+
+/// A server, which is stopped like no other program: nothing that it holds is worth a tidy shutdown.
+const SERVER: &str = "postgres";
+
+/// The signals that ask a program to end, and how long it may take for each. SIGINT first, because psql cancels what
+/// runs on the server only for that.
+fn farewells(program: &str) -> &'static [(Signal, Duration)] {
+    match program {
+        SERVER => &[(Signal::QUIT, IMMEDIATE)],
+        _ => &[(Signal::INT, POLITE), (Signal::TERM, GRACE)],
     }
 }
 
@@ -127,7 +147,8 @@ fn watch(program: &str, inner: &mut std::process::Child) -> Result<(OwnedFd, Tai
             drop(exit_guard);
         })
         .doing(|| format!("cannot watch {program}"))?;
-    Ok((exited, Tail::keep(program, inner.stderr.take(), true)?))
+    let logged = program != COMMAND;
+    Ok((exited, Tail::keep(program, inner.stderr.take(), logged)?))
 }
 
 fn guard(program: &str) -> Result<(OwnedFd, OwnedFd)> {
@@ -223,6 +244,14 @@ impl Child {
         }
     }
 
+    /// Waits for `limit`, and gives the status if the child has ended by then; one that runs on is let run.
+    pub fn ended_within(&mut self, limit: Duration, cancel: &Cancel) -> Result<Option<ExitStatus>> {
+        match cancel.wait_for(self.exited.as_fd(), PollFlags::IN, Some(limit))? {
+            Woken::Ready => self.reap().map(Some),
+            Woken::TimedOut => Ok(None),
+        }
+    }
+
     fn reap(&mut self) -> Result<ExitStatus> {
         let status = self
             .inner
@@ -232,18 +261,18 @@ impl Child {
         Ok(status)
     }
 
-    /// Stops the whole group: SIGINT, SIGTERM, SIGKILL, each with a grace; then reaps. Does nothing to a child that has
-    /// been waited for. SIGINT first, because psql cancels what runs on the server only for that.
+    /// Stops the whole group: SIGINT, SIGTERM (a server: SIGQUIT), SIGKILL, each with a grace; then reaps. Does nothing
+    /// to a child that has been waited for.
     pub fn stop(&mut self) {
         if self.status.is_some() {
             return;
         }
         let group = Pid::from_child(&self.inner);
-        for (signal, grace) in [(Signal::INT, POLITE), (Signal::TERM, GRACE)] {
-            let _ = kill_process_group(group, signal);
+        for (signal, grace) in farewells(&self.program) {
+            let _ = kill_process_group(group, *signal);
             // a stopped process handles signals only once it continues
             let _ = kill_process_group(group, Signal::CONT);
-            if hung_up(&self.exited, grace) {
+            if hung_up(&self.exited, *grace) {
                 break;
             }
         }

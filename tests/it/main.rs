@@ -9,6 +9,7 @@ mod cat;
 mod copies;
 mod damage;
 mod diff;
+mod drill;
 mod faults;
 mod frozen;
 mod harness;

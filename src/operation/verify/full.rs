@@ -30,6 +30,7 @@ pub(super) fn look(
         selected,
         keys,
         rules,
+        ..
     } = subject;
     let Claims { manifest, sha256 } = claims;
     let progress = Progress::start(&format!("verifying {}", selected.shown()));

@@ -17,12 +17,14 @@ pub mod report;
 mod sidecars;
 mod stored;
 
+use super::drill;
 use super::open::Rules;
 use super::select::Selected;
 use crate::cancel::Cancel;
 use crate::catalog::proof::{Evidence, Level};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::stream::seal::Keys;
+use sidecars::Claims;
 
 /// One copy of a backup, and what it takes to look into it.
 pub struct Subject<'a> {
@@ -32,6 +34,8 @@ pub struct Subject<'a> {
     pub keys: &'a dyn Fn() -> Result<Keys>,
     /// What the configuration says of it.
     pub rules: &'a Rules<'a>,
+    /// How it is drilled; asked for only by [`Level::Restore`].
+    pub drill: &'a dyn Fn() -> Result<drill::Options>,
 }
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
@@ -41,8 +45,7 @@ pub fn check(subject: &Subject, level: Level, cancel: &Cancel) -> Result<Evidenc
         Level::Exists => Ok(()),
         Level::Checksum => stored::look(subject, &claims, &mut evidence, cancel),
         Level::Full => full::look(subject, claims, &mut evidence, cancel),
-        // the drill goes here, and takes the same arguments: it restores, dumps again, compares
-        Level::Restore => Err(Error::usage("this version cannot restore for a check")),
+        Level::Restore => restore(subject, claims, &mut evidence, cancel),
     };
     match looked {
         Ok(()) => Ok(evidence),
@@ -52,5 +55,19 @@ pub fn check(subject: &Subject, level: Level, cancel: &Cancel) -> Result<Evidenc
             Ok(evidence)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// A backup that is not what it should be is not worth a drill.
+fn restore(
+    subject: &Subject,
+    claims: Claims,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    full::look(subject, claims, evidence, cancel)?;
+    match evidence.faults.is_empty() {
+        true => drill::run(subject, &(subject.drill)()?, evidence, cancel),
+        false => Ok(()),
     }
 }

@@ -25,8 +25,10 @@ mod sql;
 mod stream;
 mod toc;
 
-pub use contents::{Contents, Digest, LargeObjects, Summary, TableData, TableName};
+pub use contents::{Contents, Digest, LargeObjects, Outline, Summary, TableData, TableName};
 pub use header::{Compression, MAGIC, Version};
+pub use rows::Rows;
+pub use sql::column_names;
 
 use crate::error::{Error, Result};
 use data::DataReader;
@@ -88,6 +90,20 @@ impl Inspector {
     /// as it has been seen. pg_restore does not read it from a pipe: it has all it wants before that byte.
     pub fn copy_at(&self) -> Option<u64> {
         self.copy_at
+    }
+
+    /// What the front of the archive tells; `None` until its table of contents has passed.
+    pub fn outline(&self) -> Option<Outline> {
+        let Stage::Body(body) = &self.stage else {
+            return None;
+        };
+        Some(Outline {
+            version: body.header.version,
+            server_version: body.header.server_version.clone(),
+            encoding: body.toc.encoding.clone(),
+            locale: body.toc.locale.clone(),
+            roles: body.toc.roles.clone(),
+        })
     }
 
     /// What the last byte was part of, as in `the data of public.orders`, where that has a name.

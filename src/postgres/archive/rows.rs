@@ -11,9 +11,12 @@ const END: &[u8] = b"\\.";
 
 /// The rows of one table so far.
 #[derive(Default)]
-pub(super) struct Rows {
+pub struct Rows {
+    /// How many.
     pub rows: u64,
+    /// Their length with newlines.
     pub bytes: u64,
+    /// The sum of the hashes of each without its newline.
     pub digest: Digest,
     split: Split,
     /// The end marker has passed; only newlines may follow.

@@ -1,5 +1,5 @@
-//! The little SQL that a table of contents needs understood: the head of a COPY statement and the roles that
-//! grants and policies name. Only statements as pg_dump writes them are meant to be understood; of anything
+//! The little SQL that a table of contents needs understood: the head of a COPY statement, the roles that grants and
+//! policies name, and how the database was created. Only statements as pg_dump writes them are meant to be understood; of anything
 //! else, less is found.
 
 use super::contents::TableName;
@@ -11,8 +11,8 @@ enum Token {
     Word(String),
     /// A quoted identifier without its quotes.
     Quoted(String),
-    /// A string literal, which nothing here is interested in.
-    Literal,
+    /// A string literal without its quotes.
+    Literal(String),
     /// Any other character.
     Mark(char),
 }
@@ -53,8 +53,7 @@ impl Iterator for Tokens<'_> {
             return Some(Token::Quoted(self.quoted('"')));
         }
         if first == '\'' {
-            self.quoted('\'');
-            return Some(Token::Literal);
+            return Some(Token::Literal(self.quoted('\'')));
         }
         let in_word = |char: char| char.is_alphanumeric() || char == '_' || char == '$';
         let length = rest.find(|char| !in_word(char)).unwrap_or(rest.len());
@@ -161,9 +160,75 @@ fn list(words: &mut Tokens<'_>, found: &mut Vec<String>) {
     }
 }
 
+/// What CREATE DATABASE says about encoding and locale, of all that it may say.
+const LOCALE: [&str; 8] = [
+    "ENCODING",
+    "LOCALE_PROVIDER",
+    "LOCALE",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "ICU_LOCALE",
+    "ICU_RULES",
+    "BUILTIN_LOCALE",
+];
+
+/// Reads `CREATE DATABASE x WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc …;`.
+pub(super) fn locale(definition: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut words = tokens(definition);
+    while let Some(token) = words.next() {
+        let Token::Word(name) = token else { continue };
+        if !LOCALE.contains(&name.as_str()) || words.next() != Some(Token::Mark('=')) {
+            continue;
+        }
+        if let Some(Token::Word(value) | Token::Literal(value)) = words.next() {
+            found.push((name, value));
+        }
+    }
+    found
+}
+
+/// The names in a column list as a COPY statement has it, without SQL quotes.
+pub fn column_names(list: &str) -> Vec<String> {
+    let names = tokens(list).filter_map(|token| match token {
+        Token::Word(name) | Token::Quoted(name) => Some(name),
+        Token::Literal(_) | Token::Mark(_) => None,
+    });
+    names.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_locale_is_read_from_the_statement_and_from_nothing_else_in_it() {
+        let pairs = |definition: &str| {
+            let found = locale(definition).into_iter();
+            let pairs = found.map(|(name, value)| format!("{name}={value}"));
+            pairs.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            pairs(
+                "CREATE DATABASE \"LC_CTYPE = 'x\" WITH TEMPLATE = template0 ENCODING = 'LATIN1' LOCALE_PROVIDER = icu \
+                 LC_COLLATE = 'de_DE' LC_CTYPE = 'C' ICU_RULES = '& a < ''b''' TABLESPACE = fast;"
+            ),
+            [
+                "ENCODING=LATIN1",
+                "LOCALE_PROVIDER=icu",
+                "LC_COLLATE=de_DE",
+                "LC_CTYPE=C",
+                "ICU_RULES=& a < 'b'"
+            ]
+        );
+        assert_eq!(pairs("CREATE DATABASE x;"), [""; 0]);
+    }
+
+    #[test]
+    fn columns_are_split_at_no_comma_of_their_names() {
+        let names = column_names("a, \"b, \"\"c\"\"\", d");
+        assert_eq!(names, ["a", "b, \"c\"", "d"]);
+    }
 
     #[test]
     fn a_copy_statement_gives_its_table_and_columns_whatever_their_names() {

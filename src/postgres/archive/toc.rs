@@ -39,6 +39,8 @@ pub(super) struct Toc {
     /// The entries with data, in the order in which their blocks follow.
     pub announced: Vec<Announced>,
     pub encoding: Option<String>,
+    /// How the database was created.
+    pub locale: Vec<(String, String)>,
     pub table_names: Vec<TableName>,
     pub objects: BTreeMap<String, u64>,
     pub extensions: Vec<String>,
@@ -222,7 +224,9 @@ impl TocReader {
             }
             Field::Definition => {
                 let keep = match &*entry.kind {
-                    "ENCODING" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => Keep::Short,
+                    "ENCODING" | "DATABASE" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => {
+                        Keep::Short
+                    }
                     _ => Keep::Nothing,
                 };
                 entry.definition = kept(fields.string(input, keep)?);
@@ -300,6 +304,9 @@ impl TocReader {
         let mut new = 0;
         // the database itself is only made anew by `pg_restore --create`, and pg_restore -l leaves it out too
         if entry.is_about_the_database() {
+            if entry.kind == "DATABASE" {
+                toc.locale = sql::locale(entry.definition.as_deref().unwrap_or_default());
+            }
             return Ok(());
         }
         let named = sql::roles(&entry.kind, entry.definition.as_deref().unwrap_or_default());

@@ -11,6 +11,7 @@ pub struct Entry {
     encryption: String,
     backup: String,
     retention: String,
+    drill: String,
     storage: String,
 }
 
@@ -30,6 +31,7 @@ impl Entry {
             encryption: "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}'".to_string(),
             backup: String::new(),
             retention: String::new(),
+            drill: String::new(),
             storage: "local".to_string(),
         }
     }
@@ -75,6 +77,12 @@ impl Entry {
         self
     }
 
+    /// What stands in `drill: { … }`.
+    pub fn drill(mut self, keys: &str) -> Entry {
+        self.drill = format!("    drill: {{ {keys} }}\n");
+        self
+    }
+
     /// Where backups go: a name or a list.
     pub fn storage(mut self, storage: &str) -> Entry {
         self.storage = storage.to_string();
@@ -92,6 +100,6 @@ impl Entry {
         if self.shape.encrypted {
             yaml += &format!("      encryption: {{ {} }}\n", self.encryption);
         }
-        yaml + &self.retention
+        yaml + &self.retention + &self.drill
     }
 }

@@ -48,6 +48,7 @@ pub struct Server {
     guard: Child,
     names: AtomicU32,
     filled: OnceLock<()>,
+    has_everything: OnceLock<()>,
 }
 
 impl Server {
@@ -76,6 +77,7 @@ impl Server {
             guard,
             names: AtomicU32::new(0),
             filled: OnceLock::new(),
+            has_everything: OnceLock::new(),
         }
     }
 
@@ -113,6 +115,21 @@ impl Server {
             database.load("oddities.sql", &[]);
         });
         self.create("shop", "filled")
+    }
+
+    /// The same with all that there is in PostgreSQL: `tests/data/everything.sql`.
+    pub fn everything(&self) -> Database<'_> {
+        self.has_everything.get_or_init(|| {
+            self.maintenance().sql("CREATE DATABASE has_everything");
+            let database = Database {
+                server: self,
+                name: "has_everything".to_string(),
+            };
+            database.load("shop.sql", &["scale=0.005"]);
+            database.load("oddities.sql", &[]);
+            database.load("everything.sql", &[]);
+        });
+        self.create("everything", "has_everything")
     }
 
     /// A database with 24 MB that hardly compress, so that a dump of it is not over soon.

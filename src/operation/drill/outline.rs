@@ -1,0 +1,72 @@
+//! The front of an archive, read for what has to be there before it can be restored.
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::operation::open;
+use crate::operation::verify::Subject;
+use crate::postgres::archive::{Inspector, Outline};
+use crate::progress::Meter;
+use crate::stream::Tap;
+use crate::stream::sniff::Content;
+use std::io;
+use std::sync::Arc;
+
+/// Reads the archive up to its data.
+pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Outline> {
+    let Subject {
+        selected,
+        keys,
+        rules,
+        ..
+    } = subject;
+    let meter = Arc::new(Meter::default());
+    let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
+    match inbound.facts().content {
+        Content::Archive => {}
+        Content::Sql => {
+            return Err(Error::failed(
+                "it is SQL text, and a drill needs an archive of pg_dump's custom format",
+            )
+            .hint("restore it by hand into a database that may be lost"));
+        }
+        Content::Empty | Content::Unknown => {
+            return Err(Error::damaged("what is in the archive is no dump"));
+        }
+    }
+    let mut front = Front {
+        inspector: Inspector::new(),
+        outline: None,
+    };
+    match (
+        inbound.copy_to(&mut io::sink(), &mut front, &meter),
+        front.outline,
+    ) {
+        (_, Some(outline)) => Ok(outline),
+        (Err(error), None) => Err(error),
+        (Ok(_), None) => Err(Error::failed(
+            "the archive has a version that this backupkit does not know",
+        )
+        .hint("use a newer backupkit")),
+    }
+}
+
+/// Ends the stream as soon as it has seen enough.
+struct Front {
+    inspector: Inspector,
+    outline: Option<Outline>,
+}
+
+impl Tap for Front {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        self.inspector.feed(bytes)?;
+        self.outline = self.inspector.outline();
+        match self.outline {
+            Some(_) => Err(Error::new(Kind::Failed, "nothing more is needed")),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

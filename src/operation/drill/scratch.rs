@@ -1,0 +1,206 @@
+//! The database that a drill restores into: in a throwaway cluster, or fresh on a server that was lent for it.
+
+use super::lent::Lent;
+use super::{APPLICATION, Options};
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Kind, Result};
+use crate::postgres::archive::Outline;
+use crate::postgres::cluster::{Cluster, Plan, SUPERUSER};
+use crate::postgres::query::{self, identifier, literal};
+use crate::postgres::session::Session;
+use crate::postgres::sql::Psql;
+use crate::postgres::tools::Tool;
+use crate::process::account::{self, Account};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Duration;
+
+/// What the database is called, or its name begins with where others may have theirs.
+pub(super) const NAME: &str = "backupkit_drill";
+/// A database takes more than its dump: indexes, row headers, the free room in pages.
+const GROWTH: u64 = 2;
+/// Making and dropping a database waits for checkpoints of the server.
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
+
+/// A database to restore into. Dropped, it is gone.
+pub(super) enum Scratch {
+    /// In a cluster of our own.
+    Own {
+        cluster: Box<Cluster>,
+        session: Session,
+        major: u32,
+    },
+    /// On a server that was lent.
+    Lent(Box<Lent>),
+}
+
+impl Scratch {
+    /// Makes one for the archive of `outline`.
+    pub fn make(
+        outline: &Outline,
+        options: &Options,
+        plain_bytes: u64,
+        psql: &Tool,
+        cancel: &Cancel,
+    ) -> Result<Scratch> {
+        let major = outline.server_major().ok_or_else(|| {
+            let version = &outline.server_version;
+            Error::failed(format!("the archive is of a server of version {version:?}"))
+        })?;
+        if let Some(connection) = &options.connection {
+            let lent = Lent::make(connection, outline, major, psql, cancel);
+            return lent.map(|lent| Scratch::Lent(Box::new(lent)));
+        }
+        let programs = options.tools.server(major, cancel)?;
+        let owner = match account::is_root() {
+            true => Some(Account::named(&options.user).map_err(|error| {
+                error.hint(
+                    "name a user of this machine as drill.user: a server does not run as root",
+                )
+            })?),
+            false => None,
+        };
+        log::info!(
+            "starting a throwaway PostgreSQL {} in {}",
+            programs.postgres.version,
+            options.directory.display()
+        );
+        let plan = Plan {
+            programs: &programs,
+            parent: &options.directory,
+            owner: owner.as_ref(),
+            expected_bytes: plain_bytes.saturating_mul(GROWTH),
+        };
+        let cluster = Cluster::start(&plan, cancel)?;
+        let maintenance = cluster.session("postgres");
+        // some objects may belong to superusers only, and nobody logs in as one of them
+        make_roles(&maintenance, &outline.roles, "SUPERUSER", psql, cancel)?;
+        create_database(&maintenance, NAME, outline, psql, cancel)?;
+        Ok(Scratch::Own {
+            session: cluster.session(NAME),
+            cluster: Box::new(cluster),
+            major,
+        })
+    }
+
+    /// The way to it, as somebody who may do everything in it.
+    pub fn session(&self) -> &Session {
+        match self {
+            Scratch::Own { session, .. } => session,
+            Scratch::Lent(lent) => &lent.session,
+        }
+    }
+
+    /// The major version of its server.
+    pub fn major(&self) -> u32 {
+        match self {
+            Scratch::Own { major, .. } => *major,
+            Scratch::Lent(lent) => lent.major,
+        }
+    }
+
+    /// True where its session may change any setting.
+    pub fn is_superusers(&self) -> bool {
+        match self {
+            Scratch::Own { .. } => true,
+            Scratch::Lent(lent) => lent.superuser,
+        }
+    }
+
+    /// True for one in a cluster of our own.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Scratch::Own { .. })
+    }
+
+    /// Adds why our own server ended, where it did.
+    pub fn explain(&mut self, error: Error) -> Error {
+        let Scratch::Own { cluster, .. } = self else {
+            return error;
+        };
+        match cluster.obituary() {
+            Some(said) if !matches!(error.kind(), Kind::Signal(_)) => {
+                Error::failed(format!("the throwaway server went away: {said}")).because(error)
+            }
+            _ => error,
+        }
+    }
+
+    /// Takes it away, and fails where something of it stays.
+    pub fn remove(self) -> Result<()> {
+        match self {
+            Scratch::Own { .. } => Ok(()),
+            Scratch::Lent(mut lent) => lent.take_away(),
+        }
+    }
+}
+
+pub(super) fn make_roles(
+    maintenance: &Session,
+    roles: &BTreeSet<String>,
+    attributes: &str,
+    psql: &Tool,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut script = String::new();
+    for role in roles.iter().filter(|role| *role != SUPERUSER) {
+        script += &format!("CREATE ROLE {} NOLOGIN {attributes};\n", identifier(role));
+    }
+    run_script(maintenance, &script, psql, cancel)
+        .doing(|| "cannot make the roles that the backup needs")
+}
+
+/// Runs statements that may be too many for an argument, in one transaction.
+pub(super) fn run_script(
+    maintenance: &Session,
+    script: &str,
+    psql: &Tool,
+    cancel: &Cancel,
+) -> Result<()> {
+    if script.is_empty() {
+        return Ok(());
+    }
+    let limited = cancel.with_deadline(LIMIT);
+    let mut psql = Psql::start(psql, maintenance, APPLICATION, &limited)?;
+    psql.write_all(format!("\\encoding UTF8\nBEGIN;\n{script}COMMIT;\n").as_bytes())?;
+    psql.finish()
+}
+
+/// An empty database that is like the one in the archive was when it was new.
+pub(super) fn create_database(
+    maintenance: &Session,
+    name: &str,
+    outline: &Outline,
+    psql: &Tool,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut locale = outline.locale.clone();
+    if locale.is_empty() {
+        let encoding = outline.encoding.clone().unwrap_or("UTF8".into());
+        locale = vec![("ENCODING".into(), encoding), ("LOCALE".into(), "C".into())];
+    }
+    let locale: Vec<String> = locale
+        .iter()
+        .map(|(keyword, value)| format!("{keyword} = {}", literal(value)))
+        .collect();
+    let sql = format!(
+        "CREATE DATABASE {} TEMPLATE template0 {}",
+        identifier(name),
+        locale.join(" ")
+    );
+    let made = query::rows_within(LIMIT, psql, maintenance, &sql, cancel);
+    made.map(|_| ()).map_err(|error| {
+        if !matches!(error.kind(), Kind::Failed) {
+            return error;
+        }
+        let error = error.doing(format!(
+            "cannot create a database with {}, as the backup needs it",
+            locale.join(", ")
+        ));
+        match error.chain().contains("locale") || error.chain().contains("LC_") {
+            true => error.hint(
+                "generate that locale on the machine of the drill (Debian: dpkg-reconfigure locales)",
+            ),
+            false => error,
+        }
+    })
+}

@@ -1,0 +1,257 @@
+//! A PostgreSQL server of our own that is thrown away: made by initdb in a private directory, reachable by a socket in
+//! it and by nothing else, and fast rather than safe, since nothing in it is worth keeping.
+//!
+//! Whoever can enter the directory is let in without a password, so there is no secret to keep: its mode 0700 keeps
+//! everybody out but its owner and root. The server is our child and dies with us; the directory goes with the
+//! [`Cluster`], or is found by the next one to be made (see `directory.rs`).
+
+mod directory;
+
+use super::session::{Session, plain_environment};
+use super::tools::{Server, Tool};
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::process::account::Account;
+use crate::process::{self, Child, Ended};
+use directory::Directory;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The superuser, as on any server.
+pub const SUPERUSER: &str = "postgres";
+/// In a directory of its own, any port is free.
+const PORT: &str = "5432";
+/// Longer than initdb takes on the slowest disk.
+const INITDB_LIMIT: Duration = Duration::from_secs(300);
+/// Longer than a server takes to start on an empty cluster.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// How often a server that starts is looked at.
+const AGAIN: Duration = Duration::from_millis(20);
+/// What an empty cluster takes, and its write-ahead log when it is full.
+const EMPTY_BYTES: u64 = 320 << 20;
+/// The longest path of a socket that the kernel takes.
+const LONGEST_SOCKET: usize = 107;
+
+/// How the server differs from the one that initdb configures.
+const SETTINGS: &[&str] = &[
+    // nobody but us
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+    "max_connections=20",
+    // nothing has to outlive a crash
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=256MB",
+    "checkpoint_timeout=1h",
+    // nobody will query it for long
+    "autovacuum=off",
+    "jit=off",
+    "maintenance_work_mem=256MB",
+    // shared memory in files of the data directory, which go with it even if we are killed
+    "dynamic_shared_memory_type=mmap",
+    // a dump reads the same wherever it is made
+    "timezone=UTC",
+    "log_timezone=UTC",
+    // the end of the log is what an error shows
+    "logging_collector=off",
+    "log_destination=stderr",
+];
+
+/// What to make a cluster from, and where.
+pub struct Plan<'a> {
+    /// initdb and postgres of the major version that is wanted.
+    pub programs: &'a Server,
+    /// Where its directory is made.
+    pub parent: &'a Path,
+    /// Whom its programs run as, where not as ourselves: they refuse to run as root.
+    pub owner: Option<&'a Account>,
+    /// How many bytes the databases are expected to take.
+    pub expected_bytes: u64,
+}
+
+/// A running server. Dropped, it is stopped and its directory removed.
+pub struct Cluster {
+    server: Option<Child>,
+    directory: Directory,
+    major: u32,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts its server. First removes what earlier runs had to leave behind.
+    pub fn start(plan: &Plan, cancel: &Cancel) -> Result<Cluster> {
+        directory::clear(plan.parent, plan.owner, cancel)?;
+        directory::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
+        let directory = Directory::make(plan.parent, plan.owner)?;
+        require_short_path(directory.path())?;
+        initdb(plan, directory.path(), cancel)
+            .map_err(with_way_out)
+            .doing(|| "cannot make a throwaway cluster")?;
+        let server = postgres(plan, directory.path()).map_err(with_way_out)?;
+        let mut cluster = Cluster {
+            server: Some(server),
+            directory,
+            major: plan.programs.postgres.major,
+        };
+        cluster.wait_until_ready(cancel)?;
+        Ok(cluster)
+    }
+
+    /// The superuser's way to one of its databases.
+    pub fn session(&self, database: &str) -> Session {
+        let directory = self.directory.path().display().to_string();
+        let variables = [
+            ("PGHOST", directory.as_str()),
+            ("PGPORT", PORT),
+            ("PGUSER", SUPERUSER),
+            // whatever the surroundings demand of other servers
+            ("PGSSLMODE", "disable"),
+            ("PGGSSENCMODE", "disable"),
+            ("PGCHANNELBINDING", "disable"),
+            ("PGREQUIREAUTH", ""),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
+        let shown = format!("a throwaway PostgreSQL {}", self.major);
+        Session::new(variables.into(), None, database, shown)
+    }
+
+    /// What the server said as it ended; `None` as long as it runs.
+    pub fn obituary(&mut self) -> Option<String> {
+        let server = self.server.as_mut()?;
+        let status = server
+            .ended_within(Duration::ZERO, &Cancel::new().ok()?)
+            .ok()??;
+        Some(server.ended(status).to_string())
+    }
+
+    /// The server itself says when it accepts connections, in the last line of a file.
+    fn wait_until_ready(&mut self, cancel: &Cancel) -> Result<()> {
+        let status_file = data(self.directory.path()).join("postmaster.pid");
+        let give_up = Instant::now() + START_LIMIT;
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        while Instant::now() < give_up {
+            if let Some(status) = server.ended_within(AGAIN, cancel)? {
+                return Err(explain(&server.ended(status)));
+            }
+            let text = std::fs::read_to_string(&status_file).unwrap_or_default();
+            if text
+                .lines()
+                .nth(7)
+                .is_some_and(|line| line.trim() == "ready")
+            {
+                return Ok(());
+            }
+        }
+        Err(Error::failed(format!(
+            "the throwaway server did not start within {START_LIMIT:?}"
+        )))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // before its directory goes
+        drop(self.server.take());
+    }
+}
+
+fn data(directory: &Path) -> PathBuf {
+    directory.join("data")
+}
+
+fn require_short_path(directory: &Path) -> Result<()> {
+    let socket = directory.join(format!(".s.PGSQL.{PORT}"));
+    if socket.as_os_str().len() <= LONGEST_SOCKET {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the path of a socket may have {LONGEST_SOCKET} bytes, and {} has more",
+        socket.display()
+    ))
+    .hint("name a directory with a shorter path as drill.directory in the configuration"))
+}
+
+fn initdb(plan: &Plan, directory: &Path, cancel: &Cancel) -> Result<()> {
+    let mut command = command(&plan.programs.initdb, plan, directory);
+    command.arg("--pgdata").arg(data(directory));
+    command.arg(format!("--username={SUPERUSER}"));
+    command.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+    process::run("initdb", command, cancel, INITDB_LIMIT, explain).map(|_| ())
+}
+
+fn postgres(plan: &Plan, directory: &Path) -> Result<Child> {
+    let mut command = command(&plan.programs.postgres, plan, directory);
+    command.arg("-D").arg(data(directory));
+    let mut set = |setting: &str| {
+        command.arg("-c").arg(setting);
+    };
+    set(&format!("unix_socket_directories={}", quoted(directory)));
+    set(&format!("port={PORT}"));
+    SETTINGS.iter().for_each(|setting| set(setting));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    process::spawn("postgres", command)
+}
+
+/// A directory in a list of directories.
+fn quoted(directory: &Path) -> String {
+    format!(
+        "\"{}\"",
+        directory.display().to_string().replace('"', "\"\"")
+    )
+}
+
+fn command(tool: &Tool, plan: &Plan, directory: &Path) -> Command {
+    let mut command = Command::new(&tool.path);
+    plain_environment(&mut command);
+    if let Some(owner) = plan.owner {
+        owner.becomes(&mut command);
+    }
+    // our own directory may be closed to that user
+    command.current_dir(directory).env("HOME", directory);
+    command
+}
+
+/// What tells why a server cannot be, and the way out.
+const KNOWN: [(&str, &str); 5] = [
+    (
+        "No space left on device",
+        "free some space, or name a larger place as drill.directory in the configuration",
+    ),
+    (
+        "ermission denied",
+        "let the user that drills run as reach drill.directory and the programs of the server, or name other ones \
+         as drill.directory and drill.user in the configuration",
+    ),
+    (
+        "Cannot allocate memory",
+        "this machine has too little memory left for a server",
+    ),
+    (
+        "shared memory segment",
+        "this machine's limits of shared memory (kernel.shmmax, kernel.shmall, kernel.shmmni) are too small",
+    ),
+    (
+        "cannot be run as root",
+        "name another user as drill.user in the configuration",
+    ),
+];
+
+/// Adds the way out of what kept initdb or the server from running, or ended it.
+fn with_way_out(error: Error) -> Error {
+    let said = error.chain();
+    let found = KNOWN.iter().find(|(text, _)| said.contains(text));
+    match found {
+        Some((_, hint)) if error.first_hint().is_none() => error.hint(*hint),
+        _ => error,
+    }
+}
+
+/// Explains why initdb or the server has failed.
+fn explain(ended: &Ended) -> Error {
+    with_way_out(Error::failed(ended.to_string()))
+}

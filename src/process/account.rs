@@ -1,0 +1,67 @@
+//! The account of the operating system that a child runs as, where that is not our own.
+
+use crate::error::{Error, Result};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Where accounts stand.
+const PASSWD: &str = "/etc/passwd";
+
+/// A user of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// The number of its group.
+    pub gid: u32,
+}
+
+/// True where we may become anybody.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+impl Account {
+    /// The account of this name, by `/etc/passwd`.
+    pub fn named(name: &str) -> Result<Account> {
+        let text = std::fs::read_to_string(PASSWD).unwrap_or_default();
+        find(&text, name)
+            .ok_or_else(|| Error::failed(format!("there is no user {name} in {PASSWD}")))
+    }
+
+    /// Has `command` run as this user, with no group but its own.
+    pub fn becomes(&self, command: &mut Command) {
+        // without groups of its own the standard library leaves out ours
+        command.uid(self.uid).gid(self.gid);
+        command.env("USER", &self.name).env("LOGNAME", &self.name);
+    }
+}
+
+/// Finds `name:password:uid:gid:…`.
+fn find(passwd: &str, name: &str) -> Option<Account> {
+    let mut lines = passwd.lines().map(|line| line.split(':'));
+    let mut fields =
+        lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
+    let _password = fields.next()?;
+    Some(Account {
+        name: name.to_string(),
+        uid: fields.next()?.parse().ok()?,
+        gid: fields.next()?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_the_whole_name() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\npostgres2:x:7:8::/:\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
+        let found = find(passwd, "postgres").unwrap();
+        assert_eq!((found.uid, found.gid), (101, 104));
+        assert_eq!(find(passwd, "post"), None);
+        assert_eq!(find("broken\npostgres:x:1", "postgres"), None);
+    }
+}
