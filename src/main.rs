@@ -30,7 +30,10 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<()> {
     let cancel = Cancel::new()?;
-    cancel_on_signals(&cancel)?;
+    // to the daemon signals are events, and SIGHUP another one
+    if !matches!(command, Command::Daemon(_)) {
+        cancel_on_signals(&cancel)?;
+    }
     app::run(command, &cancel)
 }
 
