@@ -492,7 +492,7 @@ fn a_failure_that_lasts_is_told_twice_a_day_at_most() {
     let mut world = world("2026-11-20 00:30:00");
     let mut planner = Planner::new(vec![job("app", "0 * * * *")], 1, world.now());
     let mut told = Vec::new();
-    while world.wall < at("2026-11-22 00:30:00") {
+    while world.wall < at("2026-11-22 00:10:00") {
         let run = until_start(&mut planner, &mut world);
         if run.tells(Ending::Passing) {
             told.push((world.wall.day(), world.wall.hour()));

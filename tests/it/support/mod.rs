@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod disk;
 pub mod entry;
 pub mod mail;
+pub mod fast;
 pub mod postgres;
 pub mod processes;
 pub mod program;
