@@ -7,7 +7,7 @@ use crate::config::{duration, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
 use crate::daemon::service::Service;
-use crate::daemon::{self, Event, Setup, Work, init, signals};
+use crate::daemon::{self, Event, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
 use crate::operation::backup::Stored;
 use crate::output::{self, NextRuns};
@@ -32,9 +32,6 @@ pub(super) fn run(app: App, options: &cli::Daemon, path: &Path) -> Result<()> {
     if options.json {
         return Err(Error::usage("daemon --json needs --dry-run")
             .hint("the daemon prints no results; what it did is on stderr and in list --json"));
-    }
-    if init::is_first() {
-        return init::supervise();
     }
     let events = channel();
     signals::watch(events.0.clone())?;

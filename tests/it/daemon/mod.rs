@@ -1,9 +1,9 @@
 //! The daemon as built, by the real clock. What waits for a minute of it is in `minutes`, side by side.
 
 mod bucket;
+mod fast;
 mod manager;
 mod minutes;
-mod retries;
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};

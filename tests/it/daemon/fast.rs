@@ -1,4 +1,4 @@
-//! The daemon against a server that comes back in time: tried again within the hour of the schedule, by a fast clock.
+//! What takes minutes or hours of the daemon, by a clock that runs a thousand times as fast.
 
 use super::*;
 use crate::support::fast::FastDaemon;
@@ -42,4 +42,42 @@ fn a_server_that_returns_is_backed_up_by_a_repetition_within_the_interval() {
     assert!(hours < 23, "that was the next night: {hours}");
     daemon.stop();
     assert_eq!(archives(&sandbox, NAME), 1);
+}
+
+#[test]
+fn as_many_databases_are_worked_on_as_may_be_and_the_next_follows() {
+    let databases = [tiny(), tiny(), tiny()];
+    let sandbox = Sandbox::new(18);
+    let entries: Vec<Entry> = databases
+        .iter()
+        .zip(["a", "b", "c"])
+        .map(|(database, name)| {
+            let entry = Entry::of(database).named(name);
+            entry.backup("schedule: '1 0 * * *'")
+        })
+        .collect();
+    let top = format!("max_parallel: 2\nbin_dir: '{}'", bin(18).display());
+    sandbox.configure_with(&top, &entries);
+    let held = databases.each_ref().map(|database| database.hold("t"));
+    let daemon = FastDaemon::start(&sandbox);
+    let running = |expected: &[&str]| {
+        wait::until(&format!("these run: {expected:?}"), || {
+            let (life, _) = state::look(&sandbox.path("config.yaml"))?;
+            (life.running == expected).then_some(())
+        });
+    };
+    running(&["a", "b"]);
+    daemon.clock.stop();
+    // each held database lets go when its turn is over
+    let [a, b, c] = held;
+    drop(a);
+    running(&["b", "c"]);
+    drop(b);
+    running(&["c"]);
+    drop(c);
+    running(&[]);
+    for name in ["a", "b", "c"] {
+        assert_eq!(archives(&sandbox, name), 1);
+    }
+    daemon.stop();
 }
