@@ -262,6 +262,7 @@ side_by_side! {
                     output.status.signal()
                 );
                 drop(frozen);
+            remove_sign_of_life(&sandbox);
                 continue;
             }
             let output = daemon.run.wait().exits(0);
