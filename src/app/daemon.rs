@@ -7,8 +7,9 @@ use crate::config::{duration, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
 use crate::daemon::service::Service;
-use crate::daemon::{self, Event, Setup, Work, signals};
+use crate::daemon::{self, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
+use crate::notify::{self, Event};
 use crate::operation::backup::Stored;
 use crate::output::{self, NextRuns};
 use crate::progress::human_bytes;
@@ -44,7 +45,7 @@ pub fn drive(
     path: &Path,
     run_timeout: Duration,
     clock: &dyn Clock,
-    events: (Sender<Event>, Receiver<Event>),
+    events: (Sender<daemon::Event>, Receiver<daemon::Event>),
 ) -> Result<()> {
     let app = App::load(path, &Derivations::new())?;
     app.stay(path, run_timeout, clock, Service::default(), events)
@@ -57,7 +58,7 @@ impl App {
         run_timeout: Duration,
         clock: &dyn Clock,
         service: Service,
-        events: (Sender<Event>, Receiver<Event>),
+        events: (Sender<daemon::Event>, Receiver<daemon::Event>),
     ) -> Result<()> {
         // kept over all configurations, so that a password that stays is not derived again
         let derivations = Arc::clone(&self.derivations);
@@ -150,6 +151,9 @@ impl App {
                 return Ending::Failed;
             }
         };
+        if run.told.is_none() {
+            self.notify_start(notify::Kind::Backup, name, cancel);
+        }
         let mut ended = self.backup_database(database, LOCK_WAIT, cancel);
         if cancel.deadline_is_over() {
             ended.result = ended
@@ -160,7 +164,14 @@ impl App {
             Ok(stored) => tell_stored(name, stored, ended.took, run.told.is_some()),
             Err(error) => log::error!("cannot back up {name}: {}", error.report()),
         }
-        ending(&ended.result)
+        let ending = ending(&ended.result);
+        if run.tells(ending) {
+            self.notify(&Event {
+                recovered: ending == Ending::Well && run.told.is_some(),
+                ..ended.event()
+            });
+        }
+        ending
     }
 }
 

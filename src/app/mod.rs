@@ -3,8 +3,8 @@
 mod backup;
 mod cat;
 mod compose;
-mod diff;
 pub mod daemon;
+mod diff;
 mod list;
 mod meant;
 mod notify;

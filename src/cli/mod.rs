@@ -2,8 +2,8 @@
 
 mod backup;
 mod cat;
-mod diff;
 mod daemon;
+mod diff;
 mod list;
 mod pin;
 mod prune;
@@ -13,8 +13,8 @@ mod verify;
 
 pub use backup::Backup;
 pub use cat::Cat;
-pub use diff::Diff;
 pub use daemon::Daemon;
+pub use diff::Diff;
 pub use list::List;
 pub use pin::{Pin, Unpin};
 pub use prune::Prune;

@@ -3,11 +3,12 @@
 use super::*;
 use crate::support::fast::FastDaemon;
 use crate::support::postgres::bin;
+use crate::support::receiver::Receiver;
 use backupkit::daemon::state;
 use std::os::unix::fs::symlink;
 
 #[test]
-fn a_server_that_returns_is_backed_up_by_a_repetition_within_the_interval() {
+fn a_server_that_returns_is_backed_up_by_a_repetition_and_both_are_told_once() {
     let database = tiny();
     let sandbox = Sandbox::new(18);
     let socket = sandbox.path("socket");
@@ -17,9 +18,15 @@ fn a_server_that_returns_is_backed_up_by_a_repetition_within_the_interval() {
         socket.display(),
         database.name
     );
+    let failures = Receiver::good();
     // the fast clock begins at midnight
     let entry = Entry::new(NAME, connection).backup("schedule: '1 0 * * *'");
-    sandbox.configure_with(&format!("bin_dir: '{}'", bin(18).display()), &[entry]);
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        failures.url
+    );
+    sandbox.configure_with(&top, &[entry]);
     let daemon = FastDaemon::start(&sandbox);
     let life = || state::look(&sandbox.path("config.yaml"));
     let since = |what: &str, running: bool| {
@@ -29,8 +36,14 @@ fn a_server_that_returns_is_backed_up_by_a_repetition_within_the_interval() {
         })
     };
     let began = since("the run begins", true);
+    // the first repetition fails as well
+    let failure = failures.request().json();
+    wait::until("the first repetition is over", || {
+        let (life, _) = life()?;
+        let minutes = (life.ticked_at - began).num_minutes();
+        (minutes >= 6 && life.running.is_empty()).then_some(())
+    });
     daemon.clock.stop();
-    since("it has failed", false);
     let server = database.server;
     let real = server.directory.join(format!(".s.PGSQL.{}", server.port));
     symlink(real, socket.join(".s.PGSQL.5432")).expect("link the socket");
@@ -42,6 +55,20 @@ fn a_server_that_returns_is_backed_up_by_a_repetition_within_the_interval() {
     assert!(hours < 23, "that was the next night: {hours}");
     daemon.stop();
     assert_eq!(archives(&sandbox, NAME), 1);
+    let rest = failures.rest();
+    let events: Vec<_> = [failure]
+        .into_iter()
+        .chain(rest.iter().map(|request| request.json()))
+        .collect();
+    let told =
+        |event: &serde_json::Value| (event["status"].to_string(), event["recovered"] == true);
+    assert_eq!(
+        events.iter().map(told).collect::<Vec<_>>(),
+        [
+            ("\"failure\"".to_string(), false),
+            ("\"success\"".to_string(), true)
+        ]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::bucket::Bucket;
 use super::*;
 use crate::support::processes::process;
 use crate::support::proxy::Fault;
+use crate::support::receiver::{Answer, Receiver};
 use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -41,6 +42,14 @@ fn end_of(name: &str) {
     if let Err(panic) = thread.join() {
         resume_unwind(panic);
     }
+}
+
+/// A route to this receiver, for everything.
+fn told_to(receiver: &Receiver) -> String {
+    let url = &receiver.url;
+    format!(
+        "notifications:\n  - {{ type: webhook, on: [success, failure], config: {{ url: '{url}' }} }}"
+    )
 }
 
 fn no_children(sandbox: &Sandbox) {
@@ -243,7 +252,8 @@ side_by_side! {
             let database = tiny();
             let sandbox = Sandbox::new(18);
             let entry = Entry::of(&database).named(NAME).backup(EVERY_MINUTE);
-            sandbox.configure_with("", &[entry]);
+            let failures = Receiver::good();
+            sandbox.configure_with(&told_to(&failures), &[entry]);
             let _held = database.hold("t");
             let daemon = Daemon::start(&sandbox, &[]);
             daemon.hears(RUNNING);
@@ -279,7 +289,25 @@ side_by_side! {
             );
             no_children(&sandbox);
             assert_eq!(sandbox.files("storage"), ["app/.lock"]);
+            let told = failures.request().json();
+            assert_eq!((&told["status"], &told["db"]), (&"failure".into(), &NAME.into()));
+            assert!(told["error"].to_string().contains("stopped by SIGTERM"), "{told}");
         }
+    }
+
+    fn a_signal_while_people_are_told_waits_for_no_receiver_that_hangs() {
+        let database = tiny();
+        let sandbox = Sandbox::new(18);
+        let entry = Entry::of(&database).named(NAME).backup(EVERY_MINUTE);
+        let hangs = Receiver::start(&[Answer::Hang]);
+        sandbox.configure_with(&told_to(&hangs), &[entry]);
+        let daemon = Daemon::start(&sandbox, &[]);
+        assert_eq!(hangs.request().json()["status"], "success");
+        let output = daemon.stop();
+        assert!(output.stderr.contains("app: backed up, "), "{}", output.stderr);
+        assert!(output.stderr.contains("warning: "), "{}", output.stderr);
+        assert_eq!(archives(&sandbox, NAME), 1);
+        no_children(&sandbox);
     }
 
     fn a_signal_while_uploading_leaves_no_object() {
