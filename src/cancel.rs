@@ -121,7 +121,7 @@ impl Cancel {
             Some(Cause::Stalled(what)) => Some(Error::new(Kind::Unavailable, what)),
             None => {
                 let deadline = self.deadline.as_ref()?;
-                (Instant::now() >= deadline.at).then(|| {
+                self.deadline_is_over().then(|| {
                     Error::new(
                         Kind::Unavailable,
                         format!("stopped: the time limit of {:?} is over", deadline.limit),
@@ -129,6 +129,12 @@ impl Cancel {
                 })
             }
         }
+    }
+
+    /// True once its own time is over, whether or not it was cancelled as well.
+    pub fn deadline_is_over(&self) -> bool {
+        let deadline = self.deadline.as_ref();
+        deadline.is_some_and(|deadline| Instant::now() >= deadline.at)
     }
 
     /// Waits until `fd` shows one of `flags` (or an error or hang-up), at most `limit`.
@@ -222,6 +228,7 @@ mod tests {
             short.pause(Duration::from_secs(600)).unwrap_err().kind(),
             Kind::Unavailable
         );
+        assert!(short.deadline_is_over() && !cancel.deadline_is_over());
         assert!(cancel.check().is_ok());
     }
 }

@@ -5,6 +5,7 @@
 //! An [`Error`] survives a trip through [`std::io::Error`], so that the `Read` and `Write` adapters of
 //! the streams can pass it on without losing its kind or its hint.
 
+use rustix::io::Errno;
 use std::fmt;
 use std::io;
 
@@ -256,8 +257,27 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         match error.downcast::<Error>() {
             Ok(ours) => ours,
-            Err(plain) => Error::failed(plain.to_string()),
+            Err(plain) => Error::new(kind_of(&plain), plain.to_string()),
         }
+    }
+}
+
+/// [`Kind::Unavailable`] for what file systems say while their disk or their server is away.
+fn kind_of(error: &io::Error) -> Kind {
+    use io::ErrorKind::*;
+    // a network file system that is mounted soft says EIO, one whose machine is down EHOSTDOWN
+    match (error.kind(), Errno::from_io_error(error)) {
+        (_, Some(Errno::IO | Errno::HOSTDOWN)) => Kind::Unavailable,
+        (
+            TimedOut
+            | NotConnected
+            | HostUnreachable
+            | NetworkUnreachable
+            | NetworkDown
+            | StaleNetworkFileHandle,
+            _,
+        ) => Kind::Unavailable,
+        _ => Kind::Failed,
     }
 }
 
@@ -300,6 +320,23 @@ mod tests {
             "cannot restore app: frame 3 does not hold\n  hint: try an older one"
         );
         assert_eq!(back.first_hint(), Some("try an older one"));
+    }
+
+    #[test]
+    fn a_file_system_that_is_away_may_come_back() {
+        let kind = |errno: Errno| Error::from(io::Error::from(errno)).kind();
+        for away in [
+            Errno::IO,
+            Errno::STALE,
+            Errno::HOSTDOWN,
+            Errno::TIMEDOUT,
+            Errno::NOTCONN,
+        ] {
+            assert!(kind(away).may_pass(), "{away:?}");
+        }
+        for stays in [Errno::NOSPC, Errno::NOENT, Errno::ACCESS, Errno::ROFS] {
+            assert_eq!(kind(stays), Kind::Failed, "{stays:?}");
+        }
     }
 
     #[test]

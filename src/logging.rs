@@ -1,4 +1,5 @@
 //! Log lines on stderr: plain on a terminal and in the journal, which have their own clocks, else with the time.
+//! In the journal each line begins with its priority, such as `<4>` for a warning (sd-daemon(3)).
 
 use crate::progress;
 use log::{Level, LevelFilter};
@@ -12,7 +13,8 @@ pub fn start(verbose: bool) {
         LevelFilter::Info
     };
     let terminal = io::stderr().is_terminal();
-    let dated = !terminal && std::env::var_os("JOURNAL_STREAM").is_none();
+    let journal = is_journal(&io::stderr());
+    let dated = !terminal && !journal;
     let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let started = env_logger::Builder::new()
         .filter_module("backupkit", level)
@@ -21,13 +23,18 @@ pub fn start(verbose: bool) {
             if dated {
                 write!(out, "{} ", chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ"))?;
             }
-            let (word, colour) = match record.level() {
-                Level::Error => ("error: ", "31"),
-                Level::Warn => ("warning: ", "33"),
-                Level::Info => ("", ""),
-                Level::Debug | Level::Trace => ("debug: ", "2"),
+            let (word, colour, priority) = match record.level() {
+                Level::Error => ("error: ", "31", 3),
+                Level::Warn => ("warning: ", "33", 4),
+                Level::Info => ("", "", 6),
+                Level::Debug | Level::Trace => ("debug: ", "2", 7),
             };
-            if coloured && !word.is_empty() {
+            if journal {
+                // to which each line is an entry of its own
+                let text = format!("{word}{}", record.args());
+                let mut lines = text.lines();
+                lines.try_for_each(|line| writeln!(out, "<{priority}>{line}"))
+            } else if coloured && !word.is_empty() {
                 writeln!(out, "\x1b[{colour}m{word}\x1b[0m{}", record.args())
             } else {
                 writeln!(out, "{word}{}", record.args())
@@ -36,6 +43,15 @@ pub fn start(verbose: bool) {
         .try_init();
     // a second start in one process (tests) keeps the first logger
     let _ = started;
+}
+
+/// True where stderr is the journal and not only something that was started by a service.
+fn is_journal(stderr: &io::Stderr) -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    rustix::fs::fstat(stderr)
+        .is_ok_and(|found| stream == format!("{}:{}", found.st_dev, found.st_ino))
 }
 
 /// Passes whole lines on to [`progress::say`].

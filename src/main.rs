@@ -2,6 +2,7 @@
 
 use backupkit::cancel::{Cancel, Cause};
 use backupkit::cli::{self, Asked, Command};
+use backupkit::daemon::init;
 use backupkit::error::{Doing, Error, Result};
 use backupkit::{app, logging, output, progress};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -30,7 +31,14 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<()> {
     let cancel = Cancel::new()?;
-    cancel_on_signals(&cancel)?;
+    match command {
+        Command::Daemon(options) if !options.dry_run && init::is_first() => {
+            return init::supervise();
+        }
+        // to it signals are events, and SIGHUP one of another kind
+        Command::Daemon(_) => {}
+        _ => cancel_on_signals(&cancel)?,
+    }
     app::run(command, &cancel)
 }
 

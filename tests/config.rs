@@ -306,6 +306,23 @@ databases:
 }
 
 #[test]
+fn databases_are_worked_on_one_by_one_unless_the_file_says_how_many() {
+    let with = |top: &str| {
+        let text = format!(
+            "version: 1\n{top}\nstorage: [{{ name: s, type: local, local: {{ path: /b }} }}]\ndatabases:\n  \
+             - {{ name: a, type: postgres, connection: {{ url: 'postgres://u@h/d' }}, backup: {{ storage: s }} }}\n"
+        );
+        Config::parse("config.yaml", &text, &unset).map(|config| config.max_parallel)
+    };
+    assert_eq!(with("").unwrap(), 1);
+    assert_eq!(with("max_parallel: 4").unwrap(), 4);
+    for wrong in ["0", "101", "-1", "many"] {
+        let error = with(&format!("max_parallel: {wrong}")).unwrap_err();
+        assert!(error.to_string().contains("max_parallel"), "{error}");
+    }
+}
+
+#[test]
 fn the_file_is_looked_for_in_three_places() {
     let env = |name: &str| (name == "BACKUPKIT_CONFIG").then(|| OsString::from("/env.yaml"));
     assert_eq!(

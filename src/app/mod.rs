@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod compose;
+pub mod daemon;
 mod diff;
 mod list;
 mod meant;
@@ -17,20 +18,15 @@ use crate::cli::Command;
 use crate::config::{self, Config, process_env};
 use crate::error::{Kind, Result};
 use crate::stream::seal::Derivations;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Carries one command out.
 pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
     let path = config::find(command.config().map(|path| path.as_path()), &process_env);
-    let config = Config::load(&path, &process_env)?;
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
-    let app = App {
-        config,
-        derivations: Derivations::new(),
-    };
+    let app = App::load(&path, &Derivations::new())?;
     match command {
+        Command::Daemon(options) => daemon::run(app, options, &path),
         Command::Backup(options) => app.backup(options, cancel),
         Command::Restore(options) => app.restore(options, cancel),
         Command::List(options) => app.list(options, cancel),
@@ -46,6 +42,19 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
 struct App {
     config: Config,
     derivations: Arc<Derivations>,
+}
+
+impl App {
+    fn load(path: &Path, derivations: &Arc<Derivations>) -> Result<App> {
+        let config = Config::load(path, &process_env)?;
+        for warning in &config.warnings {
+            log::warn!("{warning}");
+        }
+        Ok(App {
+            config,
+            derivations: Arc::clone(derivations),
+        })
+    }
 }
 
 /// The status of a run: none failed, some of several did, or all did; of a single one, its own.

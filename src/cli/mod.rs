@@ -2,6 +2,7 @@
 
 mod backup;
 mod cat;
+mod daemon;
 mod diff;
 mod list;
 mod pin;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use backup::Backup;
 pub use cat::Cat;
+pub use daemon::Daemon;
 pub use diff::Diff;
 pub use list::List;
 pub use pin::{Pin, Unpin};
@@ -53,6 +55,8 @@ pub struct Arguments {
 pub enum Command {
     /// backup
     Backup(Backup),
+    /// daemon
+    Daemon(Daemon),
     /// restore
     Restore(Restore),
     /// list
@@ -76,6 +80,7 @@ impl Command {
     pub fn config(&self) -> Option<&PathBuf> {
         match self {
             Command::Backup(options) => options.config.as_ref(),
+            Command::Daemon(options) => options.config.as_ref(),
             Command::Restore(options) => options.config.as_ref(),
             Command::List(options) => options.config.as_ref(),
             Command::Verify(options) => options.config.as_ref(),
@@ -91,6 +96,7 @@ impl Command {
     pub fn verbose(&self) -> bool {
         match self {
             Command::Backup(options) => options.verbose,
+            Command::Daemon(options) => options.verbose,
             Command::Restore(options) => options.verbose,
             Command::List(options) => options.verbose,
             Command::Verify(options) => options.verbose,
@@ -106,6 +112,7 @@ impl Command {
     pub fn json(&self) -> bool {
         match self {
             Command::Backup(options) => options.json,
+            Command::Daemon(options) => options.json,
             Command::Restore(options) => options.json,
             Command::List(options) => options.json,
             Command::Verify(options) => options.json,
@@ -228,6 +235,7 @@ mod tests {
             "--help",
             "-h",
             "backup --help",
+            "daemon --help",
             "restore -h",
             "list --help",
             "verify --help",

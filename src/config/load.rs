@@ -24,6 +24,7 @@ const FILE: &[&str] = &[
     "version",
     "bin_dir",
     "drill",
+    "max_parallel",
     "storage",
     "databases",
     "notifications",
@@ -120,6 +121,10 @@ impl Reader<'_> {
             Some(spot) => self.drill(&spot),
             None => Some(Drill::default()),
         };
+        let max_parallel = match file.get("max_parallel") {
+            Some(spot) => self.number(&spot, 1..=100),
+            None => Some(1),
+        };
         let storages = self.section(&file, "storage", "name at least one place for backups");
         let storages = self.each(storages, |reader, spot| reader.storage(spot));
         let names = self.names(&storages, "storage");
@@ -136,6 +141,7 @@ impl Reader<'_> {
         Some(Config {
             bin_dir,
             drill: drill?,
+            max_parallel: max_parallel? as usize,
             storages: good(storages),
             databases,
             notifications,

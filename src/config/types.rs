@@ -16,6 +16,8 @@ pub struct Config {
     pub(super) bin_dir: Option<Text>,
     /// Where drills are held.
     pub(super) drill: Drill,
+    /// How many databases the daemon works on at a time.
+    pub max_parallel: usize,
     /// The storages; their names are unique.
     pub storages: Vec<Storage>,
     /// The databases; their names are unique and safe as directory names.

@@ -1,10 +1,12 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod daemon;
 mod diff;
 mod list;
 mod prune;
 mod verify;
 
+pub use daemon::{NextRuns, next_runs_json, next_runs_text};
 pub use diff::{diff_json, diff_text};
 pub use list::{list_json, list_text};
 pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};

@@ -33,12 +33,37 @@ const KNOWN: &[Known] = &[
         "the server was stopped; start it and run this again",
     ),
     known(
+        "the database system is not",
+        Kind::Unavailable,
+        "the server does not accept connections yet; try again in a moment",
+    ),
+    known(
+        "the database system is in recovery mode",
+        Kind::Unavailable,
+        "the server recovers from a crash; try again in a moment",
+    ),
+    known(
+        "crash of another server process",
+        Kind::Unavailable,
+        "a process of the server crashed; look at the server's log, then run this again",
+    ),
+    known(
         "terminating connection due to administrator command",
         Kind::Unavailable,
         "the server was stopped or the session ended by an administrator; run this again",
     ),
     known(
         "server closed the connection unexpectedly",
+        Kind::Unavailable,
+        "the server went away in the middle; look at its log, then run this again",
+    ),
+    known(
+        "could not receive data from server",
+        Kind::Unavailable,
+        "the server went away in the middle; look at its log, then run this again",
+    ),
+    known(
+        "SSL connection has been closed unexpectedly",
         Kind::Unavailable,
         "the server went away in the middle; look at its log, then run this again",
     ),
@@ -79,6 +104,11 @@ const KNOWN: &[Known] = &[
     ),
     known(
         "too many clients already",
+        Kind::Unavailable,
+        "raise max_connections, or back up when the server is less busy",
+    ),
+    known(
+        "remaining connection slots are reserved",
         Kind::Unavailable,
         "raise max_connections, or back up when the server is less busy",
     ),

@@ -271,7 +271,7 @@ impl LocalUpload {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         );
         let mut explained =
-            Error::failed(format!("cannot write {}", self.temporary.display())).because(error);
+            Error::from(error).doing(format!("cannot write {}", self.temporary.display()));
         if full {
             explained = explained.hint(format!(
                 "free some space below {}, or lower the retention",

@@ -7,6 +7,7 @@ mod backup;
 mod cancel;
 mod cat;
 mod copies;
+mod daemon;
 mod damage;
 mod diff;
 mod drill;

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod cloud;
 pub mod disk;
 pub mod entry;
+pub mod fast;
 pub mod mail;
 pub mod postgres;
 pub mod processes;

@@ -1,0 +1,213 @@
+//! `daemon`: what the configuration gives it to do, and how one of its runs goes.
+
+use super::App;
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::{duration, process_env};
+use crate::daemon::clock::{Clock, SystemClock};
+use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
+use crate::daemon::service::Service;
+use crate::daemon::{self, Setup, Work, signals};
+use crate::error::{Error, Kind, Result};
+use crate::notify::{self, Event};
+use crate::operation::backup::Stored;
+use crate::output::{self, NextRuns};
+use crate::progress::human_bytes;
+use crate::stream::seal::Derivations;
+use chrono::{DateTime, Utc};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// How many runs of each job `--dry-run` shows.
+const SHOWN: usize = 5;
+/// How long a run waits for one that somebody started by hand, before it counts as failed for a passing reason.
+const LOCK_WAIT: Duration = Duration::from_secs(30 * 60);
+
+/// `daemon`, beginning with the configuration of `app`, which is the one at `path`.
+pub(super) fn run(app: App, options: &cli::Daemon, path: &Path) -> Result<()> {
+    if options.dry_run {
+        return app.next_runs(options.json, Utc::now());
+    }
+    if options.json {
+        return Err(Error::usage("daemon --json needs --dry-run")
+            .hint("the daemon prints no results; what it did is on stderr and in list --json"));
+    }
+    let events = channel();
+    signals::watch(events.0.clone())?;
+    let service = Service::from_env();
+    app.stay(path, options.run_timeout, &SystemClock, service, events)
+}
+
+/// The daemon by any clock, until an event stops it.
+pub fn drive(
+    path: &Path,
+    run_timeout: Duration,
+    clock: &dyn Clock,
+    events: (Sender<daemon::Event>, Receiver<daemon::Event>),
+) -> Result<()> {
+    let app = App::load(path, &Derivations::new())?;
+    app.stay(path, run_timeout, clock, Service::default(), events)
+}
+
+impl App {
+    fn stay(
+        self,
+        path: &Path,
+        run_timeout: Duration,
+        clock: &dyn Clock,
+        service: Service,
+        events: (Sender<daemon::Event>, Receiver<daemon::Event>),
+    ) -> Result<()> {
+        // kept over all configurations, so that a password that stays is not derived again
+        let derivations = Arc::clone(&self.derivations);
+        let work = self.work(run_timeout)?;
+        daemon::run(
+            work,
+            Setup {
+                config: path,
+                load: &|| App::load(path, &derivations)?.work(run_timeout),
+                run_timeout,
+                clock,
+                service,
+                events,
+            },
+        )
+    }
+
+    fn work(self, run_timeout: Duration) -> Result<Work> {
+        Ok(Work {
+            jobs: self.jobs()?,
+            max_parallel: self.config.max_parallel,
+            run: Box::new(move |run, cancel| self.scheduled(run, run_timeout, cancel)),
+        })
+    }
+
+    /// What is to be done by schedule.
+    fn jobs(&self) -> Result<Vec<Job>> {
+        let mut jobs = Vec::new();
+        for database in &self.config.databases {
+            if let Some(schedule) = database.backup.schedule(&process_env)? {
+                jobs.push(Job {
+                    database: database.name.clone(),
+                    task: Task::Backup,
+                    schedule,
+                });
+            }
+        }
+        Ok(jobs)
+    }
+
+    fn next_runs(&self, json: bool, now: DateTime<Utc>) -> Result<()> {
+        let jobs = self.jobs()?;
+        let next_runs = |job: &Job| {
+            let schedule = &job.schedule;
+            let after = |at: &DateTime<Utc>| schedule.next_after(*at);
+            std::iter::successors(schedule.next_after(now), after)
+                .take(SHOWN)
+                .collect()
+        };
+        let shown: Vec<NextRuns> = jobs
+            .iter()
+            .map(|job| NextRuns {
+                database: &job.database,
+                task: job.task,
+                at: next_runs(job),
+            })
+            .collect();
+        let databases = self.config.databases.iter().map(|known| &*known.name);
+        let unscheduled: Vec<&str> = databases
+            .filter(|name| jobs.iter().all(|job| job.database != *name))
+            .collect();
+        if json {
+            let document = output::next_runs_json(&shown, &unscheduled);
+            return output::line(&document.to_string());
+        }
+        output::text_out(&output::next_runs_text(&shown))?;
+        if !unscheduled.is_empty() {
+            log::info!("without a schedule: {}", unscheduled.join(", "));
+        }
+        Ok(())
+    }
+
+    /// One run of the daemon. What goes wrong is told here, and is an error to nobody else.
+    fn scheduled(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> Ending {
+        match run.task {
+            Task::Backup => self.scheduled_backup(run, run_timeout, cancel),
+        }
+    }
+
+    fn scheduled_backup(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> Ending {
+        let name = &run.database;
+        match run.repetition {
+            0 => log::info!("{name}: backup of {} begins", minute(run.due)),
+            number => log::info!("{name}: try {number} of {} begins", PAUSES.len()),
+        }
+        let database = match self.config.database(name) {
+            Ok(database) => database,
+            Err(error) => {
+                log::error!("{}", error.report());
+                return Ending::Failed;
+            }
+        };
+        if run.told.is_none() {
+            self.notify_start(notify::Kind::Backup, name, cancel);
+        }
+        let mut ended = self.backup_database(database, LOCK_WAIT, cancel);
+        if cancel.deadline_is_over() {
+            ended.result = ended
+                .result
+                .map_err(|error| took_too_long(error, run_timeout));
+        }
+        match &ended.result {
+            Ok(stored) => tell_stored(name, stored, ended.took, run.told.is_some()),
+            Err(error) => log::error!("cannot back up {name}: {}", error.report()),
+        }
+        let ending = ending(&ended.result);
+        if run.tells(ending) {
+            self.notify(&Event {
+                recovered: ending == Ending::Well && run.told.is_some(),
+                ..ended.event()
+            });
+        }
+        ending
+    }
+}
+
+fn tell_stored(name: &str, stored: &Stored, took: Duration, recovered: bool) {
+    let again = if recovered { ", again" } else { "" };
+    log::info!(
+        "{name}: backed up{again}, {} at {} in {}",
+        human_bytes(stored.manifest.archive.bytes),
+        stored.destination(),
+        duration::display(took)
+    );
+    for copy in &stored.copies {
+        if let Err(error) = &copy.result {
+            let storage = &copy.storage;
+            let why = error.report();
+            log::error!("the backup of {name} is not on the storage {storage}: {why}");
+        }
+    }
+}
+
+/// The run's own limit is the reason, whatever was under way; trying again would take as long.
+fn took_too_long(error: Error, limit: Duration) -> Error {
+    let limit = duration::display(limit);
+    Error::failed(format!(
+        "stopped after {limit}, which is the limit of --run-timeout"
+    ))
+    .because(error)
+    .hint("raise --run-timeout if the database has grown, else see what the run waited for")
+}
+
+fn ending(result: &Result<Stored>) -> Ending {
+    match result {
+        Ok(stored) if !stored.is_everywhere() => Ending::Degraded,
+        Ok(_) => Ending::Well,
+        // somebody else's backup of this database has outlasted our patience, and ends one day
+        Err(error) if error.kind().may_pass() || error.kind() == Kind::Locked => Ending::Passing,
+        Err(_) => Ending::Failed,
+    }
+}

@@ -1,0 +1,42 @@
+//! What `daemon` accepts.
+
+use super::values::duration;
+use argh::FromArgs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Stay, and back up each database by its schedule.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "daemon",
+    help_triggers("-h", "--help"),
+    note = "Schedules are in UTC. SIGHUP loads the configuration anew; SIGTERM or SIGINT stops what runs, cleans up\nand exits 0, a second one stops at once.",
+    example = "See when what will run:\n  $ {command_name} --dry-run"
+)]
+pub struct Daemon {
+    /// stop the run of a database that takes longer, such as 6h (default: 0, never)
+    #[argh(
+        option,
+        arg_name = "DURATION",
+        default = "Duration::ZERO",
+        from_str_fn(duration)
+    )]
+    pub run_timeout: Duration,
+
+    /// print the next runs and exit
+    #[argh(switch)]
+    pub dry_run: bool,
+
+    /// with --dry-run, print one JSON document instead of text
+    #[argh(switch)]
+    pub json: bool,
+
+    /// the configuration file
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// say more on stderr
+    #[argh(switch)]
+    pub verbose: bool,
+}

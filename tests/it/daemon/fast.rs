@@ -1,0 +1,110 @@
+//! What takes minutes or hours of the daemon, by a clock that runs a thousand times as fast.
+
+use super::*;
+use crate::support::fast::FastDaemon;
+use crate::support::postgres::bin;
+use crate::support::receiver::Receiver;
+use backupkit::daemon::state;
+use std::os::unix::fs::symlink;
+
+#[test]
+fn a_server_that_returns_is_backed_up_by_a_repetition_and_both_are_told_once() {
+    let database = tiny();
+    let sandbox = Sandbox::new(18);
+    let socket = sandbox.path("socket");
+    fs::create_dir(&socket).expect("make a directory");
+    let connection = format!(
+        "host: '{}', port: 5432, database: {}, user: postgres",
+        socket.display(),
+        database.name
+    );
+    let failures = Receiver::good();
+    // the fast clock begins at midnight
+    let entry = Entry::new(NAME, connection).backup("schedule: '1 0 * * *'");
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        failures.url
+    );
+    sandbox.configure_with(&top, &[entry]);
+    let daemon = FastDaemon::start(&sandbox);
+    let life = || state::look(&sandbox.path("config.yaml"));
+    let since = |what: &str, running: bool| {
+        wait::until(what, || {
+            let (life, _) = life()?;
+            (life.running.is_empty() != running).then_some(life.ticked_at)
+        })
+    };
+    let began = since("the run begins", true);
+    // the first repetition fails as well
+    let failure = failures.request().json();
+    wait::until("the first repetition is over", || {
+        let (life, _) = life()?;
+        let minutes = (life.ticked_at - began).num_minutes();
+        (minutes >= 6 && life.running.is_empty()).then_some(())
+    });
+    daemon.clock.stop();
+    let server = database.server;
+    let real = server.directory.join(format!(".s.PGSQL.{}", server.port));
+    symlink(real, socket.join(".s.PGSQL.5432")).expect("link the socket");
+    daemon.clock.go_on();
+    wait_for_archives(&sandbox, NAME, 1);
+    since("the repetition has ended", false);
+    let (life, _) = life().expect("it is alive");
+    let hours = (life.ticked_at - began).num_hours();
+    assert!(hours < 23, "that was the next night: {hours}");
+    daemon.stop();
+    assert_eq!(archives(&sandbox, NAME), 1);
+    let rest = failures.rest();
+    let events: Vec<_> = [failure]
+        .into_iter()
+        .chain(rest.iter().map(|request| request.json()))
+        .collect();
+    let told =
+        |event: &serde_json::Value| (event["status"].to_string(), event["recovered"] == true);
+    assert_eq!(
+        events.iter().map(told).collect::<Vec<_>>(),
+        [
+            ("\"failure\"".to_string(), false),
+            ("\"success\"".to_string(), true)
+        ]
+    );
+}
+
+#[test]
+fn as_many_databases_are_worked_on_as_may_be_and_the_next_follows() {
+    let databases = [tiny(), tiny(), tiny()];
+    let sandbox = Sandbox::new(18);
+    let entries: Vec<Entry> = databases
+        .iter()
+        .zip(["a", "b", "c"])
+        .map(|(database, name)| {
+            let entry = Entry::of(database).named(name);
+            entry.backup("schedule: '1 0 * * *'")
+        })
+        .collect();
+    let top = format!("max_parallel: 2\nbin_dir: '{}'", bin(18).display());
+    sandbox.configure_with(&top, &entries);
+    let held = databases.each_ref().map(|database| database.hold("t"));
+    let daemon = FastDaemon::start(&sandbox);
+    let running = |expected: &[&str]| {
+        wait::until(&format!("these run: {expected:?}"), || {
+            let (life, _) = state::look(&sandbox.path("config.yaml"))?;
+            (life.running == expected).then_some(())
+        });
+    };
+    running(&["a", "b"]);
+    daemon.clock.stop();
+    // each held database lets go when its turn is over
+    let [a, b, c] = held;
+    drop(a);
+    running(&["b", "c"]);
+    drop(b);
+    running(&["c"]);
+    drop(c);
+    running(&[]);
+    for name in ["a", "b", "c"] {
+        assert_eq!(archives(&sandbox, name), 1);
+    }
+    daemon.stop();
+}

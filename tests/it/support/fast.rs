@@ -1,0 +1,98 @@
+//! The daemon in this process, with a clock that runs a thousand times as fast.
+
+use super::sandbox::Sandbox;
+use backupkit::app;
+use backupkit::daemon::Event;
+use backupkit::daemon::clock::{Clock, Moment};
+use backupkit::error::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+const SPEED: u32 = 1000;
+
+/// A clock that begins at some minute, and can be stopped.
+pub struct Fast {
+    begins: DateTime<Utc>,
+    /// What has passed, and since when more does.
+    passed: Mutex<(Duration, Option<Instant>)>,
+}
+
+impl Fast {
+    fn passed(&self) -> (Duration, Option<Instant>) {
+        let (before, since) = *self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = since.map_or(Duration::ZERO, |since| since.elapsed() * SPEED);
+        (before + more, since)
+    }
+
+    /// Nothing becomes due until it goes on.
+    pub fn stop(&self) {
+        let (passed, _) = self.passed();
+        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) = (passed, None);
+    }
+
+    /// Goes on.
+    pub fn go_on(&self) {
+        let (passed, _) = self.passed();
+        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) =
+            (passed, Some(Instant::now()));
+    }
+}
+
+impl Clock for Fast {
+    fn now(&self) -> Moment {
+        let (steady, _) = self.passed();
+        let passed = TimeDelta::from_std(steady).expect("not that long");
+        Moment {
+            wall: self.begins + passed,
+            steady,
+        }
+    }
+
+    fn real(&self, time: Duration) -> Duration {
+        time / SPEED
+    }
+}
+
+/// A daemon under way. Dropped, it is told to stop.
+pub struct FastDaemon {
+    pub clock: Arc<Fast>,
+    events: Sender<Event>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl FastDaemon {
+    /// One with this sandbox's configuration.
+    pub fn start(sandbox: &Sandbox) -> FastDaemon {
+        let config: PathBuf = sandbox.path("config.yaml");
+        let clock = Arc::new(Fast {
+            begins: DateTime::from_timestamp(1_835_222_400, 0).expect("in range"),
+            passed: Mutex::new((Duration::ZERO, Some(Instant::now()))),
+        });
+        let (sender, receiver) = channel();
+        let (given, events) = (Arc::clone(&clock), sender.clone());
+        let run = move || app::daemon::drive(&config, Duration::ZERO, &*given, (sender, receiver));
+        FastDaemon {
+            clock,
+            events,
+            thread: Some(thread::spawn(run)),
+        }
+    }
+
+    /// Stops it tidily.
+    #[track_caller]
+    pub fn stop(mut self) {
+        let thread = self.thread.take().expect("it is stopped once");
+        self.events.send(Event::Signal(15)).expect("it listens");
+        thread.join().expect("no panic").expect("a tidy stop");
+    }
+}
+
+impl Drop for FastDaemon {
+    fn drop(&mut self) {
+        let _ = self.events.send(Event::Signal(15));
+    }
+}
