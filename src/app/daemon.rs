@@ -1,9 +1,11 @@
 //! `daemon`: what the configuration gives it to do, and how one of its runs goes.
 
 use super::App;
+use super::verify::{Checked, Wanted};
 use crate::cancel::Cancel;
+use crate::catalog::proof::Outcome;
 use crate::cli;
-use crate::config::{duration, process_env};
+use crate::config::{Database, Verify, VerifyPick, duration, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
 use crate::daemon::service::Service;
@@ -11,14 +13,15 @@ use crate::daemon::{self, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event};
 use crate::operation::backup::Stored;
-use crate::output::{self, NextRuns};
+use crate::operation::shelf::Pick;
+use crate::output::{self, NextRuns, Verified};
 use crate::progress::human_bytes;
 use crate::stream::seal::Derivations;
 use chrono::{DateTime, Utc};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many runs of each job `--dry-run` shows.
 const SHOWN: usize = 5;
@@ -95,6 +98,13 @@ impl App {
                     schedule,
                 });
             }
+            if let Some(verify) = &database.verify {
+                jobs.push(Job {
+                    database: database.name.clone(),
+                    task: Task::Verify,
+                    schedule: verify.schedule(&process_env)?,
+                });
+            }
         }
         Ok(jobs)
     }
@@ -133,16 +143,10 @@ impl App {
 
     /// One run of the daemon. What goes wrong is told here, and is an error to nobody else.
     fn scheduled(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> Ending {
-        match run.task {
-            Task::Backup => self.scheduled_backup(run, run_timeout, cancel),
-        }
-    }
-
-    fn scheduled_backup(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> Ending {
-        let name = &run.database;
+        let (name, task) = (&run.database, run.task.name());
         match run.repetition {
-            0 => log::info!("{name}: backup of {} begins", minute(run.due)),
-            number => log::info!("{name}: try {number} of {} begins", PAUSES.len()),
+            0 => log::info!("{name}: {task} of {} begins", minute(run.due)),
+            number => log::info!("{name}: try {number} of {} of {task} begins", PAUSES.len()),
         }
         let database = match self.config.database(name) {
             Ok(database) => database,
@@ -151,6 +155,21 @@ impl App {
                 return Ending::Failed;
             }
         };
+        match (run.task, &database.verify) {
+            (Task::Backup, _) => self.scheduled_backup(run, database, run_timeout, cancel),
+            (Task::Verify, Some(verify)) => self.scheduled_check(run, verify, run_timeout, cancel),
+            (Task::Verify, None) => Ending::Well,
+        }
+    }
+
+    fn scheduled_backup(
+        &self,
+        run: &Run,
+        database: &Database,
+        run_timeout: Duration,
+        cancel: &Cancel,
+    ) -> Ending {
+        let name = &run.database;
         if run.told.is_none() {
             self.notify_start(notify::Kind::Backup, name, cancel);
         }
@@ -175,6 +194,74 @@ impl App {
     }
 }
 
+impl App {
+    /// A check of one backup, in all its copies.
+    fn scheduled_check(
+        &self,
+        run: &Run,
+        verify: &Verify,
+        run_timeout: Duration,
+        cancel: &Cancel,
+    ) -> Ending {
+        let name = &run.database;
+        let pick = match verify.pick {
+            VerifyPick::Latest => Pick::Last(1),
+            VerifyPick::Random => Pick::Random(1),
+        };
+        let (started_at, began) = (Utc::now(), Instant::now());
+        let mut said = |check: &Verified| {
+            let (backup, outcome) = (&check.backup, check.outcome().name());
+            log::info!("{backup} is {outcome} at the level {}", check.level);
+            Ok(())
+        };
+        let checked = self
+            .picked(name, pick, cancel)
+            .and_then(Wanted::all_listed)
+            .and_then(|wanted| self.verify_copies(&wanted, verify.level, &mut said, cancel))
+            .map_err(|error| match cancel.deadline_is_over() {
+                true => took_too_long(error, run_timeout),
+                false => error,
+            });
+        let (ending, event) = match &checked {
+            Ok(checked) if checked.copies.is_empty() => {
+                log::info!("{name}: there is no backup to pick for a check yet");
+                return Ending::Well;
+            }
+            Ok(checked) => (checked.ending(), checked.event(name)),
+            Err(error) => {
+                log::error!("cannot check a backup of {name}: {}", error.report());
+                let event = Event::new(notify::Kind::Verify, name, started_at, began.elapsed());
+                let event = event.failed(notify::Outcome::Failed, error);
+                (ending_of(error), event)
+            }
+        };
+        if run.tells(ending) {
+            self.notify(&Event {
+                recovered: ending == Ending::Well && run.told.is_some(),
+                ..event
+            });
+        }
+        ending
+    }
+}
+
+impl Checked {
+    /// A copy that is bad stays bad; one that could not be read may be readable in a while.
+    fn ending(&self) -> Ending {
+        let failures = || self.copies.iter().filter_map(Verified::failure);
+        match self
+            .copies
+            .iter()
+            .any(|copy| copy.outcome() == Outcome::Bad)
+        {
+            true => Ending::Failed,
+            false if failures().any(|kind| !kind.may_pass()) => Ending::Failed,
+            false if failures().next().is_some() => Ending::Passing,
+            false => Ending::Well,
+        }
+    }
+}
+
 fn tell_stored(name: &str, stored: &Stored, took: Duration, recovered: bool) {
     let again = if recovered { ", again" } else { "" };
     log::info!(
@@ -183,6 +270,9 @@ fn tell_stored(name: &str, stored: &Stored, took: Duration, recovered: bool) {
         stored.destination(),
         duration::display(took)
     );
+    for warning in &stored.warnings {
+        log::warn!("{name}: {warning}");
+    }
     for copy in &stored.copies {
         if let Err(error) = &copy.result {
             let storage = &copy.storage;
@@ -206,8 +296,14 @@ fn ending(result: &Result<Stored>) -> Ending {
     match result {
         Ok(stored) if !stored.is_everywhere() => Ending::Degraded,
         Ok(_) => Ending::Well,
-        // somebody else's backup of this database has outlasted our patience, and ends one day
-        Err(error) if error.kind().may_pass() || error.kind() == Kind::Locked => Ending::Passing,
-        Err(_) => Ending::Failed,
+        Err(error) => ending_of(error),
+    }
+}
+
+fn ending_of(error: &Error) -> Ending {
+    // somebody else's run for this database has outlasted our patience, and ends one day
+    match error.kind().may_pass() || error.kind() == Kind::Locked {
+        true => Ending::Passing,
+        false => Ending::Failed,
     }
 }

@@ -2,13 +2,13 @@
 
 use super::App;
 use super::backup::Ended;
+use super::verify::Checked;
 use crate::cancel::Cancel;
 use crate::config::process_env;
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event, Outcome};
 use crate::operation::backup::Stored;
 use crate::output::Verified;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -68,29 +68,28 @@ impl Ended<'_> {
     }
 }
 
-/// What the checks of some copies of the backups of `database` found, as one event. A check that could not be made is
-/// a failure too.
-pub(super) fn checks_event(
-    database: &str,
-    checks: &[Verified],
-    started_at: DateTime<Utc>,
-    took: Duration,
-) -> Event {
-    let mut event = Event::new(notify::Kind::Verify, database, started_at, took);
-    let failures: Vec<Error> = checks.iter().filter_map(failure).collect();
-    if let Some(first) = failures.first() {
-        let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
-        let error = Error::new(first.kind(), said.join("; "));
-        event = event.failed(Outcome::Failed, &error);
+impl Checked {
+    /// The checks of copies of the backups of `database` as one event. One that could not be made is a failure too.
+    pub(super) fn event(&self, database: &str) -> Event {
+        let mut event = Event::new(notify::Kind::Verify, database, self.started_at, self.took);
+        let failures: Vec<Error> = self.copies.iter().filter_map(failure).collect();
+        if let Some(first) = failures.first() {
+            let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
+            let error = Error::new(first.kind(), said.join("; "));
+            event = event.failed(Outcome::Failed, &error);
+        }
+        let evidence = self
+            .copies
+            .iter()
+            .filter_map(|copy| copy.result.as_ref().ok());
+        event.warnings = evidence.flat_map(|found| found.notes.clone()).collect();
+        event.bytes = self.copies.iter().map(|copy| copy.bytes).sum();
+        event.dest = match self.copies.as_slice() {
+            [only] => only.location.clone(),
+            several => format!("{} copies", several.len()),
+        };
+        event
     }
-    let evidence = checks.iter().filter_map(|check| check.result.as_ref().ok());
-    event.warnings = evidence.flat_map(|found| found.notes.clone()).collect();
-    event.bytes = checks.iter().map(|check| check.bytes).sum();
-    event.dest = match checks {
-        [only] => only.location.clone(),
-        several => format!("{} copies", several.len()),
-    };
-    event
 }
 
 /// Why a copy is not known to be good.

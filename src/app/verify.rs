@@ -1,6 +1,5 @@
 //! `verify`: which copies are checked, and what is said and written down about each.
 
-use super::notify::checks_event;
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::catalog::name::{BackupId, Shape};
@@ -13,7 +12,7 @@ use crate::operation::shelf::{Pick, Shelves, below};
 use crate::operation::verify::report::{self, Past};
 use crate::operation::verify::{self, Subject, record};
 use crate::output::{self, Verified};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::time::{Duration, Instant};
 
 /// How far back a report looks.
@@ -29,6 +28,25 @@ pub(super) struct Wanted {
     pub copies: Vec<Selected>,
     /// The storages that could not be asked.
     pub failures: Vec<(String, Error)>,
+}
+
+impl Wanted {
+    /// Fails where a storage could not be asked.
+    pub(super) fn all_listed(mut self) -> Result<Wanted> {
+        match self.failures.pop() {
+            Some((storage, error)) => {
+                Err(error.doing(format!("cannot list the storage {storage}")))
+            }
+            None => Ok(self),
+        }
+    }
+}
+
+/// What was checked of one database, and what came of it.
+pub(super) struct Checked {
+    pub copies: Vec<Verified>,
+    pub started_at: DateTime<Utc>,
+    pub took: Duration,
 }
 
 impl App {
@@ -52,7 +70,11 @@ impl App {
                 true => Ok(()),
                 false => output::text_out(&output::verified_text(verified)),
             };
-            all.extend(self.verify_copies(&wanted, options.level, &mut shown, cancel)?);
+            let checked = self.verify_copies(&wanted, options.level, &mut shown, cancel)?;
+            if !checked.copies.is_empty() {
+                self.notify(&checked.event(&wanted.database));
+            }
+            all.extend(checked.copies);
         }
         if options.json {
             output::line(&output::verify_json(&all, options.level).to_string())?;
@@ -66,27 +88,27 @@ impl App {
         }
     }
 
-    /// Checks all that is wanted of one database, hands each result to `shown`, and tells of them together.
+    /// Checks all that is wanted of one database and hands each result to `shown`.
     pub(super) fn verify_copies(
         &self,
         wanted: &Wanted,
         level: Level,
         shown: &mut dyn FnMut(&Verified) -> Result<()>,
         cancel: &Cancel,
-    ) -> Result<Vec<Verified>> {
-        let (at, began) = (Utc::now(), Instant::now());
-        let mut checks = Vec::new();
+    ) -> Result<Checked> {
+        let (started_at, began) = (Utc::now(), Instant::now());
+        let mut copies = Vec::new();
         for copy in &wanted.copies {
             if let Some(verified) = self.verify_copy(wanted, copy, level, cancel)? {
                 shown(&verified)?;
-                checks.push(verified);
+                copies.push(verified);
             }
         }
-        if !checks.is_empty() {
-            let took = began.elapsed();
-            self.notify(&checks_event(&wanted.database, &checks, at, took));
-        }
-        Ok(checks)
+        Ok(Checked {
+            copies,
+            started_at,
+            took: began.elapsed(),
+        })
     }
 
     /// Checks one copy and records what was found. Only a cancelled run fails; everything else is a result, but for a

@@ -37,6 +37,8 @@ const REMINDER: TimeDelta = TimeDelta::hours(12);
 pub enum Task {
     /// Back it up and apply its retention.
     Backup,
+    /// Check one of its backups.
+    Verify,
 }
 
 impl Task {
@@ -44,6 +46,7 @@ impl Task {
     pub fn name(self) -> &'static str {
         match self {
             Task::Backup => "backup",
+            Task::Verify => "verify",
         }
     }
 }

@@ -108,3 +108,53 @@ fn as_many_databases_are_worked_on_as_may_be_and_the_next_follows() {
     }
     daemon.stop();
 }
+
+#[test]
+fn a_backup_is_checked_when_that_is_due_and_a_bad_one_is_told_once() {
+    let database = tiny();
+    let sandbox = Sandbox::new(18);
+    let told = Receiver::good();
+    let entry = Entry::of(&database)
+        .named(NAME)
+        .backup("schedule: '1 0 1 1 *'")
+        .verify("schedule: '*/10 * * * *', level: full");
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [success, failure], config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    sandbox.configure_with(&top, &[entry]);
+    sandbox.run(&["backup"]).exits(0);
+    assert_eq!(told.request().json()["kind"], "backup");
+    let daemon = FastDaemon::start(&sandbox);
+    let event = told.request().json();
+    assert_eq!(
+        (&event["kind"], &event["status"]),
+        (&"verify".into(), &"success".into())
+    );
+    let ends_in = |ending: &str| {
+        let entries = fs::read_dir(sandbox.path("storage").join(NAME)).expect("the directory");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut found = paths.filter(|path| path.to_string_lossy().ends_with(ending));
+        found.next().unwrap_or_else(|| panic!("no {ending}"))
+    };
+    let archive = fs::File::options().write(true).open(ends_in(".dump"));
+    archive.expect("the archive").set_len(100).expect("cut");
+    let failure = loop {
+        let event = told.request().json();
+        if event["status"] == "failure" {
+            break event;
+        }
+    };
+    assert_eq!(
+        (&failure["kind"], &failure["error_kind"]),
+        (&"verify".into(), &"damaged".into())
+    );
+    let count = || {
+        let text = fs::read_to_string(ends_in(".verified.json")).expect("the record");
+        text.matches("\"bad\"").count()
+    };
+    wait::until("it is found bad again", || (count() >= 3).then_some(()));
+    daemon.stop();
+    assert_eq!(told.rest().len(), 0);
+}

@@ -12,6 +12,7 @@ pub struct Entry {
     backup: String,
     retention: String,
     drill: String,
+    verify: String,
     storage: String,
 }
 
@@ -32,6 +33,7 @@ impl Entry {
             backup: String::new(),
             retention: String::new(),
             drill: String::new(),
+            verify: String::new(),
             storage: "local".to_string(),
         }
     }
@@ -83,6 +85,12 @@ impl Entry {
         self
     }
 
+    /// What stands in `verify: { … }`.
+    pub fn verify(mut self, keys: &str) -> Entry {
+        self.verify = format!("    verify: {{ {keys} }}\n");
+        self
+    }
+
     /// Where backups go: a name or a list.
     pub fn storage(mut self, storage: &str) -> Entry {
         self.storage = storage.to_string();
@@ -100,6 +108,6 @@ impl Entry {
         if self.shape.encrypted {
             yaml += &format!("      encryption: {{ {} }}\n", self.encryption);
         }
-        yaml + &self.retention + &self.drill
+        yaml + &self.retention + &self.drill + &self.verify
     }
 }
