@@ -113,12 +113,11 @@ impl App {
         let stored = self.dump_and_store(database, Duration::ZERO, cancel)?;
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
-        let storages: Result<Vec<_>> = copies.map(|copy| self.storage(&copy.storage)).collect();
-        let storages = storages?;
+        let names: Vec<String> = copies.map(|copy| copy.storage.clone()).collect();
         pin::run(
             &id,
             true,
-            &storages.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            self.places(&names),
             Duration::ZERO,
             Utc::now(),
             cancel,
