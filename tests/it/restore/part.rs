@@ -140,7 +140,7 @@ fn a_part_is_not_restored_from_an_archive_that_is_damaged_behind_it() {
     // its rows come first, by name, and a lot of others after them
     house.source.sql(
         "CREATE TABLE a_first AS SELECT 1 AS one;
-         CREATE TABLE zz AS SELECT md5(n::text) AS text FROM generate_series(1, 20000) n",
+         CREATE TABLE zz AS SELECT md5(n::text) AS text FROM generate_series(1, 200000) n",
     );
     let archive = house.sandbox.back_up("source");
     let mut bytes = archive.bytes();
