@@ -106,7 +106,7 @@ impl App {
         }
     }
 
-    fn dump_and_store(
+    pub(super) fn dump_and_store(
         &self,
         database: &Database,
         lock_wait: Duration,
@@ -125,6 +125,7 @@ impl App {
             keys,
             partial: dump_options.is_partial(),
             options: dump_options.args,
+            globals: database.backup.globals,
             lock_timeout: database.backup.lock_timeout,
             lock_wait,
         };

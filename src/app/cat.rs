@@ -3,11 +3,12 @@
 use super::App;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::error::{Error, Result};
-use crate::operation::cat;
+use crate::error::{Doing, Error, Result};
 use crate::operation::open::Rules;
+use crate::operation::select::Selected;
+use crate::operation::{cat, globals};
 use crate::output::Stdout;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 impl App {
     pub(super) fn cat(&self, options: &cli::Cat, cancel: &Cancel) -> Result<()> {
@@ -30,6 +31,17 @@ impl App {
         };
         let keys = || self.keys_for(&source, reference);
         let mut target = Stdout::new(cancel)?;
+        if options.globals {
+            let Selected::Stored { storage, entry } = &selected else {
+                return Err(Error::usage("--globals is for a backup on a storage"));
+            };
+            let sealed_only = self.encrypts(&source) && !options.force;
+            let text = globals::read(storage.as_ref(), &entry.id, &keys, sealed_only, cancel)?;
+            return match target.write_all(&text) {
+                Err(_) if target.is_closed() => Ok(()),
+                written => written.doing(|| "cannot write to stdout"),
+            };
+        }
         match cat::run(&selected, &keys, &rules, &mut target, cancel) {
             Err(_) if target.is_closed() => Ok(()),
             other => other.map(|_| ()),

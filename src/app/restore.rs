@@ -4,55 +4,126 @@ use super::App;
 use super::compose::session;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{self, Database};
-use crate::error::{Error, Result};
+use crate::config::Database;
+use crate::error::{Doing, Error, Result};
 use crate::operation::open::Rules;
-use crate::operation::restore::{self, Target};
+use crate::operation::pin;
+use crate::operation::restore::{self, Job, Subset};
 use crate::operation::select::Reference;
 use crate::output;
 use crate::postgres::restore::Options;
-use std::time::Instant;
+use crate::progress;
+use chrono::Utc;
+use rustix::event::PollFlags;
+use std::io::{self, BufRead, IsTerminal};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 impl App {
     pub(super) fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
+        options.check()?;
         let began = Instant::now();
         let meant = self.meant(&options.from)?.by(options.at)?;
         let reference = &meant.reference;
         let (source, database) = self.source_and_target(reference, options)?;
         let selected = self.find(&meant, &source, cancel)?;
-        let target = Target {
-            database: &database.name,
-            session: session(database)?,
-            lock_timeout: database.backup.lock_timeout,
-            options: Options {
-                clean: options.clean,
-                no_owner: options.no_owner,
-                no_privileges: options.no_privileges,
-                no_tablespaces: false,
-                no_single_transaction: options.no_single_transaction,
-            },
-            sql_allowed: options.allow_sql_fallback,
-        };
+        let job = self.restore_job(options, &source, database)?;
+        // another database on the same server is a choice, too
+        let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
             configured: self.configured_shape(&source),
-            unchosen_target: options.db.is_none().then_some(database.name.as_str()),
+            unchosen_target: (!chosen).then_some(database.name.as_str()),
             strict: options.strict_sniff,
             force: options.force,
         };
         let keys = || self.keys_for(&source, reference);
-        let restored = restore::run(&selected, &keys, &rules, &target, &self.tools()?, cancel)
-            .map_err(|error| self.hint_older(error, &selected, cancel))?;
-        let took = began.elapsed();
-        let from = selected.shown();
-        output::line(&if options.json {
-            output::restore_json(&database.name, &from, &restored, took).to_string()
-        } else {
-            let took = config::duration::display(took);
-            format!(
-                "{}\tok\t{}\t{from}\t{took}",
-                database.name, restored.plain_bytes
-            )
+        let tools = self.tools()?;
+        let with_older = |error| self.hint_older(error, &selected, cancel);
+        if options.dry_run {
+            let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
+                .map_err(with_older)?;
+            return match options.json {
+                true => output::line(&output::preview_json(&database.name, &preview).to_string()),
+                false => output::text_out(&output::preview_text(&preview)),
+            };
+        }
+        if options.clean && !options.yes {
+            confirm(&selected.shown(), job.session.shown(), cancel)?;
+        }
+        if options.backup_first {
+            self.back_up_and_pin(database, cancel).doing(|| {
+                format!(
+                    "cannot back up {} first, so nothing was restored",
+                    database.name
+                )
+            })?;
+        }
+        let restored =
+            restore::run(&selected, &keys, &rules, &job, &tools, cancel).map_err(with_older)?;
+        let (from, took) = (selected.shown(), began.elapsed());
+        output::line(&match options.json {
+            true => output::restore_json(&database.name, &from, &restored, took).to_string(),
+            false => output::restore_text(&database.name, &from, &restored, took),
         })
+    }
+
+    fn restore_job(
+        &self,
+        options: &cli::Restore,
+        source: &str,
+        database: &Database,
+    ) -> Result<Job> {
+        let configured = session(database)?;
+        let target = match &options.to {
+            Some(name) => configured.to_database(name),
+            None => configured.clone(),
+        };
+        Ok(Job {
+            known: configured.database().to_string(),
+            session: target,
+            create: options.create,
+            lock_timeout: database.backup.lock_timeout,
+            options: Options {
+                clean: options.clean,
+                data_only: options.data_only,
+                schema_only: options.schema_only,
+                disable_triggers: options.disable_triggers,
+                no_owner: options.no_owner,
+                no_privileges: options.no_privileges,
+                no_single_transaction: options.no_single_transaction,
+                ..Options::default()
+            },
+            subset: Subset {
+                tables: options.table.clone(),
+                schemas: options.schema.clone(),
+                data_only: options.data_only,
+                schema_only: options.schema_only,
+            },
+            jobs: options.jobs,
+            sql_allowed: options.allow_sql_fallback,
+            create_in_dump_allowed: options.allow_create_in_dump,
+            globals: options.globals,
+            sealed_only: self.encrypts(source),
+            check: !options.no_check,
+        })
+    }
+
+    /// Stores what the target holds now, where retention leaves it alone.
+    fn back_up_and_pin(&self, database: &Database, cancel: &Cancel) -> Result<()> {
+        let stored = self.dump_and_store(database, Duration::ZERO, cancel)?;
+        let id = stored.id();
+        let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
+        let names: Vec<String> = copies.map(|copy| copy.storage.clone()).collect();
+        pin::run(
+            &id,
+            true,
+            self.places(&names),
+            Duration::ZERO,
+            Utc::now(),
+            cancel,
+        )?;
+        log::info!("what {} held is kept and pinned as {id}", database.name);
+        Ok(())
     }
 
     /// The database that the backup is of, and the one to restore into. A backup that names its database goes to
@@ -75,6 +146,31 @@ impl App {
                 let target = self.unnamed(reference, target.as_deref())?;
                 Ok((target.name.clone(), target))
             }
+        }
+    }
+}
+
+/// Asks a person, if there is one, before anything is dropped.
+fn confirm(from: &str, target: &str, cancel: &Cancel) -> Result<()> {
+    let stdin = io::stdin();
+    if !(stdin.is_terminal() && io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    progress::say(&format!(
+        "This drops what the backup holds from the database {target},\nand restores {from} there.\n\
+         Type yes to go on:"
+    ));
+    cancel.wait_for(stdin.as_fd(), PollFlags::IN, None)?;
+    let mut answer = String::new();
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .doing(|| "cannot read the answer")?;
+    match answer.trim() {
+        "yes" => Ok(()),
+        _ => {
+            Err(Error::refused(format!("{target} was left as it is"))
+                .hint("answer yes, or give --yes"))
         }
     }
 }

@@ -35,6 +35,10 @@ pub struct Cat {
     #[argh(switch)]
     pub strict_sniff: bool,
 
+    /// the roles that are beside the backup, instead of its dump
+    #[argh(switch)]
+    pub globals: bool,
+
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -1,19 +1,23 @@
 //! What `restore` accepts.
 
-use super::values::moment;
+use super::values::{jobs, moment};
+use crate::error::{Error, Result};
 use argh::FromArgs;
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 
-/// Restore one backup into a database, all or nothing.
-#[derive(FromArgs, Debug)]
+/// Restore one backup, or a part of it, into a database, all or nothing.
+#[derive(FromArgs, Debug, Default)]
 #[argh(
     subcommand,
     name = "restore",
     help_triggers("-h", "--help"),
-    note = "BACKUP is app_db or app_db/latest, latest, app_db/TIMESTAMP or a storage key, each with STORAGE: before it\nto look on that storage alone; or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction: where anything is wrong the target stays as it was."
+    note = "BACKUP is app_db or app_db/latest, latest, app_db/TIMESTAMP or a storage key, each with STORAGE: before it\nto look on that storage alone; or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction (but with --jobs): where anything is wrong the target stays as it was.",
+    example = "Restore beside the live database, into a new one on the same server:\n  $ {command_name} --from app_db --to app_check --create",
+    example = "Bring one lost table back:\n  $ {command_name} --from app_db --table public.orders"
 )]
 pub struct Restore {
+    // which backup
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(option, arg_name = "BACKUP")]
     pub from: String,
@@ -22,14 +26,82 @@ pub struct Restore {
     #[argh(option, arg_name = "TIME", from_str_fn(moment))]
     pub at: Option<DateTime<Utc>>,
 
+    // into which database
     /// the configured database to restore into (default: the one that the backup names; for a path the first)
     #[argh(option, arg_name = "NAME")]
     pub db: Option<String>,
+
+    /// another database on the same server
+    #[argh(option, arg_name = "DATABASE")]
+    pub to: Option<String>,
+
+    /// make the database if it is not there; it is dropped again where the restore fails
+    #[argh(switch)]
+    pub create: bool,
 
     /// drop what the backup holds from the target first
     #[argh(switch)]
     pub clean: bool,
 
+    /// with --clean: back the target up and pin that backup before anything is dropped
+    #[argh(switch)]
+    pub backup_first: bool,
+
+    /// do not ask before --clean
+    #[argh(switch)]
+    pub yes: bool,
+
+    /// only say what would happen
+    #[argh(switch)]
+    pub dry_run: bool,
+
+    // which part of it
+    /// only this table, view or sequence, as name or schema.name, with all that belongs to it; may be repeated
+    #[argh(option, arg_name = "TABLE")]
+    pub table: Vec<String>,
+
+    /// only this schema; may be repeated
+    #[argh(option, arg_name = "SCHEMA")]
+    pub schema: Vec<String>,
+
+    /// only rows, into tables that are there
+    #[argh(switch)]
+    pub data_only: bool,
+
+    /// only definitions
+    #[argh(switch)]
+    pub schema_only: bool,
+
+    /// with --data-only: switch triggers and foreign keys off while rows are loaded
+    #[argh(switch)]
+    pub disable_triggers: bool,
+
+    /// also make the roles that are beside the backup and missing on the server
+    #[argh(switch)]
+    pub globals: bool,
+
+    /// leave ownership to the role that restores
+    #[argh(switch)]
+    pub no_owner: bool,
+
+    /// leave grants out
+    #[argh(switch)]
+    pub no_privileges: bool,
+
+    // how
+    /// over so many connections at a time, from a temporary file; not atomic
+    #[argh(option, arg_name = "N", from_str_fn(jobs))]
+    pub jobs: Option<u32>,
+
+    /// not atomic: for dumps with more objects than one transaction can lock; a failure leaves a part behind
+    #[argh(switch)]
+    pub no_single_transaction: bool,
+
+    /// do not dump the target afterwards to compare it with the backup
+    #[argh(switch)]
+    pub no_check: bool,
+
+    // what is not refused
     /// restore another database's backup into --db, or an archive whose label does not fit its name
     #[argh(switch)]
     pub force: bool,
@@ -42,17 +114,9 @@ pub struct Restore {
     #[argh(switch)]
     pub allow_sql_fallback: bool,
 
-    /// leave ownership to the role that restores
+    /// let that SQL create databases and connect to them; not atomic
     #[argh(switch)]
-    pub no_owner: bool,
-
-    /// leave grants out
-    #[argh(switch)]
-    pub no_privileges: bool,
-
-    /// not atomic: for dumps with more objects than one transaction can lock; a failure leaves a part behind
-    #[argh(switch)]
-    pub no_single_transaction: bool,
+    pub allow_create_in_dump: bool,
 
     /// print JSON Lines instead of text
     #[argh(switch)]
@@ -65,4 +129,49 @@ pub struct Restore {
     /// say more on stderr
     #[argh(switch)]
     pub verbose: bool,
+}
+
+impl Restore {
+    /// Refuses what does not go together.
+    pub fn check(&self) -> Result<()> {
+        let pairs = [
+            (
+                self.data_only && self.schema_only,
+                "--data-only and --schema-only",
+            ),
+            (self.clean && self.data_only, "--clean and --data-only"),
+            (
+                self.backup_first && self.to.is_some(),
+                "--backup-first and --to",
+            ),
+            (
+                self.backup_first && self.dry_run,
+                "--backup-first and --dry-run",
+            ),
+        ];
+        if let Some((_, pair)) = pairs.into_iter().find(|(both, _)| *both) {
+            return Err(Error::usage(format!("{pair} do not go together")));
+        }
+        let needs = [
+            (
+                self.backup_first && !self.clean,
+                "--backup-first",
+                "--clean",
+            ),
+            (
+                self.disable_triggers && !self.data_only,
+                "--disable-triggers",
+                "--data-only",
+            ),
+            (
+                self.allow_create_in_dump && !self.allow_sql_fallback,
+                "--allow-create-in-dump",
+                "--allow-sql-fallback",
+            ),
+        ];
+        match needs.into_iter().find(|(alone, ..)| *alone) {
+            Some((_, option, other)) => Err(Error::usage(format!("{option} goes with {other}"))),
+            None => Ok(()),
+        }
+    }
 }

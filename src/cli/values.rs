@@ -19,6 +19,14 @@ pub(super) fn moment(text: &str) -> std::result::Result<DateTime<Utc>, String> {
     }
 }
 
+/// From 2 on: one connection at a time is what happens without it.
+pub(super) fn jobs(text: &str) -> std::result::Result<u32, String> {
+    match text.parse() {
+        Ok(jobs @ 2..=1000) => Ok(jobs),
+        _ => Err(format!("{text:?} is not a number from 2 to 1000")),
+    }
+}
+
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::config::duration::parse(text)

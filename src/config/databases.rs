@@ -43,6 +43,7 @@ pub(super) const BACKUP: &[&str] = &[
     "storage",
     "compression",
     "encryption",
+    "globals",
     "lock_timeout",
     "options",
 ];
@@ -186,7 +187,12 @@ impl Reader<'_> {
             Some(spot) => self.lock_timeout(&spot),
             None => Some(Duration::from_secs(600)),
         };
+        let globals = match table.get("globals") {
+            Some(spot) => self.flag(&spot),
+            None => Some(false),
+        };
         Some(Backup {
+            globals: globals?,
             schedule: self.optional_text(&table, "schedule", validate::schedule),
             options: table
                 .get("options")

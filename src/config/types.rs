@@ -165,6 +165,8 @@ pub struct Backup {
     pub compression: Compression,
     /// The passwords, and whether new backups are sealed.
     pub encryption: Encryption,
+    /// Whether roles and tablespaces are stored beside each backup.
+    pub globals: bool,
     /// How long a dump may wait for table locks; zero is for ever.
     pub lock_timeout: Duration,
     pub(super) options: Vec<Text>,

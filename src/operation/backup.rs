@@ -2,6 +2,7 @@
 
 use super::copies::{Copies, Copy};
 use super::find::Place;
+use super::globals;
 use super::shrink::previous_tables;
 use super::tap::{DumpTap, detail};
 use crate::cancel::Cancel;
@@ -11,15 +12,18 @@ use crate::catalog::tables::{Shrunk, shrunk};
 use crate::error::{Doing, Error, Result};
 use crate::postgres::archive::{Contents, Summary};
 use crate::postgres::dump::Dump;
+use crate::postgres::locks::Watch;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::postgres::{explain, locks, query};
+use crate::process::ChildOutput;
 use crate::progress::Progress;
 use crate::stream::gzip::{self, Level};
 use crate::stream::outbound::{self, Plan, Written};
 use crate::stream::seal::{self, Keys};
 use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
+use std::io::{self, Read};
 use std::time::Duration;
 
 /// How long asking about a failure may take.
@@ -41,6 +45,8 @@ pub struct Job {
     pub options: Vec<String>,
     /// True where the options leave out part of the database.
     pub partial: bool,
+    /// Roles and tablespaces are stored beside it.
+    pub globals: bool,
     /// How long to wait for a table lock.
     pub lock_timeout: Duration,
     /// How long to wait for another run of this database.
@@ -59,6 +65,14 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Which backup it is.
+    pub fn id(&self) -> BackupId {
+        BackupId {
+            database: self.manifest.database.clone(),
+            timestamp: Timestamp::new(self.manifest.started_at),
+        }
+    }
+
     /// Where people find the first copy: an absolute path, `s3://bucket/key`.
     pub fn destination(&self) -> &str {
         let found = self
@@ -96,13 +110,20 @@ pub fn run(
         database: job.database.clone(),
         timestamp: Timestamp::new(started),
     };
+    let shape = Shape::new(job.gzip.is_some(), job.keys.is_some());
+    let globals = match job.globals {
+        true => globals::sidecars(job, &id, shape, server, tools, cancel)?,
+        false => Vec::new(),
+    };
     let dumping = Dumping {
         session,
         fixed_output: fixed,
         source,
+        globals,
+        psql: psql.clone(),
         pg_dump,
     };
-    dump_to_storages(job, copies, &id, dumping, now, cancel)
+    dump_to_storages(job, copies, &id, shape, dumping, now, cancel)
         .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
 }
 
@@ -169,6 +190,9 @@ struct Dumping {
     /// The session is such that the text of rows depends on no setting of the server.
     fixed_output: bool,
     source: Source,
+    /// The sidecars that hold roles.
+    globals: Vec<(String, Vec<u8>)>,
+    psql: Option<Tool>,
     pg_dump: Tool,
 }
 
@@ -176,11 +200,11 @@ fn dump_to_storages(
     job: &Job,
     mut copies: Copies,
     id: &BackupId,
-    dumping: Dumping,
+    shape: Shape,
+    mut dumping: Dumping,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Stored> {
-    let shape = Shape::new(job.gzip.is_some(), job.keys.is_some());
     let key = id.archive_key(shape);
     let label = id.to_string();
     let plan = Plan {
@@ -195,18 +219,27 @@ fn dump_to_storages(
     };
     let progress = Progress::start(&format!("backing up {}", job.database));
     let archives = copies.start(&key, cancel)?;
-    let mut dump = Dump {
+    let application = query::application_name("backup");
+    let dump = Dump {
         session: &dumping.session,
+        application: &application,
         options: &job.options,
         lock_timeout: job.lock_timeout,
         compressed_by_pg_dump: job.gzip.is_none(),
     }
     .start(&dumping.pg_dump, cancel)?;
+    // it has all of its locks before it says anything
+    let watch = dumping.psql.as_ref().and_then(|psql| {
+        let (psql, session) = (psql.clone(), job.session.clone());
+        Watch::start(psql, session, application, None, cancel).ok()
+    });
+    let mut dump = Waiting { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
     let (archives, written) = outbound::write(&mut dump, archives, &plan, &mut tap, &meter)?;
     drop(progress);
 
+    let globals = std::mem::take(&mut dumping.globals);
     let read = match tap.into_contents() {
         Some(Contents::Read(summary)) => Some(summary),
         _ => None,
@@ -216,7 +249,8 @@ fn dump_to_storages(
         _ => Vec::new(),
     };
     let manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
-    let sidecars = sidecars(id, shape, &manifest)?;
+    let mut sidecars = sidecars(id, shape, &manifest)?;
+    sidecars.splice(0..0, globals);
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
     Ok(Stored {
         manifest,
@@ -292,6 +326,20 @@ fn sidecars(id: &BackupId, shape: Shape, manifest: &Manifest) -> Result<Vec<(Str
         (id.checksum_key(shape), checksum.into_bytes()),
         (id.manifest_key(), manifest.to_json()?),
     ])
+}
+
+/// pg_dump, watched until it begins to speak.
+struct Waiting {
+    dump: ChildOutput,
+    watch: Option<Watch>,
+}
+
+impl Read for Waiting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.dump.read(buffer);
+        self.watch = None;
+        read
+    }
 }
 
 /// Adds who holds the lock to a dump that gave up waiting for one.

@@ -7,6 +7,7 @@ pub mod copies;
 pub mod diff;
 pub mod drill;
 pub mod find;
+pub mod globals;
 pub mod list;
 pub mod older;
 pub mod open;

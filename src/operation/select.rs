@@ -215,7 +215,6 @@ pub fn proof_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result
 
 /// The SHA-256 in the `.sha256` beside a backup, if there is one.
 pub fn read_checksum(selected: &Selected, cancel: &Cancel) -> Result<Option<String>> {
-    const LARGEST: u64 = 64 * 1024;
     let (reader, name): (Box<dyn Read>, String) = match selected {
         Selected::Stored { entry, .. } if !entry.has_checksum => return Ok(None),
         Selected::Stored { storage, entry } => {
@@ -231,7 +230,13 @@ pub fn read_checksum(selected: &Selected, cancel: &Cancel) -> Result<Option<Stri
             }
         }
     };
-    let bytes = read_small(reader, LARGEST, &name)?;
+    checksum_in(reader, &name).map(Some)
+}
+
+/// The SHA-256 that a file such as `sha256sum` writes begins with; `name` is only for the message.
+pub(super) fn checksum_in(reader: impl Read, name: &str) -> Result<String> {
+    const LARGEST: u64 = 64 * 1024;
+    let bytes = read_small(reader, LARGEST, name)?;
     let text = String::from_utf8_lossy(&bytes);
     let hash = text.split_whitespace().next().unwrap_or_default();
     if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -240,7 +245,7 @@ pub fn read_checksum(selected: &Selected, cancel: &Cancel) -> Result<Option<Stri
                 .hint("remove it if you know why; the archive can be read without it"),
         );
     }
-    Ok(Some(hash.to_string()))
+    Ok(hash.to_string())
 }
 
 fn beside(path: &Path) -> PathBuf {

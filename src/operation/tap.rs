@@ -2,7 +2,7 @@
 
 use crate::catalog::manifest::{self, Detail};
 use crate::error::{Error, Result};
-use crate::postgres::archive::{Contents, Inspector, Summary, TableName};
+use crate::postgres::archive::{Contents, Inspector, Offset, Summary, TableName};
 use crate::stream::sniff::Content;
 use crate::stream::{NoTap, Tap};
 
@@ -11,6 +11,7 @@ pub struct DumpTap {
     inspector: Option<Inspector>,
     contents: Option<Contents>,
     needless_from: Option<u64>,
+    offsets: Vec<Offset>,
 }
 
 impl DumpTap {
@@ -20,12 +21,18 @@ impl DumpTap {
             inspector: Some(Inspector::new()),
             contents: None,
             needless_from: None,
+            offsets: Vec::new(),
         }
     }
 
     /// What the last byte was part of, where that has a name.
     pub fn place(&self) -> Option<String> {
         self.inspector.as_ref()?.place()
+    }
+
+    /// Where the data of each entry lies; nothing before the end.
+    pub fn offsets(&self) -> &[Offset] {
+        &self.offsets
     }
 
     /// What the dump holds; `None` before its end.
@@ -51,6 +58,7 @@ impl Tap for DumpTap {
         let Some(inspector) = self.inspector.take() else {
             return Ok(());
         };
+        self.offsets = inspector.offsets().to_vec();
         let contents = inspector.finish()?;
         if let Contents::Unread { version } = &contents {
             log::warn!(

@@ -4,12 +4,14 @@ mod daemon;
 mod diff;
 mod list;
 mod prune;
+mod restore;
 mod verify;
 
 pub use daemon::{NextRuns, next_runs_json, next_runs_text};
 pub use diff::{diff_json, diff_text};
 pub use list::{list_json, list_text};
 pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
+pub use restore::{preview_json, preview_text, restore_json, restore_text};
 pub use verify::{Verified, report_json, report_text, verified_text, verify_json};
 
 use crate::cancel::Cancel;
@@ -17,8 +19,6 @@ use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use crate::operation::backup::Stored;
 use crate::operation::copies::Copy;
-use crate::operation::restore::Restored;
-use crate::stream::sniff::Content;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
@@ -203,23 +203,6 @@ pub fn backup_summary(
         "failed": failed,
         "missing_copies": missing_copies,
         "bytes": bytes,
-        "duration": duration::display(took),
-        "duration_seconds": took.as_secs_f64(),
-    })
-}
-
-/// The result of `restore`.
-pub fn restore_json(database: &str, from: &str, restored: &Restored, took: Duration) -> Value {
-    json!({
-        "type": "summary",
-        "database": database,
-        "from": from,
-        "content": match restored.content {
-            Content::Sql => "sql",
-            _ => "archive",
-        },
-        "label": restored.label,
-        "plain_bytes": restored.plain_bytes,
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),
     })

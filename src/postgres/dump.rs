@@ -12,6 +12,8 @@ use std::time::Duration;
 pub struct Dump<'a> {
     /// The server and database.
     pub session: &'a Session,
+    /// What the server is to call its session.
+    pub application: &'a str,
     /// The person's own options, already checked against those that would break the stream.
     pub options: &'a [String],
     /// How long to wait for a table that another session holds.
@@ -23,7 +25,7 @@ pub struct Dump<'a> {
 impl Dump<'_> {
     /// Starts pg_dump in the custom format. The reader's end of file means that it exited 0.
     pub fn start(&self, pg_dump: &Tool, cancel: &Cancel) -> Result<ChildOutput> {
-        let mut command = self.session.command(&pg_dump.path, "backupkit");
+        let mut command = self.session.command(&pg_dump.path, self.application);
         command.args(["--format=custom", "--no-password"]);
         command.arg(format!(
             "--lock-wait-timeout={}",

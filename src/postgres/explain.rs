@@ -1,5 +1,6 @@
 //! What the messages of PostgreSQL's tools mean, and what to do about them.
 
+use super::clean;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
 
@@ -184,14 +185,13 @@ const KNOWN: &[Known] = &[
     known(
         "FATAL:  database \"",
         Kind::Failed,
-        "check connection.database; a database to restore into has to exist: create it with createdb",
+        "check connection.database; a database to restore into has to exist: restore with --create, or use createdb",
     ),
     known(
         "must be owner of extension",
         Kind::Failed,
-        "only an extension's owner may comment on it or drop it, and on managed servers that is not you: \
-         restore without --clean, and leave comments out by --no-comments in backup.options, or for this \
-         backup by: backupkit cat BACKUP | pg_restore --no-comments --single-transaction --dbname=…",
+        "only an extension's owner may comment on it or drop it: install psql beside pg_restore, then what is not \
+         yours is left out",
     ),
     known(
         "permission denied to create extension",
@@ -257,6 +257,12 @@ pub fn dump(ended: &Ended) -> Error {
 pub fn restore(ended: &Ended) -> Error {
     const RESTORE: &[Known] = &[
         known(
+            clean::WOULD_DROP,
+            Kind::Failed,
+            "nothing was changed; drop those by hand if they are not needed, or restore beside them into a database of \
+             its own: --to NAME --create",
+        ),
+        known(
             "unexpected end of file",
             Kind::Damaged,
             "the dump is cut; restore an older backup",
@@ -279,13 +285,14 @@ pub fn restore(ended: &Ended) -> Error {
         known(
             "other objects depend on it",
             Kind::Failed,
-            "the target holds objects that the backup does not, and they need what --clean drops: restore into an \
-             empty database instead; nothing was changed in this one",
+            "the target holds objects that the backup does not, and they need what --clean drops: nothing was changed; \
+             drop those by hand if they are not needed, or restore into a database of its own: --to NAME --create",
         ),
         known(
             "cannot drop inherited constraint",
             Kind::Failed,
-            "pg_restore --clean cannot drop the keys of partitions: restore into an empty database instead",
+            "pg_restore --clean cannot drop the keys of partitions by itself: install psql beside it, or restore into an \
+             empty database",
         ),
         known(
             "permission denied for",
@@ -336,7 +343,7 @@ fn explain(ended: &Ended, particular: &[Known]) -> Error {
     match found.next() {
         Some(known) => Error::new(known.kind, ended.to_string()).hint(known.hint),
         None if missing_database(said) => Error::failed(ended.to_string())
-            .hint("create it first, with createdb or CREATE DATABASE"),
+            .hint("restore with --create, or create it with createdb"),
         None => Error::failed(ended.to_string()),
     }
 }

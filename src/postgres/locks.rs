@@ -61,12 +61,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Cancels `cancel`, naming who is in the way, once `application` has waited `limit` for a lock.
+    /// Says once for each wait who is in the way of `application`; and cancels `cancel`, naming them, once it has waited
+    /// `limit` for a lock, where there is one.
     pub fn start(
         psql: Tool,
         session: Session,
         application: String,
-        limit: Duration,
+        limit: Option<Duration>,
         cancel: &Cancel,
     ) -> Result<Watch> {
         let (stop, stopped) = channel::<()>();
@@ -96,7 +97,7 @@ impl Watch {
                             Duration::ZERO
                         }
                     };
-                    if waited >= limit {
+                    if let Some(limit) = limit.filter(|limit| waited >= *limit) {
                         cancel.cancel(Cause::Stalled(format!(
                             "stopped after waiting {limit:?} for a lock held by {who}"
                         )));

@@ -6,7 +6,7 @@ use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::process;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take; they read catalogs only.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -66,6 +66,19 @@ pub fn literal(text: &str) -> String {
         true => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
         false => format!("'{}'", text.replace('\'', "''")),
     }
+}
+
+/// `texts` as an array of text.
+pub fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let literals: Vec<String> = texts.into_iter().map(literal).collect();
+    format!("ARRAY[{}]::text[]", literals.join(","))
+}
+
+/// A name for our sessions that no other run has, in whatever process or container.
+pub fn application_name(what: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanoseconds = now.unwrap_or_default().as_nanos();
+    format!("backupkit {what} {}-{nanoseconds}", std::process::id())
 }
 
 /// The server's major version: 15.

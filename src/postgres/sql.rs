@@ -100,6 +100,7 @@ impl OneTransaction {
     pub fn commit(mut self) -> Result<()> {
         let mut rest = Vec::new();
         self.lines.end(&mut rest);
+        self.stays_here()?;
         self.psql.write_all(&rest)?;
         let token = &self.psql.token;
         let commit = format!(
@@ -110,6 +111,19 @@ impl OneTransaction {
         );
         self.psql.write_all(commit.as_bytes())?;
         self.psql.finish()
+    }
+
+    /// Refuses text that makes databases or connects to others, before psql gets to see it.
+    fn stays_here(&mut self) -> Result<()> {
+        match self.lines.elsewhere.take() {
+            None => Ok(()),
+            Some(line) => Err(Error::refused(format!(
+                "the SQL text leaves the target: it holds {line:?}"
+            ))
+            .hint(
+                "take that line out; or run it with --allow-create-in-dump, as it is and not in one transaction",
+            )),
+        }
     }
 
     /// Kills psql, so that the server rolls back.
@@ -129,6 +143,7 @@ impl Write for OneTransaction {
         self.begun = true;
         let mut kept = Vec::with_capacity(text.len() + HEAD);
         self.lines.feed(text, &mut kept);
+        self.stays_here()?;
         self.psql.write_all(&kept)?;
         Ok(bytes.len())
     }
@@ -156,6 +171,8 @@ struct Lines {
     tail: Option<Vec<u8>>,
     /// The line that is passed on began as a COPY.
     copy: bool,
+    /// The beginning of a line that makes a database or connects to another one.
+    elsewhere: Option<String>,
 }
 
 #[derive(Default, PartialEq, Eq)]
@@ -197,6 +214,7 @@ impl Lines {
     fn pass_head(&mut self, kept: &mut Vec<u8>) {
         let head = std::mem::take(&mut self.head);
         self.settle(&head, kept);
+        self.look_elsewhere(&head);
         kept.extend_from_slice(&head);
         let tail = &head[head.len().saturating_sub(FROM_STDIN.len())..];
         self.tail = Some(tail.to_vec());
@@ -215,6 +233,22 @@ impl Lines {
         }
     }
 
+    /// Notices a statement that makes a database and a command that connects to another one, but not within rows.
+    fn look_elsewhere(&mut self, begin: &[u8]) {
+        if self.state == State::Rows || self.elsewhere.is_some() {
+            return;
+        }
+        let text = String::from_utf8_lossy(begin);
+        let words: Vec<String> = text.split_whitespace().map(str::to_uppercase).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if matches!(
+            words[..],
+            ["CREATE", "DATABASE", ..] | ["\\CONNECT" | "\\C", ..]
+        ) {
+            self.elsewhere = Some(text.trim_end().to_string());
+        }
+    }
+
     fn line_ended(&mut self, kept: &mut Vec<u8>) {
         if let Some(tail) = self.tail.take() {
             if self.state == State::Statements && self.copy && tail == FROM_STDIN {
@@ -223,6 +257,7 @@ impl Lines {
             return;
         }
         let line = std::mem::take(&mut self.head);
+        self.look_elsewhere(&line);
         match &mut self.state {
             State::Begun(waiting) if line == b"\n" => {
                 waiting.extend_from_slice(&line);
@@ -259,6 +294,35 @@ mod tests {
         '\\x68');\n\n\nCOPY a.b (c) FROM stdin;\nBEGIN;\n\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
         COPY a.a_table_with_a_long_name (c, d, e, f) FROM stdin;\nBEGIN;\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
         CREATE FUNCTION f() AS $$\nBEGIN;\nCOMMIT;\n$$;\nSELECT pg_catalog.lo_close(0);\n\nlast";
+
+    #[test]
+    fn what_leaves_the_target_is_noticed_and_rows_are_not_read_for_it() {
+        for (text, found) in [
+            (
+                "SELECT 1;\nCREATE DATABASE x;\n",
+                Some("CREATE DATABASE x;"),
+            ),
+            ("\\connect other\n", Some("\\connect other")),
+            ("  \\c x", Some("  \\c x")),
+            (
+                "create\tdatabase a_name_that_is_longer_than_the_head\n",
+                Some("create\tdatabase a_name_that_is_l"),
+            ),
+            ("COPY a FROM stdin;\nCREATE DATABASE x;\n\\.\n", None),
+            ("-- CREATE DATABASE x;\n\\copy a from b\n", None),
+        ] {
+            let (mut lines, mut kept) = (Lines::default(), Vec::new());
+            lines.feed(text.as_bytes(), &mut kept);
+            lines.end(&mut kept);
+            let seen = lines.elsewhere.as_deref();
+            assert!(seen.is_some() == found.is_some(), "{text}: {seen:?}");
+            assert!(
+                found
+                    .unwrap_or_default()
+                    .starts_with(seen.unwrap_or_default().get(..10).unwrap_or_default())
+            );
+        }
+    }
 
     #[test]
     fn only_the_transactions_around_large_objects_are_left_out() {

@@ -19,6 +19,8 @@ const VERSIONED: [(&str, &str); 2] = [("/usr/lib/postgresql", ""), ("/usr", "pgs
 pub enum Program {
     /// Dumps a database.
     PgDump,
+    /// Dumps roles and tablespaces.
+    PgDumpall,
     /// Restores a dump.
     PgRestore,
     /// Runs SQL.
@@ -36,6 +38,7 @@ impl Program {
     pub fn name(self) -> &'static str {
         match self {
             Program::PgDump => "pg_dump",
+            Program::PgDumpall => "pg_dumpall",
             Program::PgRestore => "pg_restore",
             Program::Psql => "psql",
             Program::Initdb => "initdb",
@@ -143,18 +146,28 @@ impl Tools {
     /// The pg_dump for a server of major version `server`: the same, else the next newer one. Where the
     /// server's version could not be asked for, the newest.
     pub fn pg_dump(&self, server: Option<u32>, cancel: &Cancel) -> Result<Tool> {
-        let found = self.all(Program::PgDump, cancel)?;
+        self.dumper(Program::PgDump, server, cancel)
+    }
+
+    /// The pg_dumpall for such a server, chosen in the same way.
+    pub fn pg_dumpall(&self, server: Option<u32>, cancel: &Cancel) -> Result<Tool> {
+        self.dumper(Program::PgDumpall, server, cancel)
+    }
+
+    fn dumper(&self, program: Program, server: Option<u32>, cancel: &Cancel) -> Result<Tool> {
+        let name = program.name();
+        let found = self.all(program, cancel)?;
         if found.is_empty() {
-            return Err(self.not_found(Program::PgDump));
+            return Err(self.not_found(program));
         }
         let newest = found.iter().map(|tool| tool.major).max().unwrap_or(0);
         let least = server.unwrap_or(newest);
         at_least(found, least).ok_or_else(|| {
             Error::failed(format!(
-                "server version mismatch: the server is PostgreSQL {least}, the newest pg_dump here is {newest}"
+                "server version mismatch: the server is PostgreSQL {least}, the newest {name} here is {newest}"
             ))
             .hint(format!(
-                "install postgresql-client-{least}; pg_dump must be as new as the server"
+                "install postgresql-client-{least}; {name} must be as new as the server"
             ))
         })
     }

@@ -7,7 +7,7 @@ pub mod account;
 pub mod deathsig;
 mod pipes;
 
-pub use pipes::{ChildInput, ChildOutput, run};
+pub use pipes::{ChildInput, ChildOutput, run, run_on};
 
 use crate::cancel::{Cancel, Woken};
 use crate::error::{Doing, Error, Kind, Result};

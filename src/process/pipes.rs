@@ -4,6 +4,7 @@ use super::{Child, Ended, Explain, spawn};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use rustix::event::PollFlags;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -203,6 +204,19 @@ impl Write for ChildInput {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Runs `command` to its end, however long that takes, with `input` as its stdin; fails unless it exits 0.
+pub fn run_on(
+    input: File,
+    program: &str,
+    mut command: Command,
+    cancel: &Cancel,
+    explain: Explain,
+) -> Result<()> {
+    command.stdin(input).stdout(Stdio::null());
+    let mut child = spawn(program, command)?;
+    child.expect_success(cancel, None, explain).map(|_| ())
 }
 
 /// Runs `command` to its end, at most `limit`, and returns its stdout, which must stay under 64 MiB.

@@ -50,7 +50,7 @@ enum Unsealed<R: Read> {
 
 enum Unzipped<R: Read + Send + 'static> {
     Gzip(Box<Decompressor<Peeked<Unsealed<R>>>>),
-    Plain(Peeked<Unsealed<R>>),
+    Plain(Box<Peeked<Unsealed<R>>>),
 }
 
 impl<R: Read + Send + 'static> Inbound<R> {
@@ -90,7 +90,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
         let unzipped = if gzip {
             Unzipped::Gzip(Box::new(Decompressor::new(unsealed, gzip::threads())?))
         } else {
-            Unzipped::Plain(unsealed)
+            Unzipped::Plain(Box::new(unsealed))
         };
         let plain = Peeked::new(unzipped)?;
         let facts = Facts {
@@ -114,6 +114,14 @@ impl<R: Read + Send + 'static> Inbound<R> {
     /// The first bytes of the plain stream.
     pub fn head(&self) -> &[u8] {
         self.plain.head()
+    }
+
+    /// Shows the plain stream from its first byte to `look` until it says that it has seen enough, or the stream
+    /// ends; nothing is taken away by it. Memory grows with what was looked at.
+    pub fn look_ahead(&mut self, look: &mut dyn FnMut(&[u8]) -> Result<bool>) -> Result<()> {
+        self.plain
+            .look_ahead(&mut |piece| Ok(look(piece)?))
+            .map_err(Error::from)
     }
 
     /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
@@ -160,7 +168,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
 impl<R: Read + Send + 'static> Inbound<R> {
     /// Whoever got the plain stream refused it with `error`. Where only the end of the archive tells whether the
     /// bytes were right, reads on to there: if they were not, that is why they were refused.
-    pub fn blame(mut self, error: Error, cancel: &Cancel) -> Error {
+    pub fn blame(&mut self, error: Error, cancel: &Cancel) -> Error {
         if !self.proved_late || error.kind() != Kind::Failed {
             return error;
         }

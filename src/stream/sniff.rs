@@ -1,14 +1,19 @@
 //! What a stream is, told from its first bytes and never from its name.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
 /// Enough to recognize everything below.
 const LOOK: usize = 64;
+/// How much is read at a time where more is looked at.
+const AHEAD: usize = 64 * 1024;
 
 /// A reader whose first bytes have been looked at.
 pub struct Peeked<R> {
     head: Vec<u8>,
     taken: usize,
+    /// What was read ahead behind the head.
+    ahead: VecDeque<Vec<u8>>,
     inner: R,
 }
 
@@ -20,6 +25,7 @@ impl<R: Read> Peeked<R> {
         Ok(Peeked {
             head,
             taken: 0,
+            ahead: VecDeque::new(),
             inner,
         })
     }
@@ -28,17 +34,48 @@ impl<R: Read> Peeked<R> {
     pub fn head(&self) -> &[u8] {
         &self.head
     }
+
+    /// Shows the stream from its first byte to `look` until it has seen enough and says so, or the stream ends. Call
+    /// it before anything is read: what was looked at is kept, and read as if nobody had looked.
+    pub fn look_ahead(
+        &mut self,
+        look: &mut dyn FnMut(&[u8]) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let mut enough = look(&self.head)?;
+        while !enough {
+            let mut piece = Vec::with_capacity(AHEAD);
+            self.inner
+                .by_ref()
+                .take(AHEAD as u64)
+                .read_to_end(&mut piece)?;
+            if piece.is_empty() {
+                break;
+            }
+            enough = look(&piece)?;
+            self.ahead.push_back(piece);
+        }
+        Ok(())
+    }
 }
 
 impl<R: Read> Read for Peeked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let rest = &self.head[self.taken..];
-        if rest.is_empty() {
-            return self.inner.read(buffer);
+        if !rest.is_empty() {
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            self.taken += count;
+            return Ok(count);
         }
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.taken += count;
+        let Some(piece) = self.ahead.front_mut() else {
+            return self.inner.read(buffer);
+        };
+        let count = piece.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&piece[..count]);
+        piece.drain(..count);
+        if piece.is_empty() {
+            self.ahead.pop_front();
+        }
         Ok(count)
     }
 }
@@ -128,6 +165,24 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
             let mut peeked = Peeked::new(&bytes[..]).unwrap();
             assert_eq!(peeked.head(), &bytes[..length.min(64)]);
+            let mut read = Vec::new();
+            peeked.read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+        }
+    }
+
+    #[test]
+    fn looking_further_takes_nothing_away_either() {
+        let bytes: Vec<u8> = (0..200_000usize).map(|index| (index % 251) as u8).collect();
+        for enough in [0, 64, 65, 70_000, 200_000, 300_000] {
+            let mut peeked = Peeked::new(&bytes[..]).unwrap();
+            let mut seen = Vec::new();
+            let mut look = |piece: &[u8]| {
+                seen.extend_from_slice(piece);
+                Ok(seen.len() >= enough)
+            };
+            peeked.look_ahead(&mut look).unwrap();
+            assert!(seen.len() >= enough.min(bytes.len()) && bytes.starts_with(&seen));
             let mut read = Vec::new();
             peeked.read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);

@@ -1,7 +1,9 @@
 //! What the reader says of whole dumps.
 
 use super::{dump, dump_files, read, summary};
-use backupkit::postgres::archive::{Contents, LargeObjects};
+use backupkit::postgres::archive::{
+    Catalog, CatalogReader, Contents, Inspector, LargeObjects, Looked,
+};
 use std::collections::BTreeMap;
 
 /// What is known of a frozen dump from elsewhere.
@@ -133,4 +135,56 @@ fn one_changed_byte_in_a_row_changes_the_digest_of_its_table_alone() {
         .map(|(one, _)| one.table.to_string())
         .collect();
     assert_eq!(differing, ["shop.events_old"]);
+}
+
+#[test]
+fn the_offsets_are_those_that_pg_dump_writes_into_a_file_itself() {
+    for major in 14..=18 {
+        let bytes = dump(&format!("{major}-named.dump"));
+        for piece in [1, 7, 4096, bytes.len()] {
+            let mut inspector = Inspector::new();
+            for piece in bytes.chunks(piece) {
+                inspector.feed(piece).unwrap();
+            }
+            let offsets = inspector.offsets();
+            assert!(offsets.len() > 5, "{major}: {}", offsets.len());
+            for offset in offsets {
+                let field = &bytes[offset.field as usize..][..9];
+                assert_eq!(field[0], 2, "{major}");
+                assert_eq!(field[1..], offset.block.to_le_bytes(), "{major}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_front_of_an_archive_names_every_entry_whatever_the_pieces() {
+    fn catalog(bytes: &[u8], piece: usize) -> Catalog {
+        let mut reader = CatalogReader::default();
+        for piece in bytes.chunks(piece) {
+            if let Looked::Whole(catalog) = reader.feed(piece).unwrap() {
+                return *catalog;
+            }
+        }
+        panic!("it ends before its data");
+    }
+    for path in dump_files() {
+        let bytes = std::fs::read(&path).unwrap();
+        let whole = catalog(&bytes, bytes.len());
+        let summary = summary(&bytes);
+        assert_eq!(whole.roles, summary.roles);
+        assert_eq!(whole.extensions, summary.extensions);
+        let tables = whole.entries.iter().filter(|entry| entry.kind == "TABLE");
+        assert_eq!(tables.count(), summary.table_names.len());
+        let with_data = whole.entries.iter().filter(|entry| entry.has_data);
+        assert!(with_data.count() >= summary.tables.len());
+        let known: Vec<i64> = whole.entries.iter().map(|entry| entry.id).collect();
+        let indexes = whole.entries.iter().filter(|entry| entry.kind == "INDEX");
+        for index in indexes {
+            assert!(index.dependencies.iter().any(|id| known.contains(id)));
+        }
+        for piece in [1, 7, 4096] {
+            assert_eq!(catalog(&bytes, piece).entries, whole.entries, "{path:?}");
+        }
+    }
 }

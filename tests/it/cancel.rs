@@ -123,7 +123,7 @@ fn a_signal_stops_a_backup_whose_server_hangs() {
     let scene = Scene::new();
     scene.configure(&database, GZIP);
     let (run, backupkit, pg_dump) = scene.in_the_middle();
-    let _frozen = backend(&database, "application_name = 'backupkit'").freeze();
+    let _frozen = backend(&database, "application_name LIKE 'backupkit backup %'").freeze();
     pg_dump.signal(Signal::CONT);
     backupkit.signal(Signal::CONT);
     run.signal(Signal::TERM);
@@ -149,7 +149,7 @@ impl Deaf {
         scene.configure(&database, GZIP);
         let (run, backupkit, pg_dump) = scene.in_the_middle();
         let frozen = [
-            backend(&database, "application_name = 'backupkit'").freeze(),
+            backend(&database, "application_name LIKE 'backupkit backup %'").freeze(),
             postmaster(&server).freeze(),
         ];
         backupkit.signal(Signal::CONT);

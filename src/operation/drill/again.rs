@@ -4,7 +4,7 @@
 use super::compare::Reordered;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::postgres::archive::{Contents, Inspector, Rows, Summary};
+use crate::postgres::archive::{Contents, Inspector, Rows, Summary, TableName};
 use crate::postgres::dump::Dump;
 use crate::postgres::explain;
 use crate::postgres::query::identifier;
@@ -23,11 +23,12 @@ const AS_PG_DUMP: &str = "SET search_path = ''; SET datestyle = ISO; SET interva
      SET extra_float_digits = 3; SET row_security = off; SET statement_timeout = 0; SET bytea_output = hex; \
      SET lc_monetary = 'C'";
 
-/// Dumps the restored database as the archive was dumped.
-pub(super) fn dump(
+/// Dumps the restored database as the archive was dumped, or `only` some tables of it if there are any.
+pub fn dump(
     archived: &Summary,
     session: &Session,
     major: u32,
+    only: &[TableName],
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<Box<Summary>> {
@@ -42,8 +43,13 @@ pub(super) fn dump(
     if archived.tables.iter().any(|table| table.root.is_some()) {
         options.push("--load-via-partition-root".into());
     }
+    for table in only {
+        let (schema, name) = (identifier(&table.schema), identifier(&table.name));
+        options.push(format!("--table={schema}.{name}"));
+    }
     let mut output = Dump {
         session: &session.fixed_output(),
+        application: super::APPLICATION,
         options: &options,
         lock_timeout: Duration::ZERO,
         compressed_by_pg_dump: false,
@@ -64,7 +70,7 @@ pub(super) fn dump(
 }
 
 /// The rows of a table with its columns in the archive's order.
-pub(super) fn count(
+pub fn count(
     table: &Reordered,
     archived: &Summary,
     psql: &Tool,

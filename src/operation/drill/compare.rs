@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What came out.
 #[derive(Debug, Default)]
-pub(super) struct Comparison {
+pub struct Comparison {
     /// How many tables were compared.
     pub tables: u64,
     /// What is wrong.
@@ -24,7 +24,7 @@ pub(super) struct Comparison {
 
 /// A table whose columns came back in another order.
 #[derive(Debug)]
-pub(super) struct Reordered {
+pub struct Reordered {
     /// Its name.
     pub table: TableName,
     /// It stands for all of its partitions.
@@ -84,7 +84,7 @@ impl Total {
 }
 
 /// Compares table by table.
-pub(super) fn compare(archived: &Summary, restored: &Summary) -> Comparison {
+pub fn compare(archived: &Summary, restored: &Summary) -> Comparison {
     let roots: BTreeSet<&TableName> = archived
         .tables
         .iter()
@@ -219,7 +219,7 @@ fn totals(summary: &Summary, roots: &BTreeSet<&TableName>) -> BTreeMap<TableName
 
 /// Objects that the archive creates and the restored database lacks, by their kinds. Only what the same pg_dump counts
 /// can be compared.
-pub(super) fn missing_objects(archived: &Summary, restored: &Summary) -> Vec<Fault> {
+pub fn missing_objects(archived: &Summary, restored: &Summary) -> Vec<Fault> {
     if archived.pg_dump_major() != restored.pg_dump_major() {
         return Vec::new();
     }

@@ -11,9 +11,9 @@
 //! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held (no server of that
 //! version, a missing extension, no space) is an error with the way out, and says nothing about the backup.
 
-mod again;
+pub(super) mod again;
 mod blame;
-mod compare;
+pub(super) mod compare;
 mod examine;
 mod lent;
 mod outline;
@@ -108,7 +108,7 @@ impl Drill<'_> {
         evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
 
         let (tools, session) = (&self.options.tools, self.scratch.session());
-        let restored = again::dump(&archived, session, self.scratch.major(), tools, cancel)
+        let restored = again::dump(&archived, session, self.scratch.major(), &[], tools, cancel)
             .doing(|| "cannot dump the restored database")?;
         let mut comparison = compare::compare(&archived, &restored);
         for reordered in comparison.reordered.drain(..) {

@@ -35,6 +35,17 @@ pub(super) struct Found {
     pub tables: Vec<TableData>,
     pub uncounted: Vec<TableName>,
     pub large_objects: LargeObjects,
+    /// Where each entry of the table of contents has room for its offset, and where its data begins.
+    pub offsets: Vec<Offset>,
+}
+
+/// The place of one entry's data, and where the table of contents says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offset {
+    /// The byte of the entry's offset state, behind which its offset stands.
+    pub field: u64,
+    /// The first byte of its data block.
+    pub block: u64,
 }
 
 /// What comes next.
@@ -59,12 +70,12 @@ impl DataReader {
         }
     }
 
-    /// Takes the data blocks off the front of `input`.
-    pub fn feed(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
+    /// Takes the data blocks off the front of `input`, which ends at the byte `end` of the archive.
+    pub fn feed(&mut self, input: &mut &[u8], end: u64) -> Result<(), Stop> {
         loop {
             self.at = match self.at {
                 At::Block if self.waiting.as_slice().is_empty() => return Ok(()),
-                At::Block => self.block(input)?,
+                At::Block => self.block(input, end)?,
                 At::Id(block) => self.id(block, input)?,
                 At::Oid => match self.fields.integer(input)? {
                     0 => {
@@ -121,10 +132,17 @@ impl DataReader {
         Some(format!("the data of {}", current.what.name()))
     }
 
-    fn block(&mut self, input: &mut &[u8]) -> Result<At, Stop> {
+    fn block(&mut self, input: &mut &[u8], end: u64) -> Result<At, Stop> {
+        let at = end - input.len() as u64;
         match self.fields.byte(input)? {
             block @ (ROWS | LARGE_OBJECTS) => {
                 self.current = self.waiting.next();
+                self.found
+                    .offsets
+                    .extend(self.current.iter().map(|entry| Offset {
+                        field: entry.offset_at,
+                        block: at,
+                    }));
                 Ok(At::Id(block))
             }
             other => Err(damaged(format!("a data block is of the type {other}"))),

@@ -73,6 +73,11 @@ impl Fields {
         Ok(self.fixed)
     }
 
+    /// True between two fields.
+    pub fn is_at_start(&self) -> bool {
+        self.have == 0 && self.string.is_none()
+    }
+
     /// One byte.
     pub fn byte(&mut self, input: &mut &[u8]) -> Result<u8, Stop> {
         Ok(self.fixed(input, 1)?[0])

@@ -18,6 +18,7 @@
 
 mod contents;
 mod data;
+mod entries;
 mod fields;
 mod header;
 mod rows;
@@ -26,9 +27,12 @@ mod stream;
 mod toc;
 
 pub use contents::{Contents, Digest, LargeObjects, Outline, Summary, TableData, TableName};
+pub use data::Offset;
+pub use entries::{Catalog, CatalogReader, Looked};
 pub use header::{Compression, MAGIC, Version};
 pub use rows::Rows;
 pub use sql::column_names;
+pub use toc::Entry;
 
 use crate::error::{Error, Result};
 use data::DataReader;
@@ -40,7 +44,6 @@ use toc::{Toc, TocReader};
 pub struct Inspector {
     stage: Stage,
     position: u64,
-    copy_at: Option<u64>,
 }
 
 enum Stage {
@@ -58,8 +61,8 @@ struct Body {
     toc: Toc,
     data: DataReader,
     part: Part,
-    /// How much of the input that began a copy of the table of contents was left when it began.
-    left_to_copy: Option<usize>,
+    /// The byte at which a copy of the table of contents began.
+    copy_at: Option<u64>,
 }
 
 enum Part {
@@ -82,14 +85,25 @@ impl Inspector {
         Inspector {
             stage: Stage::Header(HeaderReader::default()),
             position: 0,
-            copy_at: None,
         }
     }
 
     /// The byte at which the copy of the table of contents begins that some archives have behind their data, as far
     /// as it has been seen. pg_restore does not read it from a pipe: it has all it wants before that byte.
     pub fn copy_at(&self) -> Option<u64> {
-        self.copy_at
+        match &self.stage {
+            Stage::Body(body) => body.copy_at,
+            _ => None,
+        }
+    }
+
+    /// Where the data of each entry lies, as far as it has been seen: what pg_dump writes into the table of contents
+    /// of a file, and cannot write into a pipe.
+    pub fn offsets(&self) -> &[Offset] {
+        match &self.stage {
+            Stage::Body(body) => &body.data.found.offsets,
+            _ => &[],
+        }
     }
 
     /// What the front of the archive tells; `None` until its table of contents has passed.
@@ -117,8 +131,9 @@ impl Inspector {
             return Err(damaged_archive(why));
         }
         let mut input = bytes;
-        if let Err(Stop::Damaged(why)) = self.stage.read(&mut input) {
-            let at = self.position + (bytes.len() - input.len()) as u64;
+        let end = self.position + bytes.len() as u64;
+        if let Err(Stop::Damaged(why)) = self.stage.read(&mut input, end) {
+            let at = end - input.len() as u64;
             let place = self.stage.place();
             let place = place.map_or(String::new(), |place| format!(", in {place}"));
             let why = format!("{why} (at byte {at}{place})");
@@ -126,13 +141,7 @@ impl Inspector {
             self.stage = Stage::Damaged(why);
             return Err(error);
         }
-        if let Stage::Body(body) = &self.stage
-            && self.copy_at.is_none()
-            && let Some(left) = body.left_to_copy
-        {
-            self.copy_at = Some(self.position + (bytes.len() - left) as u64);
-        }
-        self.position += bytes.len() as u64;
+        self.position = end;
         Ok(())
     }
 
@@ -154,8 +163,8 @@ impl Inspector {
 }
 
 impl Stage {
-    /// Goes from stage to stage until `input` is used up.
-    fn read(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
+    /// Goes from stage to stage until `input`, which ends at the byte `end`, is used up.
+    fn read(&mut self, input: &mut &[u8], end: u64) -> Result<(), Stop> {
         loop {
             *self = match self {
                 Stage::Header(reader) => match reader.feed(input)? {
@@ -166,10 +175,10 @@ impl Stage {
                     Opening::Unknown(version) => Stage::Unread(version),
                 },
                 Stage::Toc(header, reader) => {
-                    let toc = reader.feed(input)?;
+                    let toc = reader.feed(input, end)?;
                     Stage::Body(Box::new(Body::new(header.clone(), toc)))
                 }
-                Stage::Body(body) => return body.feed(input),
+                Stage::Body(body) => return body.feed(input, end),
                 Stage::Unread(_) | Stage::Damaged(_) => return Ok(()),
             };
         }
@@ -193,26 +202,26 @@ impl Body {
             header,
             toc,
             part: Part::Data,
-            left_to_copy: None,
+            copy_at: None,
         }
     }
 
-    fn feed(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
+    fn feed(&mut self, input: &mut &[u8], end: u64) -> Result<(), Stop> {
         loop {
             self.part = match &mut self.part {
                 Part::Data => {
-                    self.data.feed(input)?;
+                    self.data.feed(input, end)?;
                     match input {
                         [] => return Ok(()),
                         _ if self.header.version < Version::new(1, 15) => return Err(follows("")),
                         _ => {
-                            self.left_to_copy = Some(input.len());
+                            self.copy_at = Some(end - input.len() as u64);
                             Part::Copy(Box::new(TocReader::of_copy(&self.header)))
                         }
                     }
                 }
                 Part::Copy(reader) => {
-                    let copy = reader.feed(input).map_err(|stop| match stop {
+                    let copy = reader.feed(input, end).map_err(|stop| match stop {
                         Stop::More => Stop::More,
                         Stop::Damaged(why) => follows(&format!(": {why}")),
                     })?;

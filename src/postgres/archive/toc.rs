@@ -47,6 +47,8 @@ pub(super) struct Toc {
     pub roles: BTreeSet<String>,
     /// A hash of all that a copy of it repeats.
     pub fingerprint: u128,
+    /// Every entry, for a reader that was asked for them.
+    pub entries: Vec<Entry>,
 }
 
 /// An entry that has data.
@@ -54,6 +56,8 @@ pub(super) struct Toc {
 pub(super) struct Announced {
     pub id: i64,
     pub what: What,
+    /// Where in the archive the state of its data offset stands.
+    pub offset_at: u64,
 }
 
 /// What sort of data an entry has.
@@ -80,6 +84,8 @@ pub(super) struct TocReader {
     ids: HashSet<i64>,
     fingerprint: Box<Xxh3Default>,
     is_copy: bool,
+    keeps_entries: bool,
+    offset_at: u64,
     toc: Toc,
 }
 
@@ -107,17 +113,25 @@ enum Field {
     Offset,
 }
 
-/// The entry that is being read.
-#[derive(Default)]
-struct Entry {
-    id: i64,
-    has_data: bool,
-    tag: String,
-    kind: String,
-    definition: Option<String>,
+/// One entry. Its names are without SQL quotes; bytes that are not UTF-8 appear as `\xNN`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// What others depend on it by, and what a list for pg_restore names it by.
+    pub id: i64,
+    /// A data block follows for it.
+    pub has_data: bool,
+    /// Its name; of a function with the types of its arguments, of a constraint with the table before it.
+    pub tag: String,
+    /// pg_dump's word for what it is: `TABLE`, `TABLE DATA`, `FK CONSTRAINT`, …
+    pub kind: String,
+    /// Its SQL, for the few kinds of which that is kept.
+    pub definition: Option<String>,
     copy: Option<String>,
-    schema: String,
+    /// Its schema; empty for what has none.
+    pub schema: String,
     owner: String,
+    /// The ids of what it needs; only where entries are kept.
+    pub dependencies: Vec<i64>,
 }
 
 impl TocReader {
@@ -134,6 +148,8 @@ impl TocReader {
             ids: HashSet::new(),
             fingerprint: Box::default(),
             is_copy: false,
+            keeps_entries: false,
+            offset_at: 0,
             toc: Toc::default(),
         }
     }
@@ -142,6 +158,14 @@ impl TocReader {
     pub fn of_copy(header: &Header) -> TocReader {
         TocReader {
             is_copy: true,
+            ..TocReader::new(header)
+        }
+    }
+
+    /// A reader that keeps every entry.
+    pub fn of_entries(header: &Header) -> TocReader {
+        TocReader {
+            keeps_entries: true,
             ..TocReader::new(header)
         }
     }
@@ -157,14 +181,17 @@ impl TocReader {
         }
     }
 
-    /// Takes the table of contents off the front of `input`.
-    pub fn feed(&mut self, input: &mut &[u8]) -> Result<Toc, Stop> {
+    /// Takes the table of contents off the front of `input`, which ends at the byte `end` of the archive.
+    pub fn feed(&mut self, input: &mut &[u8], end: u64) -> Result<Toc, Stop> {
         loop {
             if self.field == Field::Id && self.read == self.entries {
                 self.toc.fingerprint = self.fingerprint.digest128();
                 return Ok(std::mem::take(&mut self.toc));
             }
             let (before, repeated) = (*input, self.is_repeated());
+            if self.field == Field::Offset && self.fields.is_at_start() {
+                self.offset_at = end - input.len() as u64;
+            }
             let next = self.next(input);
             if repeated {
                 self.fingerprint
@@ -263,10 +290,20 @@ impl TocReader {
                 Field::WithOids
             }
             Field::WithOids => pass(fields, input, Field::Dependency)?,
-            Field::Dependency => match fields.string(input, Keep::Nothing)? {
-                Text::Null => Field::Offset,
-                _ => Field::Dependency,
-            },
+            Field::Dependency => {
+                let keep = match self.keeps_entries {
+                    true => Keep::All,
+                    false => Keep::Nothing,
+                };
+                match fields.string(input, keep)? {
+                    Text::Null => Field::Offset,
+                    text => {
+                        let id: Option<i64> = kept(text).and_then(|id| id.parse().ok());
+                        entry.dependencies.extend(id);
+                        Field::Dependency
+                    }
+                }
+            }
             Field::Offset => {
                 let state = fields.offset(input, self.offset_size)?;
                 self.end_entry(state)?;
@@ -302,12 +339,16 @@ impl TocReader {
     fn keep(&mut self, entry: Entry) -> Result<(), Stop> {
         let toc = &mut self.toc;
         let mut new = 0;
+        if self.keeps_entries {
+            new += entry.schema.len() + entry.tag.len() + 8 * entry.dependencies.len();
+            toc.entries.push(entry.clone());
+        }
         // the database itself is only made anew by `pg_restore --create`, and pg_restore -l leaves it out too
         if entry.is_about_the_database() {
             if entry.kind == "DATABASE" {
                 toc.locale = sql::locale(entry.definition.as_deref().unwrap_or_default());
             }
-            return Ok(());
+            return self.within_limit(new);
         }
         let named = sql::roles(&entry.kind, entry.definition.as_deref().unwrap_or_default());
         for role in named.into_iter().chain([entry.owner]) {
@@ -356,8 +397,17 @@ impl TocReader {
                 "BLOBS" => What::LargeObjects,
                 _ => What::Other(entry.kind),
             };
-            toc.announced.push(Announced { id: entry.id, what });
+            toc.announced.push(Announced {
+                id: entry.id,
+                what,
+                offset_at: self.offset_at,
+            });
         }
+        self.within_limit(new)
+    }
+
+    /// Counts `new` bytes more as kept.
+    fn within_limit(&mut self, new: usize) -> Result<(), Stop> {
         // beside the text, each thing that is kept takes a few machine words
         self.kept += if new > 0 { new + 128 } else { 0 };
         if self.kept > KEPT {
@@ -396,7 +446,8 @@ impl Entry {
         self.kind == "STATISTICS DATA"
     }
 
-    fn is_about_the_database(&self) -> bool {
+    /// True for the database itself, its settings, grants and comment.
+    pub fn is_about_the_database(&self) -> bool {
         let remark = matches!(&*self.kind, "ACL" | "COMMENT" | "SECURITY LABEL");
         !self.has_data
             && (matches!(&*self.kind, "DATABASE" | "DATABASE PROPERTIES")

@@ -1,6 +1,11 @@
 //! What `restore` promises: which backup goes where, what is refused, and that a target is as before where it fails.
 
 mod bytes;
+mod clean;
+mod globals;
+mod jobs;
+mod part;
+mod place;
 mod reference;
 mod sql;
 mod target;
@@ -24,10 +29,15 @@ struct House {
 
 impl House {
     fn new(shape: Shape) -> House {
+        House::on(shape, 18)
+    }
+
+    /// With server and clients of this major version.
+    fn on(shape: Shape, major: u32) -> House {
         let house = House {
-            sandbox: Sandbox::new(18),
-            source: postgres(18).create_database("source"),
-            target: postgres(18).create_database("target"),
+            sandbox: Sandbox::new(major),
+            source: postgres(major).create_database("source"),
+            target: postgres(major).create_database("target"),
         };
         house.source.sql(
             "CREATE TABLE word (id int PRIMARY KEY, word text); CREATE TABLE nothing (id int);

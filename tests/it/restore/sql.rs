@@ -1,6 +1,6 @@
 //! Backups that are SQL text.
 
-use super::{House, PLAIN, sql_of};
+use super::{House, PLAIN, says, sql_of};
 use crate::support::archive::{gzip, seal};
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, SHAPES};
 use std::fs;
@@ -125,4 +125,58 @@ fn sql_that_nobody_dumped_is_restored_whole_or_not_at_all() {
         .restore("./script", &["--allow-sql-fallback"])
         .exits(0);
     assert_eq!(house.target.sql("SELECT t FROM a"), "1");
+}
+
+#[test]
+fn all_that_stands_in_the_way_of_sql_is_told_at_once() {
+    let house = House::new(PLAIN);
+    house.target.sql("CREATE TABLE mine (i int)");
+    fs::write(house.sandbox.path("script"), "CREATE TABLE a (i int);\n").expect("write it");
+    let refused = house.restore("./script", &[]).exits(15);
+    says(
+        &refused,
+        &["--allow-sql-fallback", "public.mine", "--to NAME --create"],
+    );
+}
+
+#[test]
+fn sql_that_leaves_the_target_is_refused_before_it_does() {
+    let house = House::new(PLAIN);
+    let name = format!("{}_other", house.target.name);
+    let exists = format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'");
+    let script = format!(
+        "CREATE TABLE a (i int);\ncreate database {name};\n\\connect {name}\nCREATE TABLE b (i int);\n"
+    );
+    let connects = script.lines().filter(|line| !line.starts_with("create"));
+    let connects = connects.collect::<Vec<_>>().join("\n");
+    for script in [&script, &connects] {
+        fs::write(house.sandbox.path("script"), script).expect("write it");
+        house.refuses(
+            "./script",
+            &["--allow-sql-fallback"],
+            15,
+            &["leaves the target", &name, "--allow-create-in-dump"],
+        );
+        assert_eq!(house.target.sql(&exists), "0");
+    }
+    fs::write(house.sandbox.path("script"), &script).expect("write it");
+    house
+        .restore(
+            "./script",
+            &["--allow-sql-fallback", "--allow-create-in-dump"],
+        )
+        .exits(0);
+    assert_eq!(house.target.sql(&exists), "1");
+    assert_eq!(house.target.sql("SELECT count(*) FROM a"), "0");
+    house.target.sql(&format!("DROP DATABASE {name}"));
+}
+
+#[test]
+fn a_dump_in_the_tar_format_is_called_one() {
+    let house = House::new(PLAIN);
+    let mut command = house.source.server.client("pg_dump");
+    command.args(["--format=tar", &house.source.name]);
+    let tar = crate::support::program::run(command, "").exits(0).stdout;
+    fs::write(house.sandbox.path("tar"), tar).expect("write it");
+    house.refuses("./tar", &[], 13, &["tar format", "pg_restore --format=tar"]);
 }

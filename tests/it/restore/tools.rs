@@ -136,3 +136,34 @@ fn a_held_table_stops_a_restore_and_names_who_holds_it() {
 fn a_held_table_stops_a_restore_into_an_older_server_as_well() {
     a_held_table_stops_a_restore(18, 16);
 }
+
+#[test]
+fn a_backup_that_waits_for_a_lock_says_at_once_who_holds_it() {
+    let database = postgres(18).create_database("app");
+    database.sql("CREATE TABLE a AS SELECT 1 AS one");
+    let sandbox = Sandbox::new(18);
+    sandbox.configure_with(
+        "",
+        &[Entry::of(&database).named("app").backup("lock_timeout: 5m")],
+    );
+    let holder = database.hold("a");
+    // the message goes to a file, so that it can be seen while the backup waits
+    let script = "backupkit backup 2> told & backup=$!
+        until grep -q 'the one in the way' told; do sleep 0.1; kill -0 $backup || exit 9; done; touch seen; wait $backup";
+    let command = {
+        let mut bash = std::process::Command::new("/bin/bash");
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_backupkit"));
+        let directory = program.parent().expect("it lies in a directory");
+        bash.args([
+            "-c",
+            &format!("PATH={}:$PATH; {script}", directory.display()),
+        ]);
+        sandbox.inside(bash)
+    };
+    let run = crate::support::program::start(command, "");
+    crate::support::program::until("the holder is named", || sandbox.path("seen").exists());
+    drop(holder);
+    run.wait().exits(0);
+    let told = fs::read_to_string(sandbox.path("told")).expect("a file");
+    assert_eq!(told.matches("waiting for a lock").count(), 1, "{told}");
+}

@@ -1,0 +1,108 @@
+//! What a restore would do, found out without doing it.
+
+use super::choose;
+use super::plan::Plan;
+use super::spool;
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::operation::select::{Selected, read_manifest};
+use crate::postgres::tools::Tools;
+use crate::stream::sniff::Content;
+use chrono::{DateTime, Utc};
+
+/// What would happen to which server, from which backup.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// The backup.
+    pub from: String,
+    /// When it began; unknown of a file.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Bytes on storage, where they are known.
+    pub stored_bytes: Option<u64>,
+    /// Bytes of the dump, where its manifest says so.
+    pub plain_bytes: Option<u64>,
+    /// Archive or SQL.
+    pub content: Content,
+    /// The server and database.
+    pub target: String,
+    /// The target is not there and would be made.
+    pub creates: bool,
+    /// What the backup holds would be dropped first.
+    pub cleans: bool,
+    /// A failure would leave a part behind.
+    pub atomic: bool,
+    /// The server's major version.
+    pub server: Option<u32>,
+    /// The server that was dumped, as it called itself.
+    pub dumped_server: Option<String>,
+    /// The pg_dump that was used.
+    pub dumped_by: Option<String>,
+    /// The pg_restore that would be used, with its place.
+    pub pg_restore: Option<String>,
+    /// How many tables, views and sequences would be restored.
+    pub relations: Option<u64>,
+    /// Roles that the backup refers to and the server lacks.
+    pub missing_roles: Vec<String>,
+    /// Extensions that are neither in the target nor installed on its server.
+    pub missing_extensions: Vec<String>,
+    /// What the role may not do and would be left out.
+    pub left_out: Vec<String>,
+    /// Where the decoded dump would be kept meanwhile.
+    pub spool: Option<String>,
+}
+
+/// Finds out.
+pub(super) fn run(plan: &Plan, tools: &Tools, cancel: &Cancel) -> Result<Preview> {
+    let (job, catalog) = (plan.job, plan.catalog.as_deref());
+    let (started_at, stored_bytes, plain_bytes) = match plan.selected {
+        Selected::Stored { storage, entry } => {
+            let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
+            let plain = manifest.map(|manifest| manifest.dump.bytes);
+            (Some(entry.id.timestamp.moment()), Some(entry.bytes), plain)
+        }
+        Selected::File(path) => {
+            let bytes = std::fs::metadata(path).ok().map(|found| found.len());
+            (None, bytes, None)
+        }
+    };
+    let pg_restore = match plan.content() {
+        Content::Archive => Some(plan.pg_restore(tools, cancel)?.to_string()),
+        _ => None,
+    };
+    let mut preview = Preview {
+        from: plan.selected.shown(),
+        started_at,
+        stored_bytes,
+        plain_bytes,
+        content: plan.content(),
+        target: job.session.shown().to_string(),
+        creates: plan.maintenance.is_some(),
+        cleans: job.options.clean,
+        atomic: plan.is_atomic(),
+        server: plan.server,
+        dumped_server: catalog.map(|catalog| catalog.server_version.clone()),
+        dumped_by: catalog.map(|catalog| catalog.pg_dump_version.clone()),
+        pg_restore,
+        relations: catalog.map(|catalog| plan.choice.relations(catalog).count() as u64),
+        missing_roles: Vec::new(),
+        missing_extensions: Vec::new(),
+        left_out: plan.choice.left_out.clone(),
+        spool: job.jobs.map(|_| spool::directory().display().to_string()),
+    };
+    if let (Some(catalog), Some(holds)) = (catalog, &plan.holds) {
+        let needs_roles = !(job.options.no_owner && job.options.no_privileges);
+        let roles = catalog
+            .roles
+            .iter()
+            .filter(|role| !holds.roles.contains(*role));
+        preview.missing_roles = roles.filter(|_| needs_roles).cloned().collect();
+        let extensions = catalog.entries.iter().filter(|entry| {
+            choose::is_extension(entry)
+                && plan.choice.holds(entry.id)
+                && !holds.extensions.contains(&entry.tag)
+                && !holds.available_extensions.contains(&entry.tag)
+        });
+        preview.missing_extensions = extensions.map(|entry| entry.tag.clone()).collect();
+    }
+    Ok(preview)
+}

@@ -1,0 +1,210 @@
+//! Roles, which belong to a server and to none of its databases: pg_dumpall writes them, and a restore makes those that
+//! are missing.
+
+use super::explain;
+use super::session::Session;
+use super::tools::Tool;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::process::ChildOutput;
+use std::collections::BTreeSet;
+
+/// Starts `pg_dumpall --globals-only`. Without `passwords` it asks for nothing that only superusers may read.
+pub fn dump(
+    pg_dumpall: &Tool,
+    session: &Session,
+    passwords: bool,
+    cancel: &Cancel,
+) -> Result<ChildOutput> {
+    let mut command = session.command(&pg_dumpall.path, "backupkit");
+    command.args(["--globals-only", "--no-password"]);
+    if !passwords {
+        command.arg("--no-role-passwords");
+    }
+    // it takes the server from the one, and the database to ask in from the other
+    command.arg(session.database_argument());
+    command.arg(format!("--database={}", session.database()));
+    ChildOutput::spawn("pg_dumpall", command, cancel, explain::client)
+}
+
+/// True of a failure that was the server keeping the passwords of its roles to itself.
+pub fn passwords_are_forbidden(error: &Error) -> bool {
+    error.chain().contains("permission denied") && error.chain().contains("pg_authid")
+}
+
+/// What is missing on a server of what `pg_dumpall --globals-only` wrote.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// The statements that make the missing roles, in order.
+    pub statements: String,
+    /// The roles that they make.
+    pub roles: Vec<String>,
+    /// Tablespaces, which lie in directories of the old machine and are for people to make.
+    pub tablespaces: Vec<String>,
+}
+
+impl Missing {
+    /// Picks out of `text` what makes roles that are not among `existing`. A role that exists stays as it is: neither its
+    /// password nor its rights are touched.
+    pub fn of(text: &str, existing: &BTreeSet<String>) -> Missing {
+        let mut missing = Missing::default();
+        for statement in statements(text) {
+            let about = |lead: &str| name(statement.strip_prefix(lead)?);
+            if let Some(role) = about("CREATE ROLE ") {
+                if existing.contains(&role) {
+                    continue;
+                }
+                missing.roles.push(role);
+            } else if let Some(role) = about("ALTER ROLE ").or_else(|| about("COMMENT ON ROLE ")) {
+                if !missing.roles.contains(&role) {
+                    continue;
+                }
+            } else if let Some(member) = member(statement) {
+                if !missing.roles.contains(&member) {
+                    continue;
+                }
+            } else if let Some(tablespace) = about("CREATE TABLESPACE ") {
+                missing.tablespaces.push(tablespace);
+                continue;
+            } else if !statement.starts_with("SET ") {
+                continue;
+            }
+            missing.statements.push_str(statement);
+            missing.statements.push('\n');
+        }
+        missing
+    }
+}
+
+/// The role that `GRANT role TO member …` grants to; none for a grant on something.
+fn member(statement: &str) -> Option<String> {
+    let mut rest = statement.strip_prefix("GRANT ")?;
+    rest = &rest[identifier_length(rest)..];
+    name(rest.strip_prefix(" TO ")?)
+}
+
+/// The identifier at the start of `text`, without its quotes.
+fn name(text: &str) -> Option<String> {
+    let word = &text[..identifier_length(text)];
+    let name = match word
+        .strip_prefix('"')
+        .and_then(|inner| inner.strip_suffix('"'))
+    {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => word.to_string(),
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+fn identifier_length(text: &str) -> usize {
+    if !text.starts_with('"') {
+        return text.find([' ', ';', '\n']).unwrap_or(text.len());
+    }
+    let mut end = 1;
+    while let Some(quote) = text[end..].find('"') {
+        end += quote + 1;
+        match text[end..].starts_with('"') {
+            true => end += 1,
+            false => return end,
+        }
+    }
+    text.len()
+}
+
+/// The statements of pg_dumpall's text, each with its semicolon; comments and commands of psql are left out. It doubles
+/// quotes and backslashes, so a quote of either kind goes on to the next one of its kind.
+fn statements(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        if rest.starts_with("--") || rest.starts_with('\\') {
+            rest = rest
+                .split_once('\n')
+                .map_or("", |(_, rest)| rest)
+                .trim_start();
+            continue;
+        }
+        let mut quote = None;
+        let end = rest.find(|char| {
+            match (quote, char) {
+                (None, ';') => return true,
+                (None, '\'' | '"') => quote = Some(char),
+                (Some(open), char) if open == char => quote = None,
+                _ => {}
+            }
+            false
+        });
+        let end = end.map_or(rest.len(), |at| at + 1);
+        found.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"--
+-- PostgreSQL database cluster dump
+--
+
+\restrict abc
+
+SET default_transaction_read_only = off;
+
+CREATE ROLE app;
+ALTER ROLE app WITH NOSUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$4096:a;b''c';
+CREATE ROLE "odd ""one""; -- no";
+ALTER ROLE "odd ""one""; -- no" WITH NOLOGIN;
+COMMENT ON ROLE "odd ""one""; -- no" IS 'a
+-- b;';
+CREATE ROLE postgres;
+ALTER ROLE postgres WITH SUPERUSER PASSWORD 'md5';
+
+--
+-- User Config "app"
+--
+
+ALTER ROLE app SET work_mem TO '1MB';
+GRANT app TO "odd ""one""; -- no" WITH INHERIT TRUE GRANTED BY postgres;
+GRANT app TO postgres GRANTED BY postgres;
+CREATE TABLESPACE fast OWNER app LOCATION '/mnt/fast';
+GRANT ALL ON TABLESPACE fast TO app;
+\unrestrict abc
+"#;
+
+    #[test]
+    fn only_what_makes_missing_roles_is_run() {
+        let existing = BTreeSet::from(["postgres".to_string()]);
+        let missing = Missing::of(TEXT, &existing);
+        assert_eq!(missing.roles, ["app", "odd \"one\"; -- no"]);
+        assert_eq!(missing.tablespaces, ["fast"]);
+        let lines: Vec<&str> = missing.statements.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "SET default_transaction_read_only = off;",
+                "CREATE ROLE app;",
+                "ALTER ROLE app WITH NOSUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$4096:a;b''c';",
+                "CREATE ROLE \"odd \"\"one\"\"; -- no\";",
+                "ALTER ROLE \"odd \"\"one\"\"; -- no\" WITH NOLOGIN;",
+                "COMMENT ON ROLE \"odd \"\"one\"\"; -- no\" IS 'a",
+                "-- b;';",
+                "ALTER ROLE app SET work_mem TO '1MB';",
+                "GRANT app TO \"odd \"\"one\"\"; -- no\" WITH INHERIT TRUE GRANTED BY postgres;",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_role_that_exists_is_never_changed() {
+        let existing = ["postgres", "app", "odd \"one\"; -- no"].map(String::from);
+        let missing = Missing::of(TEXT, &existing.into());
+        assert_eq!(
+            missing.statements,
+            "SET default_transaction_read_only = off;\n"
+        );
+        assert!(missing.roles.is_empty());
+    }
+}

@@ -1,0 +1,204 @@
+//! `--jobs`: from a temporary file, over several connections; and the comparison after every restore.
+
+use super::{House, PLAIN, SEALED, says};
+use crate::support::clients;
+use crate::support::disk::Disk;
+use crate::support::entry::Entry;
+use crate::support::postgres::{bin, large, postgres};
+use crate::support::processes;
+use crate::support::sandbox::{SHAPES, Sandbox};
+use crate::support::wait;
+use rustix::process::Signal;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+#[test]
+fn every_kind_of_archive_comes_back_over_several_connections() {
+    for (major, shape) in [
+        (14, SHAPES[0]),
+        (16, SHAPES[1]),
+        (17, SHAPES[2]),
+        (18, SHAPES[3]),
+    ] {
+        let server = postgres(major);
+        let (source, target) = (server.shop(), server.create_database("target"));
+        let sandbox = Sandbox::new(major);
+        let entry = |database, name| Entry::of(database).named(name).shape(shape);
+        sandbox.configure_with("", &[entry(&source, "source"), entry(&target, "target")]);
+        sandbox.back_up("source");
+        let arguments = [
+            "restore", "--from", "source", "--db", "target", "--force", "--jobs", "4", "--json",
+        ];
+        let output = sandbox.run(&arguments).exits(0);
+        says(&output, &["not one transaction"]);
+        target.holds_the_same_as(&source);
+        let summary: Value = serde_json::from_str(&output.text()).expect("JSON");
+        assert!(
+            summary["compared_tables"]
+                .as_u64()
+                .is_some_and(|count| count > 5),
+            "{summary}"
+        );
+        assert_eq!(sandbox.files("tmp"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_damaged_archive_never_reaches_a_database_over_several_connections_either() {
+    let house = House::new(SEALED);
+    let archive = house.sandbox.back_up("source");
+    let mut bytes = archive.bytes();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&archive.path, &bytes).expect("write it");
+    house.refuses("source", &["--force", "--jobs", "2"], 13, &[]);
+}
+
+#[test]
+fn the_file_is_private_has_no_name_and_is_gone_after_a_kill() {
+    let sandbox = Sandbox::new(18);
+    let target = postgres(18).create_database("target");
+    let entries = [
+        Entry::of(large()).named("source"),
+        Entry::of(&target).named("target"),
+    ];
+    sandbox.configure_with("", &entries);
+    sandbox.back_up("source");
+    let arguments = [
+        "restore", "--from", "source", "--db", "target", "--force", "--jobs", "2",
+    ];
+    let run = sandbox.start(&arguments);
+    let pg_restore = wait::until("pg_restore works on the file", || {
+        let mut children = processes::of(&sandbox.path(""));
+        children.retain(|child| child.name == "pg_restore");
+        let child = children.pop()?;
+        let file = fs::metadata(format!("/proc/{}/fd/0", child.pid)).ok()?;
+        (file.is_file() && file.len() > 1 << 20).then_some((child.freeze(), file))
+    });
+    let (child, file) = pg_restore;
+    assert_eq!(file.mode() & 0o777, 0o600);
+    assert_eq!(file.nlink(), 0);
+    assert_eq!(sandbox.files("tmp"), [""; 0]);
+    run.signal(Signal::KILL);
+    drop(child);
+    wait::until("nothing runs any more", || {
+        processes::of(&sandbox.path("")).is_empty().then_some(())
+    });
+    assert_eq!(sandbox.files("tmp"), [""; 0]);
+}
+
+#[test]
+fn a_disk_without_room_is_noticed_before_anything_changes() {
+    let sandbox = Sandbox::new(18);
+    let target = postgres(18).create_database("target");
+    let disk = Disk::new(8 * 1024);
+    let sandbox = sandbox.with("TMPDIR", disk.path.to_str().expect("UTF-8"));
+    let entries = [
+        Entry::of(large()).named("source"),
+        Entry::of(&target).named("target"),
+    ];
+    sandbox.configure_with("", &entries);
+    let archive = sandbox.back_up("source");
+    let arguments = [
+        "restore", "--from", "source", "--db", "target", "--force", "--jobs", "2",
+    ];
+    let failed = sandbox.run(&arguments).exits(1);
+    says(&failed, &["no room in", "TMPDIR", "which takes"]);
+    // where nobody knows how large it is, it is found out
+    fs::remove_file(archive.manifest_path()).expect("there is one");
+    let gzip = crate::support::archive::gzip(&archive.bytes());
+    let small = sandbox.store("source/20990101_000000.000000000Z.dump.gz", &gzip);
+    disk_takes(&disk, small.bytes().len());
+    let failed = sandbox
+        .run(&[&["restore", "--from", &small.key()], &arguments[3..]].concat())
+        .exits(1);
+    says(&failed, &["no room in", "TMPDIR"]);
+    let count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(target.sql(count), "0");
+    assert_eq!(fs::read_dir(&disk.path).expect("read it").count(), 0);
+}
+
+/// The archive itself would fit, so that only its content does not.
+fn disk_takes(disk: &Disk, bytes: usize) {
+    let room = rustix::fs::statvfs(&disk.path).expect("it is mounted");
+    if room.f_bavail * room.f_frsize < bytes as u64 {
+        // hardly compressible: then the check before is what notices, which is as good
+        assert!(bytes > 1 << 20);
+    }
+}
+
+#[test]
+fn a_restore_into_an_older_server_says_why_it_takes_one_connection() {
+    let server = postgres(14);
+    let (source, target) = (
+        server.create_database("source"),
+        server.create_database("target"),
+    );
+    source.sql("CREATE TABLE a AS SELECT 1 AS one");
+    let sandbox = Sandbox::new(18);
+    let entries = [
+        Entry::of(&source).named("source"),
+        Entry::of(&target).named("target"),
+    ];
+    sandbox.configure_with(&format!("bin_dir: '{}'", bin(18).display()), &entries);
+    sandbox.back_up("source");
+    let arguments = [
+        "restore", "--from", "source", "--db", "target", "--force", "--jobs", "2",
+    ];
+    says(&sandbox.run(&arguments).exits(15), &["without --jobs"]);
+    sandbox.run(&arguments[..6]).exits(0);
+    target.holds_the_same_as(&source);
+}
+
+#[test]
+fn a_restore_that_brought_back_something_else_is_told_table_by_table() {
+    let house = House::new(PLAIN);
+    // rows that are not what was dumped, as if something had changed them on their way in
+    house.source.sql(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.id = 500 THEN RETURN NULL; END IF; RETURN NEW; END $$",
+    );
+    house.sandbox.back_up("source");
+    house
+        .restore("source", &["--force", "--schema-only"])
+        .exits(0);
+    house
+        .target
+        .sql("CREATE TRIGGER spoil BEFORE INSERT ON word FOR EACH ROW EXECUTE FUNCTION spoil()");
+    house
+        .restore("source", &["--force", "--data-only"])
+        .exits(0);
+    assert_eq!(house.target.sql("SELECT count(*) FROM word"), "999");
+    // an event trigger does it to a whole restore
+    let spoiled = postgres(18).create_database("spoiled");
+    spoiled.sql(
+        "CREATE FUNCTION public.spoil_all() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF tg_tag = 'ALTER TABLE' AND to_regclass('public.word') IS NOT NULL THEN DELETE FROM public.word WHERE id = 500; END IF;
+         END $$;
+         CREATE EVENT TRIGGER spoil_all ON ddl_command_end EXECUTE FUNCTION public.spoil_all()",
+    );
+    let to = ["restore", "--from", "source", "--to", &spoiled.name];
+    let failed = house.sandbox.run(&to).exits(13);
+    says(&failed, &["public.word", "999 rows", "instead of 1000"]);
+    spoiled.sql("DROP TABLE word, nothing; DROP FUNCTION spoil()");
+    let unchecked = [&to[..], &["--no-check", "--json"]].concat();
+    let output = house.sandbox.run(&unchecked).exits(0);
+    let summary: Value = serde_json::from_str(&output.text()).expect("JSON");
+    assert_eq!(summary["compared_tables"], Value::Null);
+}
+
+#[test]
+fn without_pg_dump_the_restore_stands_and_says_that_it_was_not_compared() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    let some = clients(&house.sandbox, 18, &["pg_restore", "psql"]);
+    house.configure(
+        PLAIN,
+        &format!("bin_dir: '{}'", some.display()),
+        "lock_timeout: 10m",
+    );
+    let output = house.restore("source", &["--force"]).exits(0);
+    says(&output, &["cannot be compared", "pg_dump not found"]);
+    house.target.holds_the_same_as(&house.source);
+}
