@@ -39,7 +39,7 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Daemon(options) => daemon::run(app, options, &path),
         Command::Backup(options) => app.backup(options, cancel),
         Command::Restore(options) => app.restore(options, cancel),
-        Command::Status(options) => app.status(options, cancel),
+        Command::Status(options) => app.status(options, &path, cancel),
         Command::List(options) => app.list(options, cancel),
         Command::Verify(options) => app.verify(options, cancel),
         Command::Diff(options) => app.diff(options, cancel),

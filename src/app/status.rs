@@ -4,14 +4,16 @@ use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{Database, process_env};
+use crate::daemon::state;
 use crate::error::{Error, Kind, Result};
 use crate::operation::select::Reference;
-use crate::operation::status::{self, Report, Subject};
+use crate::operation::status::{self, Daemon, Report, Subject};
 use crate::output;
 use chrono::{DateTime, Utc};
+use std::path::Path;
 
 impl App {
-    pub(super) fn status(&self, options: &cli::Status, cancel: &Cancel) -> Result<()> {
+    pub(super) fn status(&self, options: &cli::Status, path: &Path, cancel: &Cancel) -> Result<()> {
         let now = Utc::now();
         let databases = self.chosen(&options.db)?;
         let mut storages: Vec<String> = Vec::new();
@@ -24,7 +26,8 @@ impl App {
             .into_iter()
             .map(|database| self.subject(database, now))
             .collect();
-        let report = status::run(self.places(&storages), subjects, now, cancel)?;
+        let mut report = status::run(self.places(&storages), subjects, now, cancel)?;
+        report.daemon = daemon(path);
         if options.nagios {
             output::line(&output::status_nagios(&report))?;
             return match output::nagios_status(report.level()) {
@@ -73,6 +76,18 @@ impl App {
             keys: Box::new(move || self.keys_for(name, &latest)),
         }
     }
+}
+
+/// The daemon of this configuration, where there is one on this machine.
+fn daemon(path: &Path) -> Option<Daemon> {
+    let (life, alive) = state::look(path)?;
+    Some(Daemon {
+        pid: life.pid,
+        started_at: life.started_at,
+        ticked_at: life.ticked_at,
+        running: life.running,
+        alive,
+    })
 }
 
 /// A backup that is too old, else a storage that could not be asked.

@@ -26,20 +26,33 @@ pub fn status_text(report: &Report) -> String {
     let mut storages = vec![header.map(String::from)];
     storages.extend(report.storages.iter().map(storage_row));
     text.push_str(&format!("\n{}", table(&storages)));
+    if let Some(daemon) = report.daemon.as_ref().filter(|daemon| daemon.alive) {
+        let running = match daemon.running.is_empty() {
+            true => "idle".to_string(),
+            false => format!("at work on {}", daemon.running.join(", ")),
+        };
+        let since = human_age(report.now - daemon.started_at);
+        text.push_str(&format!(
+            "\nthe daemon, process {}, has run for {since} and is {running}\n",
+            daemon.pid
+        ));
+    }
     text
 }
 
 /// What is wrong, each with the database or the storage that it is about.
-fn problems(report: &Report) -> impl Iterator<Item = (String, &Problem)> {
+fn problems(report: &Report) -> impl Iterator<Item = (String, Problem)> {
     let databases = report.databases.iter().flat_map(|database| {
         let problems = database.problems.iter();
-        problems.map(|problem| (database.name.clone(), problem))
+        problems.map(|problem| (database.name.clone(), problem.clone()))
     });
     let storages = report.storages.iter().filter_map(|storage| {
-        let problem = storage.problem.as_ref()?;
+        let problem = storage.problem.clone()?;
         Some((format!("storage {}", storage.name), problem))
     });
-    databases.chain(storages)
+    let daemon = report.daemon_problem();
+    let daemon = daemon.map(|problem| ("daemon".to_string(), problem));
+    databases.chain(storages).chain(daemon)
 }
 
 fn row(database: &Database) -> [String; 8] {
@@ -91,6 +104,14 @@ pub fn status_json(report: &Report) -> Value {
         "state": report.level().name(),
         "databases": databases,
         "storages": storages,
+        "daemon": report.daemon.as_ref().map(|daemon| json!({
+            "pid": daemon.pid,
+            "alive": daemon.alive,
+            "started_at": rfc3339(daemon.started_at),
+            "ticked_at": rfc3339(daemon.ticked_at),
+            "running": daemon.running,
+            "state": report.daemon_problem().map_or(Level::Ok, |problem| problem.level).name(),
+        })),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with how a database or a storage stands, and how badly.
 
-use super::{Database, State};
+use super::{Daemon, Database, State};
 use crate::catalog::size::{self, Change};
 use crate::error::Error;
 use crate::progress::{human_age, human_bytes};
@@ -160,6 +160,23 @@ pub(super) fn space(space: &Space) -> Option<Problem> {
         level,
         format!("{free} of {total} are free, {percent:.0} %"),
     ))
+}
+
+/// What is wrong with the daemon, which looks at the clock every minute.
+pub(super) fn daemon(daemon: &Daemon, now: DateTime<Utc>) -> Option<Problem> {
+    let silent = now - daemon.ticked_at;
+    let since = human_age(silent);
+    match daemon.alive {
+        false => Some(Problem::new(
+            Level::Warning,
+            format!("it was killed, and last seen {since} ago"),
+        )),
+        true if silent > TimeDelta::minutes(5) => Some(Problem::new(
+            Level::Critical,
+            format!("it has not looked at the clock for {since}"),
+        )),
+        true => None,
+    }
 }
 
 /// What is wrong with a storage that cannot be asked.

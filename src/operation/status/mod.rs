@@ -49,6 +49,23 @@ pub struct Report {
     pub databases: Vec<Database>,
     /// The storages that were asked.
     pub storages: Vec<Holder>,
+    /// The daemon, where it runs on this machine.
+    pub daemon: Option<Daemon>,
+}
+
+/// The daemon of this configuration on this machine.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Its process.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it looked at the clock last.
+    pub ticked_at: DateTime<Utc>,
+    /// The databases that it is working on.
+    pub running: Vec<String>,
+    /// False for one that was killed.
+    pub alive: bool,
 }
 
 /// How one database stands.
@@ -150,7 +167,14 @@ impl Report {
         let databases = self.databases.iter().map(Database::level);
         let storages = self.storages.iter().flat_map(|storage| &storage.problem);
         let storages = storages.map(|problem| problem.level);
-        databases.chain(storages).max().unwrap_or(Level::Ok)
+        let daemon = self.daemon_problem().map(|problem| problem.level);
+        let all = databases.chain(storages).chain(daemon);
+        all.max().unwrap_or(Level::Ok)
+    }
+
+    /// What is to be said of the daemon.
+    pub fn daemon_problem(&self) -> Option<Problem> {
+        judge::daemon(self.daemon.as_ref()?, self.now)
     }
 }
 
@@ -187,6 +211,7 @@ pub fn run(
         now,
         databases,
         storages: names.into_iter().map(holder).collect(),
+        daemon: None,
     })
 }
 
