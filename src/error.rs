@@ -39,6 +39,8 @@ pub enum Kind {
     Refused,
     /// Ended by this signal. Exit 128 + its number.
     Signal(i32),
+    /// What a monitoring plugin has to say: exit 1, 2 or 3 for warning, critical or unknown.
+    Plugin(u8),
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Kind {
             Kind::TooOld => 14,
             Kind::Refused => 15,
             Kind::Signal(number) => 128u8.wrapping_add(number as u8),
+            Kind::Plugin(status) => status,
         }
     }
 
@@ -72,6 +75,7 @@ impl Kind {
             Kind::TooOld => "too_old",
             Kind::Refused => "refused",
             Kind::Signal(_) => "cancelled",
+            Kind::Plugin(_) => "plugin",
         }
     }
 

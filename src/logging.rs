@@ -15,7 +15,7 @@ pub fn start(verbose: bool) {
     let terminal = io::stderr().is_terminal();
     let journal = is_journal(&io::stderr());
     let dated = !terminal && !journal;
-    let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let coloured = is_coloured(&io::stderr());
     let started = env_logger::Builder::new()
         .filter_module("backupkit", level)
         .target(env_logger::Target::Pipe(Box::new(Lines(Vec::new()))))
@@ -52,6 +52,19 @@ fn is_journal(stderr: &io::Stderr) -> bool {
     };
     rustix::fs::fstat(stderr)
         .is_ok_and(|found| stream == format!("{}:{}", found.st_dev, found.st_ino))
+}
+
+/// True where `stream` shows colours and nobody asked for none.
+pub fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// The last words of a run that failed, as stderr shows them.
+pub fn failure(report: &str) -> String {
+    match is_coloured(&io::stderr()) {
+        true => format!("\x1b[31mbackupkit:\x1b[0m {report}"),
+        false => format!("backupkit: {report}"),
+    }
 }
 
 /// Passes whole lines on to [`progress::say`].

@@ -12,18 +12,21 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let asked = match cli::parse(std::env::args_os().skip(1)) {
         Ok(asked) => asked,
-        Err(error) => return tell(&error, std::env::args_os().any(|word| word == "--json")),
+        Err(error) => {
+            let asked = |option: &str| std::env::args_os().any(|word| word == option);
+            return tell(&error, asked("--json"), asked("--nagios"));
+        }
     };
     match asked {
         Asked::Text(text) => match output::text_out(&text) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => tell(&error, false),
+            Err(error) => tell(&error, false, false),
         },
         Asked::For(command) => {
             logging::start(command.verbose());
             match run(&command) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => tell(&error, command.json()),
+                Err(error) => tell(&error, command.json(), command.nagios()),
             }
         }
     }
@@ -74,14 +77,20 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Prints what went wrong, once, and makes it the exit status.
-fn tell(error: &Error, json: bool) -> ExitCode {
-    if !error.is_told() {
-        progress::say(&format!("backupkit: {}", error.report()));
-        if json {
-            // stdout may be what failed
-            let _ = output::line(&output::error_line(error).to_string());
-        }
+/// Prints what went wrong, once, and makes it the exit status. As a monitoring plugin, what cannot be found out is unknown.
+fn tell(error: &Error, json: bool, nagios: bool) -> ExitCode {
+    if error.is_told() {
+        return ExitCode::from(error.kind().exit_status());
     }
-    ExitCode::from(error.kind().exit_status())
+    progress::say(&logging::failure(&error.report()));
+    // stdout may be what failed
+    let _ = match (nagios, json) {
+        (true, _) => output::line(&output::nagios_line("UNKNOWN", &error.chain())),
+        (false, true) => output::line(&output::error_line(error).to_string()),
+        (false, false) => Ok(()),
+    };
+    match nagios {
+        true => ExitCode::from(3),
+        false => ExitCode::from(error.kind().exit_status()),
+    }
 }

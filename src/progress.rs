@@ -3,6 +3,7 @@
 //! Everything of ours that goes to stderr goes through [`say`], which takes the live line away first and puts
 //! it back after, so that messages and progress never mix.
 
+use chrono::TimeDelta;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -146,9 +147,36 @@ pub fn human_bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// `3d 4h`, `25m`, `12s`: the two largest units that say something.
+pub fn human_age(age: TimeDelta) -> String {
+    let seconds = age.num_seconds();
+    if seconds < 0 {
+        return "in the future".into();
+    }
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_read_well() {
+        for (seconds, text) in [
+            (5, "5s"),
+            (3599, "59m"),
+            (3660, "1h 1m"),
+            (90_000, "1d 1h"),
+            (-1, "in the future"),
+        ] {
+            assert_eq!(human_age(TimeDelta::seconds(seconds)), text);
+        }
+    }
 
     #[test]
     fn sizes_read_well() {

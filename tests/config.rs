@@ -381,6 +381,33 @@ fn a_plain_password_in_a_file_for_all_eyes_is_warned_about() {
 }
 
 #[test]
+fn a_password_from_a_file_needs_no_variable_and_is_no_plain_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "p@ss ${A} '$$'\n").unwrap();
+    let file = format!("password_file: '{}'", path.display());
+    let connection = format!("host: h, port: 1, database: d, user: u, {file}");
+    let config = with(
+        &connection,
+        &format!("encryption: {{ enabled: true, {file} }}"),
+    );
+    let database = &config.databases[0];
+    let login = database.connection.resolve(&unset).unwrap().password;
+    let seal = database.backup.encryption.seal_password(&unset).unwrap();
+    for password in [login, seal] {
+        assert_eq!(password.unwrap().expose(), "p@ss ${A} '$$'");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let missing = database.backup.encryption.seal_password(&unset);
+    let error = missing.unwrap_err().chain();
+    assert!(
+        error.starts_with("databases[0].backup.encryption.password_file: "),
+        "{error}"
+    );
+    assert!(database.connection.resolve(&unset).is_err());
+}
+
+#[test]
 fn a_reference_that_is_spelt_wrongly_is_warned_about() {
     let warnings = with(
         PLAIN,

@@ -22,6 +22,8 @@ pub(super) struct Ended<'a> {
     /// What retention did on the storage of each copy, where it did anything.
     pub retention: Vec<Option<Value>>,
     pub started_at: DateTime<Utc>,
+    /// What is unusual about the backup, one sentence each.
+    pub concerns: Vec<String>,
     pub took: Duration,
 }
 
@@ -39,11 +41,14 @@ impl App {
             let name = &ended.database.name;
             let line = if options.json {
                 let retention = ended.retention;
-                output::backup_json(name, &ended.result, retention, ended.took).to_string()
+                let mut object = output::backup_json(name, &ended.result, retention, ended.took);
+                object["warnings"] = ended.concerns.into();
+                object.to_string()
             } else {
                 output::backup_text(name, &ended.result, ended.took)
             };
             printed = printed.and(output::line(&line));
+            let mut stopped = None;
             match ended.result {
                 Ok(stored) => {
                     ok += 1;
@@ -67,10 +72,17 @@ impl App {
                     let error = error.doing(format!("cannot back up {name}"));
                     log::error!("{}", error.report());
                     statuses.push(error.kind());
+                    stopped = matches!(error.kind(), Kind::Signal(_)).then_some(error);
                 }
             }
             self.notify(&event);
-            // a signal ends the run, not only the database it hit
+            // a signal ends the run, not only the database it hit, and is told of once
+            if let Some(error) = stopped {
+                if options.json {
+                    output::line(&output::error_line(&error).to_string())?;
+                }
+                return Err(Error::already_told(error.kind()));
+            }
             cancel.check()?;
         }
         if options.json {
@@ -93,15 +105,23 @@ impl App {
         let (started_at, began) = (Utc::now(), Instant::now());
         let result = self.dump_and_store(database, lock_wait, cancel);
         let took = began.elapsed();
-        let retention = match &result {
-            Ok(stored) => self.prune_after_backup(database, stored, lock_wait, cancel),
-            Err(_) => Vec::new(),
+        let (concerns, retention) = match &result {
+            Ok(stored) => (
+                // before retention takes away what there is to compare with
+                self.concerns(database, stored, cancel),
+                self.prune_after_backup(database, stored, lock_wait, cancel),
+            ),
+            Err(error) => {
+                self.record_failure(database, error, started_at);
+                (Vec::new(), Vec::new())
+            }
         };
         Ended {
             database,
             result,
             retention,
             started_at,
+            concerns,
             took,
         }
     }

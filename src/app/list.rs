@@ -21,6 +21,17 @@ impl App {
         for (storage, error) in listed.failures() {
             log::warn!("cannot list the storage {storage}: {}", error.report());
         }
+        // a name that is neither configured nor on storage is a mistake, not an empty result
+        for name in options
+            .db
+            .iter()
+            .filter(|_| listed.failures().next().is_none())
+        {
+            let mut backups = listed.backups.iter();
+            if !backups.any(|backup| backup.entry().id.database == *name) {
+                self.config.database(name)?;
+            }
+        }
         if options.json {
             output::line(&output::list_json(&listed).to_string())?;
         } else if !listed.backups.is_empty() {
@@ -36,13 +47,6 @@ impl App {
         if listed.older > 0 {
             let older = listed.older;
             log::info!("{older} older backups are not shown; see them with: backupkit list --all");
-        }
-        // a name that is neither configured nor on storage is a mistake, not an empty result
-        for name in &options.db {
-            let mut backups = listed.backups.iter();
-            if !backups.any(|backup| backup.entry().id.database == *name) {
-                self.config.database(name)?;
-            }
         }
         Ok(())
     }

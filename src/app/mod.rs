@@ -1,16 +1,20 @@
 //! The composition root: configuration to storages, keys and tools, and those to one operation.
 
+mod after;
 mod backup;
 mod cat;
+mod check;
 mod compose;
 pub mod daemon;
 mod diff;
+mod init;
 mod list;
 mod meant;
 mod notify;
 mod older;
 mod restore;
 mod retention;
+mod status;
 mod verify;
 
 use crate::cancel::Cancel;
@@ -24,11 +28,18 @@ use std::sync::Arc;
 /// Carries one command out.
 pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
     let path = config::find(command.config().map(|path| path.as_path()), &process_env);
+    if let Command::Init(options) = command {
+        return init::run(options, &path, cancel);
+    }
     let app = App::load(&path, &Derivations::new())?;
     match command {
+        // needs no configuration
+        Command::Init(_) => Ok(()),
+        Command::Test(options) => app.check(options, &path, cancel),
         Command::Daemon(options) => daemon::run(app, options, &path),
         Command::Backup(options) => app.backup(options, cancel),
         Command::Restore(options) => app.restore(options, cancel),
+        Command::Status(options) => app.status(options, &path, cancel),
         Command::List(options) => app.list(options, cancel),
         Command::Verify(options) => app.verify(options, cancel),
         Command::Diff(options) => app.diff(options, cancel),

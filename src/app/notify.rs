@@ -63,6 +63,7 @@ impl Ended<'_> {
             event.warnings = stored.warnings.clone();
         }
         let concerns = self.retention.iter().flatten().flat_map(concerns);
+        event.warnings.extend(self.concerns.iter().cloned());
         event.warnings.extend(concerns);
         event
     }

@@ -1,5 +1,6 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
+use super::manifest::Manifest;
 use super::name::{BackupId, Name, Part, Shape, Timestamp};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,14 @@ impl Entry {
     /// The key of its archive.
     pub fn archive_key(&self) -> String {
         self.id.archive_key(self.shape)
+    }
+
+    /// True where the archive has not the size that its manifest tells, and so is not what was stored.
+    pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
+        // a manifest may be about an archive of another shape under the same name
+        manifest.is_some_and(|manifest| {
+            manifest.archive.key == self.archive_key() && manifest.archive.bytes != self.bytes
+        })
     }
 }
 

@@ -4,10 +4,14 @@ mod backup;
 mod cat;
 mod daemon;
 mod diff;
+mod init;
 mod list;
 mod pin;
 mod prune;
 mod restore;
+mod status;
+mod test;
+mod unknown;
 mod values;
 mod verify;
 
@@ -15,10 +19,13 @@ pub use backup::Backup;
 pub use cat::Cat;
 pub use daemon::Daemon;
 pub use diff::Diff;
+pub use init::Init;
 pub use list::List;
 pub use pin::{Pin, Unpin};
 pub use prune::Prune;
 pub use restore::Restore;
+pub use status::Status;
+pub use test::Test;
 pub use verify::Verify;
 
 use crate::error::{Error, Result};
@@ -30,6 +37,7 @@ use std::path::PathBuf;
 #[argh(
     help_triggers("-h", "--help", "help"),
     note = "Every command takes -c/--config FILE (else $BACKUPKIT_CONFIG, else /etc/backupkit/config.yaml),\n--verbose and --help; --option=value works wherever --option value does.\nbackupkit --version prints the version.",
+    example = "Write a configuration, and check that it works:\n  $ {command_name} init\n  $ {command_name} test",
     example = "Back up all configured databases:\n  $ {command_name} backup",
     example = "Show the backups there are:\n  $ {command_name} list",
     example = "Restore the newest backup of app_db into the empty database it came from:\n  $ {command_name} restore --from app_db/latest",
@@ -40,6 +48,7 @@ use std::path::PathBuf;
     error_code(11, "another run holds the lock"),
     error_code(12, "wrong password"),
     error_code(13, "archive damaged or incomplete"),
+    error_code(14, "a backup is older than allowed"),
     error_code(15, "refused for safety"),
     error_code(128, "and above: ended by a signal, 128 + its number")
 )]
@@ -53,12 +62,18 @@ pub struct Arguments {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
 pub enum Command {
+    /// init
+    Init(Init),
+    /// test
+    Test(Test),
     /// backup
     Backup(Backup),
     /// daemon
     Daemon(Daemon),
     /// restore
     Restore(Restore),
+    /// status
+    Status(Status),
     /// list
     List(List),
     /// verify
@@ -79,8 +94,11 @@ impl Command {
     /// The configuration file, where one was named.
     pub fn config(&self) -> Option<&PathBuf> {
         match self {
+            Command::Init(options) => options.config.as_ref(),
+            Command::Test(options) => options.config.as_ref(),
             Command::Backup(options) => options.config.as_ref(),
             Command::Daemon(options) => options.config.as_ref(),
+            Command::Status(options) => options.config.as_ref(),
             Command::Restore(options) => options.config.as_ref(),
             Command::List(options) => options.config.as_ref(),
             Command::Verify(options) => options.config.as_ref(),
@@ -95,8 +113,11 @@ impl Command {
     /// True for more on stderr.
     pub fn verbose(&self) -> bool {
         match self {
+            Command::Init(options) => options.verbose,
+            Command::Test(options) => options.verbose,
             Command::Backup(options) => options.verbose,
             Command::Daemon(options) => options.verbose,
+            Command::Status(options) => options.verbose,
             Command::Restore(options) => options.verbose,
             Command::List(options) => options.verbose,
             Command::Verify(options) => options.verbose,
@@ -111,8 +132,11 @@ impl Command {
     /// True for JSON on stdout.
     pub fn json(&self) -> bool {
         match self {
+            Command::Init(_) => false,
+            Command::Test(options) => options.json,
             Command::Backup(options) => options.json,
             Command::Daemon(options) => options.json,
+            Command::Status(options) => options.json,
             Command::Restore(options) => options.json,
             Command::List(options) => options.json,
             Command::Verify(options) => options.json,
@@ -122,6 +146,11 @@ impl Command {
             Command::Pin(options) => options.json,
             Command::Unpin(options) => options.json,
         }
+    }
+
+    /// True where the exit status is to be that of a monitoring plugin.
+    pub fn nagios(&self) -> bool {
+        matches!(self, Command::Status(options) if options.nagios)
     }
 }
 
@@ -154,8 +183,7 @@ pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Aske
     match Arguments::from_args(&["backupkit"], &words) {
         Ok(arguments) => Ok(Asked::For(Box::new(arguments.command))),
         Err(early) if early.status.is_ok() => Ok(Asked::Text(early.output)),
-        Err(early) => Err(Error::usage(early.output.trim().to_string())
-            .hint("see what there is with: backupkit --help")),
+        Err(early) => Err(unknown::explain(early.output.trim(), &words)),
     }
 }
 
@@ -234,6 +262,9 @@ mod tests {
         for line in [
             "--help",
             "-h",
+            "init --help",
+            "test --help",
+            "status --help",
             "backup --help",
             "daemon --help",
             "restore -h",

@@ -24,14 +24,24 @@ pub(super) const DATABASE: &[&str] = &[
     "verify",
     "max_unverified_age",
     "drill",
+    "max_age",
 ];
-const FIVE_FIELDS: &[&str] = &["host", "port", "database", "user", "password"];
+/// What a URL says already.
+const FIELDS: &[&str] = &[
+    "host",
+    "port",
+    "database",
+    "user",
+    "password",
+    "password_file",
+];
 pub(super) const CONNECTION: &[&str] = &[
     "host",
     "port",
     "database",
     "user",
     "password",
+    "password_file",
     "url",
     "sslmode",
     "sslrootcert",
@@ -48,7 +58,8 @@ pub(super) const BACKUP: &[&str] = &[
     "options",
 ];
 pub(super) const COMPRESSION: &[&str] = &["level"];
-pub(super) const ENCRYPTION: &[&str] = &["enabled", "password", "previous_passwords"];
+pub(super) const ENCRYPTION: &[&str] =
+    &["enabled", "password", "password_file", "previous_passwords"];
 pub(super) const RETENTION: &[&str] = &[
     "keep_last",
     "keep_daily",
@@ -101,6 +112,7 @@ impl Reader<'_> {
             .get("max_unverified_age")
             .and_then(|spot| self.duration(&spot))
             .filter(|limit| !limit.is_zero());
+        let max_age = table.get("max_age").and_then(|spot| self.duration(&spot));
         Some(Database {
             name: name?,
             connection: connection?,
@@ -109,6 +121,7 @@ impl Reader<'_> {
             drill: drill?,
             verify: verify?,
             max_unverified_age,
+            max_age: max_age.filter(|limit| !limit.is_zero()),
         })
     }
 
@@ -128,7 +141,7 @@ impl Reader<'_> {
     }
 
     fn url(&mut self, table: &Table, spot: &Spot) -> Option<ServerKeys> {
-        for key in FIVE_FIELDS {
+        for key in FIELDS {
             if let Some(spot) = table.get(key) {
                 let fault = Fault::new("stands beside url, which says it already");
                 self.key_problem(&spot, fault.hint("keep url or the five fields, not both"));
@@ -160,7 +173,8 @@ impl Reader<'_> {
             validate::no_control,
         );
         let user = self.required_text(table, "user", "who logs in", validate::no_control);
-        let password = table.get("password").map(|spot| self.password(&spot));
+        let given = table.get("password").or_else(|| table.get("password_file"));
+        let password = given.map(|_| self.password_or_file(table));
         Some(ServerKeys::Fields(Box::new(ServerFields {
             host: host?,
             port: port?,
@@ -255,15 +269,14 @@ impl Reader<'_> {
         let enabled = self
             .require(&table, "enabled", "say true or false")
             .and_then(|spot| self.flag(&spot));
-        let password = match enabled {
-            Some(true) => self.require(
+        if enabled == Some(true) && table.get("password_file").is_none() {
+            self.require(
                 &table,
                 "password",
-                "such as password: \"${BACKUPKIT_ENC_PASSWORD}\"",
-            ),
-            _ => table.get("password"),
-        };
-        let password = password.and_then(|spot| self.password(&spot));
+                "such as password: \"${BACKUPKIT_ENC_PASSWORD}\", or password_file",
+            );
+        }
+        let password = self.password_or_file(&table);
         let previous = table
             .get("previous_passwords")
             .and_then(|spot| self.list(&spot));

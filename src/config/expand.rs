@@ -26,7 +26,19 @@ pub struct Text(Template);
 
 /// As [`Text`], for passwords, keys and tokens.
 #[derive(Debug, Clone)]
-pub struct SecretText(Template);
+pub struct SecretText {
+    template: Template,
+    place: Place,
+}
+
+/// Where a secret is, once its variables are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// There.
+    Here,
+    /// In the file of that name.
+    File,
+}
 
 #[derive(Clone)]
 struct Template {
@@ -55,6 +67,14 @@ impl Text {
         self.0.literal().map(|secret| secret.expose().to_owned())
     }
 
+    /// The secret in the file of this name, which is read anew each time.
+    pub(super) fn into_file(self) -> SecretText {
+        SecretText {
+            template: self.0,
+            place: Place::File,
+        }
+    }
+
     /// An error about the value of this field.
     pub(super) fn error(&self, what: impl std::fmt::Display) -> Error {
         Error::usage(format!("{}: {what}", self.field()))
@@ -63,21 +83,57 @@ impl Text {
 
 impl SecretText {
     pub(super) fn new(field: &str, raw: &str, check: Check) -> SecretText {
-        SecretText(Template::new(field, raw, check))
+        SecretText {
+            template: Template::new(field, raw, check),
+            place: Place::Here,
+        }
     }
 
     /// The key path, such as `databases[0].connection.password`.
     pub fn field(&self) -> &str {
-        &self.0.field
+        &self.template.field
     }
 
     /// As [`Text::resolve`]; an error never holds the value.
     pub fn resolve(&self, env: &Env) -> Result<Secret> {
-        self.0.resolve(env)
+        let value = self.template.resolve(env)?;
+        match self.place {
+            Place::Here => Ok(value),
+            Place::File => self.read(&value)?.ok_or_else(|| {
+                let path = value.expose();
+                Error::usage(format!("{}: the file {path} is empty", self.field()))
+            }),
+        }
     }
 
+    fn resolve_optional(&self, env: &Env) -> Result<Option<Secret>> {
+        let value = self.template.resolve_optional(env)?;
+        match (self.place, value) {
+            (Place::File, Some(path)) => self.read(&path),
+            (_, value) => Ok(value),
+        }
+    }
+
+    /// The content of the file, unless it is empty.
+    fn read(&self, path: &Secret) -> Result<Option<Secret>> {
+        let content = read_file(Path::new(path.expose()))
+            .map_err(|error| error.doing(format!("{}: cannot read the file", self.field())))?;
+        if content.expose().contains('\0') {
+            return Err(Error::usage(format!(
+                "{}: the file {} holds a NUL character, which no setting can carry",
+                self.field(),
+                path.expose()
+            )));
+        }
+        Ok(Some(content).filter(|content| !content.is_empty()))
+    }
+
+    /// The secret, where it stands in the configuration itself.
     pub(super) fn literal(&self) -> Option<Secret> {
-        self.0.literal()
+        match self.place {
+            Place::Here => self.template.literal(),
+            Place::File => None,
+        }
     }
 }
 
@@ -92,7 +148,7 @@ pub(super) fn optional(text: &Option<Text>, env: &Env) -> Result<Option<String>>
 
 /// As [`optional`], for secrets.
 pub(super) fn optional_secret(text: &Option<SecretText>, env: &Env) -> Result<Option<Secret>> {
-    let found = text.as_ref().map(|text| text.0.resolve_optional(env));
+    let found = text.as_ref().map(|text| text.resolve_optional(env));
     Ok(found.transpose()?.flatten())
 }
 
@@ -368,6 +424,36 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             assert_eq!(secret.resolve(&env).unwrap().expose(), content);
         }
+    }
+
+    #[test]
+    fn a_secret_in_a_file_is_its_content_and_never_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let secret = Text::new("a.password_file", path.to_str().unwrap(), anything).into_file();
+        let missing = secret.resolve(&|_| None).unwrap_err();
+        assert!(
+            missing
+                .chain()
+                .starts_with("a.password_file: cannot read the file: ")
+        );
+        for (content, expected) in [
+            ("s3cr3t\n", Some("s3cr3t")),
+            ("${A}", Some("${A}")),
+            ("\n", None),
+            ("a\0", None),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let read = secret.resolve(&|_| None);
+            assert_eq!(
+                read.ok().as_ref().map(Secret::expose),
+                expected,
+                "{content:?}"
+            );
+        }
+        assert!(secret.literal().is_none());
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(optional_secret(&Some(secret), &|_| None).unwrap(), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod validate;
 mod verify;
 
 pub use expand::{Env, SecretText, Text, process_env};
+pub use nearest::nearest;
 pub use notifications::PER_DATABASE;
 pub use options::DumpOptions;
 pub use resolve::{AccessKeys, Connection, DrillKeys, Email, Mailbox, S3, Webhook};

@@ -2,7 +2,7 @@
 
 /// The one of `known` that `word` most likely stands for, if any is near: a third of its letters may
 /// be wrong, missing, added or swapped with a neighbour. Case and the choice of `-` or `_` do not count.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = fold(word);
     known
         .iter()

@@ -160,6 +160,21 @@ impl Reader<'_> {
         Some(secret)
     }
 
+    /// The secret `password`, or the one in the file that `password_file` names.
+    pub fn password_or_file(&mut self, table: &Table) -> Option<SecretText> {
+        let Some(file) = table.get("password_file") else {
+            return self.password(&table.get("password")?);
+        };
+        if table.get("password").is_some() {
+            self.key_problem(
+                &file,
+                Fault::new("stands beside password").hint("keep the one that is meant"),
+            );
+        }
+        let text = self.text(&file, validate::path)?;
+        Some(text.into_file())
+    }
+
     /// A string that is needed now: a name or a kind.
     pub fn word(&mut self, spot: &Spot, check: Check) -> Option<String> {
         let text = self.text(spot, check)?;

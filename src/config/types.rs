@@ -84,6 +84,8 @@ pub struct Database {
     pub backup: Backup,
     /// What to keep.
     pub retention: Policy,
+    /// How old the newest backup may become.
+    pub max_age: Option<Duration>,
     /// What a drill of its backups is to find.
     pub(super) drill: DatabaseDrill,
     /// Checks on a schedule.

@@ -72,6 +72,8 @@ pub struct Copy {
     pub entry: Entry,
     /// Its last check, where records of checks were read.
     pub check: Option<Check>,
+    /// True where the archive has not the size that the manifest tells.
+    pub damaged: bool,
 }
 
 /// One storage.
@@ -127,6 +129,7 @@ pub fn run(places: Vec<Place>, databases: &[String], all: bool, cancel: &Cancel)
                 location: storage.locate(&entry.archive_key()),
                 entry,
                 check: None,
+                damaged: false,
             });
         }
         usable.insert(place.name, storage);
@@ -146,6 +149,10 @@ pub fn run(places: Vec<Place>, databases: &[String], all: bool, cancel: &Cancel)
             manifest = read(&copies, &mut usable, cancel)?;
             for copy in &mut copies {
                 copy.check = last_check(copy, &mut usable, cancel)?;
+                copy.damaged = copy.entry.differs_from(manifest.as_ref());
+                if copy.damaged {
+                    log::warn!("{} has not the size that its manifest tells", copy.location);
+                }
             }
         }
         backups.push(Backup { copies, manifest });

@@ -4,8 +4,8 @@ use super::{error_json, rfc3339};
 use crate::catalog::proof::{Check, Outcome};
 use crate::config::duration;
 use crate::operation::list::{Backup, Copy, Holding, Listed};
-use crate::progress::human_bytes;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use crate::progress::{human_age, human_bytes};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ fn copy_json(copy: &Copy) -> Value {
         "bytes": copy.entry.bytes,
         "manifest": copy.entry.has_manifest,
         "pinned": copy.entry.pinned,
+        "damaged": copy.damaged,
         "verified": copy.check.as_ref().map(check_json),
     })
 }
@@ -113,10 +114,13 @@ fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 8] {
     if backup.is_pinned() {
         kind.push_str(" pinned");
     }
+    if backup.copies.iter().any(|copy| copy.damaged) {
+        kind.push_str(" damaged");
+    }
     let storages: Vec<&str> = backup.copies.iter().map(|copy| &*copy.storage).collect();
     [
         entry.id.to_string(),
-        age(now - entry.id.timestamp.moment()),
+        human_age(now - entry.id.timestamp.moment()),
         human_bytes(entry.bytes),
         manifest
             .filter(|_| entry.bytes > 0)
@@ -136,7 +140,7 @@ fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 8] {
 
 /// `full 3d 4h ago`, and before it whatever it is but good.
 fn verified(check: &Check, now: DateTime<Utc>) -> String {
-    let when = format!("{} {} ago", check.level, age(now - check.at));
+    let when = format!("{} {} ago", check.level, human_age(now - check.at));
     match check.result {
         Outcome::Good => when,
         other => format!("{}: {when}", other.name()),
@@ -181,20 +185,6 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// `3d 4h`, `25m`, `12s`: the two largest units that say something.
-pub(super) fn age(age: TimeDelta) -> String {
-    let seconds = age.num_seconds();
-    if seconds < 0 {
-        return "in the future".into();
-    }
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
 fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
     (finished - started).to_std().unwrap_or_default()
 }
@@ -202,19 +192,6 @@ fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ages_read_well() {
-        for (seconds, text) in [
-            (5, "5s"),
-            (3599, "59m"),
-            (3660, "1h 1m"),
-            (90_000, "1d 1h"),
-            (-1, "in the future"),
-        ] {
-            assert_eq!(age(TimeDelta::seconds(seconds)), text);
-        }
-    }
 
     #[test]
     fn columns_line_up() {

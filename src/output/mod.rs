@@ -1,17 +1,21 @@
 //! What stdout gets: results, as text or as JSON, and nothing else.
 
+mod check;
 mod daemon;
 mod diff;
 mod list;
 mod prune;
 mod restore;
+mod status;
 mod verify;
 
+pub use check::{check_json, check_line};
 pub use daemon::{NextRuns, next_runs_json, next_runs_text};
 pub use diff::{diff_json, diff_text};
 pub use list::{list_json, list_text};
 pub use prune::{Outcome, explain_text, pin_json, pin_text, prune_json, prune_text, summary_json};
 pub use restore::{preview_json, preview_text, restore_json, restore_text};
+pub use status::{nagios_line, nagios_status, status_json, status_nagios, status_text};
 pub use verify::{Verified, report_json, report_text, verified_text, verify_json};
 
 use crate::cancel::Cancel;

@@ -1,6 +1,6 @@
 //! What `verify` prints: a line for each copy and each fault, or the sums of a report.
 
-use super::list::{age, table};
+use super::list::table;
 use super::{error_json, rfc3339};
 use crate::catalog::proof::{Evidence, Level, Outcome};
 use crate::config::duration;
@@ -8,6 +8,7 @@ use crate::error::{Kind, Result};
 use crate::operation::select::Selected;
 use crate::operation::verify::record;
 use crate::operation::verify::report::{Past, Row, rows};
+use crate::progress::human_age;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -163,7 +164,7 @@ fn report_row(row: &Row, now: DateTime<Utc>) -> [String; 12] {
             .map_or_else(unknown, |trend| format!("{:+.0}%", trend * 100.0)),
         row.restore_median().map_or_else(unknown, seconds),
         last.map_or_else(unknown, |check| {
-            format!("{} {} ago", check.result.name(), age(now - check.at))
+            format!("{} {} ago", check.result.name(), human_age(now - check.at))
         }),
     ]
 }

@@ -4,7 +4,7 @@
 //! while it is written so that a sweep can tell a live one; the commit fsyncs the file, renames it
 //! without ever replacing anything, and fsyncs the directory.
 
-use super::{Object, Storage, Upload, mounts};
+use super::{Object, Space, Storage, Upload, mounts};
 use crate::cancel::Cancel;
 use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
@@ -134,7 +134,21 @@ impl Storage for Local {
         Ok(self.path(directory)?.join(LOCK))
     }
 
+    fn space(&self) -> Result<Option<Space>> {
+        mounts::require(&self.root)?;
+        // what is not there yet will be where its parent is
+        let mut ancestors = self.root.ancestors();
+        let there = ancestors.find(|path| path.exists()).unwrap_or(&self.root);
+        let found = rustix::fs::statvfs(there)
+            .doing(|| format!("cannot ask for the free space of {}", there.display()))?;
+        Ok(Some(Space {
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+        }))
+    }
+
     fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
+        mounts::require(&self.root)?;
         let mut upload = LocalUpload::create(self.path(key)?)?;
         upload.write_all(bytes)?;
         upload.commit_over()

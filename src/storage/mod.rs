@@ -27,6 +27,7 @@ pub mod s3;
 
 use crate::cancel::Cancel;
 use crate::error::Result;
+use chrono::TimeDelta;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,22 @@ pub struct Object {
     pub key: String,
     /// Its size.
     pub bytes: u64,
+}
+
+/// The room on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that this user may still write.
+    pub free: u64,
+    /// Bytes of the whole.
+    pub total: u64,
+}
+
+impl Space {
+    /// The free part of the whole, in percent.
+    pub fn percent_free(&self) -> f64 {
+        self.free as f64 / self.total.max(1) as f64 * 100.0
+    }
 }
 
 /// A place for backups. See the module for what each method promises.
@@ -83,6 +100,16 @@ pub trait Storage: Send + Sync {
     /// The size of the largest object it can take, where it has a limit of its own.
     fn limit(&self) -> Option<u64> {
         None
+    }
+
+    /// The room on the file system it lies on, where that is what it lies on.
+    fn space(&self) -> Result<Option<Space>> {
+        Ok(None)
+    }
+
+    /// How far this machine's clock is ahead of the storage's, where that has one that matters.
+    fn clock_ahead(&self, _cancel: &Cancel) -> Result<Option<TimeDelta>> {
+        Ok(None)
     }
 
     /// Writes a small object whole.

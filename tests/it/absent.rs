@@ -80,11 +80,16 @@ fn a_disk_that_is_not_mounted_is_neither_read_nor_written() {
         point.display()
     );
     let commands = COMMANDS.map(|(arguments, _)| arguments);
-    for arguments in commands.into_iter().chain([&["backup"][..]]) {
+    for arguments in commands.into_iter().chain([&["backup"][..], &["status"]]) {
         let stderr = run("", arguments).exits(1).stderr;
         assert!(stderr.contains(&said), "{arguments:?}: {stderr}");
         assert!(stderr.contains("hint: mount "), "{arguments:?}: {stderr}");
     }
+    let tested = run("", &["test"]).exits(1).text();
+    assert!(
+        tested.contains(&said) && tested.contains("fix: mount "),
+        "{tested}"
+    );
     assert_eq!(sandbox.files("disk"), [""; 0]);
     let mount = format!("mount -t tmpfs none '{}';", point.display());
     run(&mount, &["backup"]).exits(0);

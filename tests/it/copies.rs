@@ -76,7 +76,7 @@ impl Twins {
     }
 }
 
-/// What lies on a storage, but for the lock.
+/// What lies on a storage, but for the lock and what is written down about a failure.
 fn files(storage: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = fs::read_dir(storage.join("app")) else {
         return BTreeMap::new();
@@ -86,7 +86,9 @@ fn files(storage: &Path) -> BTreeMap<String, Vec<u8>> {
         let name = path.file_name().expect("a file").to_str().expect("UTF-8");
         (name.to_string(), fs::read(&path).expect("read a file"))
     });
-    named.filter(|(name, _)| name != ".lock").collect()
+    named
+        .filter(|(name, _)| !matches!(&**name, ".lock" | "last-failure.json"))
+        .collect()
 }
 
 /// The names and bytes of one whole backup.

@@ -5,7 +5,7 @@ use crate::support::postgres::postgres;
 use crate::support::sandbox::Sandbox;
 use std::fs;
 
-const COMMANDS: [&str; 4] = ["backup", "restore", "list", "cat"];
+const COMMANDS: [&str; 7] = ["init", "test", "status", "backup", "restore", "list", "cat"];
 
 #[test]
 fn version_and_help_go_to_stdout_without_any_configuration() {

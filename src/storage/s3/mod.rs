@@ -273,6 +273,17 @@ impl Storage for S3 {
         Some(self.plan.limit())
     }
 
+    fn clock_ahead(&self, cancel: &Cancel) -> Result<Option<TimeDelta>> {
+        let bucket = self.client.shared.bucket.name();
+        let doing = format!("cannot look at s3://{bucket}");
+        // a refusal is dated as well
+        let head = Arc::new(Request::new(Method::Head, "", "s3:ListBucket", doing));
+        let answer = self.client.call(cancel, self.client.brief(), &head)?;
+        let date = answer.header("date").map(DateTime::parse_from_rfc2822);
+        let now = (self.client.shared.now)();
+        Ok(date.and_then(Result::ok).map(|date| now - date.to_utc()))
+    }
+
     fn replace(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<()> {
         let put = self.target(key)?.making(Method::Put, "write");
         let put = put.body(bytes.to_vec());

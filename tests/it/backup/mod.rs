@@ -126,7 +126,10 @@ fn one_failure_of_several_exits_3_and_stops_nothing_and_failing_all_exits_1() {
             ["last", "failed"]
         ]
     );
-    assert_eq!(sandbox.files("storage/first"), [".lock"]);
+    assert_eq!(
+        sandbox.files("storage/first"),
+        [".lock", "last-failure.json"]
+    );
     sandbox
         .run(&["backup", "--db", "first", "--db", "last"])
         .exits(1);
@@ -242,7 +245,7 @@ fn a_table_that_is_held_fails_the_backup_and_names_who_holds_it() {
     );
     assert_eq!(
         sandbox.files("storage"),
-        [format!("{}/.lock", database.name)]
+        [".lock", "last-failure.json"].map(|name| format!("{}/{name}", database.name))
     );
     drop(holder);
     sandbox.back_up(&database.name);

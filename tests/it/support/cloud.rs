@@ -95,7 +95,7 @@ impl Cloud {
         self.sandbox.run(arguments)
     }
 
-    /// The objects of the bucket, by their keys below the prefix.
+    /// The objects of the bucket, by their keys below the prefix, but for the record of a failure.
     pub fn objects(&self) -> Vec<String> {
         let directory = self.server.file(PREFIX).join(NAME);
         let mut names: Vec<String> = fs::read_dir(directory)
@@ -103,6 +103,7 @@ impl Cloud {
             .flatten()
             .map(|entry| entry.expect("read a directory").file_name())
             .map(|name| format!("{NAME}/{}", name.display()))
+            .filter(|key| !key.ends_with("last-failure.json"))
             .collect();
         names.sort();
         names

@@ -68,7 +68,7 @@ impl Scene {
         self.sandbox.configure_in(&self.storage, "", &[entry]);
     }
 
-    /// What is stored, but for the lock.
+    /// What is stored, but for the lock and what is written down about a failure.
     pub fn files(&self) -> Files {
         let mut files = Files::new();
         let Ok(entries) = fs::read_dir(self.storage.join(NAME)) else {
@@ -78,7 +78,7 @@ impl Scene {
             let path = entry.expect("read a directory").path();
             let name = path.file_name().expect("a file").to_str().expect("UTF-8");
             // a write in progress may be over by now
-            if name != ".lock"
+            if !matches!(name, ".lock" | "last-failure.json")
                 && let Ok(bytes) = fs::read(&path)
             {
                 files.insert(name.to_string(), bytes);

@@ -1,0 +1,308 @@
+//! `init`: from options, and on a terminal from answers, to a configuration.
+
+mod ask;
+
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::{DEFAULT_PATH, process_env};
+use crate::error::{Doing, Error, Result};
+use crate::operation::init::{self, Answers, Files, Login, Place, Written};
+use crate::output;
+use crate::postgres::rights;
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tools;
+use crate::progress::human_bytes;
+use crate::secret::Secret;
+use ask::Terminal;
+use chrono::Utc;
+use std::path::{Path, PathBuf};
+
+const DIRECTORY: &str = "/var/backups/backupkit";
+const REGION: &str = "us-east-1";
+
+/// Carries `init` out; `path` is the file to write.
+pub(super) fn run(options: &cli::Init, path: &Path, cancel: &Cancel) -> Result<()> {
+    let path = std::path::absolute(path)
+        .doing(|| format!("cannot resolve the path {}", path.display()))?;
+    let files = Files::beside(path);
+    if !options.force {
+        files.require_none()?;
+    }
+    let answers = match options.non_interactive {
+        true => from_options(options)?,
+        false => ask(options, &Terminal::new(cancel)?, cancel)?,
+    };
+    let written = init::run(&answers, &files, &process_env, Utc::now())?;
+    tell(&files, &written)
+}
+
+/// Everything from options and what can be known without them.
+fn from_options(options: &cli::Init) -> Result<Answers> {
+    if options.database.is_empty() {
+        return Err(Error::usage("init --non-interactive needs --database")
+            .hint("the name of each database on the server: --database app --database shop"));
+    }
+    let to = options.to.as_deref().unwrap_or(DIRECTORY);
+    Ok(Answers {
+        host: options.host.clone().unwrap_or_else(usual_host),
+        port: options.port.unwrap_or_else(usual_port),
+        user: options.user.clone().unwrap_or_else(usual_user),
+        login: login_of(options)?.unwrap_or(Login::Libpq),
+        databases: options.database.clone(),
+        place: place(to, options)?,
+        encrypt: !options.no_encryption,
+    })
+}
+
+/// The same, asking for what no option says.
+fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answers> {
+    terminal.say("This writes a configuration. An empty answer takes what stands in brackets.")?;
+    let (host, port, user, login, databases) = loop {
+        let host = match &options.host {
+            Some(host) => host.clone(),
+            None => terminal.ask(
+                "Server, by name, address or socket directory",
+                &usual_host(),
+            )?,
+        };
+        let port = match options.port {
+            Some(port) => port,
+            None => terminal.ask_parsed("Port", &usual_port().to_string())?,
+        };
+        let user = match &options.user {
+            Some(user) => user.clone(),
+            None => terminal.ask("User who backs up", &usual_user())?,
+        };
+        let login = match login_of(options)? {
+            Some(login) => login,
+            None => {
+                let password = terminal.ask_secret(
+                    "Password of that user, not shown (empty: .pgpass, peer authentication or none)",
+                )?;
+                match password.is_empty() {
+                    true => Login::Libpq,
+                    false => Login::Password(password),
+                }
+            }
+        };
+        if !options.database.is_empty() {
+            break (host, port, user, login, options.database.clone());
+        }
+        match visible(&host, port, &user, &login, cancel) {
+            Ok(found) => {
+                let databases = choose(terminal, &found)?;
+                break (host, port, user, login, databases);
+            }
+            Err(error) => {
+                cancel.check()?;
+                terminal.say(&format!("Cannot look at that server: {}", error.report()))?;
+                if !terminal.ask_yes("Try other answers?", true)? {
+                    let databases = by_name(terminal)?;
+                    break (host, port, user, login, databases);
+                }
+            }
+        }
+    };
+    let to = match &options.to {
+        Some(to) => to.clone(),
+        None => terminal.ask("Where to? A directory, or s3://BUCKET/PREFIX", DIRECTORY)?,
+    };
+    let place = match (to.starts_with("s3://"), &options.region) {
+        (true, None) => {
+            let region = terminal.ask("Region of the bucket", REGION)?;
+            let endpoint = match &options.endpoint {
+                Some(endpoint) => endpoint.clone(),
+                None => terminal.ask(
+                    "Its server, such as https://s3.example.com (empty: Amazon's)",
+                    "",
+                )?,
+            };
+            let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
+            Place::parse(&to, &region, endpoint)?
+        }
+        _ => place(&to, options)?,
+    };
+    let encrypt = match options.no_encryption {
+        true => false,
+        false => terminal.ask_yes("Encrypt the backups?", true)?,
+    };
+    Ok(Answers {
+        host,
+        port,
+        user,
+        login,
+        databases,
+        place,
+        encrypt,
+    })
+}
+
+fn place(to: &str, options: &cli::Init) -> Result<Place> {
+    let region = options.region.as_deref().unwrap_or(REGION);
+    Place::parse(to, region, options.endpoint.as_deref())
+}
+
+fn login_of(options: &cli::Init) -> Result<Option<Login>> {
+    let Some(path) = &options.db_password_file else {
+        return Ok(None);
+    };
+    let path = std::path::absolute(path)
+        .doing(|| format!("cannot resolve the path {}", path.display()))?;
+    Ok(Some(Login::File(path)))
+}
+
+/// The databases that this login sees, the maintenance database only if there is no other.
+fn visible(
+    host: &str,
+    port: u16,
+    user: &str,
+    login: &Login,
+    cancel: &Cancel,
+) -> Result<Vec<(String, u64)>> {
+    let password = match login {
+        Login::Libpq => None,
+        Login::Password(password) => Some(password.clone()),
+        Login::File(path) => {
+            let text = std::fs::read_to_string(path)
+                .doing(|| format!("cannot read {}", path.display()))?;
+            Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+        }
+    };
+    let variables = [
+        ("PGHOST", host.to_string()),
+        ("PGPORT", port.to_string()),
+        ("PGUSER", user.to_string()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_string(), value));
+    let session = Session::new(
+        variables.into(),
+        password,
+        "postgres",
+        format!("{host}:{port}"),
+    );
+    let psql = Tools::new(None).need_psql(cancel)?;
+    let mut found = rights::databases(&psql, &session, cancel)?;
+    if found.len() > 1 {
+        found.retain(|(name, _)| name != "postgres");
+    }
+    Ok(found)
+}
+
+/// Offers what there is.
+fn choose(terminal: &Terminal, found: &[(String, u64)]) -> Result<Vec<String>> {
+    if found.is_empty() {
+        terminal.say("There is no database that this user may connect to.")?;
+        return by_name(terminal);
+    }
+    terminal.say("Databases there:")?;
+    for (index, (name, bytes)) in found.iter().enumerate() {
+        terminal.say(&format!(
+            "  {:>2}  {name}  {}",
+            index + 1,
+            human_bytes(*bytes)
+        ))?;
+    }
+    loop {
+        let answer = terminal.ask(
+            "Which to back up? Names or numbers with commas, or all",
+            "all",
+        )?;
+        if answer == "all" {
+            return Ok(found.iter().map(|(name, _)| name.clone()).collect());
+        }
+        let one = |word: &str| {
+            let number = word.parse::<usize>().ok();
+            let by_number = number.and_then(|number| found.get(number.checked_sub(1)?));
+            let by_name = found.iter().find(|(name, _)| name == word);
+            by_name.or(by_number).map(|(name, _)| name.clone())
+        };
+        let words = answer
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        let chosen: std::result::Result<Vec<String>, &str> =
+            words.map(|word| one(word).ok_or(word)).collect();
+        match chosen {
+            Ok(mut chosen) if !chosen.is_empty() => {
+                let mut seen = Vec::new();
+                chosen.retain(|name| {
+                    !seen.contains(name) && {
+                        seen.push(name.clone());
+                        true
+                    }
+                });
+                return Ok(chosen);
+            }
+            Ok(_) => {}
+            Err(word) => terminal.say(&format!("There is no database {word:?}."))?,
+        }
+    }
+}
+
+fn by_name(terminal: &Terminal) -> Result<Vec<String>> {
+    loop {
+        let answer = terminal.ask("Databases to back up, by name, with commas", "")?;
+        let names = answer
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        let names: Vec<String> = names.map(str::to_string).collect();
+        if !names.is_empty() {
+            return Ok(names);
+        }
+    }
+}
+
+/// `PGHOST`, else the socket directory of a server on this machine, else this machine by TCP.
+fn usual_host() -> String {
+    if let Some(host) = variable("PGHOST") {
+        return host;
+    }
+    let socket = format!(".s.PGSQL.{}", usual_port());
+    let directories = ["/var/run/postgresql", "/tmp"];
+    let found = directories
+        .into_iter()
+        .find(|directory| Path::new(directory).join(&socket).exists());
+    found.unwrap_or("127.0.0.1").to_string()
+}
+
+fn usual_port() -> u16 {
+    let port = variable("PGPORT").and_then(|port| port.parse().ok());
+    port.unwrap_or(5432)
+}
+
+fn usual_user() -> String {
+    let names = ["PGUSER", "USER", "LOGNAME"];
+    let found = names.into_iter().find_map(variable);
+    found.unwrap_or_else(|| "postgres".to_string())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn tell(files: &Files, written: &Written) -> Result<()> {
+    for path in &written.files {
+        output::line(&path.display().to_string())?;
+    }
+    for path in &written.kept {
+        log::info!("what was there before is now {}", path.display());
+    }
+    if let Some((path, used_again)) = &written.encryption {
+        let path = path.display();
+        if *used_again {
+            log::info!("backups are encrypted with the password that is in {path} already");
+        }
+        log::warn!(
+            "keep a copy of {path} somewhere else than on this machine: without it the backups cannot be opened"
+        );
+    }
+    let usual: PathBuf = DEFAULT_PATH.into();
+    let which = match files.configuration == usual || variable("BACKUPKIT_CONFIG").is_some() {
+        true => String::new(),
+        false => format!(" -c {}", files.configuration.display()),
+    };
+    log::info!("see whether everything works with: backupkit test{which}");
+    log::info!("then make the first backup with: backupkit backup{which}");
+    Ok(())
+}

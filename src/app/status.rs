@@ -1,0 +1,103 @@
+//! `status`.
+
+use super::{App, overall};
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::{Database, process_env};
+use crate::daemon::state;
+use crate::error::{Error, Kind, Result};
+use crate::operation::select::Reference;
+use crate::operation::status::{self, Daemon, Report, Subject};
+use crate::output;
+use chrono::{DateTime, Utc};
+use std::path::Path;
+
+impl App {
+    pub(super) fn status(&self, options: &cli::Status, path: &Path, cancel: &Cancel) -> Result<()> {
+        let now = Utc::now();
+        let databases = self.chosen(&options.db)?;
+        let mut storages: Vec<String> = Vec::new();
+        for name in databases.iter().flat_map(|known| &known.backup.storage) {
+            if !storages.contains(name) {
+                storages.push(name.clone());
+            }
+        }
+        let subjects: Vec<Subject> = databases
+            .into_iter()
+            .map(|database| self.subject(database, now))
+            .collect();
+        let mut report = status::run(self.places(&storages), subjects, now, cancel)?;
+        report.daemon = daemon(path);
+        if options.nagios {
+            output::line(&output::status_nagios(&report))?;
+            return match output::nagios_status(report.level()) {
+                0 => Ok(()),
+                status => Err(Error::already_told(Kind::Plugin(status))),
+            };
+        }
+        for storage in &report.storages {
+            if let Err(error) = &storage.space {
+                let name = &storage.name;
+                log::warn!("cannot ask the storage {name}: {}", error.report());
+            }
+        }
+        if options.json {
+            output::line(&output::status_json(&report).to_string())?;
+        } else {
+            output::text_out(&output::status_text(&report))?;
+        }
+        match verdict(&report) {
+            Some(kind) => Err(Error::already_told(kind)),
+            None => Ok(()),
+        }
+    }
+
+    fn subject<'a>(&'a self, database: &'a Database, now: DateTime<Utc>) -> Subject<'a> {
+        let name = &database.name;
+        let schedule = database.backup.schedule(&process_env);
+        let schedule = schedule.unwrap_or_else(|error| {
+            // on another host than the one that makes the backups it need not be known
+            log::warn!("the next run is not known: {}", error.report());
+            None
+        });
+        // options that cannot be resolved make no backup either, so which count makes no difference
+        let options = database.backup.options(&process_env);
+        let latest = Reference::Latest {
+            database: Some(name.clone()),
+            by: None,
+        };
+        Subject {
+            name: name.clone(),
+            storages: database.backup.storage.clone(),
+            sealed_only: database.backup.encryption.enabled,
+            partial_counts: options.is_ok_and(|options| options.is_partial()),
+            max_age: database.max_age,
+            next_run: schedule.and_then(|schedule| schedule.next_after(now)),
+            keys: Box::new(move || self.keys_for(name, &latest)),
+        }
+    }
+}
+
+/// The daemon of this configuration, where there is one on this machine.
+fn daemon(path: &Path) -> Option<Daemon> {
+    let (life, alive) = state::look(path)?;
+    Some(Daemon {
+        pid: life.pid,
+        started_at: life.started_at,
+        ticked_at: life.ticked_at,
+        running: life.running,
+        alive,
+    })
+}
+
+/// A backup that is too old, else a storage that could not be asked.
+fn verdict(report: &Report) -> Option<Kind> {
+    if report.databases.iter().any(|database| database.too_old) {
+        return Some(Kind::TooOld);
+    }
+    let failures = report.storages.iter();
+    let failures: Vec<Kind> = failures
+        .filter_map(|storage| Some(storage.space.as_ref().err()?.kind()))
+        .collect();
+    overall(report.storages.len() - failures.len(), &failures)
+}

@@ -1,0 +1,34 @@
+//! What `test` accepts.
+
+use argh::FromArgs;
+use std::path::PathBuf;
+
+/// Check everything that the next backup will need, and change nothing that stays.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "test",
+    help_triggers("-h", "--help"),
+    note = "Prints one line per check: ok, warn or FAIL, and below a line that is not ok what to do. Exits 1 if\nanything failed; warnings alone exit 0."
+)]
+pub struct Test {
+    /// only this database and its storages; may be repeated
+    #[argh(option, arg_name = "NAME")]
+    pub db: Vec<String>,
+
+    /// really send a notification by every route
+    #[argh(switch)]
+    pub send: bool,
+
+    /// print one JSON document instead of text
+    #[argh(switch)]
+    pub json: bool,
+
+    /// the configuration file
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// say more on stderr
+    #[argh(switch)]
+    pub verbose: bool,
+}

@@ -1,0 +1,105 @@
+//! The server, the tools for it, and what the role may read.
+
+use super::Check;
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::postgres::rights;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+
+/// Connects, chooses the tools, and looks for what pg_dump will not be allowed to read. With `chosen`, options leave
+/// part of the database out, so that what may not be read need not be in the way. Only a signal is an error.
+pub fn run(
+    name: &str,
+    session: &Session,
+    tools: &Tools,
+    chosen: bool,
+    cancel: &Cancel,
+) -> Result<Vec<Check>> {
+    let subject = format!("database {name}");
+    let mut checks = Vec::new();
+    let psql = match tools.need_psql(cancel) {
+        Ok(psql) => psql,
+        Err(error) => {
+            cancel.check()?;
+            // a backup does without it, and then takes the newest pg_dump
+            checks.push(Check::broken(&subject, &error).as_warning());
+            checks.extend(choose(&subject, None, tools, cancel));
+            return Ok(checks);
+        }
+    };
+    let server = match rights::server(&psql, session, cancel) {
+        Ok(server) => server,
+        Err(error) => {
+            cancel.check()?;
+            let error = error.doing(format!("cannot connect to {}", session.shown()));
+            checks.push(Check::broken(&subject, &error).or_fix(
+                "see that the server runs, and that connection.host and connection.port are right",
+            ));
+            checks.extend(choose(&subject, None, tools, cancel));
+            return Ok(checks);
+        }
+    };
+    let standby = if server.standby { ", a standby" } else { "" };
+    checks.push(Check::ok(
+        &subject,
+        format!(
+            "PostgreSQL {}{standby} at {} as {}",
+            server.version,
+            session.shown(),
+            server.role
+        ),
+    ));
+    checks.extend(choose(&subject, Some(server.major), tools, cancel));
+    checks.push(readable(&subject, &psql, session, chosen, cancel)?);
+    Ok(checks)
+}
+
+/// The pg_dump that a backup takes and the pg_restore that a restore of it into the same server takes.
+fn choose(subject: &str, server: Option<u32>, tools: &Tools, cancel: &Cancel) -> Vec<Check> {
+    let pg_dump = match tools.pg_dump(server, cancel) {
+        Ok(tool) => tool,
+        Err(error) => return vec![Check::broken(subject, &error)],
+    };
+    let restores = match tools.pg_restore(pg_dump.major, server, cancel) {
+        Ok(tool) => Check::ok(subject, format!("restores with {tool}")),
+        Err(error) => Check::broken(subject, &error),
+    };
+    let dumps = Check::ok(subject, format!("dumps with {pg_dump}"));
+    vec![dumps, restores]
+}
+
+fn readable(
+    subject: &str,
+    psql: &Tool,
+    session: &Session,
+    chosen: bool,
+    cancel: &Cancel,
+) -> Result<Check> {
+    let (count, names) = match rights::unreadable(psql, session, cancel) {
+        Ok(found) => found,
+        Err(error) => {
+            cancel.check()?;
+            return Ok(Check::broken(
+                subject,
+                &error.doing("cannot ask for rights"),
+            ));
+        }
+    };
+    if count == 0 {
+        return Ok(Check::ok(subject, "every table can be read"));
+    }
+    let more = match count - names.len() as u64 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = format!("cannot read {}{more}", names.join(", "));
+    let check = Check::fail(subject, what).fix(
+        "GRANT pg_read_all_data TO the role; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
+         a role with BYPASSRLS; or back up as the owner",
+    );
+    Ok(match chosen {
+        true => check.as_warning(),
+        false => check,
+    })
+}

@@ -1,0 +1,183 @@
+//! The files that `init` writes: each whole or not at all, and none in the place of another that is not kept.
+
+use super::{Answers, Login, Written};
+use crate::catalog::name::Timestamp;
+use crate::error::{Doing, Error, Result};
+use crate::secret::Secret;
+use chrono::{DateTime, Utc};
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Five bits a letter, and none that is mistaken for another when it is copied from paper.
+const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Where the files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The configuration.
+    pub configuration: PathBuf,
+    /// The password that backups are encrypted with.
+    pub encryption: PathBuf,
+    /// The password to log in with.
+    pub login: PathBuf,
+}
+
+impl Files {
+    /// The files of passwords lie beside the configuration.
+    pub fn beside(configuration: PathBuf) -> Files {
+        Files {
+            encryption: configuration.with_file_name("encryption_password"),
+            login: configuration.with_file_name("db_password"),
+            configuration,
+        }
+    }
+
+    /// Fails with [`crate::error::Kind::Refused`] where one of them is there.
+    pub fn require_none(&self) -> Result<()> {
+        for path in [&self.configuration, &self.encryption, &self.login] {
+            if path.symlink_metadata().is_ok() {
+                return Err(Error::refused(format!("{} exists already", path.display()))
+                    .hint(format!(
+                        "init --force writes a new configuration: what it replaces is kept beside it, and {} is used again",
+                        self.encryption.display()
+                    )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes them, the configuration last.
+    pub(super) fn write(
+        &self,
+        answers: &Answers,
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Written> {
+        if let Some(directory) = self.configuration.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(directory)
+                .doing(|| format!("cannot create the directory {}", directory.display()))?;
+        }
+        let mut written = Written {
+            files: Vec::new(),
+            kept: Vec::new(),
+            encryption: None,
+        };
+        let used_again = answers.encrypt && holds_a_password(&self.encryption);
+        if answers.encrypt {
+            written.encryption = Some((self.encryption.clone(), used_again));
+            if !used_again {
+                let password = generate()?;
+                self.replace(
+                    &self.encryption,
+                    password.expose(),
+                    0o600,
+                    now,
+                    &mut written,
+                )?;
+            }
+        }
+        if let Login::Password(password) = &answers.login {
+            self.replace(&self.login, password.expose(), 0o600, now, &mut written)?;
+        }
+        self.replace(&self.configuration, text, 0o640, now, &mut written)?;
+        written.files.reverse();
+        Ok(written)
+    }
+
+    /// Writes `path`; what is there is renamed before.
+    fn replace(
+        &self,
+        path: &Path,
+        text: &str,
+        mode: u32,
+        now: DateTime<Utc>,
+        written: &mut Written,
+    ) -> Result<()> {
+        if path.symlink_metadata().is_ok() {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(format!(".{}", Timestamp::new(now)));
+            let aside = PathBuf::from(aside);
+            std::fs::rename(path, &aside)
+                .doing(|| format!("cannot rename {} to {}", path.display(), aside.display()))?;
+            written.kept.push(aside);
+        }
+        create(path, text, mode).inspect_err(|_| {
+            // what is there in part is of no use
+            let _ = std::fs::remove_file(path);
+        })?;
+        written.files.push(path.to_path_buf());
+        Ok(())
+    }
+}
+
+/// Writes a file that is not there yet, durably, with a final newline.
+fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let doing = || format!("cannot write {}", path.display());
+    let explained = |error: std::io::Error| {
+        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+        let error = Error::failed(doing()).because(error);
+        match denied {
+            true => error.hint("be root, or name a file of your own with -c FILE"),
+            false => error,
+        }
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(explained)?;
+    let ending = if text.ends_with('\n') { "" } else { "\n" };
+    file.write_all(text.as_bytes()).doing(doing)?;
+    file.write_all(ending.as_bytes()).doing(doing)?;
+    file.sync_all().doing(doing)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .doing(doing),
+        None => Ok(()),
+    }
+}
+
+fn holds_a_password(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| !text.trim_end_matches(['\r', '\n']).is_empty())
+}
+
+/// 160 bits in eight groups of four letters.
+fn generate() -> Result<Secret> {
+    let mut bytes = [0u8; 32];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty())
+            .doing(|| "cannot make a password")?;
+    }
+    let groups: Vec<String> = bytes
+        .chunks(4)
+        .map(|group| {
+            let letters = group.iter().map(|byte| LETTERS[usize::from(byte & 31)]);
+            letters.map(char::from).collect()
+        })
+        .collect();
+    Ok(Secret::new(groups.join("-")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_long_and_never_the_same() {
+        let (one, other) = (generate().unwrap(), generate().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.expose().len(), 39);
+        let letters = one.expose().bytes().filter(|letter| *letter != b'-');
+        assert!(letters.clone().all(|letter| LETTERS.contains(&letter)));
+        assert_eq!(letters.count(), 32);
+    }
+}

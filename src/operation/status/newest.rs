@@ -1,0 +1,130 @@
+//! The newest backup of a database that counts, over all of its storages.
+
+use super::{Copy, Newest, State, Storages, Subject};
+use crate::cancel::Cancel;
+use crate::catalog::listing::Entry;
+use crate::catalog::manifest::Manifest;
+use crate::catalog::name::{BackupId, Shape};
+use crate::catalog::size::Change;
+use crate::error::{Kind, Result};
+use crate::operation::select::{entries_of, read_manifest};
+use crate::operation::trend;
+use chrono::{DateTime, Utc};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// The copies of a backup: each storage that lists it, and what it lists.
+type Copies<'a> = Vec<(&'a str, &'a Entry)>;
+
+/// The newest backup of `subject`: full unless the configuration makes none, encrypted where that is asked for, and
+/// with one copy at least of the size that its manifest tells. With it, the newer ones that have no such copy.
+pub(super) fn find(
+    subject: &Subject,
+    asked: &mut Storages,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<(Option<Newest>, Vec<BackupId>)> {
+    let mut damaged = Vec::new();
+    let mut listings: Vec<(&str, Vec<Entry>)> = Vec::new();
+    for name in &subject.storages {
+        let entries = asked.ask(name, |storage| {
+            entries_of(storage, Some(&subject.name), cancel)
+        })?;
+        listings.extend(entries.map(|entries| (name.as_str(), entries)));
+    }
+    for (id, shape, copies) in merged(&listings) {
+        if subject.sealed_only && !shape.sealed {
+            continue;
+        }
+        let manifest = manifest(&copies, asked, cancel)?;
+        let manifest = manifest.as_ref();
+        let partial = manifest.is_some_and(|manifest| manifest.dump.partial);
+        let whole = copies
+            .iter()
+            .find(|(_, entry)| !entry.differs_from(manifest));
+        if partial && !subject.partial_counts {
+            continue;
+        }
+        let Some((storage, entry)) = whole else {
+            damaged.push(id.clone());
+            continue;
+        };
+        let listing = listings.iter().find(|(name, _)| name == storage);
+        let entries = listing.map_or(&[][..], |(_, entries)| entries);
+        let size = asked.ask(storage, |storage| {
+            trend::among(storage, entries, entry, partial, cancel)
+        })?;
+        let state = |name: &String| Copy {
+            storage: name.clone(),
+            state: state(name, &copies, manifest, asked),
+        };
+        let newest = Newest {
+            entry: (*entry).clone(),
+            finished_at: manifest.map(|manifest| manifest.finished_at),
+            partial,
+            age: now - id.timestamp.moment(),
+            size: size.unwrap_or_else(|| Change::new(entry.bytes, &[])),
+            copies: subject.storages.iter().map(state).collect(),
+        };
+        return Ok((Some(newest), damaged));
+    }
+    Ok((None, damaged))
+}
+
+/// Every backup once, newest first.
+fn merged<'a>(listings: &'a [(&'a str, Vec<Entry>)]) -> Vec<(&'a BackupId, Shape, Copies<'a>)> {
+    let mut found: BTreeMap<(Reverse<&BackupId>, Shape), Copies> = BTreeMap::new();
+    for (name, entries) in listings {
+        for entry in entries {
+            let copies = found.entry((Reverse(&entry.id), entry.shape)).or_default();
+            copies.push((name, entry));
+        }
+    }
+    found
+        .into_iter()
+        .map(|((Reverse(id), shape), copies)| (id, shape, copies))
+        .collect()
+}
+
+/// The manifest beside the first copy that has a readable one.
+fn manifest(
+    copies: &[(&str, &Entry)],
+    asked: &mut Storages,
+    cancel: &Cancel,
+) -> Result<Option<Manifest>> {
+    for (name, entry) in copies {
+        let read = asked.ask(name, |storage| {
+            read_manifest(storage, entry, cancel).or_else(|error| match error.kind() {
+                Kind::Unavailable | Kind::Signal(_) => Err(error),
+                _ => {
+                    log::warn!("{}", error.report());
+                    Ok(None)
+                }
+            })
+        })?;
+        if let Some(Some(manifest)) = read {
+            return Ok(Some(manifest));
+        }
+    }
+    Ok(None)
+}
+
+fn state(
+    name: &str,
+    copies: &[(&str, &Entry)],
+    manifest: Option<&Manifest>,
+    asked: &Storages,
+) -> State {
+    let entry = copies.iter().find(|(storage, _)| *storage == name);
+    match (entry, asked.storages.get(name)) {
+        (Some((_, entry)), Some(storage)) => {
+            let address = storage.locate(&entry.archive_key());
+            match entry.differs_from(manifest) {
+                true => State::Damaged(address),
+                false => State::There(address),
+            }
+        }
+        _ if asked.failures.contains_key(name) => State::Unknown,
+        _ => State::Missing,
+    }
+}

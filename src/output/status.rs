@@ -1,0 +1,262 @@
+//! What `status` prints: tables for people, a document for programs, a line for monitoring.
+
+use super::list::table;
+use super::{error_json, rfc3339};
+use crate::catalog::name::BackupId;
+use crate::operation::status::{Copy, Database, Holder, Level, Newest, Problem, Report, State};
+use crate::progress::{human_age, human_bytes};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+/// A row for each database, what is wrong with each, a row for each storage.
+pub fn status_text(report: &Report) -> String {
+    let header = [
+        "DATABASE", "STATE", "BACKUP", "AGE", "SIZE", "CHANGE", "COPIES", "NEXT RUN",
+    ];
+    let mut rows = vec![header.map(String::from)];
+    rows.extend(report.databases.iter().map(row));
+    let mut text = table(&rows);
+    let said: String = problems(report)
+        .map(|(name, problem)| format!("{name}: {}: {}\n", problem.level.name(), problem.what))
+        .collect();
+    if !said.is_empty() {
+        text.push_str(&format!("\n{said}"));
+    }
+    let header = ["STORAGE", "STATE", "FREE", "OF"];
+    let mut storages = vec![header.map(String::from)];
+    storages.extend(report.storages.iter().map(storage_row));
+    text.push_str(&format!("\n{}", table(&storages)));
+    if let Some(daemon) = report.daemon.as_ref().filter(|daemon| daemon.alive) {
+        let running = match daemon.running.is_empty() {
+            true => "idle".to_string(),
+            false => format!("at work on {}", daemon.running.join(", ")),
+        };
+        let since = human_age(report.now - daemon.started_at);
+        text.push_str(&format!(
+            "\nthe daemon, process {}, has run for {since} and is {running}\n",
+            daemon.pid
+        ));
+    }
+    text
+}
+
+/// What is wrong, each with the database or the storage that it is about.
+fn problems(report: &Report) -> impl Iterator<Item = (String, Problem)> {
+    let databases = report.databases.iter().flat_map(|database| {
+        let problems = database.problems.iter();
+        problems.map(|problem| (database.name.clone(), problem.clone()))
+    });
+    let storages = report.storages.iter().filter_map(|storage| {
+        let problem = storage.problem.clone()?;
+        Some((format!("storage {}", storage.name), problem))
+    });
+    let daemon = report.daemon_problem();
+    let daemon = daemon.map(|problem| ("daemon".to_string(), problem));
+    databases.chain(storages).chain(daemon)
+}
+
+fn row(database: &Database) -> [String; 8] {
+    let unknown = || "-".to_string();
+    let newest = database.newest.as_ref();
+    let of = |tell: fn(&Newest) -> String| newest.map_or_else(unknown, tell);
+    [
+        database.name.clone(),
+        database.level().name().to_string(),
+        of(|newest| minute(newest.entry.id.timestamp.moment())),
+        of(|newest| human_age(newest.age)),
+        of(|newest| human_bytes(newest.entry.bytes)),
+        of(|newest| match newest.size.percent() {
+            Some(percent) => format!("{percent:+.0} %"),
+            None => "-".to_string(),
+        }),
+        of(|newest| {
+            let there = newest.copies.iter().filter(|copy| copy.is_there()).count();
+            format!("{there}/{}", newest.copies.len())
+        }),
+        database.next_run.map_or_else(unknown, minute),
+    ]
+}
+
+fn storage_row(storage: &Holder) -> [String; 4] {
+    let level = storage.problem.as_ref().map_or(Level::Ok, |p| p.level);
+    let (free, total) = match &storage.space {
+        Ok(Some(space)) => (human_bytes(space.free), human_bytes(space.total)),
+        Ok(None) => ("-".into(), "-".into()),
+        Err(_) => ("?".into(), "?".into()),
+    };
+    [storage.name.clone(), level.name().into(), free, total]
+}
+
+fn minute(moment: DateTime<Utc>) -> String {
+    moment.format("%Y-%m-%dT%H:%MZ").to_string()
+}
+
+/// The document of `status --json`.
+pub fn status_json(report: &Report) -> Value {
+    let databases: Vec<Value> = report
+        .databases
+        .iter()
+        .map(|database| database_json(database, report.now))
+        .collect();
+    let storages: Vec<Value> = report.storages.iter().map(storage_json).collect();
+    json!({
+        "now": rfc3339(report.now),
+        "state": report.level().name(),
+        "databases": databases,
+        "storages": storages,
+        "daemon": report.daemon.as_ref().map(|daemon| json!({
+            "pid": daemon.pid,
+            "alive": daemon.alive,
+            "started_at": rfc3339(daemon.started_at),
+            "ticked_at": rfc3339(daemon.ticked_at),
+            "running": daemon.running,
+            "state": report.daemon_problem().map_or(Level::Ok, |problem| problem.level).name(),
+        })),
+    })
+}
+
+fn database_json(database: &Database, now: DateTime<Utc>) -> Value {
+    let newest = database.newest.as_ref();
+    let failed_since = database.failed_since().is_some();
+    json!({
+        "database": database.name,
+        "state": database.level().name(),
+        "problems": database.problems.iter().map(problem_json).collect::<Vec<_>>(),
+        "damaged": database.damaged.iter().map(BackupId::to_string).collect::<Vec<_>>(),
+        "last_success": newest.map(newest_json),
+        "last_failure": database.failure.as_ref().map(|failure| json!({
+            "started_at": rfc3339(failure.started_at),
+            "failed_at": rfc3339(failure.failed_at),
+            "age_seconds": (now - failure.failed_at).num_seconds(),
+            "host": failure.host,
+            "kind": failure.kind,
+            "exit_status": failure.exit_status,
+            "message": failure.message(),
+            "hint": failure.hint(),
+            "since_last_success": failed_since,
+        })),
+        "next_run": database.next_run.map(rfc3339),
+        "max_age_seconds": database.max_age.map(|limit| limit.as_secs()),
+        "too_old": database.too_old,
+    })
+}
+
+fn newest_json(newest: &Newest) -> Value {
+    let copies: Vec<Value> = newest.copies.iter().map(copy_json).collect();
+    json!({
+        "id": newest.entry.id.to_string(),
+        "key": newest.entry.archive_key(),
+        "started_at": rfc3339(newest.entry.id.timestamp.moment()),
+        "finished_at": newest.finished_at.map(rfc3339),
+        "age_seconds": newest.age.num_seconds(),
+        "bytes": newest.entry.bytes,
+        "partial": newest.partial,
+        "size": {
+            "state": newest.size.level.name(),
+            "median_bytes": newest.size.median,
+            "compared": newest.size.compared,
+            "change_percent": newest.size.percent(),
+        },
+        "copies": copies,
+    })
+}
+
+fn copy_json(copy: &Copy) -> Value {
+    let (status, location) = match &copy.state {
+        State::There(location) => ("ok", Some(location)),
+        State::Damaged(location) => ("damaged", Some(location)),
+        State::Missing => ("missing", None),
+        State::Unknown => ("unknown", None),
+    };
+    json!({ "storage": copy.storage, "status": status, "location": location })
+}
+
+fn problem_json(problem: &Problem) -> Value {
+    json!({ "state": problem.level.name(), "what": problem.what })
+}
+
+fn storage_json(storage: &Holder) -> Value {
+    let mut object = json!({
+        "storage": storage.name,
+        "status": if storage.space.is_ok() { "ok" } else { "failed" },
+        "state": storage.problem.as_ref().map_or(Level::Ok, |problem| problem.level).name(),
+        "free_bytes": null,
+        "total_bytes": null,
+    });
+    match &storage.space {
+        Ok(Some(space)) => {
+            object["free_bytes"] = space.free.into();
+            object["total_bytes"] = space.total.into();
+        }
+        Ok(None) => {}
+        Err(error) => object["error"] = error_json(error),
+    }
+    object
+}
+
+/// What a monitoring plugin exits with.
+pub fn nagios_status(level: Level) -> u8 {
+    match level {
+        Level::Ok | Level::Noted => 0,
+        Level::Warning => 1,
+        Level::Critical => 2,
+        Level::Unknown => 3,
+    }
+}
+
+fn nagios_word(level: Level) -> &'static str {
+    match nagios_status(level) {
+        0 => "OK",
+        1 => "WARNING",
+        2 => "CRITICAL",
+        _ => "UNKNOWN",
+    }
+}
+
+/// The line of `status --nagios`: the state, what is wrong or how it stands, and the performance data.
+pub fn status_nagios(report: &Report) -> String {
+    let mut said: Vec<(Level, String)> = problems(report)
+        .filter(|(_, problem)| problem.level > Level::Noted)
+        .map(|(name, problem)| (problem.level, format!("{name}: {}", problem.what)))
+        .collect();
+    said.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    let mut said: Vec<String> = said.into_iter().map(|(_, what)| what).collect();
+    if said.is_empty() {
+        let newest = report.databases.iter().flat_map(|database| {
+            let newest = database.newest.as_ref()?;
+            let (age, size) = (human_age(newest.age), human_bytes(newest.entry.bytes));
+            Some(format!("{}: {age} old, {size}", database.name))
+        });
+        said = newest.collect();
+    }
+    let data: String = report.databases.iter().map(performance).collect();
+    let data = data.trim_end();
+    let line = nagios_line(nagios_word(report.level()), &said.join("; "));
+    match data {
+        "" => line,
+        data => format!("{line} | {data}"),
+    }
+}
+
+/// A plugin's line without performance data.
+pub fn nagios_line(word: &str, said: &str) -> String {
+    // a bar would begin the performance data, and a second line the long text
+    let said = said.replace('|', "/");
+    let said: Vec<&str> = said.split_whitespace().collect();
+    format!("BACKUPKIT {word} - {}", said.join(" "))
+}
+
+/// `'label'=value[unit];[warn];[crit];[min]` for age and size, as the Monitoring Plugins' guidelines have it.
+fn performance(database: &Database) -> String {
+    let Some(newest) = &database.newest else {
+        return String::new();
+    };
+    let name: String = database.name.replace('\'', "''").replace('=', "_");
+    let limit = database.max_age.map(|limit| limit.as_secs().to_string());
+    format!(
+        "'{name}_age'={}s;;{};0 '{name}_size'={}B;;;0 ",
+        newest.age.num_seconds().max(0),
+        limit.unwrap_or_default(),
+        newest.entry.bytes
+    )
+}

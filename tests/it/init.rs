@@ -1,0 +1,225 @@
+//! What `init` promises: a configuration that works at once, and nothing lost that was there before.
+
+use crate::support::postgres::{Database, SUPERUSER, postgres};
+use crate::support::program::{self, Output};
+use crate::support::sandbox::Sandbox;
+use crate::support::{part, repository};
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+/// The answers of somebody without a terminal: the socket, where the superuser needs no password.
+fn options(database: &Database<'_>, more: &[&str]) -> Vec<String> {
+    let socket = database.server.directory.display().to_string();
+    let port = database.server.port.to_string();
+    let words = [
+        "init",
+        "--non-interactive",
+        "--host",
+        &socket,
+        "--port",
+        &port,
+    ];
+    let words = [
+        &words,
+        &[
+            "--user",
+            SUPERUSER,
+            "--database",
+            &database.name,
+            "--to",
+            "storage",
+        ][..],
+        more,
+    ]
+    .concat();
+    words.into_iter().map(str::to_string).collect()
+}
+
+#[track_caller]
+fn init(sandbox: &Sandbox, database: &Database<'_>, more: &[&str]) -> Output {
+    let words = options(database, more);
+    sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Runs the program on a terminal; the standard output is what that showed.
+fn on_a_terminal(sandbox: &Sandbox, arguments: &[&str], answers: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(part("python").join("bin/python3"));
+    command
+        .arg("-I")
+        .arg(repository().join("tests/it/terminal.py"))
+        .arg(env!("CARGO_BIN_EXE_backupkit"))
+        .args(arguments);
+    program::run(sandbox.inside(command), json!(answers).to_string())
+}
+
+fn mode(path: &Path) -> u32 {
+    let metadata = fs::metadata(path).expect("it is there");
+    metadata.permissions().mode() & 0o777
+}
+
+#[test]
+fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
+    let (sandbox, server) = (Sandbox::new(18), postgres(18));
+    let database = server.create_database("newcomer");
+    database.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n");
+    let (port, password) = (server.port.to_string(), server.password.as_str());
+    let storage = sandbox.path("storage").display().to_string();
+    let shown = on_a_terminal(
+        &sandbox,
+        &["init"],
+        &[
+            ("Server", "127.0.0.1"),
+            ("Port", "many"),
+            ("Port", &port),
+            ("User", SUPERUSER),
+            ("Password", "wrong"),
+            ("Try other answers?", ""),
+            ("Server", "127.0.0.1"),
+            ("Port", &port),
+            ("User", SUPERUSER),
+            ("Password", password),
+            ("Which to back up?", "nothing_of_this_name"),
+            ("Which to back up?", &database.name),
+            ("Where to?", &storage),
+            ("Encrypt", "perhaps"),
+            ("Encrypt", ""),
+        ],
+    )
+    .exits(0)
+    .text();
+    assert!(
+        shown.contains(&database.name),
+        "the databases are offered: {shown}"
+    );
+    assert!(shown.contains("keep a copy"), "{shown}");
+    assert!(
+        !shown.contains(password),
+        "a password is not shown: {shown}"
+    );
+    let secret = fs::read_to_string(sandbox.path("encryption_password")).expect("a password");
+    assert!(secret.trim_end().len() >= 32 && !shown.contains(secret.trim_end()));
+    for file in ["encryption_password", "db_password"] {
+        assert_eq!(mode(&sandbox.path(file)), 0o600, "{file}");
+    }
+
+    let tested = sandbox.run(&["test"]).exits(0).text();
+    assert!(!tested.contains("FAIL"), "{tested}");
+    assert!(!sandbox.path("storage").exists(), "test leaves nothing");
+    let line = sandbox.run(&["backup"]).exits(0).text();
+    assert!(
+        line.contains("\tok\t") && line.contains(".dump.gz.enc"),
+        "{line}"
+    );
+    sandbox.run(&["cat", "latest"]).exits(0);
+}
+
+#[test]
+fn without_a_terminal_options_are_enough_and_no_variable_is_needed_afterwards() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("options"));
+    let asked = sandbox.run(&["init"]).exits(2);
+    assert!(
+        asked.stderr.contains("--non-interactive"),
+        "{}",
+        asked.stderr
+    );
+    let nameless = sandbox.run(&["init", "--non-interactive"]).exits(2);
+    assert!(
+        nameless.stderr.contains("--database"),
+        "{}",
+        nameless.stderr
+    );
+
+    let output = init(&sandbox, &database, &[]).exits(0);
+    let written: Vec<String> = output.text().lines().map(str::to_string).collect();
+    let expected = ["config.yaml", "encryption_password"];
+    assert_eq!(
+        written,
+        expected.map(|name| sandbox.path(name).display().to_string())
+    );
+    assert!(output.stderr.contains("keep a copy"), "{}", output.stderr);
+    sandbox.run(&["backup"]).exits(0);
+    let yaml = fs::read_to_string(sandbox.path("config.yaml")).expect("a configuration");
+    let secret = fs::read_to_string(sandbox.path("encryption_password")).expect("a password");
+    assert!(yaml.contains("# ") && !yaml.contains(secret.trim_end()));
+    assert_eq!(mode(&sandbox.path("config.yaml")) & 0o007, 0);
+}
+
+#[test]
+fn nothing_is_replaced_without_force_and_with_it_nothing_is_lost() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("force"));
+    database.sql("CREATE TABLE t AS SELECT 1 AS one");
+    init(&sandbox, &database, &[]).exits(0);
+    let archive = sandbox.back_up(&database.name);
+    let read = |name: &str| fs::read(sandbox.path(name)).expect("it is there");
+    let (config, secret) = (read("config.yaml"), read("encryption_password"));
+
+    for gone in ["", "config.yaml"] {
+        if !gone.is_empty() {
+            fs::remove_file(sandbox.path(gone)).expect("it is there");
+        }
+        let refused = init(&sandbox, &database, &[]).exits(15);
+        assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+        assert_eq!(read("encryption_password"), secret);
+    }
+    fs::write(sandbox.path("config.yaml"), &config).expect("write it");
+    let before = sandbox.files("");
+    let output = init(&sandbox, &database, &["--force"]).exits(0);
+    assert!(output.stderr.contains("is now"), "{}", output.stderr);
+    assert_eq!(
+        read("encryption_password"),
+        secret,
+        "archives are sealed with it"
+    );
+    let after = sandbox.files("");
+    let kept: Vec<&String> = after.iter().filter(|name| !before.contains(name)).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(kept[0].starts_with("config.yaml."), "{kept:?}");
+    assert_eq!(read(kept[0]), config);
+    sandbox.run(&["cat", &archive.id()]).exits(0);
+}
+
+#[test]
+fn an_empty_password_file_is_no_password_and_is_kept_all_the_same() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("empty"));
+    fs::write(sandbox.path("encryption_password"), "\n").expect("write it");
+    init(&sandbox, &database, &["--force"]).exits(0);
+    let secret = fs::read_to_string(sandbox.path("encryption_password")).expect("a password");
+    assert!(secret.len() > 32, "{secret:?}");
+    let files = sandbox.files("");
+    let kept = files
+        .iter()
+        .filter(|name| name.starts_with("encryption_password."));
+    assert_eq!(kept.count(), 1, "{files:?}");
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing_behind() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("nowhere"));
+    let bad = init(&sandbox, &database, &["--host", "a b"]).exits(2);
+    assert!(bad.stderr.contains("host"), "{}", bad.stderr);
+    assert_eq!(sandbox.files(""), [""; 0]);
+    fs::write(sandbox.path("file"), "").expect("write it");
+    init(&sandbox, &database, &["-c", "file/config.yaml"]).exits(1);
+    assert_eq!(sandbox.files(""), ["file"]);
+}
+
+#[test]
+fn a_signal_during_a_question_gives_the_terminal_back_and_writes_nothing() {
+    let sandbox = Sandbox::new(18);
+    // the byte that a terminal turns into SIGINT
+    let interrupted = on_a_terminal(
+        &sandbox,
+        &["init", "--host", "h", "--port", "1", "--user", "u"],
+        &[("Password", "\u{3}")],
+    );
+    let output = interrupted.exits(130);
+    assert!(
+        output.text().contains("stopped by SIGINT"),
+        "{}",
+        output.text()
+    );
+    assert_eq!(sandbox.files(""), [""; 0]);
+}
