@@ -47,7 +47,7 @@ impl App {
         failure::record(&failure, &self.places(&database.backup.storage));
     }
 
-    /// What is unusual about the backup that was just `stored`, beside those before it. It is said in the log, too.
+    /// What is unusual about the backup that was just `stored`, beside those before it.
     pub(super) fn concerns(
         &self,
         database: &Database,
@@ -56,12 +56,7 @@ impl App {
     ) -> Vec<String> {
         let cancel = cancel.with_deadline(LOOKING);
         match self.look_back(database, stored, &cancel) {
-            Ok(concerns) => {
-                for concern in &concerns {
-                    log::warn!("{}: {concern}", database.name);
-                }
-                concerns
-            }
+            Ok(concerns) => concerns,
             Err(error) => {
                 log::debug!("earlier backups are not looked at: {}", error.chain());
                 Vec::new()

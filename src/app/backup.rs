@@ -22,8 +22,6 @@ pub(super) struct Ended<'a> {
     /// What retention did on the storage of each copy, where it did anything.
     pub retention: Vec<Option<Value>>,
     pub started_at: DateTime<Utc>,
-    /// What is unusual about the backup, one sentence each.
-    pub concerns: Vec<String>,
     pub took: Duration,
 }
 
@@ -41,9 +39,7 @@ impl App {
             let name = &ended.database.name;
             let line = if options.json {
                 let retention = ended.retention;
-                let mut object = output::backup_json(name, &ended.result, retention, ended.took);
-                object["warnings"] = ended.concerns.into();
-                object.to_string()
+                output::backup_json(name, &ended.result, retention, ended.took).to_string()
             } else {
                 output::backup_text(name, &ended.result, ended.took)
             };
@@ -103,17 +99,18 @@ impl App {
         cancel: &Cancel,
     ) -> Ended<'a> {
         let (started_at, began) = (Utc::now(), Instant::now());
-        let result = self.dump_and_store(database, lock_wait, cancel);
+        let mut result = self.dump_and_store(database, lock_wait, cancel);
         let took = began.elapsed();
-        let (concerns, retention) = match &result {
-            Ok(stored) => (
+        let retention = match &mut result {
+            Ok(stored) => {
                 // before retention takes away what there is to compare with
-                self.concerns(database, stored, cancel),
-                self.prune_after_backup(database, stored, lock_wait, cancel),
-            ),
+                let concerns = self.concerns(database, stored, cancel);
+                stored.warnings.extend(concerns);
+                self.prune_after_backup(database, stored, lock_wait, cancel)
+            }
             Err(error) => {
                 self.record_failure(database, error, started_at);
-                (Vec::new(), Vec::new())
+                Vec::new()
             }
         };
         Ended {
@@ -121,7 +118,6 @@ impl App {
             result,
             retention,
             started_at,
-            concerns,
             took,
         }
     }

@@ -63,7 +63,6 @@ impl Ended<'_> {
             event.warnings = stored.warnings.clone();
         }
         let concerns = self.retention.iter().flatten().flat_map(concerns);
-        event.warnings.extend(self.concerns.iter().cloned());
         event.warnings.extend(concerns);
         event
     }
