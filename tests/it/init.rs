@@ -1,14 +1,12 @@
 //! What `init` promises: a configuration that works at once, and nothing lost that was there before.
 
 use crate::support::postgres::{Database, SUPERUSER, postgres};
-use crate::support::program::{self, Output};
+use crate::support::program::Output;
 use crate::support::sandbox::Sandbox;
-use crate::support::{part, repository};
-use serde_json::json;
+use crate::support::terminal::on_a_terminal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 /// The answers of somebody without a terminal: the socket, where the superuser needs no password.
 fn options(database: &Database<'_>, more: &[&str]) -> Vec<String> {
@@ -42,17 +40,6 @@ fn options(database: &Database<'_>, more: &[&str]) -> Vec<String> {
 fn init(sandbox: &Sandbox, database: &Database<'_>, more: &[&str]) -> Output {
     let words = options(database, more);
     sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-/// Runs the program on a terminal; the standard output is what that showed.
-fn on_a_terminal(sandbox: &Sandbox, arguments: &[&str], answers: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(part("python").join("bin/python3"));
-    command
-        .arg("-I")
-        .arg(repository().join("tests/it/terminal.py"))
-        .arg(env!("CARGO_BIN_EXE_backupkit"))
-        .args(arguments);
-    program::run(sandbox.inside(command), json!(answers).to_string())
 }
 
 fn mode(path: &Path) -> u32 {

@@ -469,7 +469,6 @@ fn the_choices_choose() {
         &["--report", "--all"],
         &["--since", "7d"],
         &["--level", "deep"],
-        &["--level", "restore"],
     ] {
         sandbox.run(&[&["verify"], wrong].concat()).exits(2);
     }

@@ -4,6 +4,7 @@ use super::{House, PLAIN, SEALED, says};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, Server, bin, postgres};
 use crate::support::sandbox::Sandbox;
+use crate::support::terminal::on_a_terminal;
 use serde_json::Value;
 use std::fs;
 
@@ -181,22 +182,24 @@ fn what_a_terminal_is_asked_names_the_target_and_only_yes_goes_on() {
     house.sandbox.back_up("source");
     house.target.sql("CREATE TABLE word (mine text)");
     let before = house.target.fingerprint();
-    let ask = |answer: &str, more: &str| {
-        let command = format!("backupkit restore --from source --db target --force --clean {more}");
-        house.sandbox.shell(&format!(
-            "(sleep 1; echo {answer}) | script -qec '{command}' /dev/null"
-        ))
+    let restore = |more: &[&str], answers: &[(&str, &str)]| {
+        let words = [
+            "restore", "--from", "source", "--db", "target", "--force", "--clean",
+        ];
+        on_a_terminal(&house.sandbox, &[&words, more].concat(), answers)
     };
-    let asked = ask("no", "").exits(15);
+    const QUESTION: &str = "Type yes to go on:";
+    let asked = restore(&[], &[(QUESTION, "no")]).exits(15);
     let shown = format!(
         "127.0.0.1:{}/{}",
         house.target.server.port, house.target.name
     );
     assert!(asked.text().contains(&shown), "{}", asked.text());
     assert_eq!(house.target.fingerprint(), before);
-    ask("yes", "").exits(0);
+    restore(&[], &[(QUESTION, "yes")]).exits(0);
     house.target.holds_the_same_as(&house.source);
-    ask("no", "--yes").exits(0);
+    let unasked = restore(&["--yes"], &[]).exits(0);
+    assert!(!unasked.text().contains(QUESTION), "{}", unasked.text());
 }
 
 #[test]

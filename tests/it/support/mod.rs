@@ -18,6 +18,7 @@ pub mod s3s;
 pub mod sandbox;
 pub mod scene;
 pub mod strace;
+pub mod terminal;
 pub mod wait;
 
 use sandbox::Sandbox;
