@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build demo demo-cluster test test-large test-s3 test-parts lint fmt bench clean
+.PHONY: help build static release demo demo-cluster test test-large test-s3 test-packages test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -12,6 +12,14 @@ build: ## build target/release/backupkit, with a Rust toolchain through rustup i
 	tests/parts/debian ca-certificates curl gcc libc6-dev
 	tests/parts/rust
 	cargo build --release --locked
+
+static: ## build target/*-linux-musl/release/backupkit, which runs on any Linux; RUSTC is a compiler for musl, if not rustup's
+	tests/parts/debian ca-certificates curl gcc libc6-dev
+	tests/parts/rust
+	packaging/static
+
+release: static ## build all that is released into target/artifacts: packages, image, tarball, checksums
+	packaging/release
 
 demo: build ## back up, restore and compare a database of 200 MB on a throwaway PostgreSQL of its own
 	demo/install
@@ -32,11 +40,20 @@ test-s3: test-parts ## the promises of a storage on every server, with Ceph, whi
 	tests/parts/install ceph
 	cargo test --locked --test storage --test ceph
 
+test-packages: static ## the static binary, the packages in a fresh chroot, the image against real servers; as root
+	packaging/test-static
+	packaging/test-deb
+	packaging/test-rpm
+	packaging/test-image
+
+test-release: ## build a release twice and compare the bytes
+	packaging/test-release
+
 test-parts: ## install what the tests need: PostgreSQL 14 to 18 and others, outside of this directory
 	tests/parts/install
 	tests/parts/rust lint
 
-lint: test-parts ## formatting, clippy, manual pages and scripts
+lint: test-parts ## formatting, clippy, manual pages, scripts, units and dependencies
 	.ci/lint
 
 fmt: ## format the Rust code

@@ -3,7 +3,7 @@
 //! The house has five layers, and a layer imports only those below it (`tests/layers.rs` keeps it so):
 //!
 //! ```text
-//! 5  main  cli  app  daemon/  output
+//! 5  main  cli  app  completion  daemon/  output
 //! 4  operation/
 //! 3  postgres/  stream/  storage/  notify/
 //! 2  catalog/  retention  schedule  config/
@@ -15,6 +15,7 @@ pub mod background;
 pub mod cancel;
 pub mod catalog;
 pub mod cli;
+pub mod completion;
 pub mod config;
 pub mod daemon;
 pub mod error;

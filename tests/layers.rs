@@ -22,7 +22,15 @@ const LAYERS: [&[&str]; 5] = [
     &["schedule", "retention", "catalog", "config"],
     &["postgres", "stream", "storage", "notify"],
     &["operation"],
-    &["app", "cli", "daemon", "lib", "main", "output"],
+    &[
+        "app",
+        "cli",
+        "completion",
+        "daemon",
+        "lib",
+        "main",
+        "output",
+    ],
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may.

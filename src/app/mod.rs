@@ -19,14 +19,22 @@ mod verify;
 
 use crate::cancel::Cancel;
 use crate::cli::Command;
+use crate::completion;
 use crate::config::{self, Config, process_env};
 use crate::error::{Kind, Result};
+use crate::output;
 use crate::stream::seal::Derivations;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Carries one command out.
 pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
+    // the packages are made where there is no configuration
+    if let Command::Completion(options) = command
+        && let Some(script) = completion::script(options.subject)
+    {
+        return output::text_out(&script);
+    }
     let path = config::find(command.config().map(|path| path.as_path()), &process_env);
     if let Command::Init(options) = command {
         return init::run(options, &path, cancel);
@@ -47,6 +55,7 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Prune(options) => app.prune(options, cancel),
         Command::Pin(options) => app.pin(&options.into(), cancel),
         Command::Unpin(options) => app.pin(&options.into(), cancel),
+        Command::Completion(_) => app.database_names(),
     }
 }
 
@@ -65,6 +74,12 @@ impl App {
             config,
             derivations: Arc::clone(derivations),
         })
+    }
+
+    /// The names of the configured databases, for completions.
+    fn database_names(&self) -> Result<()> {
+        let mut databases = self.config.databases.iter();
+        databases.try_for_each(|database| output::line(&database.name))
     }
 }
 

@@ -1,12 +1,12 @@
 //! What `backup` accepts.
 
 use super::values::duration;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Back up all configured databases, or those named with --db.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "backup",

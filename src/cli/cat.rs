@@ -1,12 +1,12 @@
 //! What `cat` accepts.
 
 use super::values::moment;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 
 /// Write the plain dump of one backup to stdout, decrypted and decompressed.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "cat",

@@ -1,12 +1,12 @@
 //! What `daemon` accepts.
 
 use super::values::duration;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Stay, and back up each database by its schedule.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "daemon",

@@ -1,10 +1,10 @@
 //! What `diff` accepts.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 
 /// Show which tables differ between two backups, from their manifests alone.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "diff",

@@ -1,10 +1,10 @@
 //! What `init` accepts.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 
 /// Write a configuration that works: asks on a terminal, or takes everything from options.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "init",

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cat;
+mod completion;
 mod daemon;
 mod diff;
 mod init;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use backup::Backup;
 pub use cat::Cat;
+pub use completion::{Completion, Subject};
 pub use daemon::Daemon;
 pub use diff::Diff;
 pub use init::Init;
@@ -29,11 +31,11 @@ pub use test::Test;
 pub use verify::Verify;
 
 use crate::error::{Error, Result};
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 
 /// BackupKit backs up PostgreSQL and proves that the backups restore.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     help_triggers("-h", "--help", "help"),
     note = "Every command takes -c/--config FILE (else $BACKUPKIT_CONFIG, else /etc/backupkit/config.yaml),\n--verbose and --help; --option=value works wherever --option value does.\nbackupkit --version prints the version.",
@@ -59,7 +61,7 @@ pub struct Arguments {
 }
 
 /// The commands.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum Command {
     /// init
@@ -88,6 +90,8 @@ pub enum Command {
     Pin(Pin),
     /// unpin
     Unpin(Unpin),
+    /// completion
+    Completion(Completion),
 }
 
 impl Command {
@@ -107,6 +111,7 @@ impl Command {
             Command::Prune(options) => options.config.as_ref(),
             Command::Pin(options) => options.config.as_ref(),
             Command::Unpin(options) => options.config.as_ref(),
+            Command::Completion(options) => options.config.as_ref(),
         }
     }
 
@@ -126,6 +131,7 @@ impl Command {
             Command::Prune(options) => options.verbose,
             Command::Pin(options) => options.verbose,
             Command::Unpin(options) => options.verbose,
+            Command::Completion(options) => options.verbose,
         }
     }
 
@@ -141,7 +147,7 @@ impl Command {
             Command::List(options) => options.json,
             Command::Verify(options) => options.json,
             Command::Diff(options) => options.json,
-            Command::Cat(_) => false,
+            Command::Cat(_) | Command::Completion(_) => false,
             Command::Prune(options) => options.json,
             Command::Pin(options) => options.json,
             Command::Unpin(options) => options.json,
@@ -275,6 +281,7 @@ mod tests {
             "prune --help",
             "pin --help",
             "unpin --help",
+            "completion --help",
         ] {
             assert!(matches!(parsed(line), Ok(Asked::Text(_))), "{line}");
         }

@@ -1,12 +1,12 @@
 //! What `pin` and `unpin` accept.
 
 use super::values::duration;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Protect one backup from retention for good, on every storage that holds it.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "pin", help_triggers("-h", "--help"))]
 pub struct Pin {
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
@@ -40,7 +40,7 @@ pub struct Pin {
 }
 
 /// Give one backup back to retention.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "unpin", help_triggers("-h", "--help"))]
 pub struct Unpin {
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key

@@ -1,12 +1,12 @@
 //! What `prune` accepts.
 
 use super::values::duration;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Delete the backups that retention does not keep, and say why.
-#[derive(FromArgs, Debug, Default)]
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     subcommand,
     name = "prune",

@@ -2,12 +2,12 @@
 
 use super::values::{jobs, moment};
 use crate::error::{Error, Result};
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 
 /// Restore one backup, or a part of it, into a database, all or nothing.
-#[derive(FromArgs, Debug, Default)]
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     subcommand,
     name = "restore",

@@ -2,12 +2,12 @@
 
 use super::values::{duration, level};
 use crate::catalog::proof::Level;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Check that backups are whole and hold what their manifests say.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "verify",

@@ -69,7 +69,7 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
         }
     })?;
     if tree == Node::Nothing {
-        return Err(Error::usage(format!("{name} is empty"))
+        return Err(Error::usage(format!("{name} configures nothing yet"))
             .hint("man 5 backupkit.yaml shows a complete configuration"));
     }
     let mut reader = Reader {
@@ -235,36 +235,55 @@ fn good<T>(items: Vec<(Spot, Option<T>)>) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{databases, storages, uri};
+    use crate::config::{databases, notifications, storages, uri};
+
+    const MANUAL: &str = include_str!("../../man/backupkit.yaml.5");
+
+    /// The words of the items that the manual lists below a heading, up to the next one.
+    fn items(heading: &str) -> Vec<&'static str> {
+        let mut lines = MANUAL.lines();
+        let found =
+            lines.any(|line| line == format!(".Sh {heading}") || line == format!(".Ss {heading}"));
+        assert!(found, "the manual has no {heading}");
+        let below = lines.take_while(|line| !line.starts_with(".Sh") && !line.starts_with(".Ss"));
+        let items = below.filter(|line| line.starts_with(".It "));
+        items.flat_map(str::split_whitespace).collect()
+    }
 
     #[test]
-    fn the_manual_has_every_key() {
-        let manual = include_str!("../../man/backupkit.yaml.5");
+    fn the_manual_has_every_key_in_its_section() {
         let sections = [
-            FILE,
-            storages::STORAGE,
-            LOCAL,
-            S3,
-            DATABASE,
-            CONNECTION,
-            BACKUP,
+            ("TOP LEVEL", "", FILE),
+            ("STORAGE", "", storages::STORAGE),
+            ("local", "local.", LOCAL),
+            ("s3", "s3.", S3),
+            ("DATABASES", "", DATABASE),
+            ("connection", "", CONNECTION),
+            ("backup", "", BACKUP),
+            ("backup", "", databases::COMPRESSION),
+            ("backup", "encryption.", ENCRYPTION),
+            ("retention", "", RETENTION),
+            ("verify", "", VERIFY),
+            ("DRILLS", "", DRILL),
+            ("drill", "", DATABASE_DRILL),
+            ("NOTIFICATIONS", "", notifications::NOTIFICATION),
+            ("webhook", "config.", WEBHOOK),
+            ("email", "config.", EMAIL),
         ];
-        let more = [
-            ENCRYPTION,
-            RETENTION,
-            DRILL,
-            DATABASE_DRILL,
-            WEBHOOK,
-            EMAIL,
-            databases::COMPRESSION,
-            VERIFY,
-        ];
-        for key in sections.into_iter().chain(more).flatten() {
-            let shown = [" ", ".", "\n.Ss "].map(|before| format!("{before}{key}"));
-            assert!(shown.iter().any(|shown| manual.contains(shown)), "{key}");
+        for (heading, prefix, keys) in sections {
+            let items = items(heading);
+            for key in keys {
+                // itself, the keys in it, or a section of its own
+                let item = format!("{prefix}{key}");
+                let shown = items.contains(&item.as_str())
+                    || items.contains(&format!("{item}:").as_str())
+                    || MANUAL.contains(&format!("Ic {item}."))
+                    || MANUAL.contains(&format!("\n.Ss {key}\n"));
+                assert!(shown, "{heading}: {item}");
+            }
         }
         for (parameter, _) in uri::PARAMETERS {
-            assert!(manual.contains(&format!(" {parameter} ")), "{parameter}");
+            assert!(MANUAL.contains(&format!(" {parameter} ")), "{parameter}");
         }
     }
 }

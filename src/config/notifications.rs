@@ -5,7 +5,7 @@ use super::spot::{Spot, Table};
 use super::types::{EmailKeys, Notification, Route, Template, Tls, WebhookKeys};
 use super::validate::{self, Fault};
 
-const NOTIFICATION: &[&str] = &["type", "on", "config"];
+pub(super) const NOTIFICATION: &[&str] = &["type", "on", "config"];
 pub(super) const WEBHOOK: &[&str] = &["url", "headers", "template", "ca_file"];
 pub(super) const EMAIL: &[&str] = &[
     "smtp_host",
