@@ -9,7 +9,7 @@ use crate::config::{Database, Verify, VerifyPick, duration, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
 use crate::daemon::service::Service;
-use crate::daemon::{self, Setup, Work, signals};
+use crate::daemon::{self, End, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event};
 use crate::operation::backup::Stored;
@@ -142,7 +142,7 @@ impl App {
     }
 
     /// One run of the daemon. What goes wrong is told here, and is an error to nobody else.
-    fn scheduled(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> Ending {
+    fn scheduled(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> End {
         let (name, task) = (&run.database, run.task.name());
         match run.repetition {
             0 => log::info!("{name}: {task} of {} begins", minute(run.due)),
@@ -152,13 +152,16 @@ impl App {
             Ok(database) => database,
             Err(error) => {
                 log::error!("{}", error.report());
-                return Ending::Failed;
+                return End {
+                    ending: Ending::Failed,
+                    heard: false,
+                };
             }
         };
         match (run.task, &database.verify) {
             (Task::Backup, _) => self.scheduled_backup(run, database, run_timeout, cancel),
             (Task::Verify, Some(verify)) => self.scheduled_check(run, verify, run_timeout, cancel),
-            (Task::Verify, None) => Ending::Well,
+            (Task::Verify, None) => WELL,
         }
     }
 
@@ -168,7 +171,7 @@ impl App {
         database: &Database,
         run_timeout: Duration,
         cancel: &Cancel,
-    ) -> Ending {
+    ) -> End {
         let name = &run.database;
         if run.told.is_none() {
             self.notify_start(notify::Kind::Backup, name, cancel);
@@ -184,13 +187,7 @@ impl App {
             Err(error) => log::error!("cannot back up {name}: {}", error.report()),
         }
         let ending = ending(&ended.result);
-        if run.tells(ending) {
-            self.notify(&Event {
-                recovered: ending == Ending::Well && run.told.is_some(),
-                ..ended.event()
-            });
-        }
-        ending
+        self.end(run, ending, ended.event())
     }
 }
 
@@ -202,7 +199,7 @@ impl App {
         verify: &Verify,
         run_timeout: Duration,
         cancel: &Cancel,
-    ) -> Ending {
+    ) -> End {
         let name = &run.database;
         let pick = match verify.pick {
             VerifyPick::Latest => Pick::Last(1),
@@ -225,7 +222,7 @@ impl App {
         let (ending, event) = match &checked {
             Ok(checked) if checked.copies.is_empty() => {
                 log::info!("{name}: there is no backup to pick for a check yet");
-                return Ending::Well;
+                return WELL;
             }
             Ok(checked) => (checked.ending(), checked.event(name)),
             Err(error) => {
@@ -235,13 +232,21 @@ impl App {
                 (ending_of(error), event)
             }
         };
-        if run.tells(ending) {
-            self.notify(&Event {
-                recovered: ending == Ending::Well && run.told.is_some(),
-                ..event
-            });
-        }
-        ending
+        self.end(run, ending, event)
+    }
+}
+
+const WELL: End = End {
+    ending: Ending::Well,
+    heard: true,
+};
+
+impl App {
+    /// The end of a run, told where that is due.
+    fn end(&self, run: &Run, ending: Ending, event: Event) -> End {
+        let recovered = ending == Ending::Well && run.told.is_some();
+        let heard = !run.tells(ending) || self.notify(&Event { recovered, ..event });
+        End { ending, heard }
     }
 }
 

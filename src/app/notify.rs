@@ -6,7 +6,7 @@ use super::verify::Checked;
 use crate::cancel::Cancel;
 use crate::config::process_env;
 use crate::error::{Error, Kind, Result};
-use crate::notify::{self, Event, Outcome};
+use crate::notify::{self, Event, Outcome, Told};
 use crate::operation::backup::Stored;
 use crate::output::Verified;
 use serde_json::Value;
@@ -22,17 +22,23 @@ impl App {
     pub(super) fn notify_start(&self, kind: notify::Kind, db: &str, cancel: &Cancel) {
         let cancel = cancel.with_deadline(TELLING_START);
         let routes = &self.config.notifications;
-        warn(notify::tell_start(routes, kind, db, &process_env, &cancel));
+        warn(notify::tell_start(routes, kind, db, &process_env, &cancel).failures);
     }
 
     /// Tells of `event` by every route that wants it. It has a time of its own, for what there is to tell may be that
-    /// the run was stopped. What goes wrong is a warning.
-    pub(super) fn notify(&self, event: &Event) {
+    /// the run was stopped. What goes wrong is a warning; false where nobody was reached of those who wanted to know.
+    pub(super) fn notify(&self, event: &Event) -> bool {
         let told = Cancel::new().map(|cancel| {
             let cancel = cancel.with_deadline(TELLING);
             notify::tell(&self.config.notifications, event, &process_env, &cancel)
         });
-        warn(told.unwrap_or_else(|error| vec![error]));
+        let told = told.unwrap_or_else(|error| Told {
+            failures: vec![error],
+            ..Told::default()
+        });
+        let heard = told.is_heard();
+        warn(told.failures);
+        heard
     }
 }
 
@@ -72,7 +78,12 @@ impl Checked {
     /// The checks of copies of the backups of `database` as one event. One that could not be made is a failure too.
     pub(super) fn event(&self, database: &str) -> Event {
         let mut event = Event::new(notify::Kind::Verify, database, self.started_at, self.took);
-        let failures: Vec<Error> = self.copies.iter().filter_map(failure).collect();
+        let unlisted = self.unlisted.iter().map(|(storage, error)| {
+            let said = format!("cannot list the storage {storage}: {}", error.chain());
+            Error::new(error.kind(), said)
+        });
+        let copies = self.copies.iter().filter_map(failure);
+        let failures: Vec<Error> = copies.chain(unlisted).collect();
         if let Some(first) = failures.first() {
             let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
             let error = Error::new(first.kind(), said.join("; "));

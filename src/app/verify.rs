@@ -45,6 +45,8 @@ impl Wanted {
 /// What was checked of one database, and what came of it.
 pub(super) struct Checked {
     pub copies: Vec<Verified>,
+    /// The storages that could not be asked for copies, and why.
+    pub unlisted: Vec<(String, Error)>,
     pub started_at: DateTime<Utc>,
     pub took: Duration,
 }
@@ -70,8 +72,9 @@ impl App {
                 true => Ok(()),
                 false => output::text_out(&output::verified_text(verified)),
             };
-            let checked = self.verify_copies(&wanted, options.level, &mut shown, cancel)?;
-            if !checked.copies.is_empty() {
+            let mut checked = self.verify_copies(&wanted, options.level, &mut shown, cancel)?;
+            checked.unlisted = wanted.failures;
+            if !checked.copies.is_empty() || !checked.unlisted.is_empty() {
                 self.notify(&checked.event(&wanted.database));
             }
             all.extend(checked.copies);
@@ -106,6 +109,7 @@ impl App {
         }
         Ok(Checked {
             copies,
+            unlisted: Vec::new(),
             started_at,
             took: began.elapsed(),
         })

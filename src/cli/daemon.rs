@@ -15,11 +15,11 @@ use std::time::Duration;
     example = "See when what will run:\n  $ {command_name} --dry-run"
 )]
 pub struct Daemon {
-    /// stop the run of a database that takes longer, such as 6h (default: 0, never)
+    /// stop the run of a database that takes longer (default: 24h; 0: never)
     #[argh(
         option,
         arg_name = "DURATION",
-        default = "Duration::ZERO",
+        default = "Duration::from_secs(24 * 3600)",
         from_str_fn(duration)
     )]
     pub run_timeout: Duration,

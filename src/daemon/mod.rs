@@ -41,14 +41,23 @@ pub struct Work {
 }
 
 /// How one run is carried out; the token ends it.
-pub type RunOne = dyn Fn(&Run, &Cancel) -> Ending + Send + Sync;
+pub type RunOne = dyn Fn(&Run, &Cancel) -> End + Send + Sync;
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// How it ended.
+    pub ending: Ending,
+    /// False where people were to be told of it and nobody could be reached.
+    pub heard: bool,
+}
 
 /// What wakes the daemon.
 pub enum Event {
     /// This signal has come: SIGHUP to load the configuration anew, any other to stop.
     Signal(i32),
     /// This run has ended.
-    Ended(Run, Ending),
+    Ended(Run, End),
 }
 
 /// What the daemon is started with.
@@ -129,7 +138,7 @@ impl Daemon<'_> {
                 wait = wait.min(often);
             }
             match self.setup.events.1.recv_timeout(wait) {
-                Ok(Event::Ended(run, ending)) => self.ended(&run, ending),
+                Ok(Event::Ended(run, end)) => self.ended(&run, end),
                 Ok(Event::Signal(SIGHUP)) => self.reload(),
                 Ok(Event::Signal(signal)) => return self.stop(signal),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -153,10 +162,13 @@ impl Daemon<'_> {
             };
             let body = move || {
                 // an end that never came would keep the database from ever running again
-                let ending = catch_unwind(AssertUnwindSafe(|| (work.run)(&given, &limited)));
-                let ending = ending.unwrap_or(Ending::Failed);
+                let end = catch_unwind(AssertUnwindSafe(|| (work.run)(&given, &limited)));
+                let end = end.unwrap_or(End {
+                    ending: Ending::Failed,
+                    heard: false,
+                });
                 // nobody listens any more where the daemon gave up waiting
-                let _ = events.send(Event::Ended(given, ending));
+                let _ = events.send(Event::Ended(given, end));
             };
             let thread = std::thread::Builder::new().name(format!("run {}", run.database));
             let handle = thread.spawn(body).doing(|| "cannot start a thread")?;
@@ -171,19 +183,24 @@ impl Daemon<'_> {
             Err(error) => {
                 let error = error.doing(format!("cannot run {}", run.database));
                 log::error!("{}", error.report());
-                self.planned_end(&run, Ending::Passing);
+                let (ending, heard) = (Ending::Passing, false);
+                self.planned_end(&run, End { ending, heard });
             }
         }
     }
 
-    fn ended(&mut self, run: &Run, ending: Ending) {
+    fn ended(&mut self, run: &Run, end: End) {
         self.join(run);
-        self.planned_end(run, ending);
+        self.planned_end(run, end);
     }
 
-    fn planned_end(&mut self, run: &Run, ending: Ending) {
+    fn planned_end(&mut self, run: &Run, end: End) {
         let now = self.setup.clock.now();
-        match self.planner.ended(run, ending, now) {
+        let notice = self.planner.ended(run, end.ending, now);
+        if !end.heard {
+            self.planner.unheard(run);
+        }
+        match notice {
             Some(notice) => log::info!("{notice}"),
             None => {
                 let upcoming = self.planner.upcoming();

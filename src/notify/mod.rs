@@ -186,9 +186,25 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// The longest try where nobody set a deadline.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Tells every route that wants it of `event`, and returns what went wrong, each naming its route. Ends with `cancel`,
-/// which is to be a token with a deadline: not that of the run, which may be over for the very thing to tell of.
-pub fn tell(routes: &[Notification], event: &Event, env: &Env, cancel: &Cancel) -> Vec<Error> {
+/// What came of telling.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The routes that took it.
+    pub reached: usize,
+    /// What went wrong, each naming its route.
+    pub failures: Vec<Error>,
+}
+
+impl Told {
+    /// True unless everybody who wanted to know it was missed.
+    pub fn is_heard(&self) -> bool {
+        self.reached > 0 || self.failures.is_empty()
+    }
+}
+
+/// Tells every route that wants it of `event`. Ends with `cancel`, which is to be a token with a deadline: not that of
+/// the run, which may be over for the very thing to tell of.
+pub fn tell(routes: &[Notification], event: &Event, env: &Env, cancel: &Cancel) -> Told {
     let wanted = routes.iter().filter(|route| wants(route, event));
     let deliveries = wanted.map(|route| (route, Delivery::of(route, event, env)));
     all(deliveries.collect(), cancel)
@@ -201,7 +217,7 @@ pub fn tell_start(
     db: &str,
     env: &Env,
     cancel: &Cancel,
-) -> Vec<Error> {
+) -> Told {
     let start = |route| Some((route, Delivery::of_start(route, kind, db, env)?));
     all(routes.iter().filter_map(start).collect(), cancel)
 }
@@ -210,9 +226,8 @@ pub fn tell_start(
 /// [`crate::error::Kind::Partial`].
 pub fn send(route: &Notification, event: &Event, env: &Env, cancel: &Cancel) -> Result<()> {
     let delivery = Delivery::of(route, event, env);
-    all(vec![(route, delivery)], cancel)
-        .pop()
-        .map_or(Ok(()), Err)
+    let mut told = all(vec![(route, delivery)], cancel);
+    told.failures.pop().map_or(Ok(()), Err)
 }
 
 /// Whoever was told of a failure wants to know that it is over.
@@ -310,12 +325,15 @@ impl Delivery {
 }
 
 /// Carries all of them out at once, and waits for the last or the end of `cancel`.
-fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> Vec<Error> {
-    let mut failures = Vec::new();
+fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> Told {
+    let (mut reached, mut failures) = (0, Vec::new());
     let mut under_way = Vec::new();
     let (sender, receiver) = match background::mailbox() {
         Ok(mailbox) => mailbox,
-        Err(error) => return vec![error.doing("nobody is notified")],
+        Err(error) => {
+            failures.push(error.doing("nobody is notified"));
+            return Told { reached, failures };
+        }
     };
     for (route, delivery) in deliveries {
         let name = name(route);
@@ -337,6 +355,10 @@ fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> V
         match receiver.receive(cancel) {
             Ok((index, result)) => {
                 let name = under_way.get_mut(index).and_then(Option::take);
+                // all but some recipients of a mail are a route that was reached
+                if !matches!(&result, Err(error) if error.kind() != crate::error::Kind::Partial) {
+                    reached += 1;
+                }
                 if let (Some(name), Err(error)) = (name, result) {
                     failures.push(error.doing(format!("{name} was not told")));
                 }
@@ -347,7 +369,7 @@ fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> V
             }
         }
     }
-    failures
+    Told { reached, failures }
 }
 
 /// `notifications[0] (webhook)`

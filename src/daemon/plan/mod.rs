@@ -276,6 +276,13 @@ impl Planner {
         }
     }
 
+    /// Nobody could be told how `run` ended, which has to be said again: the next run of its job tells.
+    pub fn unheard(&mut self, run: &Run) {
+        for entry in self.jobs.iter_mut().filter(|entry| entry.is_of(run)) {
+            entry.told = run.told;
+        }
+    }
+
     /// The jobs that run now.
     pub fn running(&self) -> impl Iterator<Item = &Job> {
         let running = self.jobs.iter().filter(|entry| entry.running);

@@ -501,3 +501,25 @@ fn a_failure_that_lasts_is_told_twice_a_day_at_most() {
     }
     assert_eq!(told, [(20, 1), (20, 13), (21, 1), (21, 13)]);
 }
+
+#[test]
+fn an_end_that_nobody_heard_of_is_told_by_the_next_run() {
+    let mut world = world("2026-11-20 01:59:00");
+    let mut planner = Planner::new(vec![job("app", "*/10 * * * *")], 1, world.now());
+    let mut told = Vec::new();
+    for (ending, heard) in [
+        (Ending::Failed, false),
+        (Ending::Failed, true),
+        (Ending::Well, false),
+        (Ending::Well, true),
+        (Ending::Well, true),
+    ] {
+        let run = until_start(&mut planner, &mut world);
+        told.push(run.told.is_some());
+        planner.ended(&run, ending, world.now());
+        if !heard {
+            planner.unheard(&run);
+        }
+    }
+    assert_eq!(told, [false, false, true, true, false]);
+}

@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::fast::FastDaemon;
 use crate::support::postgres::bin;
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Answer, Receiver};
 use backupkit::daemon::state;
 use std::os::unix::fs::symlink;
 
@@ -155,6 +155,32 @@ fn a_backup_is_checked_when_that_is_due_and_a_bad_one_is_told_once() {
         text.matches("\"bad\"").count()
     };
     wait::until("it is found bad again", || (count() >= 3).then_some(()));
+    daemon.stop();
+    assert_eq!(told.rest().len(), 0);
+}
+
+#[test]
+fn a_failure_that_the_receiver_missed_is_told_by_the_next_try() {
+    let told = Receiver::start(&[Answer::status(400), Answer::status(200)]);
+    let sandbox = Sandbox::new(18);
+    let closed = "host: 127.0.0.1, port: 1, database: d, user: u";
+    let entry = Entry::new(NAME, closed.into()).backup("schedule: '1 0 * * *'");
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    sandbox.configure_with(&top, &[entry]);
+    let daemon = FastDaemon::start(&sandbox);
+    let at = || told.request().json()["started_at"].to_string();
+    assert_ne!(at(), at(), "two runs");
+    let life = || state::look(&sandbox.path("config.yaml"));
+    let since = life().expect("it is alive").0.ticked_at;
+    // the other repetitions come after 15 and 45 minutes, and the receiver has heard of the failure
+    wait::until("the repetitions are over", || {
+        let (life, _) = life()?;
+        ((life.ticked_at - since).num_minutes() > 75 && life.running.is_empty()).then_some(())
+    });
     daemon.stop();
     assert_eq!(told.rest().len(), 0);
 }

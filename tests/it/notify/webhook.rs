@@ -409,3 +409,30 @@ fn a_check_is_told_as_it_ended() {
         assert_eq!(receiver.rest().len(), 0);
     }
 }
+
+#[test]
+fn a_check_that_could_not_ask_a_storage_is_no_success() {
+    let told = Receiver::good();
+    let database = postgres(18).create_database("told");
+    let sandbox = Sandbox::new(18);
+    let entry = Entry::of(&database).named(NAME);
+    configure(&sandbox, &webhook(&told.url, ""), &[entry]);
+    sandbox.run(&["backup"]).exits(0);
+    assert_eq!(told.request().json()["status"], "success");
+    let config = sandbox.path("config.yaml");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let two = text.replace(
+        "databases:",
+        "  - { name: gone, type: s3, s3: { bucket: b, region: r, endpoint: 'http://127.0.0.1:1', access_key: a, secret_key: s } }\ndatabases:",
+    );
+    let two = two.replace("storage: local\n", "storage: [local, gone]\n");
+    std::fs::write(&config, two).expect("write it");
+    sandbox.run(&["verify"]).exits(3);
+    let event = told.request().json();
+    assert_eq!(
+        (&event["kind"], &event["status"]),
+        (&json!("verify"), &json!("failure"))
+    );
+    let error = event["error"].as_str().expect("why");
+    assert!(error.contains("the storage gone"), "{error}");
+}
