@@ -4,6 +4,7 @@ use super::App;
 use super::compose::session;
 use crate::cancel::Cancel;
 use crate::catalog::listing::Entry;
+use crate::catalog::proof::Level;
 use crate::cli;
 use crate::config::{Database, Notification, Route, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
@@ -108,7 +109,19 @@ impl App {
                 let chosen = options
                     .as_ref()
                     .is_ok_and(|options| !options.args.is_empty());
-                let mut checks = check::database::run(name, &session, &tools, chosen, cancel)?;
+                let verify = database.verify.as_ref();
+                let drilled = verify.is_some_and(|verify| verify.level == Level::Restore);
+                let drill = drilled.then(|| self.drill(name)).transpose();
+                let wanted = check::database::Wanted {
+                    chosen,
+                    globals: database.backup.globals,
+                    drill: drill.as_ref().map_or(None, Option::as_ref),
+                };
+                let mut checks = check::database::run(name, &session, &tools, &wanted, cancel)?;
+                if let Err(error) = &drill {
+                    let check = Check::broken(&format!("drill of {name}"), error);
+                    checks.push(check.as_warning());
+                }
                 if let Err(error) = &options {
                     checks.push(Check::broken(&subject, error));
                 }

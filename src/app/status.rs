@@ -2,6 +2,7 @@
 
 use super::{App, overall};
 use crate::cancel::Cancel;
+use crate::catalog::proof::Level;
 use crate::cli;
 use crate::config::{Database, process_env};
 use crate::daemon::state;
@@ -60,6 +61,12 @@ impl App {
             log::warn!("the next run is not known: {}", error.report());
             None
         });
+        let verify = database.verify.as_ref();
+        let checks = verify.map(|verify| verify.schedule(&process_env));
+        let checks = checks.transpose().unwrap_or_else(|error| {
+            log::warn!("the next check is not known: {}", error.report());
+            None
+        });
         // options that cannot be resolved make no backup either, so which count makes no difference
         let options = database.backup.options(&process_env);
         let latest = Reference::Latest {
@@ -72,7 +79,10 @@ impl App {
             sealed_only: database.backup.encryption.enabled,
             partial_counts: options.is_ok_and(|options| options.is_partial()),
             max_age: database.max_age,
+            verify_level: verify.map_or(Level::Restore, |verify| verify.level),
+            max_unverified_age: database.max_unverified_age,
             next_run: schedule.and_then(|schedule| schedule.next_after(now)),
+            next_check: checks.and_then(|checks| checks.next_after(now)),
             keys: Box::new(move || self.keys_for(name, &latest)),
         }
     }
@@ -90,9 +100,10 @@ fn daemon(path: &Path) -> Option<Daemon> {
     })
 }
 
-/// A backup that is too old, else a storage that could not be asked.
+/// A backup that is too old or was last proven good too long ago, else a storage that could not be asked.
 fn verdict(report: &Report) -> Option<Kind> {
-    if report.databases.iter().any(|database| database.too_old) {
+    let late = |database: &status::Database| database.too_old || database.proven.too_long_ago;
+    if report.databases.iter().any(late) {
         return Some(Kind::TooOld);
     }
     let failures = report.storages.iter();

@@ -3,13 +3,13 @@
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 
-/// Say how each database stands: its newest backup, the last failure, the next run.
+/// Say how each database stands: its newest backup, the last proof, the last failure, the next run.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "status",
     help_triggers("-h", "--help"),
-    note = "Everything is read from the storages, so any host with the configuration can tell. Exits 14 where a backup\nis older than its max_age.",
+    note = "Everything is read from the storages, so any host with the configuration can tell. Exits 14 where a backup\nis older than its max_age, or the last check that found one good than its max_unverified_age.",
     example = "Check from Nagios, Icinga and their like:\n  $ {command_name} --nagios"
 )]
 pub struct Status {

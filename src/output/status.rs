@@ -11,10 +11,24 @@ use serde_json::{Value, json};
 /// A row for each database, what is wrong with each, a row for each storage.
 pub fn status_text(report: &Report) -> String {
     let header = [
-        "DATABASE", "STATE", "BACKUP", "AGE", "SIZE", "CHANGE", "COPIES", "NEXT RUN",
+        "DATABASE",
+        "STATE",
+        "BACKUP",
+        "AGE",
+        "SIZE",
+        "CHANGE",
+        "COPIES",
+        "PROVEN",
+        "NEXT RUN",
+        "NEXT CHECK",
     ];
     let mut rows = vec![header.map(String::from)];
-    rows.extend(report.databases.iter().map(row));
+    rows.extend(
+        report
+            .databases
+            .iter()
+            .map(|database| row(database, report.now)),
+    );
     let mut text = table(&rows);
     let said: String = problems(report)
         .map(|(name, problem)| format!("{name}: {}: {}\n", problem.level.name(), problem.what))
@@ -55,7 +69,7 @@ fn problems(report: &Report) -> impl Iterator<Item = (String, Problem)> {
     databases.chain(storages).chain(daemon)
 }
 
-fn row(database: &Database) -> [String; 8] {
+fn row(database: &Database, now: DateTime<Utc>) -> [String; 10] {
     let unknown = || "-".to_string();
     let newest = database.newest.as_ref();
     let of = |tell: fn(&Newest) -> String| newest.map_or_else(unknown, tell);
@@ -73,8 +87,19 @@ fn row(database: &Database) -> [String; 8] {
             let there = newest.copies.iter().filter(|copy| copy.is_there()).count();
             format!("{there}/{}", newest.copies.len())
         }),
+        proven(database, now).unwrap_or_else(unknown),
         database.next_run.map_or_else(unknown, minute),
+        database.next_check.map_or_else(unknown, minute),
     ]
+}
+
+/// How long ago a backup was proven restorable; where none was, how long ago it passed the checks that are made.
+fn proven(database: &Database, now: DateTime<Utc>) -> Option<String> {
+    let age = |at: DateTime<Utc>| human_age(now - at);
+    let proven = &database.proven;
+    let verified = |at| format!("{} ({})", age(at), database.verify_level);
+    let restorable = proven.restorable_at.map(age);
+    restorable.or_else(|| proven.verified_at.map(verified))
 }
 
 fn storage_row(storage: &Holder) -> [String; 4] {
@@ -138,6 +163,12 @@ fn database_json(database: &Database, now: DateTime<Utc>) -> Value {
         "next_run": database.next_run.map(rfc3339),
         "max_age_seconds": database.max_age.map(|limit| limit.as_secs()),
         "too_old": database.too_old,
+        "proven_at": database.proven.restorable_at.map(rfc3339),
+        "verified_at": database.proven.verified_at.map(rfc3339),
+        "verify_level": database.verify_level.name(),
+        "max_unverified_age_seconds": database.max_unverified_age.map(|limit| limit.as_secs()),
+        "unverified_too_long": database.proven.too_long_ago,
+        "next_check": database.next_check.map(rfc3339),
     })
 }
 
@@ -229,7 +260,11 @@ pub fn status_nagios(report: &Report) -> String {
         });
         said = newest.collect();
     }
-    let data: String = report.databases.iter().map(performance).collect();
+    let data: String = report
+        .databases
+        .iter()
+        .map(|database| performance(database, report.now))
+        .collect();
     let data = data.trim_end();
     let line = nagios_line(nagios_word(report.level()), &said.join("; "));
     match data {
@@ -246,17 +281,27 @@ pub fn nagios_line(word: &str, said: &str) -> String {
     format!("BACKUPKIT {word} - {}", said.join(" "))
 }
 
-/// `'label'=value[unit];[warn];[crit];[min]` for age and size, as the Monitoring Plugins' guidelines have it.
-fn performance(database: &Database) -> String {
+/// `'label'=value[unit];[warn];[crit];[min]` for age, size and time since a check, as the Monitoring Plugins' guidelines have it.
+fn performance(database: &Database, now: DateTime<Utc>) -> String {
     let Some(newest) = &database.newest else {
         return String::new();
     };
     let name: String = database.name.replace('\'', "''").replace('=', "_");
     let limit = database.max_age.map(|limit| limit.as_secs().to_string());
-    format!(
+    let mut data = format!(
         "'{name}_age'={}s;;{};0 '{name}_size'={}B;;;0 ",
         newest.age.num_seconds().max(0),
         limit.unwrap_or_default(),
         newest.entry.bytes
-    )
+    );
+    if let Some(at) = database.proven.verified_at {
+        let limit = database.max_unverified_age;
+        let limit = limit.map(|limit| limit.as_secs().to_string());
+        data.push_str(&format!(
+            "'{name}_unverified'={}s;;{};0 ",
+            (now - at).num_seconds().max(0),
+            limit.unwrap_or_default()
+        ));
+    }
+    data
 }

@@ -356,3 +356,49 @@ fn send_really_sends_and_what_is_not_taken_is_a_failure() {
         output.text()
     );
 }
+
+#[test]
+fn whether_a_drill_can_be_held_is_known_before_it_is_due() {
+    let (sandbox, database) = house("drillable");
+    let test = |drill: &str, level: &str| {
+        let entry = app(&database)
+            .backup("globals: true")
+            .verify(&format!("schedule: '@weekly', level: {level}"));
+        sandbox.configure_with(&format!("drill: {{ {drill} }}"), &[entry]);
+        sandbox.run(&["test"]).exits(0)
+    };
+    let root = sandbox.path("").display().to_string();
+    let lent = database.connection(SUPERUSER, &database.server.password);
+    for (drill, expected) in [
+        (
+            format!("user: nobody, directory: '{root}'"),
+            format!("ok    drill of app: can be held in {root} with postgres 18."),
+        ),
+        (
+            format!("connection: {{ {lent} }}"),
+            "ok    drill of app: can be held on ".to_string(),
+        ),
+    ] {
+        let text = test(&drill, "restore").text();
+        assert!(text.contains(&expected), "{expected}: {text}");
+        let expected = "ok    database app: dumps roles and tablespaces with pg_dumpall 18.";
+        assert!(text.contains(expected), "{text}");
+    }
+    let unreachable = "connection: { host: 127.0.0.1, port: 1, database: d, user: u }".to_string();
+    let missing = format!("user: nobody, directory: '{root}/missing'");
+    for (drill, what, fix) in [
+        (&unreachable, "for a drill", "drill.connection is right"),
+        (&missing, "missing is not a directory", "drill.directory"),
+    ] {
+        let warnings = lines(&test(drill, "restore"), "warn  drill of app: ");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let (found, way_out) = warnings[0].split_once(" fix: ").expect("a fix");
+        assert!(
+            found.contains(what) && way_out.contains(fix),
+            "{warnings:?}"
+        );
+        // nobody asks for it
+        let text = test(drill, "full").text();
+        assert!(!text.contains("drill of app"), "{text}");
+    }
+}

@@ -3,17 +3,27 @@
 use super::Check;
 use crate::cancel::Cancel;
 use crate::error::Result;
+use crate::operation::drill;
 use crate::postgres::rights;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 
-/// Connects, chooses the tools, and looks for what pg_dump will not be allowed to read. With `chosen`, options leave
-/// part of the database out, so that what may not be read need not be in the way. Only a signal is an error.
+/// What the configuration wants of a database besides a dump.
+pub struct Wanted<'a> {
+    /// Options leave part of it out, so that what may not be read need not be in the way.
+    pub chosen: bool,
+    /// The roles of its server, too.
+    pub globals: bool,
+    /// Its backups are drilled on a schedule.
+    pub drill: Option<&'a drill::Options>,
+}
+
+/// Connects, chooses the tools, and looks for what pg_dump will not be allowed to read. Only a signal is an error.
 pub fn run(
     name: &str,
     session: &Session,
     tools: &Tools,
-    chosen: bool,
+    wanted: &Wanted,
     cancel: &Cancel,
 ) -> Result<Vec<Check>> {
     let subject = format!("database {name}");
@@ -24,7 +34,7 @@ pub fn run(
             cancel.check()?;
             // a backup does without it, and then takes the newest pg_dump
             checks.push(Check::broken(&subject, &error).as_warning());
-            checks.extend(choose(&subject, None, tools, cancel));
+            checks.extend(choose(&subject, None, tools, wanted, cancel));
             return Ok(checks);
         }
     };
@@ -36,7 +46,7 @@ pub fn run(
             checks.push(Check::broken(&subject, &error).or_fix(
                 "see that the server runs, and that connection.host and connection.port are right",
             ));
-            checks.extend(choose(&subject, None, tools, cancel));
+            checks.extend(choose(&subject, None, tools, wanted, cancel));
             return Ok(checks);
         }
     };
@@ -50,13 +60,34 @@ pub fn run(
             server.role
         ),
     ));
-    checks.extend(choose(&subject, Some(server.major), tools, cancel));
-    checks.push(readable(&subject, &psql, session, chosen, cancel)?);
+    checks.extend(choose(&subject, Some(server.major), tools, wanted, cancel));
+    checks.push(readable(&subject, &psql, session, wanted.chosen, cancel)?);
+    if let Some(options) = wanted.drill {
+        let subject = format!("drill of {name}");
+        checks.push(
+            match drill::can_be_held(options, server.major, &psql, cancel) {
+                Ok(what) => Check::ok(&subject, what),
+                Err(error) => {
+                    cancel.check()?;
+                    // the next backup will work without it
+                    Check::broken(&subject, &error)
+                        .as_warning()
+                        .or_fix("see that the server runs, and that drill.connection is right")
+                }
+            },
+        );
+    }
     Ok(checks)
 }
 
-/// The pg_dump that a backup takes and the pg_restore that a restore of it into the same server takes.
-fn choose(subject: &str, server: Option<u32>, tools: &Tools, cancel: &Cancel) -> Vec<Check> {
+/// The pg_dump, and pg_dumpall, that a backup takes and the pg_restore that a restore of it into the same server takes.
+fn choose(
+    subject: &str,
+    server: Option<u32>,
+    tools: &Tools,
+    wanted: &Wanted,
+    cancel: &Cancel,
+) -> Vec<Check> {
     let pg_dump = match tools.pg_dump(server, cancel) {
         Ok(tool) => tool,
         Err(error) => return vec![Check::broken(subject, &error)],
@@ -66,7 +97,14 @@ fn choose(subject: &str, server: Option<u32>, tools: &Tools, cancel: &Cancel) ->
         Err(error) => Check::broken(subject, &error),
     };
     let dumps = Check::ok(subject, format!("dumps with {pg_dump}"));
-    vec![dumps, restores]
+    let mut checks = vec![dumps, restores];
+    if wanted.globals {
+        checks.push(match tools.pg_dumpall(server, cancel) {
+            Ok(tool) => Check::ok(subject, format!("dumps roles and tablespaces with {tool}")),
+            Err(error) => Check::broken(subject, &error),
+        });
+    }
+    checks
 }
 
 fn readable(

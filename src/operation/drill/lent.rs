@@ -20,6 +20,25 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const CONNECTING: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// The major version of a server that was lent, which has to take archives of a server of `least`.
+pub(super) fn reach(
+    maintenance: &Session,
+    least: u32,
+    psql: &Tool,
+    cancel: &Cancel,
+) -> Result<u32> {
+    let shown = maintenance.shown();
+    let major = query::server_major(psql, maintenance, cancel)
+        .doing(|| format!("cannot connect to {shown} for a drill"))?;
+    match major >= least {
+        true => Ok(major),
+        false => Err(Error::failed(format!(
+            "the backup is of PostgreSQL {least}, and {shown} is PostgreSQL {major}"
+        ))
+        .hint("name a server of the same version as drill.connection, or leave it out for a throwaway one")),
+    }
+}
+
 /// A database on a server that was lent.
 pub(super) struct Lent {
     pub session: Session,
@@ -42,15 +61,7 @@ impl Lent {
         psql: &Tool,
         cancel: &Cancel,
     ) -> Result<Lent> {
-        let shown = maintenance.shown();
-        let major = query::server_major(psql, maintenance, cancel)
-            .doing(|| format!("cannot connect to {shown} for a drill"))?;
-        if major < least {
-            return Err(Error::failed(format!(
-                "the backup is of PostgreSQL {least}, and {shown} is PostgreSQL {major}"
-            ))
-            .hint("name a server of the same version as drill.connection, or leave it out for a throwaway one"));
-        }
+        let major = reach(maintenance, least, psql, cancel)?;
         let sql = "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper";
         let superuser = !query::rows(psql, maintenance, sql, cancel)?.is_empty();
         clear_leftovers(maintenance, psql, cancel)?;

@@ -86,6 +86,27 @@ pub fn run(
     }
 }
 
+/// Whether a drill of a backup of a server of that major version can be held, and where, as far as can be told without one.
+pub fn can_be_held(options: &Options, major: u32, psql: &Tool, cancel: &Cancel) -> Result<String> {
+    if let Some(connection) = &options.connection {
+        let found = lent::reach(connection, major, psql, cancel)?;
+        return Ok(format!(
+            "can be held on {}, PostgreSQL {found}",
+            connection.shown()
+        ));
+    }
+    let (programs, _) = scratch::own(options, major, cancel)?;
+    let directory = options.directory.display();
+    match options.directory.is_dir() {
+        true => Ok(format!(
+            "can be held in {directory} with {}",
+            programs.postgres
+        )),
+        false => Err(Error::failed(format!("{directory} is not a directory"))
+            .hint("make it, or name another one as drill.directory")),
+    }
+}
+
 /// One backup, and where it is restored.
 struct Drill<'a> {
     subject: &'a Subject<'a>,

@@ -9,7 +9,7 @@ use crate::postgres::cluster::{Cluster, Plan, SUPERUSER};
 use crate::postgres::query::{self, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::sql::Psql;
-use crate::postgres::tools::Tool;
+use crate::postgres::tools::{Server, Tool};
 use crate::process::account::{self, Account};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -51,15 +51,7 @@ impl Scratch {
             let lent = Lent::make(connection, outline, major, psql, cancel);
             return lent.map(|lent| Scratch::Lent(Box::new(lent)));
         }
-        let programs = options.tools.server(major, cancel)?;
-        let owner = match account::is_root() {
-            true => Some(Account::named(&options.user).map_err(|error| {
-                error.hint(
-                    "name a user of this machine as drill.user: a server does not run as root",
-                )
-            })?),
-            false => None,
-        };
+        let (programs, owner) = own(options, major, cancel)?;
         log::info!(
             "starting a throwaway PostgreSQL {} in {}",
             programs.postgres.version,
@@ -132,6 +124,22 @@ impl Scratch {
             Scratch::Lent(mut lent) => lent.take_away(),
         }
     }
+}
+
+/// What a cluster of our own needs: the programs of that major version, and whom they run as where that is not us.
+pub(super) fn own(
+    options: &Options,
+    major: u32,
+    cancel: &Cancel,
+) -> Result<(Server, Option<Account>)> {
+    let programs = options.tools.server(major, cancel)?;
+    let owner = match account::is_root() {
+        true => Some(Account::named(&options.user).map_err(|error| {
+            error.hint("name a user of this machine as drill.user: a server does not run as root")
+        })?),
+        false => None,
+    };
+    Ok((programs, owner))
 }
 
 pub(super) fn make_roles(

@@ -118,6 +118,9 @@ pub(super) fn database(
             ),
         );
     }
+    if let Some((level, what)) = unproven(database, now) {
+        add(level, what);
+    }
     if database.newest.is_some() {
         for name in unknown {
             let what = format!("the storage {name} cannot be asked and may hold a newer backup");
@@ -136,6 +139,39 @@ pub(super) fn database(
     }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
     problems
+}
+
+/// What is wrong with the checks of a database that is to be checked.
+fn unproven(database: &Database, now: DateTime<Utc>) -> Option<(Level, String)> {
+    let limit = TimeDelta::from_std(database.max_unverified_age?).unwrap_or(TimeDelta::MAX);
+    let (proven, check) = (&database.proven, database.verify_level);
+    let level = match proven.too_long_ago {
+        true => Level::Critical,
+        false => Level::Noted,
+    };
+    let since = proven.verified_at.map(|at| now - at);
+    match since {
+        Some(since) if since < -TimeDelta::minutes(5) => {
+            let what = "the last check is from the future: one of the clocks is wrong";
+            Some((Level::Warning, what.into()))
+        }
+        Some(since) if proven.too_long_ago => Some((
+            level,
+            format!(
+                "no check of level {check} has found a backup good for {}, allowed are {}",
+                human_age(since),
+                human_age(limit)
+            ),
+        )),
+        Some(_) => None,
+        None => Some((
+            level,
+            format!(
+                "no check of level {check} has found a backup good yet, one every {} has to",
+                human_age(limit)
+            ),
+        )),
+    }
 }
 
 fn size(change: &Change) -> Option<Level> {

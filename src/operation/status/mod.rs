@@ -1,19 +1,23 @@
 //! `status`: how each database stands, from what lies on its storages alone.
 //!
-//! Costs a listing of each storage for each database, its record of a failure, and a manifest for each of the newest
-//! backups. A storage that cannot be asked hides nothing that another one holds.
+//! Costs a listing of each storage for each database, its record of a failure, a manifest for each of the newest
+//! backups, and the records of their checks. A storage that cannot be asked hides nothing that another one holds.
 
 mod judge;
 mod newest;
+mod proven;
 
 pub use judge::{Level, Problem};
+pub use proven::Proven;
 
 use super::failure;
 use super::find::Place;
+use super::select::entries_of;
 use crate::cancel::Cancel;
 use crate::catalog::failure::Failure;
 use crate::catalog::listing::Entry;
 use crate::catalog::name::BackupId;
+use crate::catalog::proof;
 use crate::catalog::size::Change;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Space, Storage};
@@ -34,8 +38,14 @@ pub struct Subject<'a> {
     pub partial_counts: bool,
     /// How old the newest backup may become.
     pub max_age: Option<Duration>,
+    /// How deep a check has to be to count: as the configured ones are, else a restore.
+    pub verify_level: proof::Level,
+    /// How long ago the last such check may be that found a backup good.
+    pub max_unverified_age: Option<Duration>,
     /// The next scheduled run.
     pub next_run: Option<DateTime<Utc>>,
+    /// The next scheduled check.
+    pub next_check: Option<DateTime<Utc>>,
     /// What opens what its last failure said.
     pub keys: Box<dyn Fn() -> Result<Keys> + 'a>,
 }
@@ -85,8 +95,16 @@ pub struct Database {
     pub max_age: Option<Duration>,
     /// True where that is exceeded, or there is no backup at all.
     pub too_old: bool,
+    /// When its backups were last proven good.
+    pub proven: Proven,
+    /// How deep a check has to be to count.
+    pub verify_level: proof::Level,
+    /// The limit on the time since the last such check that found a backup good.
+    pub max_unverified_age: Option<Duration>,
     /// The next scheduled run.
     pub next_run: Option<DateTime<Utc>>,
+    /// The next scheduled check.
+    pub next_check: Option<DateTime<Utc>>,
 }
 
 /// The newest backup.
@@ -221,7 +239,15 @@ fn look(
     now: DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Database> {
-    let (newest, damaged) = newest::find(&subject, asked, now, cancel)?;
+    let mut listings: Vec<(&str, Vec<Entry>)> = Vec::new();
+    for name in &subject.storages {
+        let entries = asked.ask(name, |storage| {
+            entries_of(storage, Some(&subject.name), cancel)
+        })?;
+        listings.extend(entries.map(|entries| (name.as_str(), entries)));
+    }
+    let (newest, damaged) = newest::find(&subject, &listings, asked, now, cancel)?;
+    let proven = proven::find(&subject, &listings, asked, now, cancel)?;
     let mut failure: Option<Failure> = None;
     for name in &subject.storages {
         let found = asked.ask(name, |storage| {
@@ -244,12 +270,7 @@ fn look(
     if let Some(failure) = &mut failure {
         failure::open(failure, &subject.keys);
     }
-    let unknown: Vec<&str> = subject
-        .storages
-        .iter()
-        .filter(|name| asked.failures.contains_key(*name))
-        .map(String::as_str)
-        .collect();
+    let unknown = asked.failed(&subject);
     let age = newest.as_ref().map(|newest| newest.age);
     let too_old = subject.max_age.is_some_and(|limit| match age {
         Some(age) => age.to_std().is_ok_and(|age| age > limit),
@@ -257,14 +278,18 @@ fn look(
         None => unknown.is_empty(),
     });
     let mut database = Database {
-        name: subject.name,
+        name: subject.name.clone(),
         newest,
         damaged,
         failure,
         problems: Vec::new(),
         max_age: subject.max_age,
         too_old,
+        proven,
+        verify_level: subject.verify_level,
+        max_unverified_age: subject.max_unverified_age,
         next_run: subject.next_run,
+        next_check: subject.next_check,
     };
     database.problems = judge::database(&database, &unknown, subject.storages.len(), now);
     Ok(database)
@@ -288,6 +313,31 @@ fn holder(name: String, asked: &mut Storages) -> Holder {
 }
 
 impl Storages {
+    /// The storages of `subject` that cannot be asked.
+    fn failed<'a>(&self, subject: &'a Subject) -> Vec<&'a str> {
+        let names = subject.storages.iter().map(String::as_str);
+        names
+            .filter(|name| self.failures.contains_key(*name))
+            .collect()
+    }
+
+    /// What `read` finds on the storage `name`; `None` where it cannot be asked, and with a warning where only this
+    /// cannot be read.
+    fn read<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&dyn Storage) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let answer = self.ask(name, |storage| match read(storage) {
+            Err(error) if !matches!(error.kind(), Kind::Unavailable | Kind::Signal(_)) => {
+                log::warn!("{}", error.report());
+                Ok(None)
+            }
+            read => read.map(Some),
+        })?;
+        Ok(answer.flatten())
+    }
+
     /// What `ask` has to say of the storage `name`; `None` where it cannot be asked, now or since an earlier question.
     /// Only a signal is an error.
     fn ask<T>(

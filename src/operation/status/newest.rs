@@ -6,8 +6,8 @@ use crate::catalog::listing::Entry;
 use crate::catalog::manifest::Manifest;
 use crate::catalog::name::{BackupId, Shape};
 use crate::catalog::size::Change;
-use crate::error::{Kind, Result};
-use crate::operation::select::{entries_of, read_manifest};
+use crate::error::Result;
+use crate::operation::select::read_manifest;
 use crate::operation::trend;
 use chrono::{DateTime, Utc};
 use std::cmp::Reverse;
@@ -20,19 +20,13 @@ type Copies<'a> = Vec<(&'a str, &'a Entry)>;
 /// with one copy at least of the size that its manifest tells. With it, the newer ones that have no such copy.
 pub(super) fn find(
     subject: &Subject,
+    listings: &[(&str, Vec<Entry>)],
     asked: &mut Storages,
     now: DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<(Option<Newest>, Vec<BackupId>)> {
     let mut damaged = Vec::new();
-    let mut listings: Vec<(&str, Vec<Entry>)> = Vec::new();
-    for name in &subject.storages {
-        let entries = asked.ask(name, |storage| {
-            entries_of(storage, Some(&subject.name), cancel)
-        })?;
-        listings.extend(entries.map(|entries| (name.as_str(), entries)));
-    }
-    for (id, shape, copies) in merged(&listings) {
+    for (id, shape, copies) in merged(listings) {
         if subject.sealed_only && !shape.sealed {
             continue;
         }
@@ -93,15 +87,7 @@ fn manifest(
     cancel: &Cancel,
 ) -> Result<Option<Manifest>> {
     for (name, entry) in copies {
-        let read = asked.ask(name, |storage| {
-            read_manifest(storage, entry, cancel).or_else(|error| match error.kind() {
-                Kind::Unavailable | Kind::Signal(_) => Err(error),
-                _ => {
-                    log::warn!("{}", error.report());
-                    Ok(None)
-                }
-            })
-        })?;
+        let read = asked.read(name, |storage| read_manifest(storage, entry, cancel))?;
         if let Some(Some(manifest)) = read {
             return Ok(Some(manifest));
         }

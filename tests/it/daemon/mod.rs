@@ -94,7 +94,7 @@ fn archives(sandbox: &Sandbox, name: &str) -> usize {
 }
 
 /// Removes what a daemon of this sandbox that ended at once has left in the runtime directory of root.
-fn remove_sign_of_life(sandbox: &Sandbox) {
+pub(crate) fn remove_sign_of_life(sandbox: &Sandbox) {
     let files = fs::read_dir("/run/backupkit").into_iter().flatten();
     for path in files.filter_map(|entry| Some(entry.ok()?.path())) {
         let text = fs::read(&path).unwrap_or_default();

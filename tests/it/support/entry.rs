@@ -13,6 +13,7 @@ pub struct Entry {
     retention: String,
     drill: String,
     verify: String,
+    keys: String,
     storage: String,
 }
 
@@ -34,6 +35,7 @@ impl Entry {
             retention: String::new(),
             drill: String::new(),
             verify: String::new(),
+            keys: String::new(),
             storage: "local".to_string(),
         }
     }
@@ -91,6 +93,12 @@ impl Entry {
         self
     }
 
+    /// One more key of the database itself.
+    pub fn key(mut self, key: &str) -> Entry {
+        self.keys += &format!("    {key}\n");
+        self
+    }
+
     /// Where backups go: a name or a list.
     pub fn storage(mut self, storage: &str) -> Entry {
         self.storage = storage.to_string();
@@ -108,6 +116,6 @@ impl Entry {
         if self.shape.encrypted {
             yaml += &format!("      encryption: {{ {} }}\n", self.encryption);
         }
-        yaml + &self.retention + &self.drill + &self.verify
+        yaml + &self.retention + &self.drill + &self.verify + &self.keys
     }
 }

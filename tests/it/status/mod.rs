@@ -1,5 +1,8 @@
 //! What `status` promises: how each database stands, from the storages alone, for people and for monitoring.
 
+mod daemon;
+mod proven;
+
 use crate::support::disk::Disk;
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, SUPERUSER, large, postgres};
@@ -45,10 +48,12 @@ impl House {
         self.disk.path.join(key)
     }
 
-    /// A backup without a manifest on that storage, so old and so large.
-    fn plant(&self, storage: &str, age: TimeDelta, bytes: usize) {
+    /// A backup without a manifest on that storage, so old and so large. Returns the key without its end.
+    fn plant(&self, storage: &str, age: TimeDelta, bytes: usize) -> String {
         let stamp = (Utc::now() - age).format("%Y%m%d_%H%M%S.%9fZ");
-        self.write(&format!("{storage}/app/{stamp}.dump.gz"), &vec![0; bytes]);
+        let stem = format!("app/{stamp}");
+        self.write(&format!("{storage}/{stem}.dump.gz"), &vec![0; bytes]);
+        stem
     }
 
     fn write(&self, key: &str, bytes: &[u8]) {
@@ -241,10 +246,15 @@ fn where_backups_are_encrypted_one_that_is_not_counts_for_nothing() {
     let entry = |shape| Entry::of(&database).named("app").shape(shape);
     sandbox.configure_with("", &[entry(Shape::new(true, true))]);
     let sealed = sandbox.back_up("app");
-    sandbox.store("app/20991120_020000.123456789Z.dump.gz", b"planted");
+    let planted = "app/20991120_020000.123456789Z";
+    sandbox.store(&format!("{planted}.dump.gz"), b"planted");
+    let record = proven::record(planted, 7, "restore", "good", TimeDelta::zero());
+    sandbox.store(&format!("{planted}.verified.json"), record.as_bytes());
     let output = sandbox.run(&["status", "--json"]).exits(0);
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(document["databases"][0]["last_success"]["id"], sealed.id());
+    let database = &document["databases"][0];
+    assert_eq!(database["last_success"]["id"], sealed.id());
+    assert_eq!(database["proven_at"], Value::Null);
 }
 
 /// What the record of the last failure says.
