@@ -387,7 +387,7 @@ fn whether_a_drill_can_be_held_is_known_before_it_is_due() {
     let unreachable = "connection: { host: 127.0.0.1, port: 1, database: d, user: u }".to_string();
     let missing = format!("user: nobody, directory: '{root}/missing'");
     for (drill, what, fix) in [
-        (&unreachable, "for a drill", "drill.connection is right"),
+        (&unreachable, "for a drill", "are host and port right?"),
         (&missing, "missing is not a directory", "drill.directory"),
     ] {
         let warnings = lines(&test(drill, "restore"), "warn  drill of app: ");
