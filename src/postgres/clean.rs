@@ -7,7 +7,7 @@
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
 use super::archive::Catalog;
-use super::query::{array, identifier};
+use super::query::{array, block_of, identifier};
 
 /// What the failure says that names objects which only the target has.
 pub const WOULD_DROP: &str = "the target holds what the backup does not";
@@ -104,28 +104,5 @@ END",
         functions = of(&functions),
         types = of(&types),
     );
-    let quote = dollar_quote(&body);
-    format!("DO {quote}{body}\n{quote};\n")
-}
-
-/// A dollar quote that `text` does not hold.
-fn dollar_quote(text: &str) -> String {
-    let mut number = 0;
-    loop {
-        let quote = format!("$clean{number}$");
-        if !text.contains(&quote) {
-            return quote;
-        }
-        number += 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_cannot_end_the_block() {
-        assert_eq!(dollar_quote("a $clean0$ b"), "$clean1$");
-    }
+    block_of(&body)
 }
