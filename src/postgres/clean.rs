@@ -7,7 +7,7 @@
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
 use super::archive::Catalog;
-use super::query::{array, identifier};
+use super::query::{array, block_of, identifier};
 
 /// What the failure says that names objects which only the target has.
 pub const WOULD_DROP: &str = "the target holds what the backup does not";
@@ -31,6 +31,11 @@ const INVENTORY: &str = "
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
     WHERE t.oid >= 16384 AND (t.typtype IN ('d','e','r') OR c.relkind = 'c')
   UNION ALL
+    SELECT 'published', n.nspname, format('%s %s', p.pubname, c.relname),
+           format('table %I.%I in publication %I', n.nspname, c.relname, p.pubname)
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  UNION ALL
     SELECT 'part', '', '', pg_describe_object(part.classid, part.objid, part.objsubid)
     FROM (SELECT 'pg_constraint'::regclass, oid, 0, conrelid FROM pg_constraint WHERE conrelid <> 0
           UNION ALL SELECT 'pg_attrdef'::regclass, oid, 0, adrelid FROM pg_attrdef
@@ -46,6 +51,7 @@ const INVENTORY: &str = "
 /// The block that makes room for the entries of `catalog` that `chosen` accepts.
 pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> String {
     let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
+    let mut published = Vec::new();
     for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
         let (into, name) = match &*entry.kind {
             "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "FOREIGN TABLE" => {
@@ -56,6 +62,8 @@ pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> String {
                 (&mut functions, format!("{}.{}", entry.schema, entry.tag))
             }
             "TYPE" | "DOMAIN" => (&mut types, format!("{}.{}", entry.schema, entry.tag)),
+            // called `publication table`, in the schema of the table
+            "PUBLICATION TABLE" => (&mut published, format!("{}.{}", entry.schema, entry.tag)),
             _ => continue,
         };
         into.push(name);
@@ -67,6 +75,7 @@ DECLARE
   relations CONSTANT text[] := {relations};
   functions CONSTANT text[] := {functions};
   types CONSTANT text[] := {types};
+  published CONSTANT text[] := {published};
   held oid[];
   before jsonb;
   missing text[];
@@ -93,6 +102,7 @@ BEGIN
                                                  replace(old.name, '\"', '\"\"')) = ANY (relations))
       AND NOT (old.kind = 'function' AND old.schema || '.' || old.name = ANY (functions))
       AND NOT (old.kind = 'type' AND old.schema || '.' || old.name = ANY (types))
+      AND NOT (old.kind = 'published' AND old.schema || '.' || old.name = ANY (published))
       AND old.shown NOT IN (SELECT thing.shown FROM ({INVENTORY}) thing WHERE thing.shown IS NOT NULL);
   IF missing IS NOT NULL THEN
     RAISE EXCEPTION '{WOULD_DROP}, and it depends on what is to be dropped: %',
@@ -103,29 +113,7 @@ END",
         relations = of(&relations),
         functions = of(&functions),
         types = of(&types),
+        published = of(&published),
     );
-    let quote = dollar_quote(&body);
-    format!("DO {quote}{body}\n{quote};\n")
-}
-
-/// A dollar quote that `text` does not hold.
-fn dollar_quote(text: &str) -> String {
-    let mut number = 0;
-    loop {
-        let quote = format!("$clean{number}$");
-        if !text.contains(&quote) {
-            return quote;
-        }
-        number += 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_cannot_end_the_block() {
-        assert_eq!(dollar_quote("a $clean0$ b"), "$clean1$");
-    }
+    block_of(&body)
 }

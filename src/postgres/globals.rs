@@ -2,6 +2,7 @@
 //! are missing.
 
 use super::explain;
+use super::query::{block_of, literal};
 use super::session::Session;
 use super::tools::Tool;
 use crate::cancel::Cancel;
@@ -36,7 +37,7 @@ pub fn passwords_are_forbidden(error: &Error) -> bool {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Missing {
     /// The statements that make the missing roles, in order.
-    pub statements: String,
+    pub statements: Vec<String>,
     /// The roles that they make.
     pub roles: Vec<String>,
     /// Tablespaces, which lie in directories of the old machine and are for people to make.
@@ -45,8 +46,9 @@ pub struct Missing {
 
 impl Missing {
     /// Picks out of `text` what makes roles that are not among `existing`. A role that exists stays as it is: neither its
-    /// password nor its rights are touched.
-    pub fn of(text: &str, existing: &BTreeSet<String>) -> Missing {
+    /// password nor its rights are touched. Settings are left out: they are of pg_dumpall's session. A statement that is
+    /// not as pg_dumpall writes it is an error, since it may be more than it seems to be.
+    pub fn of(text: &str, existing: &BTreeSet<String>) -> Result<Missing> {
         let mut missing = Missing::default();
         for statement in statements(text) {
             let about = |lead: &str| name(statement.strip_prefix(lead)?);
@@ -66,14 +68,52 @@ impl Missing {
             } else if let Some(tablespace) = about("CREATE TABLESPACE ") {
                 missing.tablespaces.push(tablespace);
                 continue;
-            } else if !statement.starts_with("SET ") {
+            } else {
                 continue;
             }
-            missing.statements.push_str(statement);
-            missing.statements.push('\n');
+            if !is_plain(statement) {
+                return Err(Error::damaged(
+                    "the roles beside the backup are not as pg_dumpall writes them: a statement holds more than one",
+                )
+                .hint("somebody may have changed them: see them with backupkit cat --globals, or restore without --globals"));
+            }
+            missing.statements.push(statement.to_string());
         }
-        missing
+        Ok(missing)
     }
+
+    /// The statements as SQL for psql, which sees nothing of them but a quoted text.
+    pub fn script(&self) -> String {
+        let execute = |statement: &String| format!("EXECUTE {};\n", literal(statement));
+        let body: String = self.statements.iter().map(execute).collect();
+        block_of(&format!("\nBEGIN\n{body}END"))
+    }
+}
+
+/// True where the server sees one statement, ended by the same semicolon: outside of quotes there are words, and in a
+/// text every backslash is doubled, so that no comment, no quote of another kind and no escape moves the end of it.
+fn is_plain(statement: &str) -> bool {
+    let Some(mut rest) = statement.strip_suffix(';') else {
+        return false;
+    };
+    while let Some(open) = rest.find(['\'', '"']) {
+        let (words, quoted) = rest.split_at(open);
+        let quote = &quoted[..1];
+        let Some(end) = quoted[1..].find(quote) else {
+            return false;
+        };
+        let inner = &quoted[1..=end];
+        if !are_words(words) || quote == "'" && inner.replace("\\\\", "").contains('\\') {
+            return false;
+        }
+        rest = &quoted[end + 2..];
+    }
+    are_words(rest)
+}
+
+fn are_words(text: &str) -> bool {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "_, \n".contains(char);
+    text.chars().all(is_plain)
 }
 
 /// The role that `GRANT role TO member …` grants to; none for a grant on something.
@@ -177,20 +217,17 @@ GRANT ALL ON TABLESPACE fast TO app;
     #[test]
     fn only_what_makes_missing_roles_is_run() {
         let existing = BTreeSet::from(["postgres".to_string()]);
-        let missing = Missing::of(TEXT, &existing);
+        let missing = Missing::of(TEXT, &existing).unwrap();
         assert_eq!(missing.roles, ["app", "odd \"one\"; -- no"]);
         assert_eq!(missing.tablespaces, ["fast"]);
-        let lines: Vec<&str> = missing.statements.lines().collect();
         assert_eq!(
-            lines,
+            missing.statements,
             [
-                "SET default_transaction_read_only = off;",
                 "CREATE ROLE app;",
                 "ALTER ROLE app WITH NOSUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$4096:a;b''c';",
                 "CREATE ROLE \"odd \"\"one\"\"; -- no\";",
                 "ALTER ROLE \"odd \"\"one\"\"; -- no\" WITH NOLOGIN;",
-                "COMMENT ON ROLE \"odd \"\"one\"\"; -- no\" IS 'a",
-                "-- b;';",
+                "COMMENT ON ROLE \"odd \"\"one\"\"; -- no\" IS 'a\n-- b;';",
                 "ALTER ROLE app SET work_mem TO '1MB';",
                 "GRANT app TO \"odd \"\"one\"\"; -- no\" WITH INHERIT TRUE GRANTED BY postgres;",
             ]
@@ -200,11 +237,34 @@ GRANT ALL ON TABLESPACE fast TO app;
     #[test]
     fn a_role_that_exists_is_never_changed() {
         let existing = ["postgres", "app", "odd \"one\"; -- no"].map(String::from);
-        let missing = Missing::of(TEXT, &existing.into());
+        let missing = Missing::of(TEXT, &existing.into()).unwrap();
         assert_eq!(
-            missing.statements,
-            "SET default_transaction_read_only = off;\n"
+            missing,
+            Missing {
+                tablespaces: vec!["fast".into()],
+                ..Missing::default()
+            }
         );
-        assert!(missing.roles.is_empty());
+    }
+
+    #[test]
+    fn a_statement_that_may_hold_another_is_refused() {
+        for text in [
+            "CREATE ROLE evil \\! id\n;",
+            "CREATE ROLE evil",
+            "CREATE ROLE evil PASSWORD '\\'; x';",
+            "CREATE ROLE evil PASSWORD '' E'\\''; x; --';",
+            "CREATE ROLE evil -- '\n; x; --';",
+            "CREATE ROLE evil /* ' */; x; --';",
+            "CREATE ROLE evil PASSWORD $$'$$; x; --';",
+            "CREATE ROLE evil \u{a0};",
+            "CREATE ROLE \"evil;",
+        ] {
+            let found = Missing::of(text, &BTreeSet::new());
+            assert!(found.is_err(), "{text}: {found:?}");
+        }
+        let fine = "CREATE ROLE \"a\\b $ -- \";\nCOMMENT ON ROLE \"a\\b $ -- \" IS  E'it''s \\\\! $$ /* \\\\';";
+        let found = Missing::of(fine, &BTreeSet::new()).unwrap();
+        assert_eq!(found.statements.join("\n"), fine);
     }
 }

@@ -68,6 +68,18 @@ pub fn literal(text: &str) -> String {
     }
 }
 
+/// A block of PL/pgSQL as a statement. psql looks for neither commands nor variables in it, and nothing in `body` ends it.
+pub fn block_of(body: &str) -> String {
+    let mut number = 0;
+    loop {
+        let quote = format!("$block{number}$");
+        if !body.contains(&quote) {
+            return format!("DO {quote}{body}\n{quote};\n");
+        }
+        number += 1;
+    }
+}
+
 /// `texts` as an array of text.
 pub fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let literals: Vec<String> = texts.into_iter().map(literal).collect();
@@ -124,4 +136,15 @@ pub fn user_relations(
         .unwrap_or(0);
     let names = rows.into_iter().filter_map(|row| row.into_iter().nth(1));
     Ok((count, names.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_end_the_block() {
+        let block = block_of("a $block0$ b");
+        assert_eq!(block, "DO $block1$a $block0$ b\n$block1$;\n");
+    }
 }

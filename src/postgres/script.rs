@@ -9,6 +9,9 @@ use std::io::{self, Read, Write};
 use std::process::{ChildStdout, Command};
 use std::thread::JoinHandle;
 
+/// How a script begins in which psql runs no commands: nothing of the archive stands before that line. In a script
+/// without it, a name in the archive can be a command.
+const RESTRICTED: &[u8] = b"--\n-- PostgreSQL database dump\n--\n\n\\restrict ";
 const TRANSACTION_TIMEOUT: &[u8] = b"SET transaction_timeout = 0;\n";
 
 /// pg_restore into psql, with the one setting left out that the server may not know, and with room made first.
@@ -127,12 +130,13 @@ fn pump(mut script: ChildStdout, preamble: Preamble, mut psql: Psql) -> Result<P
             continue;
         };
         start.read.extend_from_slice(&piece[..count]);
-        if let Some(settled) = start.settled() {
+        if let Some(settled) = start.settled()? {
             psql.write_all(&settled)?;
             preamble = None;
         }
     }
     if let Some(start) = preamble {
+        start.is_restricted()?;
         psql.write_all(&start.read)?;
     }
     Ok(psql)
@@ -154,12 +158,16 @@ impl Preamble {
     ///
     /// To drop a view that others depend on in a circle, pg_restore first puts an empty one in its place, which fails
     /// where its schema is not there. With room made there is no view any more, so that is left out.
-    fn settled(&self) -> Option<Vec<u8>> {
+    fn settled(&self) -> Result<Option<Vec<u8>>> {
+        if self.read.len() < RESTRICTED.len() {
+            return Ok(None);
+        }
+        self.is_restricted()?;
         let mut settled = Vec::with_capacity(self.read.len() + self.room.len());
         let (mut at, mut creating, mut dropping, mut replacing) = (0, false, false, false);
         for line in self.read.split_inclusive(|&byte| byte == b'\n') {
             if !line.ends_with(b"\n") {
-                return None;
+                return Ok(None);
             }
             let over = match dropping {
                 // the first object is about to be created
@@ -176,7 +184,7 @@ impl Preamble {
             };
             if over {
                 settled.extend_from_slice(&self.read[at..]);
-                return Some(settled);
+                return Ok(Some(settled));
             }
             at += line.len();
             replacing |= dropping && line.starts_with(b"CREATE OR REPLACE VIEW ");
@@ -185,7 +193,18 @@ impl Preamble {
             }
             replacing &= !line.ends_with(b";\n");
         }
-        None
+        Ok(None)
+    }
+
+    /// Refuses a script of a pg_restore that does not keep psql from running commands.
+    fn is_restricted(&self) -> Result<()> {
+        match self.read.is_empty() || self.read.starts_with(RESTRICTED) {
+            true => Ok(()),
+            false => Err(Error::refused(
+                "this version of pg_restore lets an archive run commands on this machine through psql",
+            )
+            .hint("update the PostgreSQL client tools to their newest minor version")),
+        }
     }
 }
 
@@ -211,40 +230,60 @@ mod tests {
             without_timeout,
             room: room.into(),
         };
-        let settled = preamble.settled()?;
+        let settled = preamble.settled().unwrap()?;
         Some(String::from_utf8(settled).unwrap())
+    }
+
+    /// After the line that keeps psql from running commands.
+    fn script(rest: &[u8]) -> Vec<u8> {
+        [RESTRICTED, b"key\n\n", rest].concat()
+    }
+
+    #[test]
+    fn only_a_script_that_begins_restricted_is_passed_on() {
+        let preamble = |read: &[u8]| Preamble {
+            read: read.to_vec(),
+            without_timeout: false,
+            room: String::new(),
+        };
+        let plain = b"--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version x\n\\restrict x\n\nCREATE TABLE t;\n";
+        assert!(preamble(plain).settled().is_err());
+        assert!(preamble(&plain[..plain.len() - 10]).settled().is_err());
+        assert!(preamble(b"\\! id\n").is_restricted().is_err());
+        assert!(preamble(b"").is_restricted().is_ok());
+        assert!(preamble(&RESTRICTED[..9]).settled().unwrap().is_none());
     }
 
     #[test]
     fn only_the_preamble_loses_the_setting() {
-        let script = b"--\n-- PostgreSQL\n--\n\nBEGIN;\n\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET x = 1;\nCREATE";
-        assert_eq!(settled(script, true, ""), None);
-        let script = [script, &b" TABLE t;\nSET transaction_timeout = 0;\n"[..]].concat();
-        assert_eq!(
-            settled(&script, true, "").unwrap(),
-            "--\n-- PostgreSQL\n--\n\nBEGIN;\n\nSET lock_timeout = 0;\nSET x = 1;\nCREATE TABLE t;\nSET transaction_timeout = 0;\n"
+        let start = script(
+            b"BEGIN;\n\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET x = 1;\nCREATE",
         );
-        assert_eq!(settled(&script, false, "").unwrap().as_bytes(), &script[..]);
+        assert_eq!(settled(&start, true, ""), None);
+        let rest = b" TABLE t;\nSET transaction_timeout = 0;\n";
+        let whole = [&start[..], rest].concat();
+        assert_eq!(
+            settled(&whole, true, "").unwrap().as_bytes(),
+            script(b"BEGIN;\n\nSET lock_timeout = 0;\nSET x = 1;\nCREATE TABLE t;\nSET transaction_timeout = 0;\n")
+        );
+        assert_eq!(settled(&whole, false, "").unwrap().as_bytes(), whole);
     }
 
     #[test]
     fn room_is_made_within_the_transaction_and_before_the_first_statement() {
+        let created = script(b"BEGIN;\nSET x = 1;\n-- Name: t\nCREATE TABLE t;\n");
         assert_eq!(
-            settled(
-                b"BEGIN;\nSET x = 1;\n-- Name: t\nCREATE TABLE t;\n",
-                false,
-                "DO 1;\n"
-            )
-            .unwrap(),
-            "BEGIN;\nSET x = 1;\n-- Name: t\nDO 1;\nCREATE TABLE t;\n"
+            settled(&created, false, "DO 1;\n").unwrap().as_bytes(),
+            script(b"BEGIN;\nSET x = 1;\n-- Name: t\nDO 1;\nCREATE TABLE t;\n")
         );
-        let drops = b"BEGIN;\nCREATE OR REPLACE VIEW s.v AS\nSELECT\n    NULL::int AS i;\nDROP VIEW IF EXISTS s.v;\n";
-        assert_eq!(settled(drops, false, "DO 1;\n"), None);
+        let drops = script(b"BEGIN;\nCREATE OR REPLACE VIEW s.v AS\nSELECT\n    NULL::int AS i;\nDROP VIEW IF EXISTS s.v;\n");
+        assert_eq!(settled(&drops, false, "DO 1;\n"), None);
         let creation = b"--\n-- Name: v\n--\n\nCREATE OR REPLACE VIEW s.v AS\n SELECT 1;\n";
-        let script = [&drops[..], creation].concat();
+        let whole = [&drops[..], creation].concat();
+        let left = [&b"BEGIN;\nDO 1;\nDROP VIEW IF EXISTS s.v;\n"[..], creation].concat();
         assert_eq!(
-            settled(&script, false, "DO 1;\n").unwrap().as_bytes(),
-            [b"BEGIN;\nDO 1;\nDROP VIEW IF EXISTS s.v;\n", &creation[..]].concat()
+            settled(&whole, false, "DO 1;\n").unwrap().as_bytes(),
+            script(&left)
         );
     }
 }

@@ -1,8 +1,8 @@
 //! What of an archive is restored: a part that somebody asked for, and not what the target's role may not do.
 //!
 //! A table comes with what belongs to it, as `pg_dump --table` has it: rows, indexes, keys, defaults, triggers, rules,
-//! policies, grants, comments, the sequences of its columns, and its partitions. What it needs (types, functions, tables
-//! that its keys refer to) has to be in the target.
+//! policies, grants, comments, the sequences of its columns, its partitions, and its place in the publications that the
+//! target has. What it needs (types, functions, tables that its keys refer to) has to be in the target.
 
 use super::target::Holds;
 use crate::error::{Error, Result};
@@ -140,7 +140,7 @@ fn part(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> Result<Ha
     };
     if !subset.tables.is_empty() {
         add_partitions(catalog, &mut ids);
-        add_parts(catalog, &mut ids);
+        add_parts(catalog, &mut ids, &absent_publications(catalog, target));
     }
     // settings of the session that every restore needs
     let settings = catalog
@@ -154,19 +154,33 @@ fn part(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> Result<Ha
 /// Everything in the schemas, and those of the schemas themselves that the target lacks.
 fn schemas(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> HashSet<i64> {
     let lacks = |schema: &str| target.is_none_or(|target| !target.schemas.contains(schema));
+    let absent = absent_publications(catalog, target);
     let mut ids: HashSet<i64> = HashSet::new();
     for entry in &catalog.entries {
         let itself =
             entry.kind == "SCHEMA" && subset.schemas.contains(&entry.tag) && lacks(&entry.tag);
         let of_it = is_remark(&entry.kind) && entry.dependencies.iter().any(|id| ids.contains(id));
         // what ties two objects together needs both of them
-        let whole =
-            !is_attachment(&entry.kind) || entry.dependencies.iter().all(|id| ids.contains(id));
+        let whole = match &*entry.kind {
+            "PUBLICATION TABLE" => entry.dependencies.iter().all(|id| !absent.contains(id)),
+            kind if is_attachment(kind) => entry.dependencies.iter().all(|id| ids.contains(id)),
+            _ => true,
+        };
         if itself || of_it || subset.schemas.contains(&entry.schema) && whole {
             ids.insert(entry.id);
         }
     }
     ids
+}
+
+/// The publications that are in the archive and not in the target: nothing can be added to them.
+fn absent_publications(catalog: &Catalog, target: Option<&Holds>) -> HashSet<i64> {
+    let entries = catalog.entries.iter();
+    let absent = entries.filter(|entry| {
+        let there = target.is_some_and(|target| target.publications.contains(&entry.tag));
+        entry.kind == "PUBLICATION" && !there
+    });
+    absent.map(|entry| entry.id).collect()
 }
 
 /// The one table, view or sequence that is called `name` or `schema.name`.
@@ -228,7 +242,7 @@ fn add_partitions(catalog: &Catalog, ids: &mut HashSet<i64>) {
 }
 
 /// Adds what belongs to the chosen tables.
-fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>) {
+fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>, absent_publications: &HashSet<i64>) {
     let tables: Vec<&Entry> = catalog
         .entries
         .iter()
@@ -260,6 +274,10 @@ fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>) {
             | "POLICY" => of_chosen(entry),
             "INDEX" | "STATISTICS" | "STATISTICS DATA" | "SEQUENCE" | "SEQUENCE SET" => {
                 needs_chosen()
+            }
+            "PUBLICATION TABLE" => {
+                let mut needed = entry.dependencies.iter();
+                needs_chosen() && needed.all(|id| !absent_publications.contains(id))
             }
             kind if is_attachment(kind) => entry.dependencies.iter().all(|id| ids.contains(id)),
             kind => is_remark(kind) && needs_chosen(),

@@ -33,13 +33,14 @@ impl<'a> MadeRoles<'a> {
     ) -> Result<MadeRoles<'a>> {
         let text = std::str::from_utf8(text)
             .map_err(|_| Error::failed("the roles beside the backup are not UTF-8"))?;
-        let missing = Missing::of(text, existing);
+        let missing = Missing::of(text, existing)?;
         if !missing.tablespaces.is_empty() {
             log::warn!(
                 "tablespaces are not made, since they lie in directories of the old machine: {}",
                 missing.tablespaces.join(", ")
             );
         }
+        let script = missing.script();
         let made = MadeRoles {
             psql,
             session,
@@ -49,7 +50,7 @@ impl<'a> MadeRoles<'a> {
             log::info!("the server has all the roles that are beside the backup");
             return Ok(made);
         }
-        run(&missing.statements, psql, session, application, cancel)
+        run(&script, psql, session, application, cancel)
             .doing(|| format!("cannot make the roles {}", made.names.join(", ")))
             .map_err(|error| match error.first_hint() {
                 Some(_) => error,
@@ -66,7 +67,7 @@ impl<'a> MadeRoles<'a> {
 }
 
 fn run(
-    statements: &str,
+    script: &str,
     psql: &Tool,
     session: &Session,
     application: &str,
@@ -75,7 +76,7 @@ fn run(
     let mut transaction = OneTransaction::begin(Psql::start(psql, session, application, cancel)?)?;
     // a message that quotes a statement would show a password
     transaction.write_all(b"\\encoding UTF8\n\\set VERBOSITY terse\n")?;
-    transaction.write_all(statements.as_bytes())?;
+    transaction.write_all(script.as_bytes())?;
     transaction.commit()
 }
 

@@ -23,6 +23,8 @@ pub struct Holds {
     pub foreign_extensions: BTreeSet<String>,
     /// Extensions that could be created.
     pub available_extensions: BTreeSet<String>,
+    /// Publications that take single tables, and that the role may add to.
+    pub publications: BTreeSet<String>,
     /// The roles of the server.
     pub roles: BTreeSet<String>,
 }
@@ -35,6 +37,8 @@ impl Holds {
              UNION ALL SELECT 'extension', extname FROM pg_extension \
              UNION ALL SELECT 'foreign', extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \
              UNION ALL SELECT 'available', name FROM pg_available_extensions \
+             UNION ALL SELECT 'publication', pubname FROM pg_publication \
+             WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
              UNION ALL SELECT 'role', rolname FROM pg_roles";
         let mut holds = Holds::default();
         for row in query::rows(psql, session, SQL, cancel)? {
@@ -45,6 +49,7 @@ impl Holds {
                 "schema" if is_target => &mut holds.schemas,
                 "extension" if is_target => &mut holds.extensions,
                 "foreign" if is_target => &mut holds.foreign_extensions,
+                "publication" if is_target => &mut holds.publications,
                 _ => continue,
             };
             into.insert(name);

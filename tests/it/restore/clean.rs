@@ -1,9 +1,12 @@
 //! `--clean`: what the backup holds is replaced, and nothing else is ever dropped.
 
 use super::{House, PLAIN, says};
+use crate::support::clients;
 use crate::support::entry::Entry;
 use crate::support::postgres::{bin, postgres};
 use crate::support::sandbox::Sandbox;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 const PARTITIONS: &str = "
     CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id);
@@ -142,4 +145,74 @@ fn clean_over_several_connections_makes_room_first_and_says_that_it_is_not_atomi
     let refused = house.restore("source", &arguments).exits(1);
     says(&refused, &["view public.mine"]);
     assert_eq!(house.target.fingerprint(), before);
+}
+
+const PUBLISHED: &str = "SELECT string_agg(pubname || ' ' || tablename, ', ' ORDER BY pubname, tablename) FROM pg_publication_tables";
+
+#[test]
+fn a_publication_that_only_the_target_has_keeps_its_tables() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    house.restore("source", &["--force"]).exits(0);
+    house.target.sql("CREATE PUBLICATION pub FOR TABLE word");
+    let before = house.target.fingerprint();
+    let refused = house.restore("source", &CLEAN).exits(1);
+    says(
+        &refused,
+        &[
+            "the target holds what the backup does not",
+            "word in publication pub",
+        ],
+    );
+    assert_eq!(house.target.fingerprint(), before);
+    assert_eq!(house.target.sql(PUBLISHED), "pub word");
+}
+
+#[test]
+fn a_table_comes_back_into_the_publications_of_the_backup_that_the_target_has() {
+    let house = House::new(PLAIN);
+    house.source.sql("CREATE TABLE \"a b\" (i int); CREATE PUBLICATION pub FOR TABLE word, \"a b\"; CREATE PUBLICATION \"p q\" FOR TABLE word");
+    house.sandbox.back_up("source");
+    house.restore("source", &["--force"]).exits(0);
+    let all = "p q word, pub a b, pub word";
+    assert_eq!(house.target.sql(PUBLISHED), all);
+    for table in ["word", "a b"] {
+        let arguments = [&CLEAN[..], &["--table", table]].concat();
+        house.restore("source", &arguments).exits(0);
+        assert_eq!(house.target.sql(PUBLISHED), all);
+    }
+    house.restore("source", &CLEAN).exits(0);
+    assert_eq!(house.target.sql(PUBLISHED), all);
+    // a publication that is not there is not what was asked for
+    house.target.sql("DROP PUBLICATION \"p q\"");
+    for part in [["--table", "word"], ["--schema", "public"]] {
+        let arguments = [&CLEAN[..], &part].concat();
+        house.restore("source", &arguments).exits(0);
+        assert_eq!(house.target.sql(PUBLISHED), "pub a b, pub word");
+    }
+}
+
+#[test]
+fn a_pg_restore_that_lets_archives_run_commands_is_not_used_for_its_script() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    house.restore("source", &["--force"]).exits(0);
+    let directory = clients(&house.sandbox, 18, &["pg_dump", "psql"]);
+    let wrapper = directory.join("pg_restore");
+    let real = bin(18).join("pg_restore");
+    let top = format!("bin_dir: '{}'", directory.display());
+    house.configure(PLAIN, &top, "lock_timeout: 10m");
+    let before = house.target.fingerprint();
+    // as it was, and with a line that an archive's own version number forges
+    for edit in [
+        r"/^\\\(un\)\?restrict /d",
+        r"/^\\unrestrict /d; s/^\(\\restrict .*\)$/-- Dumped from database version x\n\1/",
+    ] {
+        let script = format!("#!/bin/sh\n'{}' \"$@\" | sed '{edit}'\n", real.display());
+        fs::write(&wrapper, script).expect("write it");
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("executable");
+        let refused = house.restore("source/latest", &CLEAN).exits(15);
+        says(&refused, &["lets an archive run commands", "update"]);
+        assert_eq!(house.target.fingerprint(), before);
+    }
 }

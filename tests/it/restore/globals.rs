@@ -214,3 +214,70 @@ fn the_roles_go_with_their_backup_and_a_backup_without_them_says_so() {
         .exits(10);
     says(&none, &["no roles beside"]);
 }
+
+#[test]
+fn roles_that_were_tampered_with_run_no_command_and_no_other_sql() {
+    let servers = Servers::new(PLAIN);
+    servers.sandbox.back_up("source");
+    let file = servers
+        .sandbox
+        .files("storage")
+        .into_iter()
+        .find(|name| name.ends_with(".globals.sql"))
+        .expect("one");
+    let path = servers.sandbox.path("storage").join(&file);
+    let checksum = servers
+        .sandbox
+        .path("storage")
+        .join(format!("{file}.sha256"));
+    fs::remove_file(checksum).expect("one");
+    let text = fs::read_to_string(&path).expect("text");
+    let trace = servers.sandbox.path("trace");
+    let shown = trace.display();
+    for added in [
+        format!("CREATE ROLE evil \\! touch {shown}\n;\n"),
+        format!("CREATE ROLE evil;\nALTER ROLE evil SET work_mem TO '1MB' \\! touch {shown}\n;\n"),
+        format!("SET x = 1 \\! touch {shown}\n;\n"),
+        format!("CREATE ROLE evil PASSWORD '' E'\\''; COPY (SELECT 1) TO '{shown}'; --';\n"),
+        format!("CREATE ROLE evil -- '\n; COPY (SELECT 1) TO '{shown}'; --';\n"),
+        format!("CREATE ROLE evil /* ' */; COPY (SELECT 1) TO '{shown}'; --';\n"),
+        format!("CREATE ROLE evil PASSWORD $$'$$; COPY (SELECT 1) TO '{shown}'; --';\n"),
+    ] {
+        fs::write(&path, format!("{text}\n{added}")).expect("write it");
+        let output = servers
+            .sandbox
+            .run(&[&RESTORE[..], &["--globals"]].concat());
+        assert!(!trace.exists(), "{added}: {}", output.stderr);
+        if !added.starts_with("SET ") {
+            says(&output.exits(13), &["roles", "pg_dumpall"]);
+            assert_eq!(servers.count("pg_roles WHERE rolname = 'app'"), "0");
+        } else {
+            output.exits(0);
+            servers.new.maintenance().sql("DROP DATABASE came_back");
+            servers.new.maintenance().sql("DROP ROLE app, \"re ader\"");
+        }
+    }
+}
+
+#[test]
+fn what_a_role_may_be_called_and_have_comes_back() {
+    let servers = Servers::new(PLAIN);
+    for statement in [
+        r#"CREATE ROLE "it's \! id; $$ -- /* ""ünï""#,
+        r#"COMMENT ON ROLE "it's \! id; $$ -- /* ""ünï" IS E'a \\\\! id\n\\! ''id'';\n$roles0$ :x'"#,
+        r#"ALTER ROLE "it's \! id; $$ -- /* ""ünï" SET application_name TO 'back\slash'' and more'"#,
+        r#"ALTER ROLE "it's \! id; $$ -- /* ""ünï" VALID UNTIL 'infinity' CONNECTION LIMIT 3"#,
+    ] {
+        servers.old.maintenance().sql(statement);
+    }
+    servers.sandbox.back_up("source");
+    servers
+        .sandbox
+        .run(&[&RESTORE[..], &["--globals"]].concat())
+        .exits(0);
+    let sql = "SELECT r.rolname, shobj_description(r.oid, 'pg_authid'), r.rolconfig, r.rolvaliduntil, r.rolconnlimit \
+        FROM pg_roles r WHERE r.rolname LIKE 'it%'";
+    let old = servers.old.maintenance().sql(sql);
+    assert!(old.contains("back"), "{old}");
+    assert_eq!(servers.new.maintenance().sql(sql), old);
+}
