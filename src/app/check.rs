@@ -8,6 +8,7 @@ use crate::catalog::proof::Level;
 use crate::cli;
 use crate::config::{Database, Notification, Route, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
+use crate::http;
 use crate::notify::{self, Event};
 use crate::operation::check::{self, Check, Outcome};
 use crate::operation::select::{Reference, entries_of};
@@ -150,29 +151,39 @@ impl App {
             Err(error) => return told.add(Check::broken(&format!("storage {name}"), &error)),
         };
         let storage = storage.as_ref();
-        let deletes = |database: &&&Database| !database.retention.keeps_everything();
-        let deletes = users.iter().any(|database| deletes(&database));
-        let first = &users[0].name;
-        let directory = self.local_directory(name).map(|root| root.join(first));
-        told.add(check::storage::probe(
-            storage,
-            first,
-            directory.as_deref(),
-            deletes,
-            Utc::now(),
-            cancel,
-        )?)?;
+        let root = self.local_directory(name);
+        let mut listed = Vec::new();
+        for database in users {
+            let directory = root.as_ref().map(|root| root.join(&database.name));
+            let check = check::storage::probe(
+                storage,
+                &database.name,
+                directory.as_deref(),
+                !database.retention.keeps_everything(),
+                Utc::now(),
+                cancel,
+            )?;
+            // why it cannot be listed may be what was told already
+            if check.outcome != Outcome::Fail {
+                listed.push(*database);
+            }
+            told.add(check)?;
+        }
         told.all(check::storage::clock(storage, cancel)?)?;
 
         let mut needed = 0;
         let mut archives = Vec::new();
-        for database in users {
-            // what is wrong with listing it has been told
-            let Ok(entries) = entries_of(storage, Some(&database.name), cancel) else {
-                return cancel.check();
-            };
-            needed += entries.last().map_or(0, |newest| newest.bytes);
-            archives.extend(self.check_archives(database, storage, &entries, cancel)?);
+        for database in listed {
+            match entries_of(storage, Some(&database.name), cancel) {
+                Ok(entries) => {
+                    needed += entries.last().map_or(0, |newest| newest.bytes);
+                    archives.extend(self.check_archives(database, storage, &entries, cancel)?);
+                }
+                Err(error) => {
+                    cancel.check()?;
+                    told.add(Check::broken(&format!("storage {name}"), &error))?;
+                }
+            }
         }
         told.all(check::storage::room(storage, needed))?;
         told.all(archives)
@@ -220,9 +231,8 @@ impl App {
 
     /// Really tells the route, which says so in what it tells.
     fn send(&self, subject: &str, route: &Notification, cancel: &Cancel) -> Result<Check> {
-        let first = self.config.databases.first();
-        let db = first.map_or("backupkit", |database| &database.name);
-        let event = Event::new(notify::Kind::Test, db, Utc::now(), Duration::ZERO);
+        // the name of none, so that no receiver counts this as a backup
+        let event = Event::new(notify::Kind::Test, "-", Utc::now(), Duration::ZERO);
         let limited = cancel.with_deadline(SENDING);
         let sent = notify::send(route, &event, &process_env, &limited);
         cancel.check()?;
@@ -234,23 +244,20 @@ impl App {
     }
 
     fn check_route(&self, index: usize, route: &Notification) -> Check {
-        let (kind, resolved) = match &route.route {
-            Route::Webhook(keys) => {
-                let headers = keys.headers.iter().map(|(_, value)| value);
-                let mut all = std::iter::once(&keys.url).chain(headers);
-                let resolved = all.try_for_each(|text| text.resolve(&process_env).map(|_| ()));
-                ("webhook", resolved)
-            }
-            Route::Email(keys) => {
-                let texts = [&keys.smtp_host, &keys.smtp_port, &keys.from, &keys.to];
-                let mut texts = texts.into_iter().chain(&keys.username);
-                let resolved = texts.try_for_each(|text| text.resolve(&process_env).map(|_| ()));
-                let password = keys.password.as_ref();
-                let password =
-                    password.map_or(Ok(()), |text| text.resolve(&process_env).map(|_| ()));
-                ("email", resolved.and(password))
-            }
+        let (kind, ca_file) = match &route.route {
+            Route::Webhook(keys) => (
+                "webhook",
+                keys.resolve(&process_env).map(|webhook| webhook.ca_file),
+            ),
+            Route::Email(keys) => (
+                "email",
+                keys.resolve(&process_env).map(|email| email.ca_file),
+            ),
         };
+        let resolved = ca_file.and_then(|ca_file| match ca_file {
+            Some(path) => http::certificates(&path).map(|_| ()),
+            None => Ok(()),
+        });
         let subject = format!("notification {} ({kind})", index + 1);
         match resolved {
             Ok(()) => Check::ok(

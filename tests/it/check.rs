@@ -255,6 +255,34 @@ fn a_route_without_its_variable_is_a_warning() {
 }
 
 #[test]
+fn a_route_that_cannot_work_is_a_warning() {
+    let (sandbox, database) = house("unusable");
+    let routes = "notifications:\n  - { type: webhook, on: failure, config: { url: 'https://h/', ca_file: /nowhere } }\n  \
+                  - { type: email, on: failure, config: { smtp_host: h, smtp_port: 25, from: a@b, to: a@b, ca_file: /nowhere } }";
+    sandbox.configure_with(routes, &[app(&database)]);
+    let output = sandbox.run(&["test"]).exits(0);
+    for route in ["1 (webhook)", "2 (email)"] {
+        let expected =
+            format!("warn  notification {route}: cannot read the certificates in /nowhere");
+        assert!(output.text().contains(&expected), "{}", output.text());
+    }
+}
+
+#[test]
+fn every_database_of_a_storage_is_tried() {
+    let (sandbox, database) = house("each");
+    let other = Entry::of(&database).named("other").shape(GZIP_SEALED);
+    sandbox.configure_with("", &[app(&database), other]);
+    fs::create_dir(sandbox.path("storage")).expect("make a directory");
+    fs::write(sandbox.path("storage/other"), "a file").expect("write it");
+    let text = failure(&sandbox);
+    assert!(
+        text.contains("storage local") && text.contains("other"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_limit_on_the_age_that_the_schedule_cannot_keep_is_warned_of() {
     let (sandbox, database) = house("ages");
     let entry = app(&database)
@@ -346,7 +374,8 @@ fn send_really_sends_and_what_is_not_taken_is_a_failure() {
         "{}",
         output.text()
     );
-    assert_eq!(good.request().json()["kind"], "test");
+    let told = good.request().json();
+    assert_eq!((&told["kind"], &told["db"]), (&"test".into(), &"-".into()));
     let routes = format!("notifications:{}", route(&bad));
     sandbox.configure_with(&routes, &[app(&database)]);
     let output = sandbox.run(&["test", "--send"]).exits(1);
