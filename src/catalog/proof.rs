@@ -255,14 +255,22 @@ impl Proof {
         }
     }
 
-    /// Drops the oldest check that is not the newest restore that ended well: cheap checks every day must not push out
-    /// the proof of a drill every month.
+    /// Drops the oldest check but the newest restore that ended well, and the newest check after it that found the
+    /// backup bad: cheap checks every day must neither push out the proof of a drill every month, nor bring back one
+    /// that has been disproved.
     fn forget_one(&mut self) {
         let proves = |check: &Check| check.level == Level::Restore && check.result == Outcome::Good;
         let proof = self.checks.iter().rposition(proves);
-        let oldest = if proof == Some(0) { 1 } else { 0 };
-        if oldest < self.checks.len() {
-            self.checks.remove(oldest);
+        let disproof = proof.and_then(|proof| {
+            let bad = |check: &Check| check.result == Outcome::Bad;
+            let after = self.checks[proof + 1..].iter().rposition(bad);
+            after.map(|after| proof + 1 + after)
+        });
+        let spared = |at: usize| Some(at) == proof || Some(at) == disproof;
+        let oldest = (0..self.checks.len()).find(|at| !spared(*at));
+        // where nothing else is left, the proof goes first: its disproof alone says nothing wrong
+        if !self.checks.is_empty() {
+            self.checks.remove(oldest.unwrap_or(0));
         }
     }
 
@@ -393,6 +401,20 @@ mod tests {
         proof.add(check(Level::Restore, Outcome::Good));
         proof.add(check(Level::Exists, Outcome::Good));
         assert_ne!(proof.checks[0].level, Level::Restore);
+    }
+
+    #[test]
+    fn cheap_checks_never_bring_back_a_proof_that_was_disproved() {
+        let mut proof = proof(&[(Level::Restore, Outcome::Good), (Level::Full, Outcome::Bad)]);
+        for _ in 0..MOST * 2 {
+            proof.add(check(Level::Exists, Outcome::Good));
+            assert!(proof.last_good(Level::Restore, "a/x.dump", 7).is_none());
+        }
+        assert_eq!(proof.checks.len(), MOST);
+        while !proof.checks.is_empty() {
+            proof.forget_one();
+            assert!(proof.last_good(Level::Restore, "a/x.dump", 7).is_none());
+        }
     }
 
     #[test]
