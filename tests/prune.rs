@@ -254,6 +254,7 @@ fn prune_with(
         dry_run: false,
         accept_new_source: false,
         lock_wait: Duration::ZERO,
+        keys: None,
     };
     change(&mut job);
     prune::run(&job, now + TimeDelta::minutes(1), &Cancel::new().unwrap())

@@ -10,6 +10,7 @@ use crate::operation::copies::Copy;
 use crate::operation::select::{Reference, Selected};
 use crate::operation::{pin, prune};
 use crate::output::{self, Outcome};
+use crate::stream::seal::Keys;
 use chrono::Utc;
 use serde_json::Value;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl App {
         let mut printed = Ok(());
         for database in self.chosen(&options.db)? {
             for storage in &database.backup.storage {
-                let outcome = self.prune_one(database, storage, options, cancel);
+                let outcome = self.prune_one(database, storage, options, None, cancel);
                 let text = match (options.json, options.explain) {
                     (true, _) => String::new(),
                     (false, true) => output::explain_text(&outcome),
@@ -88,6 +89,7 @@ impl App {
         database: &'a Database,
         storage: &'a str,
         options: &cli::Prune,
+        keys: Option<&Keys>,
         cancel: &Cancel,
     ) -> Outcome<'a> {
         let result = self.storage(storage).and_then(|storage| {
@@ -98,6 +100,7 @@ impl App {
                 dry_run: options.dry_run,
                 accept_new_source: options.accept_new_source,
                 lock_wait: options.lock_wait,
+                keys,
             };
             prune::run(&job, Utc::now(), cancel)
         });
@@ -126,11 +129,37 @@ impl App {
             lock_wait,
             ..cli::Prune::default()
         };
+        let keys = match database.backup.encryption.enabled {
+            true => self.keys_for(&database.name, &Reference::Id(stored.id())),
+            false => return self.prune_copies(database, stored, &options, None, cancel),
+        };
+        match keys {
+            Ok(keys) => self.prune_copies(database, stored, &options, Some(&keys), cancel),
+            Err(error) => {
+                let name = &database.name;
+                log::warn!(
+                    "the backup of {name} is stored, but old ones stay: {}",
+                    error.report()
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    fn prune_copies(
+        &self,
+        database: &Database,
+        stored: &Stored,
+        options: &cli::Prune,
+        keys: Option<&Keys>,
+        cancel: &Cancel,
+    ) -> Vec<Option<Value>> {
         let prune = |copy: &Copy| {
             // where the newest backup is missing, the old ones are worth more
             copy.result.as_ref().ok()?;
-            let outcome = self.prune_one(database, &copy.storage, &options, cancel);
+            let outcome = self.prune_one(database, &copy.storage, options, keys, cancel);
             tell_warnings(&outcome);
+            tell_deleted(&outcome);
             if let Some(error) = outcome.error() {
                 let name = &database.name;
                 log::warn!(
@@ -186,4 +215,26 @@ fn tell_warnings(outcome: &Outcome) {
             log::warn!("{}: {warning}", outcome.database);
         }
     }
+}
+
+/// What is gone, in one line.
+fn tell_deleted(outcome: &Outcome) {
+    const SHOWN: usize = 5;
+    let Ok(pruned) = &outcome.result else { return };
+    let count = pruned.deleted().count();
+    if pruned.refused.is_some() || count == 0 {
+        return;
+    }
+    let shown = pruned.deleted().take(SHOWN);
+    let mut shown: Vec<String> = shown.map(|gone| gone.id.timestamp.to_string()).collect();
+    if count > SHOWN {
+        shown.push("…".to_string());
+    }
+    let backups = if count == 1 { "backup" } else { "backups" };
+    log::info!(
+        "{}: deleted {count} older {backups} on {} ({}), see backupkit prune --explain",
+        outcome.database,
+        outcome.storage,
+        shown.join(", ")
+    );
 }

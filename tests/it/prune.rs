@@ -610,3 +610,34 @@ fn one_database_that_cannot_be_pruned_stops_no_other() {
     assert_eq!(others, whole(&[kept]));
     garden.run(&["prune", "--db", "nobody"]).exits(10);
 }
+
+#[test]
+fn a_changed_password_deletes_nothing_until_the_earlier_one_is_listed() {
+    let sandbox = Sandbox::new(18);
+    let configure = |keys: &str| {
+        let entry = Entry::of(tiny()).named("app").encryption(keys);
+        sandbox.configure_with("", &[entry.retention("keep_last: 1")]);
+    };
+    let archives = || {
+        let files = sandbox.files("storage");
+        files.iter().filter(|file| file.ends_with(".enc")).count()
+    };
+    configure("enabled: true, password: first");
+    sandbox.run(&["backup"]).exits(0);
+    configure("enabled: true, password: second");
+    // the second of these finds a newest earlier backup that does open
+    for stored in [2, 3] {
+        let output = sandbox.run(&["backup"]).exits(0);
+        let said = output.stderr;
+        assert!(said.contains("nothing is deleted on local"), "{said}");
+        assert!(said.contains("previous_passwords"), "{said}");
+        assert_eq!(archives(), stored);
+    }
+    configure("enabled: true, password: second, previous_passwords: [first]");
+    let said = sandbox.run(&["backup"]).exits(0).stderr;
+    assert!(
+        said.contains("app: deleted 3 older backups on local ("),
+        "{said}"
+    );
+    assert_eq!(archives(), 1);
+}

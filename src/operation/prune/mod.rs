@@ -13,13 +13,15 @@
 mod facts;
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::{Backup, Listing};
+use crate::catalog::listing::{Backup, Entry, Listing};
 use crate::catalog::name::{BackupId, Part};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
+use crate::operation::password;
 use crate::operation::select::listing_of;
 use crate::retention::{self, Plan, Policy, Verdict};
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
+use crate::stream::seal::Keys;
 use chrono::{DateTime, SecondsFormat, Utc};
 use facts::{Change, Facts};
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub struct Job<'a> {
     pub accept_new_source: bool,
     /// How long to wait for another run of this database.
     pub lock_wait: Duration,
+    /// Nothing goes while these do not open the earlier backups: a password may have been changed by mistake.
+    pub keys: Option<&'a Keys>,
 }
 
 /// What became, or would become, of one backup.
@@ -134,6 +138,13 @@ pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
             partial: facts.partial(index) == Some(true),
         })
         .collect();
+    if let Some(keys) = job.keys
+        && !doomed.is_empty()
+        && let Some(entry) = unopened(job, &listing, &doomed, keys, cancel)?
+    {
+        pruned.refused = Some(password_changed(job, &entry));
+        return Ok(pruned);
+    }
     for batch in doomed.chunks(BATCH) {
         delete(job, batch, cancel)?;
     }
@@ -179,6 +190,43 @@ fn source_changed(job: &Job, change: &Change) -> Error {
     .hint(format!(
         "if that is meant: backupkit prune --db {} --accept-new-source",
         job.database
+    ))
+}
+
+/// An encrypted archive that no password of `keys` opens: of the newest backup but one, or of the oldest or the newest
+/// that goes. A changed password shows at one of them, and each costs a derivation.
+fn unopened(
+    job: &Job,
+    listing: &Listing,
+    doomed: &[Doomed],
+    keys: &Keys,
+    cancel: &Cancel,
+) -> Result<Option<Entry>> {
+    let before = listing.backups.iter().rev().nth(1).map(|backup| &backup.id);
+    let ends = [doomed.first(), doomed.last()];
+    let ends = ends.into_iter().flatten().map(|doomed| &doomed.backup.id);
+    let mut looked_at: Vec<&BackupId> = before.into_iter().chain(ends).collect();
+    looked_at.sort();
+    looked_at.dedup();
+    for entry in listing.entries() {
+        if !entry.shape.sealed || !looked_at.contains(&&entry.id) {
+            continue;
+        }
+        match password::opens(job.storage, &entry, keys, cancel) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Some(entry)),
+            // which says nothing of the password
+            Err(error) if error.kind() == Kind::Damaged => log::debug!("{}", error.chain()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn password_changed(job: &Job, entry: &Entry) -> Error {
+    password::changed(job.storage, entry).doing(format!(
+        "nothing is deleted on {} until the earlier password is listed under encryption.previous_passwords",
+        job.storage.name()
     ))
 }
 
