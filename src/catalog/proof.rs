@@ -262,7 +262,11 @@ impl Proof {
         let proves = |check: &Check| check.level == Level::Restore && check.result == Outcome::Good;
         let proof = self.checks.iter().rposition(proves);
         let disproof = proof.and_then(|proof| {
-            let bad = |check: &Check| check.result == Outcome::Bad;
+            let proven = &self.checks[proof];
+            let bad = |check: &Check| {
+                let of_this = check.key == proven.key && check.bytes == proven.bytes;
+                of_this && check.result == Outcome::Bad
+            };
             let after = self.checks[proof + 1..].iter().rposition(bad);
             after.map(|after| proof + 1 + after)
         });

@@ -100,8 +100,15 @@ impl Lent {
         .flatten()
         .collect();
         let missing: BTreeSet<String> = outline.roles.difference(&there).cloned().collect();
-        make_roles(&self.maintenance, &missing, "", &self.psql, cancel)?;
-        mark_roles(&self.maintenance, &missing, &self.name, &self.psql, cancel)?;
+        let made_for = Some(self.name.as_str());
+        make_roles(
+            &self.maintenance,
+            &missing,
+            "",
+            made_for,
+            &self.psql,
+            cancel,
+        )?;
         create_database(&self.maintenance, &self.name, outline, &self.psql, cancel)
     }
 
@@ -174,8 +181,12 @@ fn clear_leftovers(maintenance: &Session, psql: &Tool, cancel: &Cancel) -> Resul
         .flatten()
     {
         log::info!("dropping {name}, left by a drill that was killed");
-        drop_all(maintenance, &name, psql, cancel)
-            .doing(|| format!("cannot drop {name}, left by a drill that was killed"))?;
+        // one that cannot go must not stop all drills to come
+        if let Err(error) = drop_all(maintenance, &name, psql, cancel) {
+            cancel.check()?;
+            let why = error.chain();
+            log::warn!("cannot drop {name}, left by a drill that was killed: {why}");
+        }
     }
     Ok(())
 }
@@ -192,25 +203,6 @@ fn drop_all(maintenance: &Session, name: &str, psql: &Tool, cancel: &Cancel) -> 
     let mut script = String::new();
     for role in roles.into_iter().flatten() {
         script += &format!("DROP ROLE IF EXISTS {};\n", identifier(&role));
-    }
-    run_script(maintenance, &script, psql, cancel)
-}
-
-/// Says of each role which database it was made for.
-fn mark_roles(
-    maintenance: &Session,
-    roles: &BTreeSet<String>,
-    name: &str,
-    psql: &Tool,
-    cancel: &Cancel,
-) -> Result<()> {
-    let mut script = String::new();
-    for role in roles {
-        script += &format!(
-            "COMMENT ON ROLE {} IS {};\n",
-            identifier(role),
-            literal(name)
-        );
     }
     run_script(maintenance, &script, psql, cancel)
 }

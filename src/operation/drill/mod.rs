@@ -181,7 +181,7 @@ impl Drill<'_> {
             return Err(error);
         }
         // what the archive's own layers have to say comes first
-        blame::judge(inbound.blame(error, cancel)).map(Restored::Refused)
+        blame::judge(inbound.blame(error, cancel), self.scratch.is_own()).map(Restored::Refused)
     }
 
     fn start(&self, cancel: &Cancel) -> Result<Restore> {

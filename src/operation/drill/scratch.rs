@@ -66,7 +66,14 @@ impl Scratch {
         let cluster = Cluster::start(&plan, cancel)?;
         let maintenance = cluster.session("postgres");
         // some objects may belong to superusers only, and nobody logs in as one of them
-        make_roles(&maintenance, &outline.roles, "SUPERUSER", psql, cancel)?;
+        make_roles(
+            &maintenance,
+            &outline.roles,
+            "SUPERUSER",
+            None,
+            psql,
+            cancel,
+        )?;
         create_database(&maintenance, NAME, outline, psql, cancel)?;
         Ok(Scratch::Own {
             session: cluster.session(NAME),
@@ -142,16 +149,22 @@ pub(super) fn own(
     Ok((programs, owner))
 }
 
+/// Makes roles, and in the same transaction says of each for which database, where `made_for` names one.
 pub(super) fn make_roles(
     maintenance: &Session,
     roles: &BTreeSet<String>,
     attributes: &str,
+    made_for: Option<&str>,
     psql: &Tool,
     cancel: &Cancel,
 ) -> Result<()> {
     let mut script = String::new();
     for role in roles.iter().filter(|role| *role != SUPERUSER) {
-        script += &format!("CREATE ROLE {} NOLOGIN {attributes};\n", identifier(role));
+        let role = identifier(role);
+        script += &format!("CREATE ROLE {role} NOLOGIN {attributes};\n");
+        if let Some(database) = made_for {
+            script += &format!("COMMENT ON ROLE {role} IS {};\n", literal(database));
+        }
     }
     run_script(maintenance, &script, psql, cancel)
         .doing(|| "cannot make the roles that the backup needs")

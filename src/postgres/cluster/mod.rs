@@ -39,6 +39,8 @@ const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "max_connections=20",
+    // pg_dump locks every table of a database at once; this takes some 72 MiB more of shared memory
+    "max_locks_per_transaction=4096",
     // nothing has to outlive a crash
     "fsync=off",
     "synchronous_commit=off",
