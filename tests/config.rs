@@ -340,7 +340,7 @@ fn a_file_that_cannot_be_read_is_a_usage_error_with_the_way_on() {
     assert_eq!(
         error.report(),
         "cannot read the configuration /nonexistent/config.yaml: No such file or directory (os error 2)\n  \
-         hint: name the file with -c FILE or in BACKUPKIT_CONFIG; man 5 backupkit.yaml shows a complete one"
+         hint: write one with: backupkit init, or name the file with -c FILE or in BACKUPKIT_CONFIG"
     );
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(

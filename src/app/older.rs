@@ -1,4 +1,4 @@
-//! The hint of a backup that cannot be opened: the command that restores the next older good one.
+//! The hint of a backup that cannot be opened: the command for the next older one.
 
 use super::App;
 use crate::cancel::Cancel;
@@ -18,10 +18,84 @@ impl App {
         let database = &entry.id.database;
         let places = self.places(&self.storages_of(database, None));
         match older_good(&entry.id, places, self.encrypts(database), cancel) {
-            Some(older) => error.also_hint(format!(
-                "the next older good backup: backupkit restore --from {older}"
-            )),
+            Some(older) => {
+                let command = command_for(&older.to_string(), std::env::args());
+                error.also_hint(format!(
+                    "the next older backup that no check found bad: {command}"
+                ))
+            }
             None => error,
         }
+    }
+}
+
+/// The restore that was asked for, with `older` instead: options such as `--to` stay, or it would go somewhere else.
+/// After another command it is the plain one.
+fn command_for(older: &str, arguments: impl Iterator<Item = String>) -> String {
+    let mut given = arguments.skip(1);
+    let mut words = vec!["backupkit".to_string()];
+    let mut restores = false;
+    while let Some(word) = given.next() {
+        restores |= word == "restore";
+        match word.as_str() {
+            "--from" => {
+                given.next();
+                words.extend(["--from".to_string(), quoted(older)]);
+            }
+            // it chose the backup that is not to be used
+            "--at" => drop(given.next()),
+            _ if word.starts_with("--from=") => words.push(format!("--from={}", quoted(older))),
+            _ if word.starts_with("--at=") => {}
+            _ => words.push(quoted(&word)),
+        }
+    }
+    match restores {
+        true => words.join(" "),
+        false => format!("backupkit restore --from {}", quoted(older)),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &[&str]) -> String {
+        let words = line.iter().map(|word| word.to_string());
+        command_for("app/2", words)
+    }
+
+    #[test]
+    fn the_restore_goes_where_it_was_to_go() {
+        assert_eq!(
+            command(&[
+                "bk", "restore", "--from", "app", "--to", "a b", "--create", "--at", "x"
+            ]),
+            "backupkit restore --from app/2 --to 'a b' --create"
+        );
+        assert_eq!(
+            command(&[
+                "bk",
+                "-c",
+                "f.yaml",
+                "restore",
+                "--at=x",
+                "--from=app/9",
+                "--clean"
+            ]),
+            "backupkit -c f.yaml restore --from=app/2 --clean"
+        );
+        assert_eq!(
+            command(&["bk", "verify", "--all"]),
+            "backupkit restore --from app/2"
+        );
     }
 }

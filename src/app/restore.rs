@@ -60,6 +60,11 @@ impl App {
         }
         let restored =
             restore::run(&selected, &keys, &rules, &job, &tools, cancel).map_err(with_older)?;
+        let compared = match restored.compared {
+            Some(count) => format!("{count} tables compared with the backup, all the same"),
+            None => "not compared with the backup".to_string(),
+        };
+        log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
         output::line(&match options.json {
             true => output::restore_json(&database.name, &from, &restored, took).to_string(),

@@ -68,7 +68,7 @@ impl Config {
             let error = Error::usage(format!("cannot read the configuration {name}: {error}"));
             match missing {
                 true => error.hint(
-                    "name the file with -c FILE or in BACKUPKIT_CONFIG; man 5 backupkit.yaml shows a complete one",
+                    "write one with: backupkit init, or name the file with -c FILE or in BACKUPKIT_CONFIG",
                 ),
                 false => error,
             }
