@@ -1,5 +1,6 @@
 //! What `init` promises: a configuration that works at once, and nothing lost that was there before.
 
+use crate::support::disk::Disk;
 use crate::support::postgres::{Database, SUPERUSER, postgres};
 use crate::support::program::Output;
 use crate::support::sandbox::Sandbox;
@@ -166,6 +167,21 @@ fn nothing_is_replaced_without_force_and_with_it_nothing_is_lost() {
     assert!(kept[0].starts_with("config.yaml."), "{kept:?}");
     assert_eq!(read(kept[0]), config);
     sandbox.run(&["cat", &archive.id()]).exits(0);
+}
+
+#[test]
+fn what_was_there_stays_where_it_is_if_the_new_one_cannot_be_written() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("full"));
+    let disk = Disk::new(16);
+    let config = disk.path.join("c.yaml");
+    fs::write(&config, "# the one there was\n").expect("write it");
+    let full = fs::write(disk.path.join("filler"), vec![b'x'; 64 * 1024]);
+    assert!(full.is_err(), "the disk is full");
+    let named = config.display().to_string();
+    let failed = init(&sandbox, &database, &["--force", "-c", &named]).exits(1);
+    assert!(failed.stderr.contains("No space left"), "{}", failed.stderr);
+    let text = fs::read_to_string(&config).expect("the old one");
+    assert_eq!(text, "# the one there was\n");
 }
 
 #[test]

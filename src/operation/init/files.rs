@@ -99,18 +99,24 @@ impl Files {
         now: DateTime<Utc>,
         written: &mut Written,
     ) -> Result<()> {
+        let beside = |ending: &str| {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(format!(".{}{ending}", Timestamp::new(now)));
+            PathBuf::from(beside)
+        };
+        // whole before anything is moved: the old one stays where it is if this fails
+        let new = beside(".new");
+        create(&new, text, mode).inspect_err(|_| {
+            let _ = std::fs::remove_file(&new);
+        })?;
         if path.symlink_metadata().is_ok() {
-            let mut aside = path.as_os_str().to_owned();
-            aside.push(format!(".{}", Timestamp::new(now)));
-            let aside = PathBuf::from(aside);
+            let aside = beside("");
             std::fs::rename(path, &aside)
                 .doing(|| format!("cannot rename {} to {}", path.display(), aside.display()))?;
             written.kept.push(aside);
         }
-        create(path, text, mode).inspect_err(|_| {
-            // what is there in part is of no use
-            let _ = std::fs::remove_file(path);
-        })?;
+        std::fs::rename(&new, path)
+            .doing(|| format!("cannot rename {} to {}", new.display(), path.display()))?;
         written.files.push(path.to_path_buf());
         Ok(())
     }

@@ -154,8 +154,8 @@ side_by_side! {
         assert_eq!(archives(&sandbox, NAME), 1);
         assert_eq!(
             sandbox.files("storage/app").len(),
-            4,
-            "the backup and the lock"
+            5,
+            "the backup, the lock and the record of the failure"
         );
         let output = daemon.stop();
         let said = "cannot back up app: stopped after 6s, which is the limit of --run-timeout";
@@ -288,7 +288,7 @@ side_by_side! {
                 output.stderr
             );
             no_children(&sandbox);
-            assert_eq!(sandbox.files("storage"), ["app/.lock"]);
+            assert_eq!(sandbox.files("storage"), ["app/.lock", "app/last-failure.json"]);
             let told = failures.request().json();
             assert_eq!((&told["status"], &told["db"]), (&"failure".into(), &NAME.into()));
             assert!(told["error"].to_string().contains("stopped by SIGTERM"), "{told}");
