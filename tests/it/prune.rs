@@ -615,8 +615,9 @@ fn one_database_that_cannot_be_pruned_stops_no_other() {
 fn a_changed_password_deletes_nothing_until_the_earlier_one_is_listed() {
     let sandbox = Sandbox::new(18);
     let configure = |keys: &str| {
-        let entry = Entry::of(tiny()).named("app").encryption(keys);
-        sandbox.configure_with("", &[entry.retention("keep_last: 1")]);
+        let entry = Entry::of(tiny()).named("app").shape(Shape::new(true, true));
+        let entry = entry.encryption(keys).retention("keep_last: 1");
+        sandbox.configure_with("", &[entry]);
     };
     let archives = || {
         let files = sandbox.files("storage");
