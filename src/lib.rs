@@ -30,5 +30,6 @@ pub mod progress;
 pub mod retention;
 pub mod schedule;
 pub mod secret;
+pub mod shell;
 pub mod storage;
 pub mod stream;

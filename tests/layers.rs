@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 5] = [
         "logging",
         "process",
         "progress",
+        "shell",
     ],
     &["schedule", "retention", "catalog", "config"],
     &["postgres", "stream", "storage", "notify"],

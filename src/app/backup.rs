@@ -48,17 +48,8 @@ impl App {
             match ended.result {
                 Ok(stored) => {
                     ok += 1;
-                    for warning in &stored.warnings {
-                        log::warn!("{name}: {warning}");
-                    }
                     bytes += stored.manifest.archive.bytes;
-                    for copy in stored.copies {
-                        let Err(error) = copy.result else { continue };
-                        let storage = copy.storage;
-                        log::error!(
-                            "the backup of {name} is not on the storage {storage}: {}",
-                            error.report()
-                        );
+                    for _ in 0..tell_concerns(name, &stored) {
                         missing += 1;
                         statuses.push(Kind::Partial);
                     }
@@ -147,4 +138,20 @@ impl App {
         };
         backup::run(&job, places, &self.tools()?, &Utc::now, cancel)
     }
+}
+
+/// Says what should be looked at, and which copies are missing; returns how many.
+pub(super) fn tell_concerns(name: &str, stored: &Stored) -> usize {
+    for warning in &stored.warnings {
+        log::warn!("{name}: {warning}");
+    }
+    let mut missing = 0;
+    for copy in &stored.copies {
+        if let Err(error) = &copy.result {
+            let (storage, why) = (&copy.storage, error.report());
+            log::error!("the backup of {name} is not on the storage {storage}: {why}");
+            missing += 1;
+        }
+    }
+    missing
 }

@@ -1,6 +1,7 @@
 //! `daemon`: what the configuration gives it to do, and how one of its runs goes.
 
 use super::App;
+use super::backup::tell_concerns;
 use super::verify::{Checked, Wanted};
 use crate::cancel::Cancel;
 use crate::catalog::proof::Outcome;
@@ -27,6 +28,12 @@ use std::time::{Duration, Instant};
 const SHOWN: usize = 5;
 /// How long a run waits for one that somebody started by hand, before it counts as failed for a passing reason.
 const LOCK_WAIT: Duration = Duration::from_secs(30 * 60);
+
+/// Nothing to tell anybody of.
+const WELL: End = End {
+    ending: Ending::Well,
+    heard: true,
+};
 
 /// `daemon`, beginning with the configuration of `app`, which is the one at `path`.
 pub(super) fn run(app: App, options: &cli::Daemon, path: &Path) -> Result<()> {
@@ -236,11 +243,6 @@ impl App {
     }
 }
 
-const WELL: End = End {
-    ending: Ending::Well,
-    heard: true,
-};
-
 impl App {
     /// The end of a run, told where that is due.
     fn end(&self, run: &Run, ending: Ending, event: Event) -> End {
@@ -275,16 +277,7 @@ fn tell_stored(name: &str, stored: &Stored, took: Duration, recovered: bool) {
         stored.destination(),
         duration::display(took)
     );
-    for warning in &stored.warnings {
-        log::warn!("{name}: {warning}");
-    }
-    for copy in &stored.copies {
-        if let Err(error) = &copy.result {
-            let storage = &copy.storage;
-            let why = error.report();
-            log::error!("the backup of {name} is not on the storage {storage}: {why}");
-        }
-    }
+    tell_concerns(name, stored);
 }
 
 /// The run's own limit is the reason, whatever was under way; trying again would take as long.

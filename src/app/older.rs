@@ -5,6 +5,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Kind};
 use crate::operation::older::older_good;
 use crate::operation::select::Selected;
+use crate::shell;
 
 impl App {
     /// Adds that command to an error about a wrong password or a damaged archive, where there is such a backup.
@@ -40,27 +41,20 @@ fn command_for(older: &str, arguments: impl Iterator<Item = String>) -> String {
         match word.as_str() {
             "--from" => {
                 given.next();
-                words.extend(["--from".to_string(), quoted(older)]);
+                words.extend(["--from".to_string(), shell::word(older)]);
             }
             // it chose the backup that is not to be used
             "--at" => drop(given.next()),
-            _ if word.starts_with("--from=") => words.push(format!("--from={}", quoted(older))),
+            _ if word.starts_with("--from=") => {
+                words.push(format!("--from={}", shell::word(older)))
+            }
             _ if word.starts_with("--at=") => {}
-            _ => words.push(quoted(&word)),
+            _ => words.push(shell::word(&word)),
         }
     }
     match restores {
         true => words.join(" "),
-        false => format!("backupkit restore --from {}", quoted(older)),
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        false => format!("backupkit restore --from {}", shell::word(older)),
     }
 }
 

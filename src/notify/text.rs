@@ -3,6 +3,7 @@
 use super::{Event, Kind, Outcome};
 use crate::config::duration;
 use crate::progress::human_bytes;
+use crate::shell;
 use std::fmt::Write;
 
 /// One line without control characters: `FAILED: backup of app_db on db1`.
@@ -129,7 +130,7 @@ fn tries(event: &Event) -> Vec<String> {
     }
     let mut lines: Vec<String> = event.hint.iter().map(|hint| clean(hint)).collect();
     if let Some(again) = again(event) {
-        let db = quoted(&event.db);
+        let db = shell::word(&event.db);
         lines.push(format!("On {}:", one_line(&event.host)));
         lines.push(format!("  {again} --verbose"));
         lines.push("      runs it again now and shows each step".into());
@@ -147,7 +148,10 @@ fn again(event: &Event) -> Option<String> {
         Kind::Verify => "verify",
         Kind::Test => return None,
     };
-    Some(format!("backupkit {command} --db {}", quoted(&event.db)))
+    Some(format!(
+        "backupkit {command} --db {}",
+        shell::word(&event.db)
+    ))
 }
 
 fn details(event: &Event) -> String {
@@ -167,15 +171,6 @@ fn details(event: &Event) -> String {
     line("took", &duration::display(event.took));
     line("by", concat!("backupkit ", env!("CARGO_PKG_VERSION")));
     lines.join("\n")
-}
-
-/// `text` as one argument of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    match text.chars().all(plain) && !text.starts_with('-') {
-        true => text.to_string(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 /// `text` without control characters but the ends of its lines.
