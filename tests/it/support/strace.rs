@@ -2,6 +2,7 @@
 //! programs were started with what.
 
 use super::sandbox::Sandbox;
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -42,10 +43,23 @@ impl Trace {
         self.lines().iter().any(|line| line.contains("(INJECTED)"))
     }
 
-    /// All lines: a system call each.
+    /// All lines: a system call each, also where strace told of it in two parts because another process came between.
     pub fn lines(&self) -> Vec<String> {
         let log = fs::read(&self.log).expect("strace is installed and writes its log");
+        let mut begun: HashMap<&str, &str> = HashMap::new();
         let text = String::from_utf8_lossy(&log);
-        text.lines().map(str::to_string).collect()
+        let mut calls = Vec::new();
+        for line in text.lines() {
+            let process = line.split(' ').next().unwrap_or_default();
+            if let Some(begin) = line.strip_suffix(" <unfinished ...>") {
+                begun.insert(process, begin);
+            } else if let Some((_, end)) = line.split_once(" resumed>") {
+                calls.push(begun.remove(process).unwrap_or_default().to_string() + end);
+            } else {
+                calls.push(line.to_string());
+            }
+        }
+        calls.extend(begun.into_values().map(str::to_string));
+        calls
     }
 }
