@@ -172,15 +172,14 @@ fn a_failure_that_the_receiver_missed_is_told_by_the_next_try() {
     );
     sandbox.configure_with(&top, &[entry]);
     let daemon = FastDaemon::start(&sandbox);
-    let at = || told.request().json()["started_at"].to_string();
-    assert_ne!(at(), at(), "two runs");
+    told.request();
     let life = || state::look(&sandbox.path("config.yaml"));
     let since = life().expect("it is alive").0.ticked_at;
-    // the other repetitions come after 15 and 45 minutes, and the receiver has heard of the failure
+    // repetitions come after 5, 15 and 45 minutes: the first of them tells, and the others need not
     wait::until("the repetitions are over", || {
         let (life, _) = life()?;
         ((life.ticked_at - since).num_minutes() > 75 && life.running.is_empty()).then_some(())
     });
     daemon.stop();
-    assert_eq!(told.rest().len(), 0);
+    assert_eq!(told.rest().len(), 1);
 }
