@@ -1,5 +1,5 @@
-//! Two hundred runs of the daemon cost it nothing that stays: no memory, thread, descriptor or zombie. By a clock that
-//! runs a thousand times as fast, and alone in its process, which is what is measured.
+//! Two hundred runs of the daemon, each told to somebody, cost it nothing that stays: no memory, thread, descriptor or
+//! zombie. By a clock that runs a thousand times as fast, and alone in its process, which is what is measured.
 
 #[allow(dead_code)] // one test needs little of it
 #[path = "it/support/mod.rs"]
@@ -9,9 +9,10 @@ use rustix::process::getpid;
 use std::collections::BTreeSet;
 use std::fs;
 use support::entry::Entry;
-use support::fast::FastDaemon;
+use support::fast::{FastDaemon, life};
 use support::postgres::{bin, postgres};
 use support::processes::{self, process};
+use support::receiver::Receiver;
 use support::sandbox::{Sandbox, Shape};
 use support::wait;
 
@@ -22,7 +23,7 @@ const RUNS: usize = 200;
 const SLACK: u64 = 4 * 1024;
 
 /// What this process holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Held {
     threads: String,
     descriptors: usize,
@@ -55,11 +56,16 @@ fn two_hundred_runs_leave_no_memory_thread_descriptor_or_zombie_behind() {
         .encryption("enabled: true, password: 'correct horse'")
         .retention("keep_last: 5")
         .backup("schedule: '* * * * *'");
-    let tools = format!("bin_dir: '{}'", bin(18).display());
-    sandbox.configure_with(&tools, &[entry]);
+    let told = Receiver::good();
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [success, failure], config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    sandbox.configure_with(&top, &[entry]);
 
     let daemon = FastDaemon::start(&sandbox);
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut heard) = (BTreeSet::new(), 0);
     let mut until = |count: usize| {
         wait::until(&format!("{count} backups"), || {
             let files = sandbox.files("storage/app");
@@ -69,10 +75,17 @@ fn two_hundred_runs_leave_no_memory_thread_descriptor_or_zombie_behind() {
         // the one that goes on ends, and what came due meanwhile
         daemon.clock.stop();
         wait::until("no run goes on", || {
-            let (life, alive) = backupkit::daemon::state::look(&sandbox.path("config.yaml"))?;
+            let (life, alive) = life(&sandbox)?;
             (alive && life.running.is_empty()).then_some(())
         });
-        let held = held();
+        // and so has what receives its notifications, which lives here as well
+        let mut before = None;
+        let held = wait::until("what there was goes", || {
+            let (now, resident) = held();
+            let still = before.replace(now.clone()) == Some(now.clone());
+            still.then_some((now, resident))
+        });
+        heard += told.rest().len();
         daemon.clock.go_on();
         held
     };
@@ -86,6 +99,7 @@ fn two_hundred_runs_leave_no_memory_thread_descriptor_or_zombie_behind() {
     assert_eq!(last, first);
     let grown = last_resident.saturating_sub(first_resident);
     assert!(grown < SLACK, "{first_resident} KiB, then {last_resident}");
+    assert!(heard >= RUNS, "{heard} notifications of {RUNS} runs");
     daemon.stop();
     assert_eq!(
         sandbox.files("storage/app").len(),

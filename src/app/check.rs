@@ -2,6 +2,7 @@
 
 use super::App;
 use super::compose::session;
+use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::catalog::listing::Entry;
 use crate::catalog::proof::Level;
@@ -56,6 +57,7 @@ impl App {
             told.all(self.check_database(database, cancel)?)?;
             cancel.check()?;
         }
+        told.all(check_keeper(&databases, path))?;
         for storage in &self.config.storages {
             let users: Vec<&Database> = databases
                 .iter()
@@ -152,23 +154,45 @@ impl App {
         };
         let storage = storage.as_ref();
         let root = self.local_directory(name);
-        let mut listed = Vec::new();
+        // what is empty because nothing has been stored yet need not be listed, nor said to be missing
+        let is_new = root.as_ref().is_some_and(|root| !root.exists());
+        let (now, mut listed) = (Utc::now(), Vec::new());
+        let mut failures: Vec<Failure> = Vec::new();
         for database in users {
-            let directory = root.as_ref().map(|root| root.join(&database.name));
-            let check = check::storage::probe(
+            let name = &database.name;
+            if let Some(first) = failures.iter_mut().find(|failure| failure.is_of_storage) {
+                first.others.push(name.clone());
+                continue;
+            }
+            let directory = root.as_ref().map(|root| root.join(name));
+            let (check, error) = check::storage::probe(
                 storage,
-                &database.name,
+                name,
                 directory.as_deref(),
                 !database.retention.keeps_everything(),
-                Utc::now(),
+                now,
                 cancel,
             )?;
-            // why it cannot be listed may be what was told already
             if check.outcome != Outcome::Fail {
-                listed.push(*database);
+                if !is_new {
+                    listed.push(*database);
+                }
+                told.add(check)?;
+                continue;
             }
-            told.add(check)?;
+            // the directory of each of them stands in what is said of it
+            let said = check.what.replace(&storage.locate(name), "");
+            match failures.iter_mut().find(|failure| failure.said == said) {
+                Some(first) => first.others.push(name.clone()),
+                None => failures.push(Failure {
+                    check,
+                    said,
+                    is_of_storage: error == Some(Kind::Unavailable),
+                    others: Vec::new(),
+                }),
+            }
         }
+        told.all(failures.into_iter().map(Failure::once))?;
         told.all(check::storage::clock(storage, cancel)?)?;
 
         let mut needed = 0;
@@ -268,6 +292,61 @@ impl App {
             Err(error) => Check::broken(&subject, &error).as_warning(),
         }
     }
+}
+
+/// Why one database cannot be kept on a storage, and others not either.
+struct Failure {
+    check: Check,
+    /// The reason, without the database's directory.
+    said: String,
+    /// It is the storage that is down.
+    is_of_storage: bool,
+    /// The other databases.
+    others: Vec<String>,
+}
+
+impl Failure {
+    /// The reason, said once for all of them.
+    fn once(mut self) -> Check {
+        if !self.others.is_empty() {
+            let others = self.others.join(", ");
+            self.check
+                .what
+                .push_str(&format!("; the same for {others}"));
+        }
+        self.check
+    }
+}
+
+/// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
+fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
+    let subject = "daemon";
+    let scheduled = |database: &&&Database| {
+        let schedule = database.backup.schedule(&process_env);
+        database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
+    };
+    databases.iter().find(scheduled)?;
+    let start = format!("start it with: {}", unattended::start(path));
+    Some(match unattended::keeper(path) {
+        Keeper::Daemon(life, true) => {
+            Check::ok(subject, format!("process {} obeys the schedules", life.pid))
+        }
+        Keeper::Daemon(_, false) => {
+            Check::warn(subject, "it was killed, so nothing obeys the schedules").fix(start)
+        }
+        Keeper::Timer => Check::ok(
+            subject,
+            "none runs; backupkit-backup.timer makes the backups, at times of its own",
+        ),
+        Keeper::Nobody => Check::warn(
+            subject,
+            "none runs on this machine for this configuration, so nothing obeys the schedules",
+        )
+        .fix(format!(
+            "{start}; where cron calls backupkit backup, leave the schedules out"
+        )),
+        Keeper::Unknown => return None,
+    })
 }
 
 /// The next runs, and whether `max_age` allows the time between them.

@@ -10,6 +10,7 @@ use crate::config::{Database, Verify, VerifyPick, duration, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
 use crate::daemon::service::Service;
+use crate::daemon::state::Places;
 use crate::daemon::{self, End, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event};
@@ -17,6 +18,7 @@ use crate::operation::backup::Stored;
 use crate::operation::shelf::Pick;
 use crate::output::{self, NextRuns, Verified};
 use crate::progress::human_bytes;
+use crate::storage::lock::runtime_directory;
 use crate::stream::seal::Derivations;
 use chrono::{DateTime, Utc};
 use std::path::Path;
@@ -47,29 +49,65 @@ pub(super) fn run(app: App, options: &cli::Daemon, path: &Path) -> Result<()> {
     let events = channel();
     signals::watch(events.0.clone())?;
     let service = Service::from_env();
-    app.stay(path, options.run_timeout, &SystemClock, service, events)
+    let with = With {
+        run_timeout: options.run_timeout,
+        clock: &SystemClock,
+        places: places(),
+        service,
+    };
+    app.stay(path, with, events)
 }
 
-/// The daemon by any clock, until an event stops it.
+/// The daemon by any clock, with its files in any `directory`, until an event stops it.
 pub fn drive(
     path: &Path,
-    run_timeout: Duration,
+    directory: &Path,
     clock: &dyn Clock,
     events: (Sender<daemon::Event>, Receiver<daemon::Event>),
 ) -> Result<()> {
     let app = App::load(path, &Derivations::new())?;
-    app.stay(path, run_timeout, clock, Service::default(), events)
+    let with = With {
+        run_timeout: Duration::ZERO,
+        clock,
+        places: Some(Places {
+            runtime: directory.to_path_buf(),
+            memory: directory.to_path_buf(),
+        }),
+        service: Service::default(),
+    };
+    app.stay(path, with, events)
+}
+
+/// What a daemon has beside its configuration.
+struct With<'a> {
+    run_timeout: Duration,
+    clock: &'a dyn Clock,
+    places: Option<Places>,
+    service: Service,
+}
+
+/// What is remembered is kept where systemd keeps a service's state, if it runs us.
+fn places() -> Option<Places> {
+    let runtime = runtime_directory()
+        .inspect_err(|error| log::warn!("no sign of life for status: {}", error.report()))
+        .ok()?;
+    let given = std::env::var_os("STATE_DIRECTORY");
+    let state = given.and_then(|paths| std::env::split_paths(&paths).next());
+    let memory = state.filter(|path| path.is_absolute());
+    Some(Places {
+        memory: memory.unwrap_or_else(|| runtime.clone()),
+        runtime,
+    })
 }
 
 impl App {
     fn stay(
         self,
         path: &Path,
-        run_timeout: Duration,
-        clock: &dyn Clock,
-        service: Service,
+        with: With,
         events: (Sender<daemon::Event>, Receiver<daemon::Event>),
     ) -> Result<()> {
+        let run_timeout = with.run_timeout;
         // kept over all configurations, so that a password that stays is not derived again
         let derivations = Arc::clone(&self.derivations);
         let work = self.work(run_timeout)?;
@@ -79,8 +117,9 @@ impl App {
                 config: path,
                 load: &|| App::load(path, &derivations)?.work(run_timeout),
                 run_timeout,
-                clock,
-                service,
+                clock: with.clock,
+                places: with.places,
+                service: with.service,
                 events,
             },
         )
@@ -151,7 +190,9 @@ impl App {
     /// One run of the daemon. What goes wrong is told here, and is an error to nobody else.
     fn scheduled(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> End {
         let (name, task) = (&run.database, run.task.name());
+        let stopped = cancel.check().err();
         match run.repetition {
+            _ if stopped.is_some() => {}
             0 => log::info!("{name}: {task} of {} begins", minute(run.due)),
             number => log::info!("{name}: try {number} of {} of {task} begins", PAUSES.len()),
         }
@@ -165,11 +206,34 @@ impl App {
                 };
             }
         };
+        if let Some(stopped) = stopped {
+            return self.not_begun(run, database, stopped);
+        }
         match (run.task, &database.verify) {
             (Task::Backup, _) => self.scheduled_backup(run, database, run_timeout, cancel),
             (Task::Verify, Some(verify)) => self.scheduled_check(run, verify, run_timeout, cancel),
             (Task::Verify, None) => WELL,
         }
+    }
+
+    /// The end of a run that was due and that the daemon's own end came before.
+    fn not_begun(&self, run: &Run, database: &Database, stopped: Error) -> End {
+        let (now, task) = (Utc::now(), run.task.name());
+        let due = minute(run.due);
+        let error = stopped
+            .doing(format!("the {task} of {due} was due and has not begun"))
+            .hint("the daemon makes up for it if it is started before the next one is due");
+        log::error!("{}: {}", run.database, error.report());
+        let kind = match run.task {
+            Task::Backup => {
+                self.record_failure(database, &error, now);
+                notify::Kind::Backup
+            }
+            Task::Verify => notify::Kind::Verify,
+        };
+        let event = Event::new(kind, &run.database, now, Duration::ZERO);
+        let event = event.failed(notify::Outcome::Failed, &error);
+        self.end(run, Ending::Failed, event)
     }
 
     fn scheduled_backup(

@@ -15,6 +15,7 @@ mod older;
 mod restore;
 mod retention;
 mod status;
+mod unattended;
 mod verify;
 
 use crate::cancel::Cancel;

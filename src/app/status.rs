@@ -1,14 +1,13 @@
 //! `status`.
 
-use super::{App, overall};
+use super::{App, overall, unattended};
 use crate::cancel::Cancel;
 use crate::catalog::proof::Level;
 use crate::cli;
 use crate::config::{Database, process_env};
-use crate::daemon::state;
 use crate::error::{Error, Kind, Result};
 use crate::operation::select::Reference;
-use crate::operation::status::{self, Daemon, Report, Subject};
+use crate::operation::status::{self, Report, Subject};
 use crate::output;
 use chrono::{DateTime, Utc};
 use std::path::Path;
@@ -28,7 +27,12 @@ impl App {
             .map(|database| self.subject(database, now))
             .collect();
         let mut report = status::run(self.places(&storages), subjects, now, cancel)?;
-        report.daemon = daemon(path);
+        let scheduled = |database: &status::Database| {
+            database.next_run.is_some() || database.next_check.is_some()
+        };
+        let keeper = unattended::keeper(path);
+        report.unattended = report.databases.iter().any(scheduled) && keeper.is_nobody();
+        report.daemon = keeper.daemon();
         if options.nagios {
             output::line(&output::status_nagios(&report))?;
             return match output::nagios_status(report.level()) {
@@ -88,23 +92,15 @@ impl App {
     }
 }
 
-/// The daemon of this configuration, where there is one on this machine.
-fn daemon(path: &Path) -> Option<Daemon> {
-    let (life, alive) = state::look(path)?;
-    Some(Daemon {
-        pid: life.pid,
-        started_at: life.started_at,
-        ticked_at: life.ticked_at,
-        running: life.running,
-        alive,
-    })
-}
-
-/// A backup that is too old or was last proven good too long ago, else a storage that could not be asked.
+/// A backup that is too old or was last proven good too long ago, else one that is not good, else a storage that could
+/// not be asked.
 fn verdict(report: &Report) -> Option<Kind> {
     let late = |database: &status::Database| database.too_old || database.proven.too_long_ago;
     if report.databases.iter().any(late) {
         return Some(Kind::TooOld);
+    }
+    if report.databases.iter().any(status::Database::is_damaged) {
+        return Some(Kind::Damaged);
     }
     let failures = report.storages.iter();
     let failures: Vec<Kind> = failures

@@ -291,6 +291,18 @@ impl Proof {
         self.checks.last()
     }
 
+    /// The newest check that found the archive `key` of so many `bytes` bad, unless a later one that looked as deep
+    /// found it good.
+    pub fn last_bad(&self, key: &str, bytes: u64) -> Option<&Check> {
+        let of_this = |check: &&Check| check.key == key && check.bytes == bytes;
+        let bad = |check: &&Check| check.result == Outcome::Bad;
+        let found = self.checks.iter().rev().filter(of_this).find(bad)?;
+        let later = self.checks.iter().rev().filter(of_this);
+        let mut later = later.take_while(|check| check.result != Outcome::Bad);
+        let redeems = |check: &Check| check.result == Outcome::Good && check.level >= found.level;
+        (!later.any(redeems)).then_some(found)
+    }
+
     /// The newest check of at least this level that found the archive `key` of so many `bytes` good, unless a later
     /// one found it bad.
     pub fn last_good(&self, at_least: Level, key: &str, bytes: u64) -> Option<&Check> {
@@ -342,6 +354,22 @@ mod tests {
             proof.add(check(*level, *result));
         }
         proof
+    }
+
+    #[test]
+    fn what_was_found_bad_stays_so_until_a_check_as_deep_finds_it_good() {
+        use Level::{Checksum, Exists, Full, Restore};
+        use Outcome::{Bad, Good, Undecided};
+        let is_bad = |checks: &[_]| proof(checks).last_bad("a/x.dump", 7).is_some();
+        assert!(!is_bad(&[]));
+        assert!(!is_bad(&[(Full, Good), (Restore, Undecided)]));
+        assert!(is_bad(&[(Restore, Good), (Full, Bad)]));
+        assert!(is_bad(&[(Full, Bad), (Checksum, Good), (Exists, Good)]));
+        assert!(is_bad(&[(Full, Bad), (Restore, Undecided)]));
+        assert!(!is_bad(&[(Full, Bad), (Restore, Good)]));
+        assert!(!is_bad(&[(Checksum, Bad), (Full, Good), (Exists, Good)]));
+        // of another archive under this name it says nothing
+        assert!(proof(&[(Full, Bad)]).last_bad("a/x.dump", 8).is_none());
     }
 
     #[test]

@@ -184,7 +184,10 @@ pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Aske
             env!("CARGO_PKG_VERSION")
         )));
     }
-    let words = common_last(separated(words));
+    if words.is_empty() {
+        return Err(nothing());
+    }
+    let words = help_last(common_last(separated(words)));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Arguments::from_args(&["backupkit"], &words) {
         Ok(arguments) => Ok(Asked::For(Box::new(arguments.command))),
@@ -225,6 +228,27 @@ fn common_last(mut words: Vec<String>) -> Vec<String> {
         words.splice(1..1, common);
     }
     words
+}
+
+/// `backupkit help diff` as `backupkit diff --help`.
+fn help_last(words: Vec<String>) -> Vec<String> {
+    match words.as_slice() {
+        [help, .., command] if help == "help" => vec![command.clone(), "--help".to_string()],
+        _ => words,
+    }
+}
+
+/// The short help, for somebody who typed the program's name to see what it is.
+fn nothing() -> Error {
+    let mut text = String::from("no command is given\n\nusage: backupkit COMMAND [options]\n\n");
+    for command in Arguments::get_args_info().commands {
+        let about = command.command.description;
+        let short = about
+            .split_once([',', ':', '.'])
+            .map_or(about, |(short, _)| short);
+        text.push_str(&format!("  {:<12}{short}\n", command.name));
+    }
+    Error::usage(text).hint("backupkit --help says more, backupkit COMMAND --help says everything")
 }
 
 #[cfg(test)]
@@ -282,6 +306,9 @@ mod tests {
             "pin --help",
             "unpin --help",
             "completion --help",
+            "help",
+            "help diff",
+            "-c x help restore",
         ] {
             assert!(matches!(parsed(line), Ok(Asked::Text(_))), "{line}");
         }

@@ -1,98 +1,230 @@
-//! What is said of words that no command and no option is called.
+//! What is said of a command line that cannot be read: what is wrong, how it is meant to look, and where help is.
 
 use super::Arguments;
 use crate::config::nearest;
 use crate::error::Error;
-use argh::FromArgs;
+use argh::{ArgsInfo, CommandInfoWithArgs, Optionality};
 
-/// The error for what argh `said` of `words`: with the nearest command or option, and where help is.
+/// What is missing stands in lines below one of these, as argh says it.
+const MISSING: [&str; 2] = [
+    "Required positional arguments not provided:",
+    "Required options not provided:",
+];
+
+/// The error for what argh `said` of `words`.
 pub(super) fn explain(said: &str, words: &[&str]) -> Error {
-    let commands = commands();
-    let command = words
-        .iter()
-        .find(|word| commands.iter().any(|known| known == *word));
-    let known = match command {
-        Some(command) => options(command),
-        None => commands.clone(),
+    let program = Arguments::get_args_info();
+    let of_line = |word: &&str| {
+        let mut commands = program.commands.iter();
+        commands.find(|known| known.name == *word)
     };
-    let error = Error::usage(said.to_string());
-    let help = match command {
-        Some(command) => format!("see what there is with: backupkit {command} --help"),
-        None => "see what there is with: backupkit --help".to_string(),
-    };
-    let unknown = said.strip_prefix("Unrecognized argument: ");
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    match unknown.and_then(|unknown| nearest(unknown.trim(), &known)) {
-        Some(near) => error.hint(format!("did you mean {near}? {help}")),
-        None => error.hint(help),
+    match words.iter().find_map(of_line) {
+        Some(command) => of_command(said, &command.command),
+        None => of_none(said, words, &program),
     }
 }
 
-/// The names of all commands, as the help lists them.
-fn commands() -> Vec<String> {
-    let help = help(&["--help"]);
-    let listed = help.split_once("Commands:\n").map_or("", |(_, rest)| rest);
-    let listed = listed.lines().take_while(|line| !line.is_empty());
-    first_words(listed).collect()
+/// A line without a command that there is.
+fn of_none(said: &str, words: &[&str], program: &CommandInfoWithArgs) -> Error {
+    let help = "see what there is with: backupkit --help";
+    let names: Vec<&str> = program.commands.iter().map(|known| known.name).collect();
+    let Some(unknown) = said.strip_prefix("Unrecognized argument: ") else {
+        let what = match words {
+            [] => "no command is given".to_string(),
+            words => format!("no command is given, only {}", words.join(" ")),
+        };
+        return Error::usage(what).hint(format!("usage: backupkit COMMAND [options]; {help}"));
+    };
+    let unknown = unknown.trim();
+    let error = match unknown.starts_with('-') {
+        true => Error::usage(format!("there is no option {unknown} before a command")),
+        false => Error::usage(format!("there is no command {unknown}")),
+    };
+    error.hint(match nearest(unknown, &names) {
+        Some(near) => format!("did you mean {near}? {help}"),
+        None => help.to_string(),
+    })
 }
 
-/// The long options of `command`.
-fn options(command: &str) -> Vec<String> {
-    let help = help(&[command, "--help"]);
-    let words =
-        help.split(|letter: char| letter.is_whitespace() || matches!(letter, ',' | '[' | ']'));
-    let options = words.filter(|word| word.starts_with("--"));
-    options.map(str::to_string).collect()
-}
-
-fn help(words: &[&str]) -> String {
-    match Arguments::from_args(&["backupkit"], words) {
-        Err(early) => early.output,
-        Ok(_) => String::new(),
+/// A line whose command is known.
+fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
+    let name = command.name;
+    let help = format!("see what there is with: backupkit {name} --help");
+    if let Some(unknown) = said.strip_prefix("Unrecognized argument: ") {
+        let unknown = unknown.trim();
+        let options: Vec<&str> = command.flags.iter().map(|flag| flag.long).collect();
+        let error = Error::usage(match unknown.starts_with('-') {
+            true => format!("{name} has no option {unknown}"),
+            false => format!("{name} does not take {unknown:?} here"),
+        });
+        return error.hint(match nearest(unknown, &options) {
+            Some(near) => format!("did you mean {near}? {help}"),
+            None => help,
+        });
     }
+    let what = missing(said)
+        .map(|missing| format!("{name} needs {missing}"))
+        .or_else(|| without_value(said))
+        .or_else(|| not_understood(said))
+        .unwrap_or_else(|| said.to_string());
+    Error::usage(what).hint(format!("usage: {}; {help}", usage(command)))
 }
 
-fn first_words<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
-    // a line that goes on with the text of the one before is indented further
-    let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    lines.filter_map(|line| line.split_whitespace().next().map(str::to_string))
+/// `A and B` of the lines that name what is missing.
+fn missing(said: &str) -> Option<String> {
+    let is_name = |line: &&str| !line.is_empty() && !MISSING.contains(line);
+    let is_about_it = MISSING.iter().any(|beginning| said.starts_with(beginning));
+    let names: Vec<&str> = said.lines().map(str::trim).filter(is_name).collect();
+    is_about_it.then(|| names.join(" and "))
+}
+
+/// An option at the end of the line.
+fn without_value(said: &str) -> Option<String> {
+    let option = said.strip_prefix("No value provided for option '")?;
+    let option = option.trim_end_matches(['.', '\'']);
+    Some(format!("{option} needs a value"))
+}
+
+/// A value that is not of its kind.
+fn not_understood(said: &str) -> Option<String> {
+    let (place, rest) = match said.strip_prefix("Error parsing option '") {
+        Some(rest) => rest.split_once("' with value '")?,
+        None => {
+            let rest = said.strip_prefix("Error parsing positional argument '")?;
+            ("", rest.split_once("' with value '")?.1)
+        }
+    };
+    // neither the value nor the reason is known not to hold what stands between them
+    let (value, why) = rest.split_once("': ")?;
+    let quoted = format!("{value:?}");
+    Some(match why {
+        "duplicate values provided" => format!("{place} is given twice"),
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            format!("{place} {quoted} is not a number")
+        }
+        why if why.starts_with(&quoted) => format!("{place} {why}").trim_start().to_string(),
+        why => format!("{place} {quoted} {why}").trim_start().to_string(),
+    })
+}
+
+/// `backupkit diff A B [options]`: what the command has to be given.
+fn usage(command: &CommandInfoWithArgs) -> String {
+    let mut usage = format!("backupkit {}", command.name);
+    let flags = command.flags.iter();
+    for flag in flags.filter(|flag| flag.optionality == Optionality::Required) {
+        let value = match flag.kind {
+            argh::FlagInfoKind::Option { arg_name } => arg_name,
+            argh::FlagInfoKind::Switch => "",
+        };
+        usage.push_str(&format!(" {} {value}", flag.long));
+    }
+    for positional in command.positionals {
+        let name = positional.name;
+        usage.push_str(&match positional.optionality {
+            Optionality::Required => format!(" {name}"),
+            Optionality::Optional => format!(" [{name}]"),
+            Optionality::Repeating | Optionality::Greedy => format!(" [{name} ...]"),
+        });
+    }
+    usage + " [options]"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argh::FromArgs;
 
     #[test]
-    fn a_slip_finds_what_was_meant_and_the_help_of_its_command() {
-        for (words, hint) in [
+    fn each_slip_says_what_is_wrong_how_it_is_meant_and_where_help_is() {
+        for (line, what, hint) in [
             (
-                &["bakcup"][..],
+                "bakcup",
+                "there is no command bakcup",
                 "did you mean backup? see what there is with: backupkit --help",
             ),
             (
-                &["backup", "--dbs", "x"],
+                "backup --dbs x",
+                "backup has no option --dbs",
                 "did you mean --db? see what there is with: backupkit backup --help",
             ),
             (
-                &["prune", "--dryrun"],
+                "prune --dryrun",
+                "prune has no option --dryrun",
                 "did you mean --dry-run? see what there is with: backupkit prune --help",
             ),
             (
-                &["list", "--frobnicate"],
+                "list --frobnicate",
+                "list has no option --frobnicate",
                 "see what there is with: backupkit list --help",
             ),
-            (&["frobnicate"], "see what there is with: backupkit --help"),
+            (
+                "frobnicate",
+                "there is no command frobnicate",
+                "see what there is with: backupkit --help",
+            ),
+            (
+                "--json",
+                "there is no option --json before a command",
+                "see what there is with: backupkit --help",
+            ),
+            (
+                "diff",
+                "diff needs A and B",
+                "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
+            ),
+            (
+                "diff x",
+                "diff needs B",
+                "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
+            ),
+            (
+                "diff a b c",
+                "diff does not take \"c\" here",
+                "see what there is with: backupkit diff --help",
+            ),
+            (
+                "restore",
+                "restore needs --from",
+                "usage: backupkit restore --from BACKUP [options]; see what there is with: backupkit restore --help",
+            ),
+            (
+                "restore --from a --from b",
+                "--from is given twice",
+                "usage: backupkit restore --from BACKUP [options]; see what there is with: backupkit restore --help",
+            ),
+            (
+                "init --port x",
+                "--port \"x\" is not a number",
+                "usage: backupkit init [options]; see what there is with: backupkit init --help",
+            ),
+            (
+                "verify --level deep",
+                "--level \"deep\" is not one of exists, checksum, full and restore",
+                "usage: backupkit verify [BACKUP ...] [options]; see what there is with: backupkit verify --help",
+            ),
+            (
+                "backup --lock-wait soon",
+                "--lock-wait \"soon\" does not begin with a number",
+                "usage: backupkit backup [options]; see what there is with: backupkit backup --help",
+            ),
+            (
+                "backup --db",
+                "--db needs a value",
+                "usage: backupkit backup [options]; see what there is with: backupkit backup --help",
+            ),
+            (
+                "completion tcsh",
+                "\"tcsh\" is none of bash, zsh, fish and databases",
+                "usage: backupkit completion SHELL [options]; see what there is with: backupkit completion --help",
+            ),
         ] {
-            let Err(early) = Arguments::from_args(&["backupkit"], words) else {
-                panic!("{words:?} is understood");
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let Err(early) = Arguments::from_args(&["backupkit"], &words) else {
+                panic!("{line:?} is understood");
             };
-            let error = explain(early.output.trim(), words);
-            assert_eq!(
-                error.first_hint(),
-                Some(hint),
-                "{words:?}: {}",
-                early.output
-            );
+            let error = explain(early.output.trim(), &words);
+            let shown = (error.to_string(), error.first_hint());
+            assert_eq!(shown, (what.to_string(), Some(hint)), "{}", early.output);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Completions for shells, made from the definition that `--help` is made from.
 //!
-//! What a value is follows from its name in that help: FILE and DIR are looked for on disk, NAME and BACKUP among the
+//! What a value is follows from its name in that help: FILE and DIR are looked for on disk, NAME, BACKUP, A and B among the
 //! configured databases, SHELL is one that we know; anything else is left to the user.
 
 mod bash;
@@ -41,7 +41,8 @@ impl Value {
             "FILE" => Value::File,
             "DIR" => Value::Directory,
             "NAME" => Value::Database,
-            "BACKUP" => Value::Backup,
+            // A and B are those of diff
+            "BACKUP" | "A" | "B" => Value::Backup,
             "SHELL" => Value::Shell,
             _ => Value::Free,
         }
@@ -82,7 +83,7 @@ fn leading_flags(program: &CommandInfoWithArgs) -> Vec<&'static FlagInfo<'static
     found
 }
 
-/// What the first word after a command is, if it takes one.
+/// What the words after a command are, if it takes some: all of one kind.
 fn positional(command: &CommandInfoWithArgs) -> Option<Value> {
     let first = command.positionals.first();
     first.map(|positional| Value::named(positional.name))

@@ -1,6 +1,6 @@
 //! The completions of zsh, with the descriptions that `--help` has.
 
-use super::{Value, flags, leading_flags, positional, quoted, spellings};
+use super::{Value, flags, leading_flags, quoted, spellings};
 use argh::{CommandInfoWithArgs, FlagInfo, Optionality};
 
 const HEAD: &str = r#"#compdef backupkit
@@ -68,9 +68,15 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
     for command in &program.commands {
         let command = &command.command;
         let mut specs: Vec<String> = flags(command).flat_map(option).collect();
-        if let Some(value) = positional(command) {
-            specs.push(quoted(&format!("1:{}", action(value))));
-        }
+        let positionals = command.positionals.iter().enumerate();
+        specs.extend(positionals.map(|(index, positional)| {
+            let place = match positional.optionality {
+                Optionality::Repeating | Optionality::Greedy => "*".to_string(),
+                Optionality::Required | Optionality::Optional => (index + 1).to_string(),
+            };
+            let value = Value::named(positional.name);
+            quoted(&format!("{place}:{}", action(value)))
+        }));
         script += &format!("                {})\n", command.name);
         script += &arguments("                    ", "", &specs);
         script += "                    ;;\n";

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod init;
+pub mod memory;
 pub mod plan;
 pub mod service;
 pub mod signals;
@@ -15,10 +16,11 @@ use crate::cancel::{Cancel, Cause};
 use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use clock::{Clock, until_next_minute};
+use memory::Memory;
 use plan::{Ending, Job, Planner, Run, minute};
 use service::Service;
 use signal_hook::consts::SIGHUP;
-use state::State;
+use state::{Places, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,6 +72,8 @@ pub struct Setup<'a> {
     pub run_timeout: Duration,
     /// What time it is.
     pub clock: &'a dyn Clock,
+    /// Where its files are; none where there is no place for them.
+    pub places: Option<Places>,
     /// The service manager that wants to know how we are.
     pub service: Service,
     /// Where events go to and come from.
@@ -82,17 +86,27 @@ pub fn run(work: Work, setup: Setup) -> Result<()> {
         return Err(no_jobs().hint("give one backup.schedule, such as \"0 2 * * *\" (UTC)"));
     }
     let now = setup.clock.now();
-    let daemon = Daemon {
+    let state = State::hold(setup.config, setup.places.as_ref(), now.wall)?;
+    let memory = setup.places.as_ref();
+    let memory = memory.map(|places| places.memory_of(setup.config));
+    let mut daemon = Daemon {
         planner: Planner::new(work.jobs.clone(), work.max_parallel, now),
-        state: State::hold(setup.config, now.wall)?,
+        memory: Memory::of(memory, state.config()),
+        state,
         work: Arc::new(work),
         threads: Vec::new(),
+        stopping: None,
         setup,
     };
     log::info!(
         "daemon started with {}; all times are UTC",
         daemon.setup.config.display()
     );
+    for notice in daemon.planner.recall(daemon.memory.kept(), now) {
+        log::info!("{notice}");
+    }
+    // a run that ends all of us is not taken up for ever
+    daemon.memory.keep(daemon.planner.left());
     daemon.tell_upcoming();
     daemon.setup.service.ready();
     daemon.run()
@@ -108,6 +122,9 @@ struct Daemon<'a> {
     planner: Planner,
     threads: Vec<Thread>,
     state: State,
+    memory: Memory,
+    /// The signal that ends it.
+    stopping: Option<i32>,
 }
 
 /// The thread of a run.
@@ -153,8 +170,11 @@ impl Daemon<'_> {
     /// Starts the thread of a run. One that cannot be started has failed.
     fn start(&mut self, run: Run) {
         let (work, events) = (Arc::clone(&self.work), self.setup.events.0.clone());
-        let limit = self.setup.run_timeout;
+        let (limit, stopping) = (self.setup.run_timeout, self.stopping);
         let started = Cancel::new().and_then(|cancel| {
+            if let Some(signal) = stopping {
+                cancel.cancel(Cause::Signal(signal));
+            }
             let (given, mine) = (run.clone(), cancel.clone());
             let limited = match limit.is_zero() {
                 true => mine,
@@ -200,7 +220,9 @@ impl Daemon<'_> {
         if !end.heard {
             self.planner.unheard(run);
         }
+        self.memory.keep(self.planner.left());
         match notice {
+            None if self.stopping.is_some() => {}
             Some(notice) => log::info!("{notice}"),
             None => {
                 let upcoming = self.planner.upcoming();
@@ -247,7 +269,8 @@ impl Daemon<'_> {
         self.setup.service.ready();
     }
 
-    /// Stops the runs, waits for them to clean up, and is done.
+    /// Stops the runs, waits for them to clean up, and is done. What was due and has not begun is handed out as well,
+    /// cancelled before it begins, so that it is told and written down as any other failure.
     fn stop(mut self, signal: i32) -> Result<()> {
         self.setup.service.stopping();
         let name = signals::name(signal);
@@ -255,18 +278,22 @@ impl Daemon<'_> {
             true => log::info!("stopping on {name}"),
             false => log::warn!("stopping on {name}, with the runs of {}", self.runs()),
         }
-        for job in self.planner.waiting() {
-            let task = job.task.name();
-            log::warn!("{}: its {task} was due and is not made", job.database);
-        }
+        self.stopping = Some(signal);
+        self.planner.stop();
         for thread in &self.threads {
             thread.cancel.cancel(Cause::Signal(signal));
         }
         let give_up = Instant::now() + STOPPING;
-        while !self.threads.is_empty() {
+        loop {
+            while let Some(run) = self.planner.start() {
+                self.start(run);
+            }
+            if self.threads.is_empty() {
+                break;
+            }
             let left = give_up.saturating_duration_since(Instant::now());
             match self.setup.events.1.recv_timeout(left) {
-                Ok(Event::Ended(run, _)) => self.join(&run),
+                Ok(Event::Ended(run, end)) => self.ended(&run, end),
                 Ok(Event::Signal(_)) => {}
                 Err(_) => {
                     return Err(Error::failed(format!(
@@ -278,7 +305,8 @@ impl Daemon<'_> {
                 }
             }
         }
-        self.state.release();
+        self.memory.keep(self.planner.left());
+        self.state.release(self.setup.places.as_ref());
         log::info!("daemon stopped");
         Ok(())
     }

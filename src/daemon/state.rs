@@ -1,4 +1,5 @@
-//! The daemon's sign of life: a small file in the [runtime directory](runtime_directory), one for each configuration.
+//! The daemon's sign of life: a small file in the [runtime directory](crate::storage::lock::runtime_directory), one for
+//! each configuration.
 //!
 //! `daemon-HASH.json`, HASH being the first 16 hex digits of the SHA-256 of the configuration's absolute path, holds one
 //! JSON object and then spaces:
@@ -14,18 +15,18 @@
 //! ```
 //!
 //! The daemon holds an advisory lock (flock) on it as long as it lives, which also keeps a second daemon for the same
-//! configuration away. After a tidy stop the file is gone; one that nobody holds is of a daemon that was killed.
+//! configuration away. After a tidy stop the file is gone, and with it those of daemons that were killed and whose
+//! configuration is no more; any other one that nobody holds is of a daemon that was killed.
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::storage::lock::runtime_directory;
 use chrono::{DateTime, Utc};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +50,55 @@ pub struct Life {
     pub running: Vec<String>,
 }
 
+/// Where the daemon's files are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The sign of life, gone with a reboot.
+    pub runtime: PathBuf,
+    /// What is [remembered](super::memory) over a restart.
+    pub memory: PathBuf,
+}
+
+impl Places {
+    /// The file of what the daemon of `config` remembers.
+    pub fn memory_of(&self, config: &Path) -> PathBuf {
+        self.memory.join(file_name("remembered", &absolute(config)))
+    }
+
+    /// Removes what is left of daemons whose configuration is no more.
+    fn sweep(&self) {
+        for directory in [&self.runtime, &self.memory] {
+            let entries = std::fs::read_dir(directory).into_iter().flatten();
+            for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+                if self.is_of_nothing(&path) {
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+        }
+    }
+
+    /// True for a file of a daemon that does not run, of a configuration that is not there.
+    fn is_of_nothing(&self, path: &Path) -> bool {
+        #[derive(Deserialize)]
+        struct About {
+            config: PathBuf,
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !(name.starts_with("daemon-") || name.starts_with("remembered-"))
+            || !name.ends_with(".json")
+        {
+            return false;
+        }
+        let text = std::fs::read(path).unwrap_or_default();
+        let Ok(about) = serde_json::from_slice::<About>(&text) else {
+            return false;
+        };
+        let life = self.runtime.join(file_name("daemon", &about.config));
+        let held = File::open(life).is_ok_and(|file| is_held(&file));
+        !held && about.config.try_exists().is_ok_and(|there| !there)
+    }
+}
+
 /// The daemon's own hold on its file.
 pub struct State {
     /// None where no such file can be had, which costs `status` its word about the daemon and nothing else.
@@ -59,14 +109,13 @@ pub struct State {
 }
 
 impl State {
-    /// Takes the file of `config`. Fails only where another daemon holds it.
-    pub fn hold(config: &Path, now: DateTime<Utc>) -> Result<State> {
-        let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
-        let held = runtime_directory()
-            .map(|directory| directory.join(file_name(&config)))
-            .and_then(|path| Ok((take(&path)?, path)));
-        let held = match held {
-            Ok((file, path)) => Some((path, file)),
+    /// Takes the file of `config`, where there is a place for it. Fails only where another daemon holds it.
+    pub fn hold(config: &Path, places: Option<&Places>, now: DateTime<Utc>) -> Result<State> {
+        let config = absolute(config);
+        let path = places.map(|places| places.runtime.join(file_name("daemon", &config)));
+        let held = path.map(|path| take(&path).map(|file| (path, file)));
+        let held = match held.transpose() {
+            Ok(held) => held,
             Err(error) if error.kind() == Kind::Locked => return Err(error),
             Err(error) => {
                 log::warn!("no sign of life for status: {}", error.report());
@@ -89,6 +138,11 @@ impl State {
         })
     }
 
+    /// The configuration's absolute path.
+    pub fn config(&self) -> &Path {
+        &self.life.config
+    }
+
     /// Says that we are alive, and what we are at.
     pub fn tick(&mut self, now: DateTime<Utc>, running: &[&str]) {
         let Some((path, file)) = &self.held else {
@@ -105,30 +159,70 @@ impl State {
         }
     }
 
-    /// Removes the file, at the end of a tidy stop.
-    pub fn release(self) {
+    /// Removes the file, at the end of a tidy stop, and those that nobody will ask for again.
+    pub fn release(self, places: Option<&Places>) {
         if let Some((path, _held)) = &self.held {
             let _ = std::fs::remove_file(path);
+        }
+        if let Some(places) = places {
+            places.sweep();
         }
     }
 }
 
-/// The daemon of `config` on this machine as this user can see it: what it says, and whether it is alive.
-pub fn look(config: &Path) -> Option<(Life, bool)> {
-    let config = std::path::absolute(config).ok()?;
-    let path = runtime_directory().ok()?.join(file_name(&config));
-    let mut text = String::new();
-    let mut file = File::open(path).ok()?;
-    file.read_to_string(&mut text).ok()?;
-    let alive = flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK);
-    Some((serde_json::from_str(&text).ok()?, alive))
+/// What can be seen of the daemon of a configuration on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// There is none.
+    Nobody,
+    /// This user may not see whether there is one.
+    Unknown,
+    /// What it says, and whether it is alive.
+    Daemon(Box<Life>, bool),
 }
 
-fn file_name(config: &Path) -> String {
+/// The daemon of `config`, whose runtime directory is one of `directories`.
+pub fn look(config: &Path, directories: &[PathBuf]) -> Seen {
+    let name = file_name("daemon", &absolute(config));
+    let mut hidden = false;
+    for directory in directories {
+        match read(&directory.join(&name)) {
+            // one that has just been made has nothing to say yet
+            Ok(seen) => {
+                return seen.map_or(Seen::Nobody, |(life, alive)| Seen::Daemon(life, alive));
+            }
+            Err(error) => hidden |= error.kind() == ErrorKind::PermissionDenied,
+        }
+    }
+    match hidden {
+        true => Seen::Unknown,
+        false => Seen::Nobody,
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Option<(Box<Life>, bool)>> {
+    let mut text = String::new();
+    let mut file = File::open(path)?;
+    file.read_to_string(&mut text)?;
+    let alive = is_held(&file);
+    let life = serde_json::from_str(&text).ok();
+    Ok(life.map(|life| (Box::new(life), alive)))
+}
+
+/// True where a daemon holds this file.
+fn is_held(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+}
+
+fn absolute(config: &Path) -> PathBuf {
+    std::path::absolute(config).unwrap_or_else(|_| config.to_owned())
+}
+
+fn file_name(kind: &str, config: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let hash = Sha256::digest(config.as_os_str().as_bytes());
     let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("daemon-{hash}.json")
+    format!("{kind}-{hash}.json")
 }
 
 fn take(path: &Path) -> Result<File> {
@@ -181,41 +275,108 @@ mod tests {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
     }
 
+    struct Here(tempfile::TempDir, Places);
+
+    impl Here {
+        fn new() -> Here {
+            let directory = tempfile::tempdir().unwrap();
+            let at = |name: &str| {
+                let path = directory.path().join(name);
+                std::fs::create_dir(&path).unwrap();
+                path
+            };
+            let (runtime, memory) = (at("run"), at("memory"));
+            Here(directory, Places { runtime, memory })
+        }
+
+        fn config(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn hold(&self, name: &str) -> Result<State> {
+            State::hold(&self.config(name), Some(&self.1), now())
+        }
+
+        fn look(&self, name: &str) -> Seen {
+            look(&self.config(name), std::slice::from_ref(&self.1.runtime))
+        }
+    }
+
     #[test]
     fn a_second_daemon_is_refused_and_a_tidy_stop_leaves_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let config = directory.path().join("config.yaml");
-        let mut state = State::hold(&config, now()).unwrap();
+        let here = Here::new();
+        let mut state = here.hold("config.yaml").unwrap();
         state.tick(now(), &["a rather long name", "another"]);
         state.tick(now(), &["app"]);
-        let (life, alive) = look(&config).unwrap();
-        assert!(alive);
+        let Seen::Daemon(life, true) = here.look("config.yaml") else {
+            panic!("no daemon is seen");
+        };
         assert_eq!(
             (life.pid, life.running),
             (std::process::id(), vec!["app".into()])
         );
-        assert_eq!((life.config, life.ticked_at), (config.clone(), now()));
-        let Err(error) = State::hold(&config, now()) else {
+        assert_eq!(
+            (life.config, life.ticked_at),
+            (here.config("config.yaml"), now())
+        );
+        let Err(error) = here.hold("config.yaml") else {
             panic!("two daemons");
         };
         assert_eq!(error.kind(), Kind::Locked);
         assert!(error.to_string().contains(&std::process::id().to_string()));
         // other configurations have their own
-        let mut other = State::hold(&directory.path().join("other.yaml"), now()).unwrap();
+        std::fs::write(here.config("other.yaml"), "").unwrap();
+        let mut other = here.hold("other.yaml").unwrap();
         other.tick(now(), &[]);
-        state.release();
-        assert_eq!(look(&config), None);
-        State::hold(&config, now()).unwrap().release();
+        state.release(Some(&here.1));
+        assert_eq!(here.look("config.yaml"), Seen::Nobody);
+        here.hold("config.yaml").unwrap().release(Some(&here.1));
         // as it is after a kill
-        let (path, held) = other.held.take().unwrap();
-        drop(held);
-        assert!(!look(&directory.path().join("other.yaml")).unwrap().1);
-        std::fs::remove_file(path).unwrap();
+        drop(other);
+        assert!(matches!(here.look("other.yaml"), Seen::Daemon(_, false)));
+    }
+
+    #[test]
+    fn a_tidy_stop_takes_along_what_is_left_of_configurations_that_are_no_more() {
+        let here = Here::new();
+        let killed = |name: &str| {
+            here.hold(name).unwrap().tick(now(), &[]);
+            let remembered = serde_json::json!({ "config": here.config(name), "jobs": [] });
+            let path = here.1.memory_of(&here.config(name));
+            std::fs::write(path, remembered.to_string()).unwrap();
+        };
+        std::fs::write(here.config("there.yaml"), "").unwrap();
+        killed("there.yaml");
+        killed("gone.yaml");
+        killed("runs.yaml");
+        let runs = here.hold("runs.yaml").unwrap();
+        std::fs::write(here.1.runtime.join("s3-x-app.lock"), "").unwrap();
+        here.hold("stops.yaml").unwrap().release(Some(&here.1));
+        let left = |directory: &Path| {
+            let entries = std::fs::read_dir(directory).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        };
+        let files = |kind: &str| {
+            let names = ["there.yaml", "runs.yaml"].map(|name| file_name(kind, &here.config(name)));
+            let mut names = Vec::from(names);
+            names.sort();
+            names
+        };
+        let locks = ["s3-x-app.lock".to_string()];
+        assert_eq!(
+            left(&here.1.runtime),
+            [&files("daemon")[..], &locks].concat()
+        );
+        assert_eq!(left(&here.1.memory), files("remembered"));
+        drop(runs);
     }
 
     #[test]
     fn what_is_no_sign_of_life_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        assert_eq!(look(&directory.path().join("none.yaml")), None);
+        let here = Here::new();
+        assert_eq!(here.look("none.yaml"), Seen::Nobody);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::list::table;
 use super::{error_json, rfc3339};
-use crate::catalog::name::BackupId;
 use crate::operation::status::{Copy, Database, Holder, Level, Newest, Problem, Report, State};
 use crate::progress::{human_age, human_bytes};
 use chrono::{DateTime, Utc};
@@ -80,7 +79,7 @@ fn row(database: &Database, now: DateTime<Utc>) -> [String; 10] {
         of(|newest| human_age(newest.age)),
         of(|newest| human_bytes(newest.entry.bytes)),
         of(|newest| match newest.size.percent() {
-            Some(percent) => format!("{percent:+.0} %"),
+            Some(percent) => change(percent),
             None => "-".to_string(),
         }),
         of(|newest| {
@@ -112,6 +111,14 @@ fn storage_row(storage: &Holder) -> [String; 4] {
     [storage.name.clone(), level.name().into(), free, total]
 }
 
+/// Whole percents, and no sign where there are none.
+fn change(percent: f64) -> String {
+    match percent.round() {
+        0.0 => "0 %".to_string(),
+        percent => format!("{percent:+} %"),
+    }
+}
+
 fn minute(moment: DateTime<Utc>) -> String {
     moment.format("%Y-%m-%dT%H:%MZ").to_string()
 }
@@ -129,6 +136,7 @@ pub fn status_json(report: &Report) -> Value {
         "state": report.level().name(),
         "databases": databases,
         "storages": storages,
+        "unattended": report.unattended,
         "daemon": report.daemon.as_ref().map(|daemon| json!({
             "pid": daemon.pid,
             "alive": daemon.alive,
@@ -147,7 +155,7 @@ fn database_json(database: &Database, now: DateTime<Utc>) -> Value {
         "database": database.name,
         "state": database.level().name(),
         "problems": database.problems.iter().map(problem_json).collect::<Vec<_>>(),
-        "damaged": database.damaged.iter().map(BackupId::to_string).collect::<Vec<_>>(),
+        "damaged": database.damaged.iter().map(|known| known.id.to_string()).collect::<Vec<_>>(),
         "last_success": newest.map(newest_json),
         "last_failure": database.failure.as_ref().map(|failure| json!({
             "started_at": rfc3339(failure.started_at),
@@ -195,7 +203,7 @@ fn newest_json(newest: &Newest) -> Value {
 fn copy_json(copy: &Copy) -> Value {
     let (status, location) = match &copy.state {
         State::There(location) => ("ok", Some(location)),
-        State::Damaged(location) => ("damaged", Some(location)),
+        State::Damaged(location, _) => ("damaged", Some(location)),
         State::Missing => ("missing", None),
         State::Unknown => ("unknown", None),
     };

@@ -64,20 +64,50 @@ impl Lock {
     }
 }
 
-/// Where locks live that belong to no directory of backups: `/run/backupkit`, else
+/// The variable that names a [`runtime_directory`] of one's own.
+const OWN: &str = "BACKUPKIT_RUNTIME_DIR";
+
+/// Where locks live that belong to no directory of backups: `$BACKUPKIT_RUNTIME_DIR`, else `/run/backupkit`, else
 /// `$XDG_RUNTIME_DIR/backupkit`, else `/tmp/backupkit-UID`, which is refused where somebody else made it.
 pub fn runtime_directory() -> Result<PathBuf> {
-    let user = rustix::process::getuid().as_raw();
-    let mut candidates = vec![PathBuf::from("/run/backupkit")];
-    if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
-        candidates.push(Path::new(&directory).join("backupkit"));
+    if let Some(own) = directory_of(OWN) {
+        let _ = make(&own);
+        return Ok(own);
     }
-    let last = std::env::temp_dir().join(format!("backupkit-{user}"));
-    first_usable(&candidates, &last, user)
+    let user = rustix::process::getuid().as_raw();
+    first_usable(&shared(), &last_resort(user), user)
+}
+
+/// All that may be the [`runtime_directory`] of some user.
+pub fn runtime_directories() -> Vec<PathBuf> {
+    if let Some(own) = directory_of(OWN) {
+        return vec![own];
+    }
+    let mut directories = shared();
+    directories.push(last_resort(rustix::process::getuid().as_raw()));
+    directories
+}
+
+fn shared() -> Vec<PathBuf> {
+    let mut directories = vec![PathBuf::from("/run/backupkit")];
+    directories.extend(directory_of("XDG_RUNTIME_DIR").map(|path| path.join("backupkit")));
+    directories
+}
+
+fn last_resort(user: u32) -> PathBuf {
+    std::env::temp_dir().join(format!("backupkit-{user}"))
+}
+
+fn directory_of(variable: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(variable).filter(|path| !path.is_empty())?;
+    Some(value.into())
+}
+
+fn make(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
 }
 
 fn first_usable(candidates: &[PathBuf], last: &Path, user: u32) -> Result<PathBuf> {
-    let make = |path: &Path| DirBuilder::new().mode(0o700).create(path);
     for path in candidates {
         let _ = make(path);
         if path.is_dir() && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok() {

@@ -1,5 +1,8 @@
 //! Trying again: full-jitter backoff under a total budget.
 //!
+//! A server that stays away is told of more and more rarely: after the first failure, the second, the fourth, and so on.
+//! What it failed for last is the error in the end.
+//!
 //! Only what [may pass by itself](crate::error::Kind::may_pass) is tried again, and only while the time since
 //! the first failure fits the budget. The pause before try `n` is drawn evenly from zero to
 //! `min(most, first * 2^n)`, so that many hosts that failed together do not come back together
@@ -85,7 +88,16 @@ impl Backoff {
             return Err(error);
         }
         self.failures += 1;
-        log::warn!("{}; trying again in {delay:.1?}", error.chain());
+        let level = match is_told(self.failures) {
+            true => log::Level::Warn,
+            false => log::Level::Debug,
+        };
+        let so_far = match self.failures {
+            1 => String::new(),
+            failures => format!(" ({failures} failures so far)"),
+        };
+        let said = error.chain();
+        log::log!(level, "{said}; trying again in {delay:.1?}{so_far}");
         cancel.pause(delay)
     }
 
@@ -94,6 +106,11 @@ impl Backoff {
         self.failures = 0;
         self.first_failure = None;
     }
+}
+
+/// True for a failure, counted from 1, that is told: the longer it goes on, the rarer.
+fn is_told(failure: u32) -> bool {
+    failure.is_power_of_two()
 }
 
 /// A number in 0..1; one half where the system has no random bytes, which only costs the jitter.
@@ -155,6 +172,12 @@ mod tests {
             backoff.pause(down(), &cancel).unwrap_err().to_string(),
             "down"
         );
+    }
+
+    #[test]
+    fn a_server_that_stays_away_is_told_of_more_and_more_rarely() {
+        let told: Vec<u32> = (1..=100).filter(|failure| is_told(*failure)).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16, 32, 64]);
     }
 
     #[test]

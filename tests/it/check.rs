@@ -10,6 +10,8 @@ use crate::support::receiver::{Answer, Receiver};
 use crate::support::repository;
 use crate::support::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use crate::support::sandbox::{Sandbox, Shape};
+use crate::support::wait;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 
@@ -61,6 +63,8 @@ fn a_house_in_order_passes_and_nothing_of_it_is_changed() {
             "ok    database app: restores with pg_restore 18.",
             "ok    database app: every table can be read",
             "ok    schedule of app: next runs ",
+            "warn  daemon: none runs on this machine for this configuration, so nothing obeys the schedules",
+            "      fix: start it with: backupkit daemon",
             "ok    encryption of app: sealed and opened again in ",
             "ok    storage local: wrote, read, listed and deleted a probe in ",
             "warn  notifications: nobody is told",
@@ -71,6 +75,7 @@ fn a_house_in_order_passes_and_nothing_of_it_is_changed() {
                 output.text()
             );
         }
+        assert!(!output.stderr.contains("mounted"), "{}", output.stderr);
         let opened = output.text().contains("the password opens ");
         assert_eq!(opened, backed_up, "{}", output.text());
         assert_eq!(sandbox.files(""), before);
@@ -96,10 +101,12 @@ fn all_failures_are_listed_and_json_is_one_document_of_them() {
         .filter(|check| check["status"] == "fail")
         .map(|check| check["subject"].as_str().expect("text"))
         .collect();
-    // the directory of each of them is tried
-    let expected = ["database lost", "storage local", "storage local"];
-    assert_eq!(failed, expected, "{document}");
-    assert_eq!(document["failed"], 3);
+    // the directory of each of them is tried, and why it cannot be is said once
+    assert_eq!(failed, ["database lost", "storage local"], "{document}");
+    assert_eq!(document["failed"], 2);
+    let last = checks.iter().rfind(|check| check["status"] == "fail");
+    let what = last.expect("a failure")["what"].as_str().expect("text");
+    assert!(what.ends_with("; the same for lost"), "{what}");
     let helpless = |check: &&Value| check["status"] == "fail" && check["fix"].is_null();
     assert_eq!(checks.iter().filter(helpless).count(), 0, "{document}");
     sandbox.run(&["test", "--db", "lost"]).exits(1);
@@ -268,6 +275,48 @@ fn a_route_that_cannot_work_is_a_warning() {
             format!("warn  notification {route}: cannot read the certificates in /nowhere");
         assert!(output.text().contains(&expected), "{}", output.text());
     }
+}
+
+#[test]
+fn whether_anybody_obeys_the_schedules_is_told_where_there_are_some() {
+    let (sandbox, database) = house("obeyed");
+    let said = |status: &str| {
+        let output = sandbox.run(&["test", "--json"]).exits(0);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let checks = document["checks"].as_array().expect("checks").iter();
+        let mut found = checks.filter(|check| check["subject"] == "daemon");
+        let check = found.next()?;
+        assert_eq!(check["status"], status, "{document}");
+        Some(check["what"].as_str().expect("text").to_string())
+    };
+    // who calls backupkit backup from cron has none
+    sandbox.configure_with("", &[app(&database)]);
+    assert_eq!(said("none"), None);
+    sandbox.configure_with("", &[app(&database).backup("schedule: '@yearly'")]);
+    assert!(said("warn").expect("a check").starts_with("none runs on "));
+    let daemon = sandbox.start(&["daemon"]);
+    let pid = daemon.pid().as_raw_nonzero();
+    wait::until("the daemon shows that it lives", || {
+        (!sandbox.files("run").is_empty()).then_some(())
+    });
+    let expected = format!("process {pid} obeys the schedules");
+    assert_eq!(said("ok"), Some(expected));
+    daemon.signal(Signal::KILL);
+    daemon.wait();
+    assert!(said("warn").expect("a check").starts_with("it was killed"));
+}
+
+#[test]
+fn a_bucket_that_cannot_be_reached_is_told_of_once() {
+    let (sandbox, database) = house("down");
+    let other = Entry::of(&database).named("other").storage("s3");
+    let entries = app(&database).storage("s3").to_yaml() + &other.to_yaml();
+    sandbox.configure(&format!(
+        "version: 1\nstorage:\n  - {{ name: s3, type: s3, s3: {{ bucket: b, region: r, endpoint: 'http://127.0.0.1:1', \
+         access_key: k, secret_key: s }} }}\ndatabases:\n{entries}"
+    ));
+    let text = failure(&sandbox);
+    assert!(text.contains("; the same for other"), "{text}");
 }
 
 #[test]

@@ -173,6 +173,20 @@ fn the_names_of_databases_come_from_the_configuration() {
         zsh(&sandbox, "backupkit restore --from a"),
         "backupkit restore --from app_db/latest"
     );
+    // as often as there may be one
+    for line in [
+        "backupkit verify app_db/latest billing/latest b",
+        "backupkit diff app_db/latest b",
+    ] {
+        let whole = format!("{line}illing/latest");
+        assert_eq!(zsh(&sandbox, line), whole);
+        assert_eq!(bash(&sandbox, line), ["billing/latest"], "{line}");
+        let offered = fish(&sandbox, line);
+        assert!(
+            offered.contains(&"billing/latest".into()),
+            "{line}: {offered:?}"
+        );
+    }
     // a configuration that is not there is nothing to complete from, and nothing to complain about
     assert!(bash(&sandbox, "backupkit -c nowhere.yaml list --db ").is_empty());
 }

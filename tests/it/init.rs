@@ -3,10 +3,11 @@
 use crate::support::disk::Disk;
 use crate::support::postgres::{Database, SUPERUSER, postgres};
 use crate::support::program::Output;
+use crate::support::repository;
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::on_a_terminal;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 /// The answers of somebody without a terminal: the socket, where the superuser needs no password.
@@ -65,10 +66,14 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
             ("User", SUPERUSER),
             ("Password", "wrong"),
             ("Try other answers?", ""),
-            ("Server", "127.0.0.1"),
-            ("Port", &port),
-            ("User", SUPERUSER),
-            ("Password", password),
+            // what was right is not typed again
+            (
+                "Server, by name, address or socket directory [127.0.0.1]",
+                "",
+            ),
+            (&format!("Port [{port}]"), ""),
+            (&format!("User who backs up [{SUPERUSER}]"), ""),
+            ("(empty: as before)", password),
             ("Which to back up?", "nothing_of_this_name"),
             ("Which to back up?", &database.name),
             ("Where to?", &storage),
@@ -83,6 +88,14 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
         "the databases are offered: {shown}"
     );
     assert!(shown.contains("keep a copy"), "{shown}");
+    for next in [
+        "with: backupkit test",
+        "with: backupkit backup",
+        "schedule: backupkit daemon",
+        "cron: 0 2 * * * backupkit backup >/dev/null",
+    ] {
+        assert!(shown.contains(next), "{next}: {shown}");
+    }
     assert!(
         !shown.contains(password),
         "a password is not shown: {shown}"
@@ -129,9 +142,14 @@ fn without_a_terminal_options_are_enough_and_no_variable_is_needed_afterwards() 
     );
     assert!(output.stderr.contains("keep a copy"), "{}", output.stderr);
     sandbox.run(&["backup"]).exits(0);
+    let elsewhere = sandbox.path("storage").display().to_string();
     let yaml = fs::read_to_string(sandbox.path("config.yaml")).expect("a configuration");
     let secret = fs::read_to_string(sandbox.path("encryption_password")).expect("a password");
     assert!(yaml.contains("# ") && !yaml.contains(secret.trim_end()));
+    assert!(
+        yaml.contains(&elsewhere),
+        "not where whoever runs it next is: {yaml}"
+    );
     assert_eq!(mode(&sandbox.path("config.yaml")) & 0o007, 0);
 }
 
@@ -167,6 +185,40 @@ fn nothing_is_replaced_without_force_and_with_it_nothing_is_lost() {
     assert!(kept[0].starts_with("config.yaml."), "{kept:?}");
     assert_eq!(read(kept[0]), config);
     sandbox.run(&["cat", &archive.id()]).exits(0);
+}
+
+#[test]
+fn a_configuration_that_says_nothing_yet_is_written_over_and_kept() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("packaged"));
+    let packaged = repository().join("packaging/config.yaml");
+    let config = sandbox.path("config.yaml");
+    fs::copy(&packaged, &config).expect("what packages bring along");
+    // the service's group, which need not be that of any process
+    chown(&config, None, Some(4711)).expect("we are root");
+    init(&sandbox, &database, &[]).exits(0);
+    let written = fs::metadata(&config).expect("it is there");
+    assert_eq!((written.gid(), mode(&config)), (4711, 0o640));
+    let files = sandbox.files("");
+    let kept: Vec<&String> = files
+        .iter()
+        .filter(|name| name.starts_with("config.yaml."))
+        .collect();
+    assert_eq!(kept.len(), 1, "{files:?}");
+    assert_eq!(
+        fs::read(sandbox.path(kept[0])).expect("the one before"),
+        fs::read(&packaged).expect("it is there")
+    );
+    sandbox.run(&["backup"]).exits(0);
+
+    // with anything in it that counts it is somebody's
+    let sandbox = Sandbox::new(18);
+    let text = fs::read_to_string(packaged).expect("it is there") + "version: 1\n";
+    sandbox.configure(&text);
+    init(&sandbox, &database, &[]).exits(15);
+    assert_eq!(
+        fs::read_to_string(sandbox.path("config.yaml")).expect("it is there"),
+        text
+    );
 }
 
 #[test]

@@ -354,7 +354,7 @@ fn two_runs_of_one_database_exclude_each_other() {
     let second = cloud.run(&["backup"]).exits(11);
     let pid = first.pid().to_string();
     assert!(second.stderr.contains(&pid), "{}", second.stderr);
-    assert!(second.stderr.contains(&cloud.lock.0), "{}", second.stderr);
+    assert!(second.stderr.contains(&cloud.lock), "{}", second.stderr);
     assert_eq!(cloud.objects(), [""; 0]);
     first.signal(Signal::TERM);
     first.wait().exits(143);

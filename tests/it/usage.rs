@@ -46,6 +46,8 @@ fn what_is_not_understood_exits_2_and_says_where_help_is() {
         &["restore"],
         &["cat"],
         &["cat", "a", "b"],
+        &["diff", "a"],
+        &["help", "nothing"],
     ] {
         let output = sandbox.run(arguments).exits(2);
         assert_eq!(output.text(), "");
@@ -54,7 +56,27 @@ fn what_is_not_understood_exits_2_and_says_where_help_is() {
             "{arguments:?}: {}",
             output.stderr
         );
+        for raw in ["Required ", "following subcommands", "Error parsing"] {
+            assert!(!output.stderr.contains(raw), "{}", output.stderr);
+        }
     }
+}
+
+#[test]
+fn the_name_alone_shows_the_commands_and_help_of_one_is_its_help() {
+    let sandbox = Sandbox::new(18);
+    let output = sandbox.run(&[]).exits(2);
+    assert_eq!(output.text(), "");
+    for line in [
+        "usage: backupkit COMMAND [options]",
+        "  restore     Restore one backup",
+        "  diff  ",
+    ] {
+        assert!(output.stderr.contains(line), "{}", output.stderr);
+    }
+    assert!(output.stderr.lines().count() < 25, "{}", output.stderr);
+    let help = sandbox.run(&["diff", "--help"]).exits(0).text();
+    assert_eq!(sandbox.run(&["help", "diff"]).exits(0).text(), help);
 }
 
 #[test]

@@ -2,23 +2,27 @@
 
 mod ask;
 
+use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{DEFAULT_PATH, process_env};
+use crate::config::process_env;
 use crate::error::{Doing, Error, Result};
 use crate::operation::init::{self, Answers, Files, Login, Place, Written};
 use crate::output;
 use crate::postgres::rights;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
+use crate::process::account::{Account, is_root};
 use crate::progress::human_bytes;
 use crate::secret::Secret;
 use ask::Terminal;
 use chrono::Utc;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const DIRECTORY: &str = "/var/backups/backupkit";
 const REGION: &str = "us-east-1";
+/// Who the units of the packages run as.
+const SERVICE: &str = "backupkit";
 
 /// Carries `init` out; `path` is the file to write.
 pub(super) fn run(options: &cli::Init, path: &Path, cancel: &Cancel) -> Result<()> {
@@ -57,32 +61,37 @@ fn from_options(options: &cli::Init) -> Result<Answers> {
 /// The same, asking for what no option says.
 fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answers> {
     terminal.say("This writes a configuration. An empty answer takes what stands in brackets.")?;
+    // what was answered before is what an empty answer takes when it is asked again
+    let (mut usual_host, mut usual_port, mut usual_user) =
+        (usual_host(), usual_port(), usual_user());
+    let mut typed: Option<Secret> = None;
     let (host, port, user, login, databases) = loop {
         let host = match &options.host {
             Some(host) => host.clone(),
-            None => terminal.ask(
-                "Server, by name, address or socket directory",
-                &usual_host(),
-            )?,
+            None => terminal.ask("Server, by name, address or socket directory", &usual_host)?,
         };
         let port = match options.port {
             Some(port) => port,
-            None => terminal.ask_parsed("Port", &usual_port().to_string())?,
+            None => terminal.ask_parsed("Port", &usual_port.to_string())?,
         };
         let user = match &options.user {
             Some(user) => user.clone(),
-            None => terminal.ask("User who backs up", &usual_user())?,
+            None => terminal.ask("User who backs up", &usual_user)?,
         };
+        (usual_host, usual_port, usual_user) = (host.clone(), port, user.clone());
         let login = match login_of(options)? {
             Some(login) => login,
             None => {
-                let password = terminal.ask_secret(
-                    "Password of that user, not shown (empty: .pgpass, peer authentication or none)",
-                )?;
-                match password.is_empty() {
-                    true => Login::Libpq,
-                    false => Login::Password(password),
-                }
+                let empty = match &typed {
+                    Some(_) => "as before",
+                    None => ".pgpass, peer authentication or none",
+                };
+                let question = format!("Password of that user, not shown (empty: {empty})");
+                let password = terminal.ask_secret(&question)?;
+                typed = Some(password)
+                    .filter(|password| !password.is_empty())
+                    .or(typed);
+                typed.clone().map_or(Login::Libpq, Login::Password)
             }
         };
         if !options.database.is_empty() {
@@ -297,12 +306,31 @@ fn tell(files: &Files, written: &Written) -> Result<()> {
             "keep a copy of {path} somewhere else than on this machine: without it the backups cannot be opened"
         );
     }
-    let usual: PathBuf = DEFAULT_PATH.into();
-    let which = match files.configuration == usual || variable("BACKUPKIT_CONFIG").is_some() {
-        true => String::new(),
-        false => format!(" -c {}", files.configuration.display()),
-    };
-    log::info!("see whether everything works with: backupkit test{which}");
-    log::info!("then make the first backup with: backupkit backup{which}");
+    say_what_follows(&files.configuration);
     Ok(())
+}
+
+/// From here to backups that are made every night.
+fn say_what_follows(path: &Path) {
+    let which = unattended::named(path);
+    // what root stores first, the service could not write beside
+    let service = unattended::has_unit(path) && Account::named(SERVICE).is_ok() && is_root();
+    let by = match service {
+        true => format!("runuser -u {SERVICE} -- "),
+        false => String::new(),
+    };
+    log::info!("see whether everything works with: {by}backupkit test{which}");
+    log::info!("then make the first backup with: {by}backupkit backup{which}");
+    let start = unattended::start(path);
+    match unattended::has_unit(path) {
+        true => log::info!("and have one made every night with: {start}"),
+        false => {
+            log::info!(
+                "and have one made every night with what stays and obeys the schedule: {start}"
+            );
+            log::info!(
+                "or, the schedule left out, with a line for cron: 0 2 * * * backupkit backup{which} >/dev/null"
+            );
+        }
+    }
 }

@@ -9,6 +9,8 @@
 //!   is before the job's next minute.
 //! - A failure is told once, until the job ends well again. It is told again where it gets worse, and by the first
 //!   scheduled run after [`REMINDER`].
+//! - What a stop keeps from being made, or from being tried again, is [left](Left) to the next start, which makes it as
+//!   long as that is before the job's next minute.
 
 mod notice;
 #[cfg(test)]
@@ -19,6 +21,7 @@ pub use notice::{Notice, minute};
 use super::clock::{Moment, minute_of};
 use crate::schedule::Schedule;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long after the end of a failed run it is tried again: once after each.
@@ -33,7 +36,8 @@ const TRUSTED: TimeDelta = TimeDelta::days(2);
 const REMINDER: TimeDelta = TimeDelta::hours(12);
 
 /// What a job does to its database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Task {
     /// Back it up and apply its retention.
     Backup,
@@ -93,12 +97,27 @@ impl Run {
 }
 
 /// A failure that people have been told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// The minute that its run was due in.
     due: DateTime<Utc>,
     /// It was of the lesser kind, [`Ending::Degraded`].
     degraded: bool,
+}
+
+/// What the next daemon has to know of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The job's database.
+    pub database: String,
+    /// What it does.
+    pub task: Task,
+    /// The failure that lasts, if people have been told of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+    /// The minute of a run that was due and that a stop cut short, or kept from beginning or from being tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<DateTime<Utc>>,
 }
 
 /// How a run ended.
@@ -122,6 +141,8 @@ pub struct Planner {
     seen: DateTime<Utc>,
     /// The clock stands before `seen`, and this has been said.
     behind: bool,
+    /// Runs are only ended from here on.
+    stopping: bool,
 }
 
 struct Entry {
@@ -135,6 +156,8 @@ struct Entry {
     repetitions: usize,
     /// The failure that lasts, as it was told last.
     told: Option<Told>,
+    /// The minute of a run that the stop kept from being made.
+    undone: Option<DateTime<Utc>>,
     /// No longer configured, and here only until its run has ended.
     retired: bool,
 }
@@ -148,6 +171,8 @@ struct Waiting {
 struct Retry {
     /// On the steady clock, which no jump delays.
     at: Duration,
+    /// The minute of the run that failed.
+    due: DateTime<Utc>,
 }
 
 impl Planner {
@@ -158,6 +183,7 @@ impl Planner {
             max_parallel,
             seen: now.wall,
             behind: false,
+            stopping: false,
         };
         planner.replace(jobs, max_parallel);
         planner
@@ -190,6 +216,57 @@ impl Planner {
             retired: true,
             ..entry
         }));
+    }
+
+    /// Takes up what the daemon before us `left`: what people were told, and runs that it was kept from making.
+    pub fn recall(&mut self, left: &[Left], now: Moment) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for left in left {
+            let of_this = |entry: &&mut Entry| {
+                entry.job.database == left.database && entry.job.task == left.task
+            };
+            let Some(entry) = self.jobs.iter_mut().find(of_this) else {
+                continue;
+            };
+            // one from the future was told by another clock
+            entry.told = left.told.filter(|told| told.due <= now.wall);
+            let Some(due) = left.undone.filter(|due| *due <= now.wall) else {
+                continue;
+            };
+            let following = entry.job.schedule.next_after(due);
+            if following.is_none_or(|following| following > now.wall) {
+                let repetition = 0;
+                entry.waiting = Some(Waiting { due, repetition });
+                let (database, task) = (entry.job.database.clone(), entry.job.task);
+                notices.push(Notice::TakenUp(database, task, due));
+            }
+        }
+        notices
+    }
+
+    /// From here on [`start`](Planner::start) hands out everything that is due, however much runs already, only for it
+    /// to be ended.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.max_parallel = usize::MAX;
+        for entry in &mut self.jobs {
+            entry.undone = entry.retry.take().map(|retry| retry.due);
+        }
+    }
+
+    /// What the next daemon has to know.
+    pub fn left(&self) -> Vec<Left> {
+        let known = self.jobs.iter().filter(|entry| {
+            let is_news = entry.told.is_some() || entry.undone.is_some();
+            is_news && !entry.retired
+        });
+        let left = known.map(|entry| Left {
+            database: entry.job.database.clone(),
+            task: entry.job.task,
+            told: entry.told,
+            undone: entry.undone,
+        });
+        left.collect()
     }
 
     /// Looks at the clock: finds out what has become due.
@@ -269,11 +346,13 @@ impl Planner {
                 degraded: ending == Ending::Degraded,
             });
         }
-        if ending == Ending::Passing {
-            entry.try_again(now)
-        } else {
-            None
+        let failed = matches!(ending, Ending::Passing | Ending::Failed);
+        if self.stopping && failed {
+            entry.undone = Some(run.due);
+        } else if ending == Ending::Passing {
+            return entry.try_again(run, now);
         }
+        None
     }
 
     /// Nobody could be told how `run` ended, which has to be said again: the next run of its job tells.
@@ -287,12 +366,6 @@ impl Planner {
     pub fn running(&self) -> impl Iterator<Item = &Job> {
         let running = self.jobs.iter().filter(|entry| entry.running);
         running.map(|entry| &entry.job)
-    }
-
-    /// The jobs that are due and wait for their turn.
-    pub fn waiting(&self) -> impl Iterator<Item = &Job> {
-        let waiting = self.jobs.iter().filter(|entry| entry.waiting.is_some());
-        waiting.map(|entry| &entry.job)
     }
 
     /// The next scheduled run of each job.
@@ -312,6 +385,7 @@ impl Entry {
             running: false,
             repetitions: 0,
             told: None,
+            undone: None,
             retired: false,
         }
     }
@@ -359,7 +433,7 @@ impl Entry {
     }
 
     /// Plans the next repetition, if there is one left within the interval.
-    fn try_again(&mut self, now: Moment) -> Option<Notice> {
+    fn try_again(&mut self, run: &Run, now: Moment) -> Option<Notice> {
         // one that follows at once makes it needless
         if self.waiting.is_some() {
             return None;
@@ -373,6 +447,7 @@ impl Entry {
         }
         self.retry = Some(Retry {
             at: now.steady + pause,
+            due: run.due,
         });
         let (database, task) = (self.job.database.clone(), self.job.task);
         let number = self.repetitions + 1;

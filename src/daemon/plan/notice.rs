@@ -21,6 +21,8 @@ pub enum Notice {
     Queued(String, Task),
     /// A failed run is tried again at this time, for the how-manieth time.
     TryingAgain(String, Task, DateTime<Utc>, usize),
+    /// The run of this minute, which the last stop kept from being made, is made now.
+    TakenUp(String, Task, DateTime<Utc>),
 }
 
 impl fmt::Display for Notice {
@@ -51,6 +53,12 @@ impl fmt::Display for Notice {
                 f,
                 "{database}: due again while a {} still waits for its turn; one run will do",
                 task.name()
+            ),
+            Notice::TakenUp(database, task, due) => write!(
+                f,
+                "{database}: the {} of {}, which the last stop kept from being made, is made now",
+                task.name(),
+                minute(*due)
             ),
             Notice::TryingAgain(database, task, at, number) => write!(
                 f,

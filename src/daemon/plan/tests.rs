@@ -523,3 +523,79 @@ fn an_end_that_nobody_heard_of_is_told_by_the_next_run() {
     }
     assert_eq!(told, [false, false, true, true, false]);
 }
+
+#[test]
+fn what_a_stop_leaves_is_taken_up_until_the_next_minute_of_its_job() {
+    let start = at("2028-02-25 01:59:00");
+    let mut planner = Planner::new(
+        vec![job("a", "0 2 * * *"), job("b", "0 2 * * *")],
+        1,
+        moment(start, 0),
+    );
+    let due = at("2028-02-25 02:00:00");
+    planner.tick(moment(due, 60));
+    let first = planner.start().unwrap();
+    assert_eq!((&*first.database, planner.start()), ("a", None));
+    planner.stop();
+    let second = planner.start().unwrap();
+    assert_eq!((&*second.database, second.due), ("b", due));
+    assert_eq!(planner.ended(&first, Ending::Failed, moment(due, 61)), None);
+    assert_eq!(
+        planner.ended(&second, Ending::Failed, moment(due, 61)),
+        None
+    );
+    let left = planner.left();
+    assert!(
+        left.iter()
+            .all(|left| left.undone == Some(due) && left.told.is_some())
+    );
+    assert_eq!(left.len(), 2);
+
+    let jobs = || {
+        vec![
+            job("a", "0 2 * * *"),
+            job("b", "0 2 25 * *"),
+            job("c", "0 3 * * *"),
+        ]
+    };
+    for (now, taken_up) in [
+        ("2028-02-25 02:00:40", &["a", "b"][..]),
+        ("2028-02-26 01:59:59", &["a", "b"]),
+        // that day's run of its schedule has passed while nobody ran, and is not made up for
+        ("2028-02-26 02:00:00", &["b"]),
+        ("2028-02-25 01:00:00", &[]),
+    ] {
+        let now = moment(at(now), 0);
+        let mut planner = Planner::new(jobs(), 9, now);
+        let notices = planner.recall(&left, now);
+        assert_eq!(notices.len(), taken_up.len(), "{now:?}");
+        // so that one that makes the daemon end is not taken up again and again
+        assert!(planner.left().iter().all(|left| left.undone.is_none()));
+        let runs: Vec<Run> = std::iter::from_fn(|| planner.start()).collect();
+        let names: Vec<&str> = runs.iter().map(|run| &*run.database).collect();
+        assert_eq!(names, taken_up, "{now:?}");
+        for run in &runs {
+            assert_eq!((run.due, run.repetition), (due, 0));
+            assert!(!run.tells(Ending::Failed) && run.tells(Ending::Well));
+            planner.ended(run, Ending::Well, now);
+        }
+        let still = planner.left().len();
+        assert_eq!(still, if now.wall < due { 0 } else { 2 - runs.len() });
+    }
+}
+
+#[test]
+fn a_repetition_that_a_stop_keeps_from_being_made_is_taken_up_as_well() {
+    let start = at("2028-02-25 01:59:00");
+    let mut planner = Planner::new(vec![job("a", "0 2 * * *")], 1, moment(start, 0));
+    let due = at("2028-02-25 02:00:00");
+    planner.tick(moment(due, 60));
+    let run = planner.start().unwrap();
+    planner
+        .ended(&run, Ending::Passing, moment(due, 70))
+        .unwrap();
+    assert_eq!(planner.left()[0].undone, None);
+    planner.stop();
+    assert_eq!(planner.start(), None);
+    assert_eq!(planner.left()[0].undone, Some(due));
+}

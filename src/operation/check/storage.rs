@@ -3,7 +3,7 @@
 use super::Check;
 use crate::cancel::Cancel;
 use crate::catalog::name::{BackupId, Part, Timestamp};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::operation::select::read_small;
 use crate::progress::human_bytes;
 use crate::storage::Storage;
@@ -20,7 +20,7 @@ const PROBE: &[u8] =
 
 /// Writes a probe into the directory of `database`, reads it, lists it and deletes it again. `directory` is that
 /// directory where it is one of this machine: what has to be made of it is removed afterwards. `deletes` says that
-/// retention will have to delete.
+/// retention will have to delete. With the check comes the kind of what failed.
 pub fn probe(
     storage: &dyn Storage,
     database: &str,
@@ -28,7 +28,7 @@ pub fn probe(
     deletes: bool,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Check> {
+) -> Result<(Check, Option<Kind>)> {
     let subject = format!("storage {}", storage.name());
     let timestamp = Timestamp::new(now);
     let id = BackupId {
@@ -37,14 +37,15 @@ pub fn probe(
     };
     let key = id.key(Part::Probe);
     let made = directory.map_or_else(Vec::new, missing);
-    let tried = try_out(storage, database, &key, cancel);
+    let tried = try_out(storage, database, &key, directory.is_some(), cancel);
     let removed = Cancel::new().and_then(|cancel| remove(storage, &key, &cancel));
     for directory in made {
         // one that somebody else uses by now stays
         let _ = std::fs::remove_dir(directory);
     }
     cancel.check()?;
-    Ok(match (tried, removed) {
+    let kind = tried.as_ref().err().map(Error::kind);
+    let check = match (tried, removed) {
         (Err(error), _) => Check::broken(&subject, &error).or_fix(
             "see that the place is there and that this user may write, list and read there",
         ),
@@ -61,18 +62,28 @@ pub fn probe(
             // who only adds backups need not be able to remove any
             if deletes { check } else { check.as_warning() }
         }
-    })
+    };
+    Ok((check, kind))
 }
 
-fn try_out(storage: &dyn Storage, database: &str, key: &str, cancel: &Cancel) -> Result<()> {
+fn try_out(
+    storage: &dyn Storage,
+    database: &str,
+    key: &str,
+    is_local: bool,
+    cancel: &Cancel,
+) -> Result<()> {
     let shown = storage.locate(key);
     let list = || {
         storage
             .list(Some(database), cancel)
             .doing(|| format!("cannot list the storage {}", storage.name()))
     };
-    // a directory whose disk is not mounted says so, and is not written to
-    list()?;
+    // a directory whose disk is not mounted says so, and is not written to; that one is not there yet is no news
+    match is_local {
+        true => drop(storage.space()?),
+        false => drop(list()?),
+    }
     storage
         .put(key, PROBE, cancel)
         .doing(|| format!("cannot write to the storage {}", storage.name()))?;

@@ -35,10 +35,12 @@ impl Files {
         }
     }
 
-    /// Fails with [`crate::error::Kind::Refused`] where one of them is there.
+    /// Fails with [`crate::error::Kind::Refused`] where one of them is there; a configuration that says nothing, as
+    /// packages bring it along, is none.
     pub fn require_none(&self) -> Result<()> {
         for path in [&self.configuration, &self.encryption, &self.login] {
-            if path.symlink_metadata().is_ok() {
+            let says_nothing = path == &self.configuration && is_all_comments(path);
+            if path.symlink_metadata().is_ok() && !says_nothing {
                 return Err(Error::refused(format!("{} exists already", path.display()))
                     .hint(format!(
                         "init --force writes a new configuration: what it replaces is kept beside it, and {} is used again",
@@ -109,7 +111,12 @@ impl Files {
         create(&new, text, mode).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;
-        if path.symlink_metadata().is_ok() {
+        if let Ok(old) = path.symlink_metadata() {
+            // whoever reads the old one, such as a service, reads the new one as well
+            let group = std::os::unix::fs::MetadataExt::gid(&old);
+            if std::os::unix::fs::chown(&new, None, Some(group)).is_err() {
+                log::debug!("{} keeps our own group", new.display());
+            }
             let aside = beside("");
             std::fs::rename(path, &aside)
                 .doing(|| format!("cannot rename {} to {}", path.display(), aside.display()))?;
@@ -149,6 +156,12 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
             .doing(doing),
         None => Ok(()),
     }
+}
+
+/// True for a configuration with nothing in it that counts.
+fn is_all_comments(path: &Path) -> bool {
+    let says_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";
+    std::fs::read_to_string(path).is_ok_and(|text| text.lines().map(str::trim).all(says_nothing))
 }
 
 fn holds_a_password(path: &Path) -> bool {

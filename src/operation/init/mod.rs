@@ -12,7 +12,7 @@ use crate::config::{Config, Env};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the configuration is to say.
 #[derive(Debug, Clone)]
@@ -84,10 +84,16 @@ pub fn run(answers: &Answers, files: &Files, env: &Env, now: DateTime<Utc>) -> R
 }
 
 impl Place {
-    /// Reads a directory, which is made absolute, or `s3://BUCKET/PREFIX`.
+    /// Reads a directory, which is made absolute and may begin with `~/`, or `s3://BUCKET/PREFIX`.
     pub fn parse(text: &str, region: &str, endpoint: Option<&str>) -> Result<Place> {
         let Some(address) = text.strip_prefix("s3://") else {
-            let path = std::path::absolute(Path::new(text)).map_err(|error| {
+            // no shell has made a path of it where it was typed as an answer
+            let home = text.strip_prefix("~/").zip(std::env::home_dir());
+            let typed = match home {
+                Some((below, home)) => home.join(below),
+                None => PathBuf::from(text),
+            };
+            let path = std::path::absolute(typed).map_err(|error| {
                 Error::usage(format!("{text:?} is no place for backups"))
                     .because(error)
                     .hint("a directory, or s3://BUCKET/PREFIX")

@@ -1,6 +1,6 @@
 //! What is wrong with how a database or a storage stands, and how badly.
 
-use super::{Daemon, Database, State};
+use super::{Daemon, Damaged, Database, Flaw, State};
 use crate::catalog::size::{self, Change};
 use crate::error::Error;
 use crate::progress::{human_age, human_bytes};
@@ -90,19 +90,20 @@ pub(super) fn database(
                         Level::Warning,
                         format!("the newest backup is not on the storage {}", copy.storage),
                     ),
-                    State::Damaged(_) => add(
+                    State::Damaged(_, flaw) => add(
                         Level::Critical,
                         format!(
-                            "the newest backup is damaged on the storage {}: it has not the size that its manifest tells",
-                            copy.storage
+                            "the newest backup is damaged on the storage {}: {}",
+                            copy.storage,
+                            wrong(flaw, now)
                         ),
                     ),
                 }
             }
         }
     }
-    for id in &database.damaged {
-        let what = format!("{id} is damaged: it has not the size that its manifest tells");
+    for Damaged { id, flaw } in &database.damaged {
+        let what = format!("{id} is damaged: {}", wrong(*flaw, now));
         add(Level::Critical, what);
     }
     if let (Some(limit), Some(newest), true) =
@@ -139,6 +140,16 @@ pub(super) fn database(
     }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
     problems
+}
+
+fn wrong(flaw: Flaw, now: DateTime<Utc>) -> String {
+    match flaw {
+        Flaw::Size => "it has not the size that its manifest tells".to_string(),
+        Flaw::Found(at, level) => format!(
+            "verify found it bad {} ago, at the level {level}",
+            human_age(now - at)
+        ),
+    }
 }
 
 /// What is wrong with the checks of a database that is to be checked.
@@ -213,6 +224,13 @@ pub(super) fn daemon(daemon: &Daemon, now: DateTime<Utc>) -> Option<Problem> {
         )),
         true => None,
     }
+}
+
+/// What is wrong where there are schedules and nothing that obeys them. Somewhere else there may be.
+pub(super) fn unattended() -> Problem {
+    let what =
+        "none runs on this machine for this configuration, so nothing here obeys its schedules";
+    Problem::new(Level::Noted, what)
 }
 
 /// What is wrong with a storage that cannot be asked.

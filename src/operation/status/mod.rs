@@ -61,6 +61,8 @@ pub struct Report {
     pub storages: Vec<Holder>,
     /// The daemon, where it runs on this machine.
     pub daemon: Option<Daemon>,
+    /// True where there are schedules, and nothing on this machine obeys them.
+    pub unattended: bool,
 }
 
 /// The daemon of this configuration on this machine.
@@ -85,8 +87,8 @@ pub struct Database {
     pub name: String,
     /// The newest backup that counts.
     pub newest: Option<Newest>,
-    /// Newer ones that do not, because no copy has the size that its manifest tells.
-    pub damaged: Vec<BackupId>,
+    /// Newer ones that do not, because there is something wrong with each of their copies.
+    pub damaged: Vec<Damaged>,
     /// The last run that failed, if any was written down.
     pub failure: Option<Failure>,
     /// What is to be said, the worst first.
@@ -124,6 +126,24 @@ pub struct Newest {
     pub copies: Vec<Copy>,
 }
 
+/// A backup without a copy that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Which.
+    pub id: BackupId,
+    /// What is wrong with it.
+    pub flaw: Flaw,
+}
+
+/// What is known to be wrong with a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flaw {
+    /// It has not the size that its manifest tells.
+    Size,
+    /// `verify` found it bad then, at this level.
+    Found(DateTime<Utc>, proof::Level),
+}
+
 /// The newest backup on one storage.
 #[derive(Debug)]
 pub struct Copy {
@@ -138,8 +158,8 @@ pub struct Copy {
 pub enum State {
     /// At this address.
     There(String),
-    /// At this address, with another size than its manifest tells.
-    Damaged(String),
+    /// At this address, and known not to be good.
+    Damaged(String, Flaw),
     /// It is not.
     Missing,
     /// The storage cannot be asked.
@@ -158,7 +178,7 @@ pub struct Holder {
 }
 
 impl Copy {
-    /// True for one that is there and whole, as far as its size tells.
+    /// True for one that is there and good, as far as that is known.
     pub fn is_there(&self) -> bool {
         matches!(self.state, State::There(_))
     }
@@ -168,6 +188,13 @@ impl Database {
     /// The worst that is to be said.
     pub fn level(&self) -> Level {
         judge::worst(&self.problems)
+    }
+
+    /// True where a newer backup than the one that counts, or a copy of that, is known not to be good.
+    pub fn is_damaged(&self) -> bool {
+        let copies = self.newest.iter().flat_map(|newest| &newest.copies);
+        let bad = |copy: &Copy| matches!(copy.state, State::Damaged(..));
+        !self.damaged.is_empty() || copies.into_iter().any(bad)
     }
 
     /// The last failure, where no backup has ended well since.
@@ -192,7 +219,10 @@ impl Report {
 
     /// What is to be said of the daemon.
     pub fn daemon_problem(&self) -> Option<Problem> {
-        judge::daemon(self.daemon.as_ref()?, self.now)
+        match &self.daemon {
+            Some(daemon) => judge::daemon(daemon, self.now),
+            None => self.unattended.then(judge::unattended),
+        }
     }
 }
 
@@ -230,6 +260,7 @@ pub fn run(
         databases,
         storages: names.into_iter().map(holder).collect(),
         daemon: None,
+        unattended: false,
     })
 }
 

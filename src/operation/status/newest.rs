@@ -1,13 +1,13 @@
 //! The newest backup of a database that counts, over all of its storages.
 
-use super::{Copy, Newest, State, Storages, Subject};
+use super::{Copy, Damaged, Flaw, Newest, State, Storages, Subject};
 use crate::cancel::Cancel;
 use crate::catalog::listing::Entry;
 use crate::catalog::manifest::Manifest;
 use crate::catalog::name::{BackupId, Shape};
 use crate::catalog::size::Change;
 use crate::error::Result;
-use crate::operation::select::read_manifest;
+use crate::operation::select::{proof_of, read_manifest};
 use crate::operation::trend;
 use chrono::{DateTime, Utc};
 use std::cmp::Reverse;
@@ -17,14 +17,15 @@ use std::collections::BTreeMap;
 type Copies<'a> = Vec<(&'a str, &'a Entry)>;
 
 /// The newest backup of `subject`: full unless the configuration makes none, encrypted where that is asked for, and
-/// with one copy at least of the size that its manifest tells. With it, the newer ones that have no such copy.
+/// with one copy at least of the size that its manifest tells that no check found bad. With it, the newer ones that
+/// have no such copy.
 pub(super) fn find(
     subject: &Subject,
     listings: &[(&str, Vec<Entry>)],
     asked: &mut Storages,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<(Option<Newest>, Vec<BackupId>)> {
+) -> Result<(Option<Newest>, Vec<Damaged>)> {
     let mut damaged = Vec::new();
     for (id, shape, copies) in merged(listings) {
         if subject.sealed_only && !shape.sealed {
@@ -33,27 +34,33 @@ pub(super) fn find(
         let manifest = manifest(&copies, asked, cancel)?;
         let manifest = manifest.as_ref();
         let partial = manifest.is_some_and(|manifest| manifest.dump.partial);
-        let whole = copies
-            .iter()
-            .find(|(_, entry)| !entry.differs_from(manifest));
         if partial && !subject.partial_counts {
             continue;
         }
-        let Some((storage, entry)) = whole else {
-            damaged.push(id.clone());
+        let mut flaws = Vec::new();
+        for (name, entry) in &copies {
+            flaws.push(flaw(name, entry, manifest, asked, cancel)?);
+        }
+        let whole = flaws.iter().position(Option::is_none);
+        let Some((storage, entry)) = whole.map(|at| copies[at]) else {
+            let flaw = flaws.into_iter().flatten().max();
+            damaged.extend(flaw.map(|flaw| Damaged {
+                id: id.clone(),
+                flaw,
+            }));
             continue;
         };
-        let listing = listings.iter().find(|(name, _)| name == storage);
+        let listing = listings.iter().find(|(name, _)| *name == storage);
         let entries = listing.map_or(&[][..], |(_, entries)| entries);
         let size = asked.ask(storage, |storage| {
             trend::among(storage, entries, entry, partial, cancel)
         })?;
         let state = |name: &String| Copy {
             storage: name.clone(),
-            state: state(name, &copies, manifest, asked),
+            state: state(name, &copies, &flaws, asked),
         };
         let newest = Newest {
-            entry: (*entry).clone(),
+            entry: entry.clone(),
             finished_at: manifest.map(|manifest| manifest.finished_at),
             partial,
             age: now - id.timestamp.moment(),
@@ -95,19 +102,36 @@ fn manifest(
     Ok(None)
 }
 
-fn state(
+/// What is known to be wrong with the copy on the storage `name`.
+fn flaw(
     name: &str,
-    copies: &[(&str, &Entry)],
+    entry: &Entry,
     manifest: Option<&Manifest>,
-    asked: &Storages,
-) -> State {
-    let entry = copies.iter().find(|(storage, _)| *storage == name);
-    match (entry, asked.storages.get(name)) {
-        (Some((_, entry)), Some(storage)) => {
-            let address = storage.locate(&entry.archive_key());
-            match entry.differs_from(manifest) {
-                true => State::Damaged(address),
-                false => State::There(address),
+    asked: &mut Storages,
+    cancel: &Cancel,
+) -> Result<Option<Flaw>> {
+    if entry.differs_from(manifest) {
+        return Ok(Some(Flaw::Size));
+    }
+    if !entry.has_proof {
+        return Ok(None);
+    }
+    let read = asked.read(name, |storage| proof_of(storage, &entry.id, cancel))?;
+    let found = read.and_then(|proof| {
+        let bad = proof.last_bad(&entry.archive_key(), entry.bytes)?;
+        Some(Flaw::Found(bad.at, bad.level))
+    });
+    Ok(found)
+}
+
+fn state(name: &str, copies: &[(&str, &Entry)], flaws: &[Option<Flaw>], asked: &Storages) -> State {
+    let found = copies.iter().position(|(storage, _)| *storage == name);
+    match (found, asked.storages.get(name)) {
+        (Some(at), Some(storage)) => {
+            let address = storage.locate(&copies[at].1.archive_key());
+            match flaws[at] {
+                Some(flaw) => State::Damaged(address, flaw),
+                None => State::There(address),
             }
         }
         _ if asked.failures.contains_key(name) => State::Unknown,

@@ -1,10 +1,10 @@
 //! What takes minutes or hours of the daemon, by a clock that runs a thousand times as fast.
 
 use super::*;
-use crate::support::fast::FastDaemon;
+use crate::support::fast::{self, FastDaemon};
 use crate::support::postgres::bin;
 use crate::support::receiver::{Answer, Receiver};
-use backupkit::daemon::state;
+use chrono::TimeDelta;
 use std::os::unix::fs::symlink;
 
 #[test]
@@ -28,7 +28,7 @@ fn a_server_that_returns_is_backed_up_by_a_repetition_and_both_are_told_once() {
     );
     sandbox.configure_with(&top, &[entry]);
     let daemon = FastDaemon::start(&sandbox);
-    let life = || state::look(&sandbox.path("config.yaml"));
+    let life = || fast::life(&sandbox);
     let since = |what: &str, running: bool| {
         wait::until(what, || {
             let (life, _) = life()?;
@@ -89,7 +89,7 @@ fn as_many_databases_are_worked_on_as_may_be_and_the_next_follows() {
     let daemon = FastDaemon::start(&sandbox);
     let running = |expected: &[&str]| {
         wait::until(&format!("these run: {expected:?}"), || {
-            let (life, _) = state::look(&sandbox.path("config.yaml"))?;
+            let (life, _) = fast::life(&sandbox)?;
             (life.running == expected).then_some(())
         });
     };
@@ -173,7 +173,7 @@ fn a_failure_that_the_receiver_missed_is_told_by_the_next_try() {
     sandbox.configure_with(&top, &[entry]);
     let daemon = FastDaemon::start(&sandbox);
     told.request();
-    let life = || state::look(&sandbox.path("config.yaml"));
+    let life = || fast::life(&sandbox);
     let since = life().expect("it is alive").0.ticked_at;
     // repetitions come after 5, 15 and 45 minutes: the first of them tells, and the others need not
     wait::until("the repetitions are over", || {
@@ -182,4 +182,106 @@ fn a_failure_that_the_receiver_missed_is_told_by_the_next_try() {
     });
     daemon.stop();
     assert_eq!(told.rest().len(), 1);
+}
+
+#[test]
+fn what_a_stop_keeps_from_being_made_is_told_and_made_by_the_next_start() {
+    let databases = [tiny(), tiny()];
+    let sandbox = Sandbox::new(18);
+    let told = Receiver::good();
+    let entries: Vec<Entry> = databases
+        .iter()
+        .zip(["a", "b"])
+        .map(|(database, name)| {
+            let entry = Entry::of(database).named(name);
+            entry.backup("schedule: '1 0 * * *'")
+        })
+        .collect();
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    sandbox.configure_with(&top, &entries);
+    let held = databases[0].hold("t");
+    let daemon = FastDaemon::start(&sandbox);
+    wait::until("a runs, and b waits for its turn", || {
+        (fast::life(&sandbox)?.0.running == ["a"]).then_some(())
+    });
+    daemon.clock.stop();
+    daemon.stop();
+    drop(held);
+
+    let two = || {
+        let mut events = [told.request().json(), told.request().json()];
+        events.sort_by_key(|event| event["db"].to_string());
+        events
+    };
+    let [a, b] = two();
+    assert_eq!((&a["db"], &b["db"]), (&"a".into(), &"b".into()));
+    assert_eq!(
+        (&a["status"], &b["status"]),
+        (&"failure".into(), &"failure".into())
+    );
+    let said = b["error"].as_str().expect("a reason");
+    assert!(
+        said.contains("was due and has not begun: stopped by SIGTERM"),
+        "{said}"
+    );
+    let record = fs::read_to_string(sandbox.path("storage/b/last-failure.json"));
+    assert!(record.expect("a record").contains("has not begun"));
+    assert_eq!((archives(&sandbox, "a"), archives(&sandbox, "b")), (0, 0));
+
+    // the next minute of the schedule is a day away
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::hours(2));
+    daemon.clock.stop();
+    let [a, b] = two();
+    for event in [a, b] {
+        assert_eq!(
+            (&event["status"], &event["recovered"]),
+            (&"success".into(), &true.into()),
+            "{event}"
+        );
+    }
+    daemon.stop();
+    assert_eq!((archives(&sandbox, "a"), archives(&sandbox, "b")), (1, 1));
+    assert_eq!(sandbox.files("run"), [""; 0], "nothing to remember");
+
+    // and what was made is not made again
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::hours(4));
+    wait::until("it runs", || fast::life(&sandbox));
+    daemon.stop();
+    assert_eq!(told.rest().len(), 0);
+}
+
+#[test]
+fn the_end_of_a_failure_is_told_although_the_daemon_was_started_anew_meanwhile() {
+    let database = tiny();
+    let sandbox = Sandbox::new(18);
+    let told = Receiver::good();
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    let entry = Entry::of(&database).named(NAME);
+    sandbox.configure_with(&top, &[entry.backup("schedule: '1 0 * * *'")]);
+    fs::write(sandbox.path("storage"), "no directory").expect("write a file");
+    let daemon = FastDaemon::start(&sandbox);
+    assert_eq!(told.request().json()["status"], "failure");
+    daemon.clock.stop();
+    wait::until("the run is over", || {
+        fast::life(&sandbox)?.0.running.is_empty().then_some(())
+    });
+    daemon.stop();
+    fs::remove_file(sandbox.path("storage")).expect("it is there");
+    // the day after
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::days(1));
+    let event = told.request().json();
+    assert_eq!(
+        (&event["status"], &event["recovered"]),
+        (&"success".into(), &true.into()),
+        "{event}"
+    );
+    daemon.stop();
 }

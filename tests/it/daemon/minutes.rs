@@ -272,7 +272,6 @@ side_by_side! {
                     output.status.signal()
                 );
                 drop(frozen);
-            remove_sign_of_life(&sandbox);
                 continue;
             }
             let output = daemon.run.wait().exits(0);

@@ -93,18 +93,6 @@ fn archives(sandbox: &Sandbox, name: &str) -> usize {
     files.iter().filter(|file| file.ends_with(".dump")).count()
 }
 
-/// Removes what a daemon of this sandbox that ended at once has left in the runtime directory of root.
-pub(crate) fn remove_sign_of_life(sandbox: &Sandbox) {
-    let files = fs::read_dir("/run/backupkit").into_iter().flatten();
-    for path in files.filter_map(|entry| Some(entry.ok()?.path())) {
-        let text = fs::read(&path).unwrap_or_default();
-        let config = sandbox.path("config.yaml");
-        if processes::contains(&text, config.to_string_lossy().as_bytes()) {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
 /// The pg_dump that dumps, once it does.
 #[track_caller]
 fn dumping(sandbox: &Sandbox) -> Process {

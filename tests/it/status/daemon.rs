@@ -1,7 +1,6 @@
 //! What `status` says of the daemon on this machine.
 
 use super::*;
-use crate::daemon::remove_sign_of_life;
 use crate::support::program::Running;
 use crate::support::wait;
 
@@ -27,8 +26,20 @@ fn house() -> House {
 #[test]
 fn the_daemon_is_told_of_while_it_runs_and_not_after_a_tidy_end() {
     let house = house();
-    assert_eq!(house.json(0)["daemon"], Value::Null);
+    let document = house.json(0);
+    assert_eq!(document["daemon"], Value::Null);
+    assert_eq!(
+        (&document["unattended"], &document["state"]),
+        (&true.into(), &"noted".into())
+    );
+    let text = house.sandbox.run(&["status"]).exits(0).text();
+    assert!(
+        text.contains("daemon: noted: none runs on this machine"),
+        "{text}"
+    );
+    house.nagios(0);
     let (run, told) = start(&house);
+    assert_eq!(house.json(0)["unattended"], false);
     let pid = run.pid().as_raw_nonzero().get();
     assert_eq!(
         (&told["pid"], &told["alive"], &told["state"]),
@@ -45,7 +56,18 @@ fn the_daemon_is_told_of_while_it_runs_and_not_after_a_tidy_end() {
     run.wait().exits(0);
     assert_eq!(house.json(0)["daemon"], Value::Null);
     let text = house.sandbox.run(&["status"]).exits(0).text();
-    assert!(!text.contains("daemon"), "{text}");
+    assert!(!text.contains("the daemon, process"), "{text}");
+}
+
+#[test]
+fn nobody_is_missed_where_nothing_is_scheduled() {
+    let house = House::new("one", "");
+    house.plant("one", TimeDelta::hours(1), 10);
+    let document = house.json(0);
+    assert_eq!(
+        (&document["unattended"], &document["state"]),
+        (&false.into(), &"ok".into())
+    );
 }
 
 #[test]
@@ -58,7 +80,6 @@ fn a_daemon_that_was_killed_is_a_warning() {
     let told = house.json(0)["daemon"].clone();
     let line = house.nagios(1);
     let text = house.sandbox.run(&["status"]).exits(0).text();
-    remove_sign_of_life(&house.sandbox);
     assert_eq!(
         (&told["alive"], &told["state"]),
         (&false.into(), &"warning".into())

@@ -224,7 +224,7 @@ fn an_archive_of_another_size_than_its_manifest_tells_is_no_success() {
     let old = sandbox.back_up("app");
     let new = sandbox.back_up("app");
     fs::write(&new.path, &new.bytes()[1..]).expect("write it");
-    let output = sandbox.run(&["status", "--json"]).exits(0);
+    let output = sandbox.run(&["status", "--json"]).exits(13);
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let app = &document["databases"][0];
     assert_eq!(app["last_success"]["id"], old.id());
@@ -237,6 +237,52 @@ fn an_archive_of_another_size_than_its_manifest_tells_is_no_success() {
     assert_eq!((damaged(0), damaged(1)), (true.into(), false.into()));
     let text = sandbox.run(&["list"]).exits(0).text();
     assert_eq!(text.matches("plain damaged").count(), 1, "{text}");
+}
+
+#[test]
+fn a_backup_that_verify_found_bad_is_no_success() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("bad"));
+    database.sql("CREATE TABLE t AS SELECT 1 AS one");
+    sandbox.configure_with("", &[Entry::of(&database).named("app").shape(PLAIN)]);
+    let old = sandbox.back_up("app");
+    let new = sandbox.back_up("app");
+    let whole = new.bytes();
+    let mut bad = whole.clone();
+    *bad.last_mut().expect("it holds something") ^= 1;
+    fs::write(&new.path, bad).expect("write it");
+    // nobody knows yet
+    sandbox.run(&["status"]).exits(0);
+    sandbox.run(&["verify", "--latest"]).exits(13);
+    let status = |status: i32| -> Value {
+        let output = sandbox.run(&["status", "--json"]).exits(status);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let document = status(13);
+    let app = &document["databases"][0];
+    assert_eq!(app["last_success"]["id"], old.id());
+    assert_eq!(app["damaged"][0], new.id());
+    assert_eq!(
+        (&app["state"], &document["state"]),
+        (&"critical".into(), &"critical".into())
+    );
+    let problems = said(app);
+    let expected = format!("critical: {} is damaged: verify found it bad ", new.id());
+    assert!(problems[0].starts_with(&expected), "{problems:?}");
+    assert!(
+        problems[0].ends_with(" ago, at the level full"),
+        "{problems:?}"
+    );
+    let line = sandbox.run(&["status", "--nagios"]).exits(2).text();
+    assert!(line.starts_with("BACKUPKIT CRITICAL - app: "), "{line}");
+
+    // a check that looks less deep says nothing against it, one as deep does
+    fs::write(&new.path, whole).expect("write it");
+    sandbox
+        .run(&["verify", "--latest", "--level", "exists"])
+        .exits(0);
+    status(13);
+    sandbox.run(&["verify", "--latest"]).exits(0);
+    assert_eq!(status(0)["databases"][0]["last_success"]["id"], new.id());
 }
 
 #[test]

@@ -10,7 +10,6 @@ use super::proxy::{Fault, Proxy};
 use super::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use super::sandbox::{Sandbox, Shape};
 use std::fs;
-use std::path::Path;
 
 pub const STORAGE: &str = "s3main";
 const NAME: &str = "app";
@@ -23,25 +22,14 @@ pub struct Cloud {
     pub sandbox: Sandbox,
     pub server: Server,
     pub proxy: Proxy,
-    pub lock: LockFile,
+    /// The name of the lock of a database on a bucket, which lies where the machine's runs find it.
+    pub lock: String,
 }
 
-/// The lock of a database on a bucket lies where the machine's runs find it, outside of the sandbox, and stays there;
-/// no other run will ever look for this one.
-pub struct LockFile(pub String);
-
-impl LockFile {
-    fn of(address: &str) -> LockFile {
-        let place = format!("http://{address}/{BUCKET}/{PREFIX}/");
-        let hash = &sha256(place.as_bytes())[..16];
-        LockFile(format!("s3-{hash}-{NAME}.lock"))
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(Path::new("/run/backupkit").join(&self.0));
-    }
+fn lock_of(address: &str) -> String {
+    let place = format!("http://{address}/{BUCKET}/{PREFIX}/");
+    let hash = &sha256(place.as_bytes())[..16];
+    format!("s3-{hash}-{NAME}.lock")
 }
 
 impl Cloud {
@@ -53,7 +41,7 @@ impl Cloud {
             .with("S3_ACCESS_KEY", ACCESS_KEY)
             .with("S3_SECRET_KEY", SECRET_KEY);
         let cloud = Cloud {
-            lock: LockFile::of(&proxy.address),
+            lock: lock_of(&proxy.address),
             sandbox,
             server,
             proxy,

@@ -4,6 +4,7 @@ use super::sandbox::Sandbox;
 use backupkit::app;
 use backupkit::daemon::Event;
 use backupkit::daemon::clock::{Clock, Moment};
+use backupkit::daemon::state::{Life, Seen, look};
 use backupkit::error::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::path::PathBuf;
@@ -65,16 +66,22 @@ pub struct FastDaemon {
 }
 
 impl FastDaemon {
-    /// One with this sandbox's configuration.
+    /// One with this sandbox's configuration. It begins at midnight.
     pub fn start(sandbox: &Sandbox) -> FastDaemon {
+        FastDaemon::start_later(sandbox, TimeDelta::zero())
+    }
+
+    /// One that begins so much later.
+    pub fn start_later(sandbox: &Sandbox, later: TimeDelta) -> FastDaemon {
         let config: PathBuf = sandbox.path("config.yaml");
+        let directory = sandbox.path("run");
         let clock = Arc::new(Fast {
-            begins: DateTime::from_timestamp(1_835_222_400, 0).expect("in range"),
+            begins: DateTime::from_timestamp(1_835_222_400, 0).expect("in range") + later,
             passed: Mutex::new((Duration::ZERO, Some(Instant::now()))),
         });
         let (sender, receiver) = channel();
         let (given, events) = (Arc::clone(&clock), sender.clone());
-        let run = move || app::daemon::drive(&config, Duration::ZERO, &*given, (sender, receiver));
+        let run = move || app::daemon::drive(&config, &directory, &*given, (sender, receiver));
         FastDaemon {
             clock,
             events,
@@ -94,5 +101,13 @@ impl FastDaemon {
 impl Drop for FastDaemon {
     fn drop(&mut self) {
         let _ = self.events.send(Event::Signal(15));
+    }
+}
+
+/// What the daemon of this sandbox says of itself, and whether it is alive.
+pub fn life(sandbox: &Sandbox) -> Option<(Life, bool)> {
+    match look(&sandbox.path("config.yaml"), &[sandbox.path("run")]) {
+        Seen::Daemon(life, alive) => Some((*life, alive)),
+        Seen::Nobody | Seen::Unknown => None,
     }
 }

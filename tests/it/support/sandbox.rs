@@ -71,7 +71,7 @@ impl Sandbox {
             ("PATH", programs),
             ("HOME", path("home")),
             ("TMPDIR", path("tmp")),
-            ("XDG_RUNTIME_DIR", path("run")),
+            ("BACKUPKIT_RUNTIME_DIR", path("run")),
             ("BACKUPKIT_CONFIG", path("config.yaml")),
             ("BACKUPKIT_ENC_PASSWORD", ENCRYPTION_PASSWORD.to_string()),
             ("LC_ALL", "C.UTF-8".to_string()),

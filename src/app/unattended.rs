@@ -1,0 +1,88 @@
+//! Who keeps the schedules of a configuration on this machine, and how somebody is made to.
+
+use crate::config::DEFAULT_PATH;
+use crate::daemon::state::{self, Life, Seen};
+use crate::operation::status::Daemon;
+use crate::shell::word;
+use crate::storage::lock::runtime_directories;
+use std::path::Path;
+
+/// The unit that runs the daemon, where packages and administrators put it.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/backupkit.service",
+    "/usr/lib/systemd/system/backupkit.service",
+    "/lib/systemd/system/backupkit.service",
+];
+/// There while the timer that takes the daemon's place is enabled.
+const TIMER: &str = "/etc/systemd/system/timers.target.wants/backupkit-backup.timer";
+
+/// Who keeps the schedules.
+pub(super) enum Keeper {
+    /// This daemon, and whether it is alive.
+    Daemon(Box<Life>, bool),
+    /// A timer, which makes backups at times of its own.
+    Timer,
+    /// Nobody.
+    Nobody,
+    /// This user may not see who.
+    Unknown,
+}
+
+/// Who keeps the schedules of the configuration at `path`.
+pub(super) fn keeper(path: &Path) -> Keeper {
+    match state::look(path, &runtime_directories()) {
+        Seen::Daemon(life, alive) => Keeper::Daemon(life, alive),
+        Seen::Unknown => Keeper::Unknown,
+        Seen::Nobody if is_usual(path) && Path::new(TIMER).symlink_metadata().is_ok() => {
+            Keeper::Timer
+        }
+        Seen::Nobody => Keeper::Nobody,
+    }
+}
+
+impl Keeper {
+    /// True where there is none, as far as can be seen.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Keeper::Nobody)
+    }
+
+    /// The daemon, where there is one.
+    pub fn daemon(self) -> Option<Daemon> {
+        let Keeper::Daemon(life, alive) = self else {
+            return None;
+        };
+        Some(Daemon {
+            pid: life.pid,
+            started_at: life.started_at,
+            ticked_at: life.ticked_at,
+            running: life.running,
+            alive,
+        })
+    }
+}
+
+/// What makes the daemon of the configuration at `path` run from now on.
+pub(super) fn start(path: &Path) -> String {
+    match has_unit(path) {
+        true => "systemctl enable --now backupkit".to_string(),
+        false => format!("backupkit daemon{}", named(path)),
+    }
+}
+
+/// True where systemd has a unit that runs the daemon with the configuration at `path`.
+pub(super) fn has_unit(path: &Path) -> bool {
+    is_usual(path) && UNITS.iter().any(|unit| Path::new(unit).exists())
+}
+
+/// What a command needs to find the configuration at `path`: ` -c FILE`, or nothing.
+pub(super) fn named(path: &Path) -> String {
+    let by_variable = std::env::var_os("BACKUPKIT_CONFIG").is_some_and(|value| !value.is_empty());
+    match is_usual(path) || by_variable {
+        true => String::new(),
+        false => format!(" -c {}", word(&path.display().to_string())),
+    }
+}
+
+fn is_usual(path: &Path) -> bool {
+    path == Path::new(DEFAULT_PATH)
+}
