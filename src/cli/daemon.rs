@@ -5,13 +5,13 @@ use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Stay, and back up each database by its schedule.
+/// Back up each database by its schedule, and stay for it.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "daemon",
     help_triggers("-h", "--help"),
-    note = "Schedules are in UTC. SIGHUP loads the configuration anew; SIGTERM or SIGINT stops what runs, cleans up\nand exits 0, a second one stops at once.",
+    note = "Schedules are in UTC. SIGHUP loads the configuration anew; SIGTERM or SIGINT stops what runs, cleans up\nand exits 0, a second one stops at once. What a stop keeps from being made is told as a failure, and made up for\nby the next start.",
     example = "See when what will run:\n  $ {command_name} --dry-run"
 )]
 pub struct Daemon {

@@ -5,6 +5,7 @@ mod cat;
 mod completion;
 mod daemon;
 mod diff;
+mod help;
 mod init;
 mod list;
 mod pin;
@@ -191,7 +192,7 @@ pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Aske
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Arguments::from_args(&["backupkit"], &words) {
         Ok(arguments) => Ok(Asked::For(Box::new(arguments.command))),
-        Err(early) if early.status.is_ok() => Ok(Asked::Text(early.output)),
+        Err(early) if early.status.is_ok() => Ok(Asked::Text(help::wrapped(&early.output))),
         Err(early) => Err(unknown::explain(early.output.trim(), &words)),
     }
 }
