@@ -8,6 +8,7 @@ mod support;
 use rustix::process::getpid;
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 use support::entry::Entry;
 use support::fast::{FastDaemon, life};
 use support::postgres::{bin, postgres};
@@ -19,8 +20,10 @@ use support::wait;
 /// Until the caches are warm.
 const FIRST: usize = 20;
 const RUNS: usize = 200;
-/// What allocators keep or give back as they like, in KiB.
-const SLACK: u64 = 4 * 1024;
+/// What an allocator keeps or gives back as it likes, in KiB.
+const SLACK: u64 = 2 * 1024;
+/// glibc gives threads arenas of their own, and which run gets which is chance: megabytes of it, after a while.
+const ARENAS: &str = "MALLOC_ARENA_MAX";
 
 /// What this process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,12 @@ fn held() -> (Held, u64) {
 
 #[test]
 fn two_hundred_runs_leave_no_memory_thread_descriptor_or_zombie_behind() {
+    if std::env::var_os(ARENAS).is_none() {
+        let ourselves = std::env::current_exe().expect("we are a program");
+        let mut again = Command::new(ourselves);
+        let status = again.arg("--nocapture").env(ARENAS, "1").status();
+        return assert!(status.expect("it starts").success());
+    }
     let database = postgres(18).create_database("small");
     database.sql("CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 1000) AS n");
     let sandbox = Sandbox::new(18);
@@ -92,7 +101,8 @@ fn two_hundred_runs_leave_no_memory_thread_descriptor_or_zombie_behind() {
     let (first, first_resident) = until(FIRST);
     // in parts, because no wait here may be longer than two minutes
     for part in 1..4 {
-        until(FIRST + RUNS * part / 4);
+        let (_, resident) = until(FIRST + RUNS * part / 4);
+        println!("{resident} KiB after {part} quarters");
     }
     let (last, last_resident) = until(FIRST + RUNS);
     println!("{first:?} and {first_resident} KiB, after {RUNS} runs {last_resident} KiB");

@@ -79,7 +79,10 @@ pub(super) fn named(path: &Path) -> String {
     let by_variable = std::env::var_os("BACKUPKIT_CONFIG").is_some_and(|value| !value.is_empty());
     match is_usual(path) || by_variable {
         true => String::new(),
-        false => format!(" -c {}", word(&path.display().to_string())),
+        false => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+            format!(" -c {}", word(&path.display().to_string()))
+        }
     }
 }
 

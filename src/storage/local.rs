@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// The lock file of a database's directory; a dot file is never a backup.
 const LOCK: &str = ".lock";
@@ -24,6 +25,8 @@ const STRETCH: u64 = 8 * 1024 * 1024;
 pub struct Local {
     name: String,
     root: PathBuf,
+    /// That it is not there is said once, however many databases are looked for.
+    missing: Once,
 }
 
 impl Local {
@@ -36,6 +39,7 @@ impl Local {
         Ok(Local {
             name: name.into(),
             root,
+            missing: Once::new(),
         })
     }
 
@@ -82,11 +86,13 @@ impl Storage for Local {
     fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
         mounts::require(&self.root)?;
         if !self.root.exists() {
-            log::warn!(
-                "the storage {} is empty: {} does not exist; if it held backups, is its disk mounted?",
-                self.name,
-                self.root.display()
-            );
+            self.missing.call_once(|| {
+                let root = self.root.display();
+                log::warn!(
+                    "the storage {} is empty: {root} does not exist; if it held backups, is its disk mounted?",
+                    self.name
+                );
+            });
         }
         let directories = match directory {
             Some(one) => vec![one.to_string()],

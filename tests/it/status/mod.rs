@@ -240,6 +240,16 @@ fn an_archive_of_another_size_than_its_manifest_tells_is_no_success() {
 }
 
 #[test]
+fn a_storage_that_is_not_there_is_told_of_once_for_all_databases() {
+    let sandbox = Sandbox::new(18);
+    let unreachable = || "host: localhost, port: 1, database: d, user: u".to_string();
+    sandbox.configure_with("", &["a", "b"].map(|name| Entry::new(name, unreachable())));
+    let output = sandbox.run(&["status"]).exits(0);
+    let told = output.stderr.matches("is its disk mounted?").count();
+    assert_eq!(told, 1, "{}", output.stderr);
+}
+
+#[test]
 fn a_backup_that_verify_found_bad_is_no_success() {
     let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("bad"));
     database.sql("CREATE TABLE t AS SELECT 1 AS one");
