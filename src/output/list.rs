@@ -164,17 +164,17 @@ fn holding_row(holding: &Holding) -> [String; 4] {
 }
 
 /// Columns padded to their widest cell, the last one as it is.
-pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
+pub(super) fn table<Row: AsRef<[String]>>(rows: &[Row]) -> String {
+    let mut widths = vec![0; rows.first().map_or(0, |row| row.as_ref().len())];
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
+        for (cell, width) in row.as_ref().iter().zip(&widths) {
             line.push_str(cell);
             let missing = width - cell.chars().count() + 2;
             line.extend(std::iter::repeat_n(' ', missing));

@@ -28,7 +28,7 @@ pub fn status_text(report: &Report) -> String {
             .iter()
             .map(|database| row(database, report.now)),
     );
-    let mut text = table(&rows);
+    let mut text = table(&filled(rows));
     let said: String = problems(report)
         .map(|(name, problem)| format!("{name}: {}: {}\n", problem.level.name(), problem.what))
         .collect();
@@ -51,6 +51,16 @@ pub fn status_text(report: &Report) -> String {
         ));
     }
     text
+}
+
+/// `rows` without the columns that say nothing of any database: those of the newest backup always do, or their lack does.
+fn filled(rows: Vec<[String; 10]>) -> Vec<Vec<String>> {
+    const ALWAYS: usize = 5;
+    let says =
+        |column: &usize| *column < ALWAYS || rows.iter().skip(1).any(|row| row[*column] != "-");
+    let columns: Vec<usize> = (0..10).filter(says).collect();
+    let of_row = |row: &[String; 10]| columns.iter().map(|at| row[*at].clone()).collect();
+    rows.iter().map(of_row).collect()
 }
 
 /// What is wrong, each with the database or the storage that it is about.
@@ -312,4 +322,33 @@ fn performance(database: &Database, now: DateTime<Utc>) -> String {
         ));
     }
     data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_there_where_it_says_something_of_some_database() {
+        let row = |cells: &str| -> [String; 10] {
+            let cells: Vec<String> = cells.split(' ').map(String::from).collect();
+            cells.try_into().unwrap()
+        };
+        let shown = |rows: &[&str]| {
+            let filled = filled(rows.iter().map(|cells| row(cells)).collect());
+            filled.iter().map(|row| row.join(" ")).collect::<Vec<_>>()
+        };
+        let header = "a b c d e f g h i j";
+        assert_eq!(
+            shown(&[header, "1 2 - - - - 7 - - -", "1 2 3 4 5 - - - 9 -"]),
+            ["a b c d e g i", "1 2 - - - 7 -", "1 2 3 4 5 - 9"]
+        );
+        assert_eq!(shown(&[header]), ["a b c d e"]);
+    }
+
+    #[test]
+    fn a_change_of_nothing_has_no_sign() {
+        let shown = [0.0, -0.0, -0.4, 0.4, -12.6, 55.5].map(change);
+        assert_eq!(shown, ["0 %", "0 %", "0 %", "0 %", "-13 %", "+56 %"]);
+    }
 }
