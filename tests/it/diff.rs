@@ -30,6 +30,8 @@ fn two(sandbox: &Sandbox, database: &Database<'_>) -> (Archive, Archive, Value) 
          DELETE FROM halved WHERE n > 5;
          UPDATE changed SET n = 0 WHERE n = 7;
          DROP TABLE vanished;
+         CREATE MATERIALIZED VIEW computed AS SELECT * FROM grew;
+         CREATE INDEX ON grew (n);
          CREATE TABLE appeared AS SELECT 1 AS n;",
     );
     let output = sandbox.run(&["backup", "--json"]).exits(0);
@@ -55,6 +57,9 @@ fn what_became_of_each_table_is_told_without_reading_an_archive() {
         assert_eq!(diff["before"], before.id());
         assert_eq!(diff["after"], after.id());
         assert_eq!(diff["same"], 1);
+        let one_more = serde_json::json!({"before": 0, "after": 1});
+        let objects = serde_json::json!({"MATERIALIZED VIEW": one_more, "MATERIALIZED VIEW DATA": one_more, "INDEX": one_more});
+        assert_eq!(diff["objects"], objects);
         let tables = diff["tables"].as_array().expect("tables").iter();
         let told: Vec<String> = tables
             .map(|table| {

@@ -5,6 +5,7 @@ mod encodings;
 mod examinations;
 mod faults;
 mod killed;
+mod left_out;
 mod lent;
 mod places;
 
