@@ -132,7 +132,7 @@ fn a_role_that_is_there_joins_no_other_and_one_that_is_made_joins_those_it_was_i
     for statement in [
         "CREATE ROLE also_there NOLOGIN",
         "GRANT app TO common",
-        "GRANT common TO app",
+        "GRANT also_there TO app",
         "GRANT also_there TO common",
         "ALTER ROLE common CREATEDB CONNECTION LIMIT 3",
         "ALTER ROLE common SET work_mem = '9MB'",
@@ -159,7 +159,7 @@ fn a_role_that_is_there_joins_no_other_and_one_that_is_made_joins_those_it_was_i
         &["roles that are there stay", "grant: common in app"],
     );
     assert_eq!(common(), before);
-    let member = "pg_auth_members WHERE roleid = 'common'::regrole AND member = 'app'::regrole";
+    let member = "pg_auth_members WHERE roleid = 'also_there'::regrole AND member = 'app'::regrole";
     assert_eq!(servers.count(member), "1");
 }
 
