@@ -58,8 +58,11 @@ impl App {
                 )
             })?;
         }
-        let restored =
+        let mut restored =
             restore::run(&selected, &keys, &rules, &job, &tools, cancel).map_err(with_older)?;
+        if let Some(differs) = restored.differs.take() {
+            return Err(differs);
+        }
         let compared = match restored.compared {
             Some(count) => format!("{count} tables compared with the backup, all the same"),
             None => "not compared with the backup".to_string(),

@@ -95,6 +95,32 @@ pub fn differences<'a>(before: &'a [Table], after: &'a [Table]) -> Vec<Differenc
         .collect()
 }
 
+/// How many objects of a kind there are in two backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// pg_dump's word for the kind.
+    pub kind: String,
+    /// In the first.
+    pub before: u64,
+    /// In the second.
+    pub after: u64,
+}
+
+/// The kinds of objects whose numbers differ, by name; nothing where one of the two does not know them.
+pub fn objects(before: Option<&Contents>, after: Option<&Contents>) -> Vec<Counts> {
+    let (Some(before), Some(after)) = (before, after) else {
+        return Vec::new();
+    };
+    let count = |contents: &Contents, kind: &str| contents.objects.get(kind).copied().unwrap_or(0);
+    let kinds = keys(&before.objects, &after.objects).into_iter();
+    let counts = kinds.map(|kind| Counts {
+        kind: kind.clone(),
+        before: count(before, kind),
+        after: count(after, kind),
+    });
+    counts.filter(|found| found.before != found.after).collect()
+}
+
 /// A table that lost more than half of its rows, or went away with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shrunk {

@@ -23,6 +23,7 @@ use crate::stream::outbound::{self, Plan, Written};
 use crate::stream::seal::{self, Keys};
 use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -220,10 +221,11 @@ fn dump_to_storages(
     let progress = Progress::start(&format!("backing up {}", job.database));
     let archives = copies.start(&key, cancel)?;
     let application = query::application_name("backup");
+    let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
     let dump = Dump {
         session: &dumping.session,
         application: &application,
-        options: &job.options,
+        options: &options,
         lock_timeout: job.lock_timeout,
         compressed_by_pg_dump: job.gzip.is_none(),
     }

@@ -1,11 +1,12 @@
-//! What `diff` prints: a row for each table that differs.
+//! What `diff` prints: a row for each table that differs, and which kinds of objects have become more or fewer.
 
 use super::list::table;
 use crate::catalog::manifest::Table;
-use crate::catalog::tables::{Change, Difference, differences};
+use crate::catalog::tables::{Change, Difference, differences, objects};
 use crate::operation::diff::Side;
 use crate::progress::human_bytes;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The table of `diff`, and below it how many there are of each kind.
 pub fn diff_text(before: &Side, after: &Side) -> String {
@@ -38,6 +39,17 @@ pub fn diff_text(before: &Side, after: &Side) -> String {
         false => counts.join(", "),
     };
     text.push_str(&format!("{counts}; {same} the same\n"));
+    let others = objects(
+        before.detail.contents.as_ref(),
+        after.detail.contents.as_ref(),
+    );
+    let others: Vec<String> = others
+        .iter()
+        .map(|found| format!("{} {} instead of {}", found.after, found.kind, found.before))
+        .collect();
+    if !others.is_empty() {
+        text.push_str(&format!("objects: {}\n", others.join(", ")));
+    }
     text
 }
 
@@ -64,11 +76,23 @@ fn row(found: &Difference) -> [String; 6] {
 pub fn diff_json(before: &Side, after: &Side) -> Value {
     let differences = differences(&before.detail.tables, &after.detail.tables);
     let tables: Vec<Value> = differences.iter().map(difference_json).collect();
+    let others = objects(
+        before.detail.contents.as_ref(),
+        after.detail.contents.as_ref(),
+    );
+    let others: BTreeMap<&str, Value> = others
+        .iter()
+        .map(|found| {
+            let counts = json!({"before": found.before, "after": found.after});
+            (found.kind.as_str(), counts)
+        })
+        .collect();
     json!({
         "before": before.id.to_string(),
         "after": after.id.to_string(),
         "tables": tables,
         "same": same(after, &differences),
+        "objects": others,
     })
 }
 

@@ -48,8 +48,8 @@ const INVENTORY: &str = "
     JOIN pg_class c ON c.oid = part.relation
     WHERE c.oid >= 16384 AND c.relkind IN ('r','p','v','m','f') AND c.oid <> ALL (held)";
 
-/// The block that makes room for the entries of `catalog` that `chosen` accepts.
-pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> String {
+/// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive.
+pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
     let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
     let mut published = Vec::new();
     for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
@@ -115,5 +115,5 @@ END",
         types = of(&types),
         published = of(&published),
     );
-    block_of(&body)
+    catalog.names().encode(&block_of(&body))
 }

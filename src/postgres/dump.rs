@@ -6,6 +6,7 @@ use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::process::ChildOutput;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// What to dump and how.
@@ -15,7 +16,7 @@ pub struct Dump<'a> {
     /// What the server is to call its session.
     pub application: &'a str,
     /// The person's own options, already checked against those that would break the stream.
-    pub options: &'a [String],
+    pub options: &'a [OsString],
     /// How long to wait for a table that another session holds.
     pub lock_timeout: Duration,
     /// True to leave pg_dump's own compression on; false where we compress outside.

@@ -1,6 +1,7 @@
 //! Roles, which belong to a server and to none of its databases: pg_dumpall writes them, and a restore makes those that
 //! are missing.
 
+use super::encoding::Encoding;
 use super::explain;
 use super::query::{block_of, literal};
 use super::session::Session;
@@ -33,6 +34,21 @@ pub fn passwords_are_forbidden(error: &Error) -> bool {
     error.chain().contains("permission denied") && error.chain().contains("pg_authid")
 }
 
+/// What pg_dumpall wrote, as text, and the encoding that it says it is in.
+pub fn text(bytes: &[u8]) -> (String, String) {
+    const LEAD: &[u8] = b"SET client_encoding = '";
+    let found = bytes
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(LEAD)?.strip_suffix(b"';"));
+    let name = found.and_then(|name| std::str::from_utf8(name).ok());
+    let is_name = |name: &&str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let name = name.filter(is_name).unwrap_or("UTF8");
+    (Encoding::named(name).decode(bytes), name.to_string())
+}
+
 /// What is missing on a server of what `pg_dumpall --globals-only` wrote.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Missing {
@@ -40,13 +56,16 @@ pub struct Missing {
     pub statements: Vec<String>,
     /// The roles that they make.
     pub roles: Vec<String>,
+    /// Memberships that would change a role that exists: the role, and who is not made a member of it.
+    pub memberships: Vec<(String, String)>,
     /// Tablespaces, which lie in directories of the old machine and are for people to make.
     pub tablespaces: Vec<String>,
 }
 
 impl Missing {
     /// Picks out of `text` what makes roles that are not among `existing`. A role that exists stays as it is: neither its
-    /// password nor its rights are touched. Settings are left out: they are of pg_dumpall's session. A statement that is
+    /// password nor its settings are touched, and it becomes a member of none; a role that is made becomes a member of
+    /// what it was a member of. Settings are left out: they are of pg_dumpall's session. A statement that is
     /// not as pg_dumpall writes it is an error, since it may be more than it seems to be.
     pub fn of(text: &str, existing: &BTreeSet<String>) -> Result<Missing> {
         let mut missing = Missing::default();
@@ -61,8 +80,12 @@ impl Missing {
                 if !missing.roles.contains(&role) {
                     continue;
                 }
-            } else if let Some(member) = member(statement) {
+            } else if let Some((role, member)) = membership(statement) {
                 if !missing.roles.contains(&member) {
+                    // two roles that exist may well be that already
+                    if missing.roles.contains(&role) {
+                        missing.memberships.push((role, member));
+                    }
                     continue;
                 }
             } else if let Some(tablespace) = about("CREATE TABLESPACE ") {
@@ -103,7 +126,9 @@ fn is_plain(statement: &str) -> bool {
             return false;
         };
         let inner = &quoted[1..=end];
-        if !are_words(words) || quote == "'" && inner.replace("\\\\", "").contains('\\') {
+        if !are_words(words)
+            || quote == "'" && without_bytes(inner).replace("\\\\", "").contains('\\')
+        {
             return false;
         }
         rest = &quoted[end + 2..];
@@ -111,16 +136,31 @@ fn is_plain(statement: &str) -> bool {
     are_words(rest)
 }
 
+/// `text` without the bytes that are no text, which stand there as `\xNN` (see [`Encoding`]).
+fn without_bytes(text: &str) -> String {
+    let mut pieces = text.split("\\x");
+    let mut kept = pieces.next().unwrap_or_default().to_string();
+    for piece in pieces {
+        let digits = piece.as_bytes().get(..2).unwrap_or_default();
+        match digits {
+            [b'8'..=b'9' | b'a'..=b'f', b'0'..=b'9' | b'a'..=b'f'] => kept += &piece[2..],
+            _ => kept = kept + "\\x" + piece,
+        }
+    }
+    kept
+}
+
 fn are_words(text: &str) -> bool {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "_, \n".contains(char);
     text.chars().all(is_plain)
 }
 
-/// The role that `GRANT role TO member …` grants to; none for a grant on something.
-fn member(statement: &str) -> Option<String> {
-    let mut rest = statement.strip_prefix("GRANT ")?;
-    rest = &rest[identifier_length(rest)..];
-    name(rest.strip_prefix(" TO ")?)
+/// Role and member of `GRANT role TO member …`; none for a grant on something.
+fn membership(statement: &str) -> Option<(String, String)> {
+    let rest = statement.strip_prefix("GRANT ")?;
+    let role = name(rest)?;
+    let rest = &rest[identifier_length(rest)..];
+    Some((role, name(rest.strip_prefix(" TO ")?)?))
 }
 
 /// The identifier at the start of `text`, without its quotes.
@@ -209,6 +249,8 @@ ALTER ROLE postgres WITH SUPERUSER PASSWORD 'md5';
 ALTER ROLE app SET work_mem TO '1MB';
 GRANT app TO "odd ""one""; -- no" WITH INHERIT TRUE GRANTED BY postgres;
 GRANT app TO postgres GRANTED BY postgres;
+GRANT there TO app GRANTED BY postgres;
+GRANT there TO postgres GRANTED BY postgres;
 CREATE TABLESPACE fast OWNER app LOCATION '/mnt/fast';
 GRANT ALL ON TABLESPACE fast TO app;
 \unrestrict abc
@@ -216,9 +258,11 @@ GRANT ALL ON TABLESPACE fast TO app;
 
     #[test]
     fn only_what_makes_missing_roles_is_run() {
-        let existing = BTreeSet::from(["postgres".to_string()]);
+        let existing = BTreeSet::from(["postgres".to_string(), "there".to_string()]);
         let missing = Missing::of(TEXT, &existing).unwrap();
         assert_eq!(missing.roles, ["app", "odd \"one\"; -- no"]);
+        let told = ("app".to_string(), "postgres".to_string());
+        assert_eq!(missing.memberships, [told]);
         assert_eq!(missing.tablespaces, ["fast"]);
         assert_eq!(
             missing.statements,
@@ -230,13 +274,14 @@ GRANT ALL ON TABLESPACE fast TO app;
                 "COMMENT ON ROLE \"odd \"\"one\"\"; -- no\" IS 'a\n-- b;';",
                 "ALTER ROLE app SET work_mem TO '1MB';",
                 "GRANT app TO \"odd \"\"one\"\"; -- no\" WITH INHERIT TRUE GRANTED BY postgres;",
+                "GRANT there TO app GRANTED BY postgres;",
             ]
         );
     }
 
     #[test]
     fn a_role_that_exists_is_never_changed() {
-        let existing = ["postgres", "app", "odd \"one\"; -- no"].map(String::from);
+        let existing = ["postgres", "there", "app", "odd \"one\"; -- no"].map(String::from);
         let missing = Missing::of(TEXT, &existing.into()).unwrap();
         assert_eq!(
             missing,
@@ -245,6 +290,24 @@ GRANT ALL ON TABLESPACE fast TO app;
                 ..Missing::default()
             }
         );
+    }
+
+    #[test]
+    fn names_in_any_encoding_are_told_apart_from_escapes() {
+        let of = |encoding: &str, rest: &[u8]| {
+            let head = format!("-- x\n\nSET client_encoding = '{encoding}';\n");
+            let (text, named) = text(&[head.as_bytes(), rest].concat());
+            assert_eq!(named, encoding);
+            let made = Missing::of(&text, &BTreeSet::new());
+            made.map(|missing| Encoding::named(&named).encode(&missing.statements.join("")))
+        };
+        for encoding in ["LATIN1", "SQL_ASCII", "EUC_JP", "EUC_TW"] {
+            let fine = b"CREATE ROLE \"gr\xf6\xdf\\xf6\";COMMENT ON ROLE \"gr\xf6\xdf\\xf6\" IS E'\xf6 \\\\xf6';";
+            assert_eq!(of(encoding, fine).unwrap(), fine, "{encoding}");
+            let escape = b"CREATE ROLE evil PASSWORD '\\xf6';";
+            assert!(of(encoding, escape).is_err(), "{encoding}");
+        }
+        assert_eq!(text(b"SET client_encoding = 'a\\b';").1, "UTF8");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod clean;
 pub mod cluster;
 pub mod databases;
 pub mod dump;
+pub mod encoding;
 pub mod explain;
 pub mod globals;
 pub mod list;

@@ -1,15 +1,17 @@
 //! Questions to a server through psql: its version, what is in a database, who holds a lock.
 
+use super::encoding::Encoding;
 use super::explain;
 use super::session::Session;
 use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::process;
+use std::ffi::OsStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take; they read catalogs only.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// Between columns and between rows: control characters that no name we ask for can be mistaken for.
 const COLUMN: char = '\u{1f}';
 const ROW: char = '\u{1e}';
@@ -32,18 +34,35 @@ pub fn rows_within(
     sql: &str,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<String>>> {
+    rows_in("UTF8", limit, psql, session, OsStr::new(sql), cancel)
+}
+
+/// The same for SQL with names of a dump in it, whose bytes are of the encoding that the server calls `encoding`.
+pub fn rows_in(
+    encoding: &str,
+    limit: Duration,
+    psql: &Tool,
+    session: &Session,
+    sql: &OsStr,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<String>>> {
     let mut command = session.command(&psql.path, "backupkit");
     command
-        .env("PGCLIENTENCODING", "UTF8")
+        .env("PGCLIENTENCODING", encoding)
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
         .arg(format!("--field-separator={COLUMN}"))
         .arg(format!("--record-separator={ROW}"))
         .arg(session.database_argument())
         // the server's own functions and operators, and none that a user of the database put before them
-        .args(["-c", "SET search_path = pg_catalog", "-c", sql]);
+        .args(["-c", "SET search_path = pg_catalog", "-c"])
+        .arg(sql);
     let printed = process::run("psql", command, cancel, limit, explain::client)?;
-    // names in a database without an encoding may be any bytes
-    let printed = String::from_utf8_lossy(&printed);
+    // names in a database without an encoding may be any bytes, and are then compared with those of a dump
+    let printed = match String::from_utf8(printed) {
+        Ok(printed) if encoding == "UTF8" => printed,
+        Ok(printed) => Encoding::named(encoding).decode(printed.as_bytes()),
+        Err(error) => Encoding::named(encoding).decode(error.as_bytes()),
+    };
     let printed = printed.strip_suffix('\n').unwrap_or(&printed);
     if printed.is_empty() {
         return Ok(Vec::new());
@@ -52,6 +71,26 @@ pub fn rows_within(
         .split(ROW)
         .map(|row| row.split(COLUMN).map(str::to_string).collect())
         .collect())
+}
+
+/// Rows of names, whatever bytes they are: those of roles belong to no encoding, and a database without one takes any.
+/// `sql` is one query in plain ASCII.
+pub fn names(
+    psql: &Tool,
+    session: &Session,
+    sql: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<String>>> {
+    // the server converts nothing, and says what to take it for
+    let sql = format!("SELECT getdatabaseencoding(), asked.* FROM ({sql}) asked");
+    let rows = rows_in("SQL_ASCII", LIMIT, psql, session, OsStr::new(&sql), cancel)?;
+    let decoded = rows.into_iter().map(|row| {
+        let mut columns = row.into_iter();
+        let encoding = Encoding::named(&columns.next().unwrap_or_default());
+        let decode = |text: String| encoding.decode(&Encoding::default().encode(&text));
+        columns.map(decode).collect()
+    });
+    Ok(decoded.collect())
 }
 
 /// A name as SQL wants it.
@@ -128,14 +167,14 @@ pub fn user_relations(
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
                           AND d.objid = c.oid AND d.deptype = 'e')
         ORDER BY 2 LIMIT 3";
-    let rows = rows(psql, session, SQL, cancel)?;
+    let rows = names(psql, session, SQL, cancel)?;
     let count = rows
         .first()
         .and_then(|row| row.first())
         .and_then(|count| count.parse().ok())
         .unwrap_or(0);
-    let names = rows.into_iter().filter_map(|row| row.into_iter().nth(1));
-    Ok((count, names.collect()))
+    let found = rows.into_iter().filter_map(|row| row.into_iter().nth(1));
+    Ok((count, found.collect()))
 }
 
 #[cfg(test)]

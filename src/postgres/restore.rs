@@ -26,8 +26,9 @@ const SETS_TRANSACTION_TIMEOUT: u32 = 17;
 pub struct Options {
     /// Drop the objects of the archive from the target first.
     pub clean: bool,
-    /// SQL that makes room for them before pg_restore drops anything, in its transaction; needs psql.
-    pub room: Option<String>,
+    /// SQL that makes room for them before pg_restore drops anything, in its transaction and in the encoding of the
+    /// archive; needs psql.
+    pub room: Option<Vec<u8>>,
     /// Only these entries of the archive.
     pub list: Option<Arc<List>>,
     /// Only rows, large objects and the values of sequences.

@@ -59,7 +59,7 @@ pub fn unreadable(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<(u6
                               AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
         )
         SELECT count(*) OVER (), name FROM unreadable ORDER BY name LIMIT 10";
-    let rows = query::rows(psql, session, SQL, cancel)?;
+    let rows = query::names(psql, session, SQL, cancel)?;
     let count = rows
         .first()
         .and_then(|row| row.first())
@@ -73,7 +73,7 @@ pub fn unreadable(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<(u6
 pub fn databases(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Vec<(String, u64)>> {
     const SQL: &str = "SELECT datname, pg_database_size(oid) FROM pg_database \
          WHERE NOT datistemplate AND datallowconn AND has_database_privilege(oid, 'CONNECT') ORDER BY datname";
-    let rows = query::rows(psql, session, SQL, cancel)?;
+    let rows = query::names(psql, session, SQL, cancel)?;
     let named = rows.into_iter().filter_map(|row| {
         let mut columns = row.into_iter();
         Some((columns.next()?, columns.next()?.parse().ok()?))

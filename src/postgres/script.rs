@@ -28,7 +28,7 @@ impl Script {
     pub fn start(
         pg_restore: Command,
         psql: Psql,
-        room: String,
+        room: Vec<u8>,
         without_timeout: bool,
         cancel: &Cancel,
     ) -> Result<Script> {
@@ -149,7 +149,7 @@ struct Preamble {
     /// Leave the one setting out.
     without_timeout: bool,
     /// What runs before the first statement.
-    room: String,
+    room: Vec<u8>,
 }
 
 impl Preamble {
@@ -177,7 +177,7 @@ impl Preamble {
                     false
                 }
                 false => {
-                    settled.extend_from_slice(self.room.as_bytes());
+                    settled.extend_from_slice(&self.room);
                     dropping = !self.room.is_empty() && !creating;
                     !dropping
                 }
@@ -244,7 +244,7 @@ mod tests {
         let preamble = |read: &[u8]| Preamble {
             read: read.to_vec(),
             without_timeout: false,
-            room: String::new(),
+            room: Vec::new(),
         };
         let plain = b"--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version x\n\\restrict x\n\nCREATE TABLE t;\n";
         assert!(preamble(plain).settled().is_err());

@@ -32,6 +32,8 @@ const IMMEDIATE: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much of what a child prints is kept, its end.
 const KEPT: usize = 16 * 1024;
+/// How much of one line is kept, its beginning: behind its complaint a client prints the whole statement.
+const KEPT_OF_LINE: usize = 2048;
 
 /// How a child ended, for the message about it.
 #[derive(Debug, Clone)]
@@ -188,23 +190,33 @@ impl Tail {
 
 fn keep_tail(program: &str, mut stream: impl Read, kept: &Mutex<VecDeque<u8>>, logged: bool) {
     let mut buffer = [0u8; 4096];
-    let mut line = Vec::new();
+    let (mut line, mut cut) = (Vec::new(), false);
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 for piece in buffer[..count].split_inclusive(|&byte| byte == b'\n') {
-                    line.extend_from_slice(piece);
-                    if piece.ends_with(b"\n") || line.len() > KEPT {
+                    let ended = piece.ends_with(b"\n");
+                    let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+                    let room = KEPT_OF_LINE.saturating_sub(line.len());
+                    let more = &text[..text.len().min(room)];
+                    line.extend_from_slice(more);
+                    kept.extend(more);
+                    if text.len() > room && !cut {
+                        cut = true;
+                        kept.extend(" …".as_bytes());
+                    }
+                    if ended {
+                        kept.push_back(b'\n');
                         let text = String::from_utf8_lossy(&line);
                         if logged && !text.trim().is_empty() {
                             log::debug!("{program}: {}", text.trim_end());
                         }
                         line.clear();
+                        cut = false;
                     }
                 }
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.extend(&buffer[..count]);
                 let excess = kept.len().saturating_sub(KEPT);
                 kept.drain(..excess);
             }
@@ -345,4 +357,30 @@ fn hung_up(fd: &OwnedFd, limit: Duration) -> bool {
 /// Says how the child ended and nothing more.
 pub fn explain_plainly(ended: &Ended) -> Error {
     Error::failed(ended.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_not_lost_behind_the_statement_that_it_is_about() {
+        let kept = Mutex::new(VecDeque::new());
+        let statement = "x".repeat(10 * KEPT);
+        let said = format!("ERROR:  out of shared memory\nQuery was: {statement}\nlast");
+        keep_tail("pg_dump", said.as_bytes(), &kept, false);
+        let kept: Vec<u8> = kept.into_inner().unwrap().into();
+        let lines = String::from_utf8(kept).unwrap();
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(
+            (lines[0], lines[2]),
+            ("ERROR:  out of shared memory", "last")
+        );
+        assert!(lines[1].len() < KEPT && lines[1].ends_with("xxx …"));
+
+        let kept = Mutex::new(VecDeque::new());
+        let many = "line\n".repeat(KEPT);
+        keep_tail("pg_dump", many.as_bytes(), &kept, false);
+        assert_eq!(kept.into_inner().unwrap().len(), KEPT);
+    }
 }

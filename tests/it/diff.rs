@@ -41,6 +41,33 @@ fn two(sandbox: &Sandbox, database: &Database<'_>) -> (Archive, Archive, Value) 
 }
 
 #[test]
+fn what_has_no_rows_of_its_own_is_counted_by_its_kind() {
+    let (sandbox, database) = house(Shape::new(false, false));
+    let before = sandbox.back_up("app");
+    database.sql(
+        "CREATE MATERIALIZED VIEW computed AS SELECT * FROM grew; CREATE VIEW seen AS SELECT * FROM same;
+         CREATE VIEW seen_too AS SELECT * FROM seen",
+    );
+    sandbox.back_up("app");
+    let both = [before.id(), "app/latest".to_string()];
+    let diff = sandbox.run(&["diff", "--json", &both[0], &both[1]]);
+    let diff: Value = serde_json::from_slice(&diff.exits(0).stdout).expect("JSON");
+    assert_eq!(diff["tables"], serde_json::json!([]));
+    assert_eq!(
+        diff["objects"],
+        serde_json::json!({
+            "MATERIALIZED VIEW": {"before": 0, "after": 1},
+            "MATERIALIZED VIEW DATA": {"before": 0, "after": 1},
+            "VIEW": {"before": 0, "after": 2},
+        })
+    );
+    let text = sandbox.run(&["diff", &both[0], &both[1]]).exits(0).text();
+    assert!(text.contains("2 VIEW instead of 0"), "{text}");
+    let same = sandbox.run(&["diff", &both[1], &both[1]]).exits(0).text();
+    assert!(!same.contains("objects"), "{same}");
+}
+
+#[test]
 fn what_became_of_each_table_is_told_without_reading_an_archive() {
     for shape in [Shape::new(true, false), Shape::new(true, true)] {
         let (sandbox, database) = house(shape);

@@ -12,7 +12,9 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 /// How much is read at a time.
@@ -35,9 +37,9 @@ pub fn dump(
     let progress = Progress::start("dumping what was restored");
     let meter = progress.meter();
     let pg_dump = tools.pg_dump(Some(major), cancel)?;
-    let mut options: Vec<String> = Vec::new();
+    let mut options: Vec<OsString> = Vec::new();
     if let Some(encoding) = &archived.encoding {
-        options.push(format!("--encoding={encoding}"));
+        options.push(format!("--encoding={encoding}").into());
     }
     // rows of partitions whose root is named may have come back in another partition
     if archived.tables.iter().any(|table| table.root.is_some()) {
@@ -45,7 +47,8 @@ pub fn dump(
     }
     for table in only {
         let (schema, name) = (identifier(&table.schema), identifier(&table.name));
-        options.push(format!("--table={schema}.{name}"));
+        let option = format!("--table={schema}.{name}");
+        options.push(OsString::from_vec(archived.names().encode(&option)));
     }
     let mut output = Dump {
         session: &session.fixed_output(),
@@ -95,7 +98,8 @@ pub fn count(
     command
         .args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
         .arg(session.database_argument())
-        .args(["-c", AS_PG_DUMP, "-c", &copy]);
+        .args(["-c", AS_PG_DUMP, "-c"])
+        .arg(OsString::from_vec(archived.names().encode(&copy)));
     let mut output = ChildOutput::spawn("psql", command, cancel, explain::client)?;
     let mut rows = Rows::default();
     let mut feed = |bytes: &[u8]| rows.feed(bytes).map_err(Error::failed);

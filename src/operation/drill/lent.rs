@@ -7,12 +7,11 @@
 use super::scratch::{LIMIT, NAME, create_database, make_roles, run_script};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::postgres::archive::Outline;
-use crate::postgres::query::{self, identifier, literal};
+use crate::postgres::archive::Catalog;
+use crate::postgres::query::{self, block_of, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::sql::Psql;
 use crate::postgres::tools::Tool;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -56,7 +55,7 @@ impl Lent {
     /// Makes one for an archive of a server whose major version is `least`.
     pub fn make(
         maintenance: &Session,
-        outline: &Outline,
+        catalog: &Catalog,
         least: u32,
         psql: &Tool,
         cancel: &Cancel,
@@ -79,7 +78,7 @@ impl Lent {
             name,
             taken_away: false,
         };
-        let made = lent.fill(outline, cancel);
+        let made = lent.fill(catalog, cancel);
         match made {
             Ok(()) => Ok(lent),
             Err(error) => {
@@ -89,27 +88,10 @@ impl Lent {
         }
     }
 
-    fn fill(&self, outline: &Outline, cancel: &Cancel) -> Result<()> {
-        let there: BTreeSet<String> = query::rows(
-            &self.psql,
-            &self.maintenance,
-            "SELECT rolname FROM pg_roles",
-            cancel,
-        )?
-        .into_iter()
-        .flatten()
-        .collect();
-        let missing: BTreeSet<String> = outline.roles.difference(&there).cloned().collect();
+    fn fill(&self, catalog: &Catalog, cancel: &Cancel) -> Result<()> {
+        create_database(&self.maintenance, &self.name, catalog, &self.psql, cancel)?;
         let made_for = Some(self.name.as_str());
-        make_roles(
-            &self.maintenance,
-            &missing,
-            "",
-            made_for,
-            &self.psql,
-            cancel,
-        )?;
-        create_database(&self.maintenance, &self.name, outline, &self.psql, cancel)
+        make_roles(&self.session, catalog, "", made_for, &self.psql, cancel)
     }
 
     /// Drops the database and the roles; under a time limit of its own, since the drill's may be over.
@@ -195,14 +177,19 @@ fn clear_leftovers(maintenance: &Session, psql: &Tool, cancel: &Cancel) -> Resul
 fn drop_all(maintenance: &Session, name: &str, psql: &Tool, cancel: &Cancel) -> Result<()> {
     let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
     query::rows_within(LIMIT, psql, maintenance, &sql, cancel)?;
-    let sql = format!(
-        "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = {}",
+    // by the server itself: a name may be no text of the database that we ask in
+    let block = block_of(&format!(
+        "
+DECLARE
+  role name;
+BEGIN
+  FOR role IN SELECT rolname FROM pg_catalog.pg_roles
+    WHERE pg_catalog.shobj_description(oid, 'pg_authid') = {}
+  LOOP
+    EXECUTE pg_catalog.format('DROP ROLE %I', role);
+  END LOOP;
+END",
         literal(name)
-    );
-    let roles = query::rows(psql, maintenance, &sql, cancel)?;
-    let mut script = String::new();
-    for role in roles.into_iter().flatten() {
-        script += &format!("DROP ROLE IF EXISTS {};\n", identifier(&role));
-    }
-    run_script(maintenance, &script, psql, cancel)
+    ));
+    run_script(maintenance, "UTF8", block.as_bytes(), psql, cancel)
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! outline   what has to be there first: version, encoding, locale, roles       the front of the archive
+//! choice    what of it is made in a drill, and what is left out
 //! scratch   a throwaway cluster, or a database on a server that was lent
 //! restore   the archive through pg_restore, as `restore` does it               timed: this is the time to restore
 //! compare   dumped again through the same reader: same rows, bytes, digests, table by table
@@ -13,6 +14,7 @@
 
 pub(super) mod again;
 mod blame;
+mod choice;
 pub(super) mod compare;
 mod examine;
 mod lent;
@@ -25,7 +27,7 @@ use super::verify::Subject;
 use crate::cancel::Cancel;
 use crate::catalog::proof::Evidence;
 use crate::error::{Doing, Error, Result};
-use crate::postgres::archive::{Contents, Outline, Summary};
+use crate::postgres::archive::{Catalog, Contents, Summary};
 use crate::postgres::restore::{self, Restore};
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
@@ -37,9 +39,6 @@ use std::time::{Duration, Instant};
 
 /// How our sessions are called on a server.
 const APPLICATION: &str = "backupkit drill";
-
-/// The first major version that can be told to leave event triggers alone.
-const SETS_EVENT_TRIGGERS: u32 = 17;
 
 /// Where and how drills are held.
 #[derive(Debug, Clone)]
@@ -67,15 +66,16 @@ pub fn run(
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
-    let outline = outline::read(subject, cancel)?;
+    let catalog = outline::read(subject, cancel)?;
     let psql = options.tools.need_psql(cancel)?;
     let plain_bytes = evidence.plain_bytes.unwrap_or(0);
-    let mut scratch = Scratch::make(&outline, options, plain_bytes, &psql, cancel)
+    let mut scratch = Scratch::make(&catalog, options, plain_bytes, &psql, cancel)
         .doing(|| "cannot make a database to restore into")?;
     let drill = Drill {
         subject,
         options,
-        outline: &outline,
+        catalog: &catalog,
+        choice: choice::choose(&catalog, scratch.is_silent())?,
         scratch: &scratch,
         psql: &psql,
     };
@@ -111,7 +111,8 @@ pub fn can_be_held(options: &Options, major: u32, psql: &Tool, cancel: &Cancel) 
 struct Drill<'a> {
     subject: &'a Subject<'a>,
     options: &'a Options,
-    outline: &'a Outline,
+    catalog: &'a Catalog,
+    choice: choice::Choice,
     scratch: &'a Scratch,
     psql: &'a Tool,
 }
@@ -119,6 +120,10 @@ struct Drill<'a> {
 impl Drill<'_> {
     fn hold(&self, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
         let began = Instant::now();
+        if !self.choice.names.is_empty() {
+            let names = self.choice.names.join(", ");
+            evidence.note(format!("not made in the drill: {names}"));
+        }
         let archived = match self.restore(cancel)? {
             Restored::Whole(summary) => summary,
             Restored::Refused(why) => {
@@ -138,7 +143,7 @@ impl Drill<'_> {
         }
         // a server that was lent restores without owners, so it counts otherwise
         if self.scratch.is_own() {
-            let objects = compare::missing_objects(&archived, &restored);
+            let objects = compare::missing_objects(&archived, &restored, &self.choice.left_out);
             comparison.faults.extend(objects);
         }
         evidence.tables = Some(comparison.tables);
@@ -185,8 +190,8 @@ impl Drill<'_> {
     }
 
     fn start(&self, cancel: &Cancel) -> Result<Restore> {
-        let needed = self.outline.version.oldest_pg_restore().unwrap_or(0);
-        let (session, major) = (self.scratch.session(), self.scratch.major());
+        let needed = self.catalog.version.oldest_pg_restore().unwrap_or(0);
+        let major = self.scratch.major();
         let pg_restore = self.options.tools.pg_restore(needed, Some(major), cancel)?;
         log::debug!("using {pg_restore}");
         let options = restore::Options {
@@ -195,20 +200,15 @@ impl Drill<'_> {
             no_tablespaces: true,
             // a failed drill is thrown away as a whole, and one transaction has room for so many objects only
             no_single_transaction: true,
+            list: self.choice.list.clone(),
             ..restore::Options::default()
         };
         let psql = Some(self.psql);
-        // the backup's own event triggers come before the last statements of a restore, and may write into its tables
-        let session = match self.scratch.is_superusers() {
-            true if major >= SETS_EVENT_TRIGGERS => session.with_settings("-c event_triggers=off"),
-            true => session.with_settings("-c session_replication_role=replica"),
-            false => session.clone(),
-        };
         Restore::archive(
             &pg_restore,
             psql,
             Some(major),
-            &session,
+            &self.scratch.quiet_session(),
             APPLICATION,
             options,
             cancel,

@@ -1,10 +1,10 @@
 //! The front of an archive, read for what has to be there before it can be restored.
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::operation::open;
 use crate::operation::verify::Subject;
-use crate::postgres::archive::{Inspector, Outline};
+use crate::postgres::archive::{Catalog, CatalogReader, Looked};
 use crate::progress::Meter;
 use crate::stream::Tap;
 use crate::stream::sniff::Content;
@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 
 /// Reads the archive up to its data.
-pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Outline> {
+pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Box<Catalog>> {
     let Subject {
         selected,
         keys,
@@ -33,36 +33,36 @@ pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Outline> {
             return Err(Error::damaged("what is in the archive is no dump"));
         }
     }
-    let mut front = Front {
-        inspector: Inspector::new(),
-        outline: None,
-    };
+    let mut front = Front::default();
     match (
         inbound.copy_to(&mut io::sink(), &mut front, &meter),
-        front.outline,
+        front.catalog,
     ) {
-        (_, Some(outline)) => Ok(outline),
+        (_, Some(catalog)) => Ok(catalog),
         (Err(error), None) => Err(error),
-        (Ok(_), None) => Err(Error::failed(
-            "the archive has a version that this backupkit does not know",
-        )
-        .hint("use a newer backupkit")),
+        (Ok(_), None) => Err(Error::damaged("the archive ends before its data")),
     }
 }
 
 /// Ends the stream as soon as it has seen enough.
+#[derive(Default)]
 struct Front {
-    inspector: Inspector,
-    outline: Option<Outline>,
+    reader: CatalogReader,
+    catalog: Option<Box<Catalog>>,
 }
 
 impl Tap for Front {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
-        self.inspector.feed(bytes)?;
-        self.outline = self.inspector.outline();
-        match self.outline {
-            Some(_) => Err(Error::new(Kind::Failed, "nothing more is needed")),
-            None => Ok(()),
+        match self.reader.feed(bytes)? {
+            Looked::More => Ok(()),
+            Looked::Whole(catalog) => {
+                self.catalog = Some(catalog);
+                Err(Error::failed("nothing more is needed"))
+            }
+            Looked::Unknown => Err(Error::failed(
+                "the archive has a version that this backupkit does not know",
+            )
+            .hint("use a newer backupkit")),
         }
     }
 

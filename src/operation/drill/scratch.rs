@@ -4,14 +4,13 @@ use super::lent::Lent;
 use super::{APPLICATION, Options};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::postgres::archive::Outline;
-use crate::postgres::cluster::{Cluster, Plan, SUPERUSER};
-use crate::postgres::query::{self, identifier, literal};
+use crate::postgres::archive::Catalog;
+use crate::postgres::cluster::{Cluster, Plan};
+use crate::postgres::query::{self, array, block_of, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::sql::Psql;
 use crate::postgres::tools::{Server, Tool};
 use crate::process::account::{self, Account};
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -19,6 +18,8 @@ use std::time::Duration;
 pub(super) const NAME: &str = "backupkit_drill";
 /// A database takes more than its dump: indexes, row headers, the free room in pages.
 const GROWTH: u64 = 2;
+/// The first major version that can be told to leave event triggers alone.
+const SETS_EVENT_TRIGGERS: u32 = 17;
 /// Making and dropping a database waits for checkpoints of the server.
 pub(super) const LIMIT: Duration = Duration::from_secs(600);
 
@@ -35,20 +36,20 @@ pub(super) enum Scratch {
 }
 
 impl Scratch {
-    /// Makes one for the archive of `outline`.
+    /// Makes one for the archive of `catalog`.
     pub fn make(
-        outline: &Outline,
+        catalog: &Catalog,
         options: &Options,
         plain_bytes: u64,
         psql: &Tool,
         cancel: &Cancel,
     ) -> Result<Scratch> {
-        let major = outline.server_major().ok_or_else(|| {
-            let version = &outline.server_version;
+        let major = catalog.server_major().ok_or_else(|| {
+            let version = &catalog.server_version;
             Error::failed(format!("the archive is of a server of version {version:?}"))
         })?;
         if let Some(connection) = &options.connection {
-            let lent = Lent::make(connection, outline, major, psql, cancel);
+            let lent = Lent::make(connection, catalog, major, psql, cancel);
             return lent.map(|lent| Scratch::Lent(Box::new(lent)));
         }
         let (programs, owner) = own(options, major, cancel)?;
@@ -64,19 +65,12 @@ impl Scratch {
             expected_bytes: plain_bytes.saturating_mul(GROWTH),
         };
         let cluster = Cluster::start(&plan, cancel)?;
-        let maintenance = cluster.session("postgres");
+        create_database(&cluster.session("postgres"), NAME, catalog, psql, cancel)?;
+        let session = cluster.session(NAME);
         // some objects may belong to superusers only, and nobody logs in as one of them
-        make_roles(
-            &maintenance,
-            &outline.roles,
-            "SUPERUSER",
-            None,
-            psql,
-            cancel,
-        )?;
-        create_database(&maintenance, NAME, outline, psql, cancel)?;
+        make_roles(&session, catalog, "SUPERUSER", None, psql, cancel)?;
         Ok(Scratch::Own {
-            session: cluster.session(NAME),
+            session,
             cluster: Box::new(cluster),
             major,
         })
@@ -99,11 +93,28 @@ impl Scratch {
     }
 
     /// True where its session may change any setting.
-    pub fn is_superusers(&self) -> bool {
+    fn is_superusers(&self) -> bool {
         match self {
             Scratch::Own { .. } => true,
             Scratch::Lent(lent) => lent.superuser,
         }
+    }
+
+    /// The same for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
+    /// and the server speaks a language that we understand.
+    pub fn quiet_session(&self) -> Session {
+        let session = self.session();
+        let quiet = match self.is_superusers() {
+            true if self.major() >= SETS_EVENT_TRIGGERS => "-c event_triggers=off -c lc_messages=C",
+            true => "-c session_replication_role=replica -c lc_messages=C",
+            false => return session.clone(),
+        };
+        session.with_settings(quiet)
+    }
+
+    /// True where no event trigger fires in the quiet session, whatever it was made for.
+    pub fn is_silent(&self) -> bool {
+        self.is_superusers() && self.major() >= SETS_EVENT_TRIGGERS
     }
 
     /// True for one in a cluster of our own.
@@ -149,40 +160,55 @@ pub(super) fn own(
     Ok((programs, owner))
 }
 
-/// Makes roles, and in the same transaction says of each for which database, where `made_for` names one.
+/// Makes the roles that the archive needs and the server lacks, all or none, and says of each for which database where
+/// `made_for` names one.
+///
+/// The name of a role is bytes, which no server translates between its databases. So roles are made in the scratch
+/// database, where the restore will name them, and from the encoding in which it will.
 pub(super) fn make_roles(
-    maintenance: &Session,
-    roles: &BTreeSet<String>,
+    scratch: &Session,
+    catalog: &Catalog,
     attributes: &str,
     made_for: Option<&str>,
     psql: &Tool,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut script = String::new();
-    for role in roles.iter().filter(|role| *role != SUPERUSER) {
-        let role = identifier(role);
-        script += &format!("CREATE ROLE {role} NOLOGIN {attributes};\n");
-        if let Some(database) = made_for {
-            script += &format!("COMMENT ON ROLE {role} IS {};\n", literal(database));
-        }
-    }
-    run_script(maintenance, &script, psql, cancel)
+    let remark = made_for.map_or(String::new(), |database| {
+        let database = literal(database);
+        format!("EXECUTE format('COMMENT ON ROLE %I IS %L', role, {database});\n")
+    });
+    let roles = catalog.roles.iter().map(String::as_str);
+    let block = block_of(&format!(
+        "
+DECLARE
+  role text;
+BEGIN
+  FOREACH role IN ARRAY {} LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role);
+    EXECUTE format('CREATE ROLE %I NOLOGIN {attributes}', role);
+    {remark}
+  END LOOP;
+END",
+        array(roles)
+    ));
+    let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
+    let script = catalog.names().encode(&block);
+    run_script(scratch, encoding, &script, psql, cancel)
         .doing(|| "cannot make the roles that the backup needs")
 }
 
-/// Runs statements that may be too many for an argument, in one transaction.
+/// Runs one statement, which may be too long for an argument.
 pub(super) fn run_script(
-    maintenance: &Session,
-    script: &str,
+    session: &Session,
+    encoding: &str,
+    script: &[u8],
     psql: &Tool,
     cancel: &Cancel,
 ) -> Result<()> {
-    if script.is_empty() {
-        return Ok(());
-    }
     let limited = cancel.with_deadline(LIMIT);
-    let mut psql = Psql::start(psql, maintenance, APPLICATION, &limited)?;
-    psql.write_all(format!("\\encoding UTF8\nBEGIN;\n{script}COMMIT;\n").as_bytes())?;
+    let mut psql = Psql::start(psql, session, APPLICATION, &limited)?;
+    psql.write_all(format!("\\encoding {encoding}\n").as_bytes())?;
+    psql.write_all(script)?;
     psql.finish()
 }
 
@@ -190,13 +216,13 @@ pub(super) fn run_script(
 pub(super) fn create_database(
     maintenance: &Session,
     name: &str,
-    outline: &Outline,
+    catalog: &Catalog,
     psql: &Tool,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut locale = outline.locale.clone();
+    let mut locale = catalog.locale.clone();
     if locale.is_empty() {
-        let encoding = outline.encoding.clone().unwrap_or("UTF8".into());
+        let encoding = catalog.encoding.clone().unwrap_or("UTF8".into());
         locale = vec![("ENCODING".into(), encoding), ("LOCALE".into(), "C".into())];
     }
     let locale: Vec<String> = locale

@@ -3,8 +3,12 @@
 use super::plan::Plan;
 use crate::cancel::Cancel;
 use crate::catalog::proof::Fault;
+use crate::catalog::tables;
 use crate::error::{Error, Result};
+use crate::operation::claim;
 use crate::operation::drill::{again, compare};
+use crate::operation::select::{Selected, read_manifest};
+use crate::operation::tap;
 use crate::postgres::archive::{Summary, TableName};
 use crate::postgres::tools::Tools;
 use std::collections::BTreeSet;
@@ -14,22 +18,49 @@ const NAMED: usize = 100;
 /// So many differences are told.
 const TOLD: usize = 5;
 
-/// Dumps what was restored once more and compares it, table by table, with `archived`. Returns how many tables were
-/// compared; none where that could not be done, which does not undo the restore.
+/// What a comparison came to.
+#[derive(Default)]
+pub(super) struct Checked {
+    /// How many tables were compared; none where that could not be done, which does not undo the restore.
+    pub tables: Option<u64>,
+    /// The target differs, and the backup is not to blame: an older one would fare no better.
+    pub differs: Option<Error>,
+}
+
+/// Dumps what was restored once more and compares it, table by table, with `archived`. Fails where they differ and nothing
+/// says that `archived` is what was backed up.
 pub(super) fn run(
     plan: &Plan,
     archived: &Summary,
     tools: &Tools,
     cancel: &Cancel,
-) -> Result<Option<u64>> {
+) -> Result<Checked> {
     let subset = &plan.job.subset;
     if subset.data_only || subset.schema_only {
         log::info!("a part of the backup is restored, so it is not compared with the whole");
-        return Ok(None);
+        return Ok(Checked::default());
     }
     match look(plan, archived, tools, cancel) {
-        Ok((tables, faults)) if faults.is_empty() => Ok(Some(tables)),
-        Ok((_, faults)) => Err(differs(plan, &faults)),
+        Ok((tables, faults)) if faults.is_empty() => Ok(Checked {
+            tables: Some(tables),
+            differs: None,
+        }),
+        Ok((tables, faults)) => {
+            let error = differs(plan, &faults);
+            if !is_what_was_backed_up(plan, archived, cancel)? {
+                return Err(error.hint(
+                    "if other sessions or triggers write to it, that is why; else restore it anew, or an older backup",
+                ));
+            }
+            let error = error.hint(
+                "the backup is whole and holds what its manifest says, so something else wrote to the target: look for \
+                 event triggers and triggers that are always enabled, and for other sessions, then restore it anew",
+            );
+            Ok(Checked {
+                tables: Some(tables),
+                differs: Some(error),
+            })
+        }
         Err(error) => {
             cancel.check()?;
             let shown = plan.job.session.shown();
@@ -37,9 +68,23 @@ pub(super) fn run(
                 "{shown} is restored, but cannot be compared with the backup: {}",
                 error.report()
             );
-            Ok(None)
+            Ok(Checked::default())
         }
     }
+}
+
+/// True where the archive, as it was read, is what its manifest says.
+fn is_what_was_backed_up(plan: &Plan, archived: &Summary, cancel: &Cancel) -> Result<bool> {
+    let Selected::Stored { storage, entry } = plan.selected else {
+        return Ok(false);
+    };
+    let claimed = read_manifest(storage.as_ref(), entry, cancel).and_then(|manifest| {
+        let detail = manifest.map(|manifest| claim::detail(manifest, &entry.id, plan.keys));
+        Ok(detail.transpose()?.flatten())
+    });
+    cancel.check()?;
+    let claimed = claimed.ok().flatten();
+    Ok(claimed.is_some_and(|claimed| tables::faults(&claimed, &tap::detail(archived)).is_empty()))
 }
 
 fn look(
@@ -102,5 +147,4 @@ fn differs(plan: &Plan, faults: &[Fault]) -> Error {
         plan.job.session.shown(),
         told.join("; ")
     ))
-    .hint("if other sessions or triggers write to it, that is why; else restore it anew, or an older backup")
 }

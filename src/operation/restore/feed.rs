@@ -96,7 +96,7 @@ impl Plan<'_> {
     }
 
     /// The SQL that makes room for what is restored with `--clean`.
-    fn room(&self) -> Option<String> {
+    fn room(&self) -> Option<Vec<u8>> {
         let catalog = self.catalog.as_deref().filter(|_| self.job.options.clean)?;
         Some(clean::block(catalog, &|id| self.choice.holds(id)))
     }
@@ -161,7 +161,16 @@ impl Plan<'_> {
         );
         let session = &self.session;
         if let (Some(room), Some(psql)) = (self.room(), &self.psql) {
-            make_room(&room, psql, session, application, cancel)?;
+            let catalog = self.catalog.as_deref();
+            let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
+            make_room(
+                &room,
+                encoding.unwrap_or("UTF8"),
+                psql,
+                session,
+                application,
+                cancel,
+            )?;
         }
         let options = self.options()?;
         restore::parallel(
@@ -199,7 +208,8 @@ fn whole(tap: DumpTap) -> Option<Box<Summary>> {
 
 /// Drops what is to be replaced, in a transaction of its own.
 fn make_room(
-    room: &str,
+    room: &[u8],
+    encoding: &str,
     psql: &Tool,
     session: &Session,
     application: &str,
@@ -207,9 +217,10 @@ fn make_room(
 ) -> Result<()> {
     let mut psql = Psql::start(psql, session, application, cancel)?;
     let script = format!(
-        "\\encoding UTF8\nSET client_min_messages = warning;\n\
-         SELECT pg_catalog.set_config('search_path', '', false);\n{room}"
+        "\\encoding {encoding}\nSET client_min_messages = warning;\n\
+         SELECT pg_catalog.set_config('search_path', '', false);\n"
     );
     psql.write_all(script.as_bytes())?;
+    psql.write_all(room)?;
     psql.finish()
 }

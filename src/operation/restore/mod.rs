@@ -34,6 +34,7 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::stream::seal::Keys;
 use crate::stream::sniff::Content;
+use check::Checked;
 use plan::Plan;
 use roles::MadeRoles;
 use std::io;
@@ -70,7 +71,7 @@ pub struct Job {
 }
 
 /// What was restored.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Restored {
     /// Bytes of the plain stream.
     pub plain_bytes: u64,
@@ -86,6 +87,8 @@ pub struct Restored {
     pub left_out: Vec<String>,
     /// How many tables were compared with the archive afterwards; none where that was not done.
     pub compared: Option<u64>,
+    /// It differs from a backup that is good, and how.
+    pub differs: Option<Error>,
 }
 
 /// Says what [`run`] would do, or refuses what it would refuse.
@@ -128,21 +131,22 @@ pub fn run(
     let psql = plan.psql.clone();
     let reachable = plan.reachable().clone();
     let maintenance = plan.maintenance.clone();
-    // dropped in the opposite order: what was made last goes first
-    let roles = match (&globals, &psql) {
-        (Some(text), Some(psql)) => {
-            let existing = plan.holds.clone().unwrap_or_default().roles;
-            let made = MadeRoles::new(text, &existing, psql, &reachable, &application, cancel);
-            Some(made?)
-        }
-        _ => None,
-    };
+    // dropped in the opposite order of their names: the database goes before the roles that own things in it
+    let roles;
     let made = match (&maintenance, &psql) {
         (Some(maintenance), Some(psql)) => {
             let locale = plan.catalog.as_ref().map(|catalog| catalog.locale.clone());
             let locale = locale.unwrap_or_default();
             let name = job.session.database();
             Some(Made::new(psql, maintenance, name, &locale, cancel)?)
+        }
+        _ => None,
+    };
+    roles = match (&globals, &psql) {
+        (Some(text), Some(psql)) => {
+            let target = &job.session;
+            let made = MadeRoles::new(text, psql, target, &reachable, &application, cancel);
+            Some(made?)
         }
         _ => None,
     };
@@ -160,9 +164,9 @@ pub fn run(
     made.into_iter().for_each(Made::keep);
     roles.into_iter().for_each(MadeRoles::keep);
 
-    let compared = match archived {
+    let checked = match archived {
         Some(archived) if job.check => check::run(&plan, &archived, tools, cancel)?,
-        _ => None,
+        _ => Checked::default(),
     };
     Ok(Restored {
         plain_bytes,
@@ -171,7 +175,8 @@ pub fn run(
         target: job.session.shown().to_string(),
         created,
         left_out: plan.choice.left_out,
-        compared,
+        compared: checked.tables,
+        differs: checked.differs,
     })
 }
 

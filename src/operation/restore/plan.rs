@@ -168,7 +168,7 @@ impl<'a> Plan<'a> {
                     format!("{}.{}", identifier(&entry.schema), identifier(&entry.tag))
                 });
                 let relations: Vec<String> = relations.collect();
-                let present = target::present(psql, session, &relations, cancel)?;
+                let present = target::present(psql, session, catalog, &relations, cancel)?;
                 match present.first() {
                     None => return Ok(()),
                     Some(first) => format!(

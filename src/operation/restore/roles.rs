@@ -1,14 +1,16 @@
 //! The roles that a backup needs and its new server lacks, made before it is restored.
 
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
-use crate::postgres::globals::Missing;
-use crate::postgres::query::{self, identifier};
+use crate::error::{Doing, Result};
+use crate::postgres::encoding::Encoding;
+use crate::postgres::globals::{self, Missing};
+use crate::postgres::query::{self, array, block_of};
 use crate::postgres::session::Session;
 use crate::postgres::sql::{OneTransaction, Psql};
 use crate::postgres::tools::Tool;
-use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 /// How long dropping what was made may take, after a run that was cancelled.
@@ -19,55 +21,78 @@ pub struct MadeRoles<'a> {
     psql: &'a Tool,
     session: &'a Session,
     names: Vec<String>,
+    oids: Vec<String>,
 }
 
 impl<'a> MadeRoles<'a> {
-    /// Makes those of `text` that are not among `existing`, all or none.
+    /// Makes those of `text` that the server lacks, all or none.
+    ///
+    /// The name of a role is bytes, which no server translates between its databases. So they are made in `target`, where
+    /// the restore will name them; `session` is where they can be dropped from even when that is gone.
     pub fn new(
         text: &[u8],
-        existing: &BTreeSet<String>,
         psql: &'a Tool,
+        target: &Session,
         session: &'a Session,
         application: &str,
         cancel: &Cancel,
     ) -> Result<MadeRoles<'a>> {
-        let text = std::str::from_utf8(text)
-            .map_err(|_| Error::failed("the roles beside the backup are not UTF-8"))?;
-        let missing = Missing::of(text, existing)?;
+        let (text, encoding) = globals::text(text);
+        let ask = |sql: &str| {
+            let sql = OsString::from_vec(Encoding::named(&encoding).encode(sql));
+            query::rows_in(&encoding, query::LIMIT, psql, target, &sql, cancel)
+        };
+        let existing = ask("SELECT rolname FROM pg_roles")?;
+        let missing = Missing::of(&text, &existing.into_iter().flatten().collect())?;
         if !missing.tablespaces.is_empty() {
             log::warn!(
                 "tablespaces are not made, since they lie in directories of the old machine: {}",
                 missing.tablespaces.join(", ")
             );
         }
-        let script = missing.script();
-        let made = MadeRoles {
+        if !missing.memberships.is_empty() {
+            let memberships = missing.memberships.iter();
+            let told: Vec<String> = memberships
+                .map(|(role, member)| format!("{member} in {role}"))
+                .collect();
+            log::warn!(
+                "roles that are there stay as they are, so these memberships are for you to grant: {}",
+                told.join(", ")
+            );
+        }
+        let script = Encoding::named(&encoding).encode(&missing.script());
+        let mut made = MadeRoles {
             psql,
             session,
             names: missing.roles,
+            oids: Vec::new(),
         };
         if made.names.is_empty() {
             log::info!("the server has all the roles that are beside the backup");
             return Ok(made);
         }
-        run(&script, psql, session, application, cancel)
+        run(&script, &encoding, psql, target, application, cancel)
             .doing(|| format!("cannot make the roles {}", made.names.join(", ")))
             .map_err(|error| match error.first_hint() {
                 Some(_) => error,
                 None => error.hint("make them by hand, or restore without --globals"),
             })?;
         log::info!("made the roles {}", made.names.join(", "));
+        let names = array(made.names.iter().map(String::as_str));
+        let oids = format!("SELECT oid FROM pg_roles WHERE rolname = ANY ({names})");
+        made.oids = ask(&oids)?.into_iter().flatten().collect();
         Ok(made)
     }
 
     /// They stay.
     pub fn keep(mut self) {
-        self.names.clear();
+        self.oids.clear();
     }
 }
 
 fn run(
-    script: &str,
+    script: &[u8],
+    encoding: &str,
     psql: &Tool,
     session: &Session,
     application: &str,
@@ -75,18 +100,28 @@ fn run(
 ) -> Result<()> {
     let mut transaction = OneTransaction::begin(Psql::start(psql, session, application, cancel)?)?;
     // a message that quotes a statement would show a password
-    transaction.write_all(b"\\encoding UTF8\n\\set VERBOSITY terse\n")?;
-    transaction.write_all(script.as_bytes())?;
+    transaction.write_all(format!("\\encoding {encoding}\n\\set VERBOSITY terse\n").as_bytes())?;
+    transaction.write_all(script)?;
     transaction.commit()
 }
 
 impl Drop for MadeRoles<'_> {
     fn drop(&mut self) {
-        if self.names.is_empty() {
+        if self.oids.is_empty() {
             return;
         }
-        let names: Vec<String> = self.names.iter().map(|name| identifier(name)).collect();
-        let sql = format!("DROP ROLE IF EXISTS {}", names.join(", "));
+        let names = &self.names;
+        let sql = block_of(&format!(
+            "
+DECLARE
+  role name;
+BEGIN
+  FOR role IN SELECT rolname FROM pg_catalog.pg_roles WHERE oid IN ({}) LOOP
+    EXECUTE pg_catalog.format('DROP ROLE %I', role);
+  END LOOP;
+END",
+            self.oids.join(", ")
+        ));
         let dropped = Cancel::new().and_then(|fresh| {
             let limited = fresh.with_deadline(CLEANING);
             query::rows(self.psql, self.session, &sql, &limited)

@@ -2,11 +2,14 @@
 
 use crate::cancel::Cancel;
 use crate::error::Result;
+use crate::postgres::archive::Catalog;
 use crate::postgres::databases;
 use crate::postgres::query::{self, array};
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 /// How long dropping what was made may take, after a run that was cancelled.
@@ -41,7 +44,7 @@ impl Holds {
              WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
              UNION ALL SELECT 'role', rolname FROM pg_roles";
         let mut holds = Holds::default();
-        for row in query::rows(psql, session, SQL, cancel)? {
+        for row in query::names(psql, session, SQL, cancel)? {
             let [kind, name] = <[String; 2]>::try_from(row).unwrap_or_default();
             let into = match kind.as_str() {
                 "available" => &mut holds.available_extensions,
@@ -58,10 +61,11 @@ impl Holds {
     }
 }
 
-/// Which of these relations, each `"schema"."name"`, are in the database.
+/// Which of these relations of `catalog`, each `"schema"."name"`, are in the database.
 pub fn present(
     psql: &Tool,
     session: &Session,
+    catalog: &Catalog,
     relations: &[String],
     cancel: &Cancel,
 ) -> Result<Vec<String>> {
@@ -69,11 +73,17 @@ pub fn present(
     // an argument of a program holds 128 KiB
     for some in relations.chunks(200) {
         let sql = format!(
-            "SELECT name FROM unnest({}) name WHERE to_regclass(name) IS NOT NULL",
+            "SELECT number FROM unnest({}) WITH ORDINALITY relation (name, number) WHERE to_regclass(name) IS NOT NULL",
             array(some.iter().map(String::as_str))
         );
-        let rows = query::rows(psql, session, &sql, cancel)?;
-        found.extend(rows.into_iter().flatten());
+        let sql = OsString::from_vec(catalog.names().encode(&sql));
+        let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
+        let rows = query::rows_in(encoding, query::LIMIT, psql, session, &sql, cancel)?;
+        let numbers = rows
+            .iter()
+            .flatten()
+            .filter_map(|number| number.parse::<usize>().ok());
+        found.extend(numbers.filter_map(|number| some.get(number.checked_sub(1)?).cloned()));
     }
     Ok(found)
 }

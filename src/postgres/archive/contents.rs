@@ -4,6 +4,7 @@
 //! pages, and the next dump then reads them in another order.
 
 use super::header::{Compression, Version};
+use crate::postgres::encoding::Encoding;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,43 +56,25 @@ pub struct Summary {
     pub roles: BTreeSet<String>,
 }
 
-/// What the front of an archive tells, before any of its data: what has to be there before it can be restored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outline {
-    /// The archive format's version.
-    pub version: Version,
-    /// The server's version, as the server words it.
-    pub server_version: String,
-    /// The encoding of names and rows.
-    pub encoding: Option<String>,
-    /// How the database was created: keywords of CREATE DATABASE, such as `LC_COLLATE`, and their values. Empty where
-    /// only a part of it was dumped.
-    pub locale: Vec<(String, String)>,
-    /// The roles that a restore refers to, without the server's own `pg_*`.
-    pub roles: BTreeSet<String>,
-}
-
-impl Outline {
-    /// The server's major version: 15.
-    pub fn server_major(&self) -> Option<u32> {
-        major(&self.server_version)
-    }
-}
-
 impl Summary {
     /// The major version of the pg_dump that wrote the archive.
     pub fn pg_dump_major(&self) -> Option<u32> {
         major(&self.pg_dump_version)
     }
+
+    /// How its names are told to a server.
+    pub fn names(&self) -> Encoding {
+        Encoding::named(self.encoding.as_deref().unwrap_or_default())
+    }
 }
 
 /// `15.18 (Debian 15.18-0+deb12u1)` is 15, and so is `15beta1`.
-fn major(version: &str) -> Option<u32> {
+pub(super) fn major(version: &str) -> Option<u32> {
     let end = version.find(|char: char| !char.is_ascii_digit());
     version[..end.unwrap_or(version.len())].parse().ok()
 }
 
-/// A table's full name, without SQL quotes. Bytes that are not UTF-8 appear as `\xNN`.
+/// A table's full name, without SQL quotes. Bytes that are no text appear as `\xNN`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
     /// Its schema.

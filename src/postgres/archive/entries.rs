@@ -1,10 +1,12 @@
 //! The table of contents by itself, entry by entry: what a restore looks at before it begins.
 
+use super::contents::major;
 use super::damaged_archive;
 use super::fields::Stop;
 use super::header::{Header, HeaderReader, Opening, Version};
 use super::toc::{Entry, Toc, TocReader};
 use crate::error::Result;
+use crate::postgres::encoding::Encoding;
 use std::collections::BTreeSet;
 
 /// All that stands before the data of an archive.
@@ -105,6 +107,16 @@ impl CatalogReader {
 }
 
 impl Catalog {
+    /// The server's major version: 15.
+    pub fn server_major(&self) -> Option<u32> {
+        major(&self.server_version)
+    }
+
+    /// How its names are told to a server.
+    pub fn names(&self) -> Encoding {
+        Encoding::named(self.encoding.as_deref().unwrap_or_default())
+    }
+
     fn new(header: Header, toc: Toc) -> Catalog {
         Catalog {
             version: header.version,

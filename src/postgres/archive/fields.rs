@@ -4,6 +4,8 @@
 //! yet enough; called again with more input it goes on where it stopped. Nothing is allocated because a length
 //! says so: memory grows with the bytes that arrived, up to [`KEPT_STRING`].
 
+use crate::postgres::encoding::Encoding;
+
 /// Why reading stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -134,10 +136,10 @@ impl Fields {
         Ok(string.kept.map_or(Text::Passed, Text::Kept))
     }
 
-    /// A string that we need, decoded; NULL is empty.
-    pub fn name(&mut self, input: &mut &[u8]) -> Result<String, Stop> {
+    /// A string that we need, in this encoding; NULL is empty.
+    pub fn name(&mut self, input: &mut &[u8], encoding: Encoding) -> Result<String, Stop> {
         Ok(match self.string(input, Keep::All)? {
-            Text::Kept(bytes) => decoded(bytes),
+            Text::Kept(bytes) => encoding.decode(&bytes),
             Text::Null | Text::Passed => String::new(),
         })
     }
@@ -156,28 +158,9 @@ impl Partial {
     }
 }
 
-/// `text` as UTF-8, with each byte that is none of it as `\xNN`, so that different names stay different.
-pub(super) fn decoded(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let mut text = String::new();
-        for chunk in error.as_bytes().utf8_chunks() {
-            text.push_str(chunk.valid());
-            for byte in chunk.invalid() {
-                text.push_str(&format!("\\x{byte:02x}"));
-            }
-        }
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_in_another_encoding_stay_apart() {
-        assert_eq!(decoded(b"caf\xe9 \xc3\xa9".to_vec()), "caf\\xe9 é");
-    }
 
     #[test]
     fn an_integer_is_written_in_one_way_only() {

@@ -8,6 +8,7 @@
 //! ```
 
 use super::fields::{Fields, Stop, damaged};
+use crate::postgres::encoding::Encoding;
 use chrono::{NaiveDate, NaiveDateTime};
 use std::fmt;
 
@@ -181,14 +182,16 @@ fn parse(input: &mut &[u8]) -> Result<Opening, Stop> {
     for part in &mut time {
         *part = fields.integer(input)?;
     }
+    // the table of contents says which encoding its names have; these come before it
+    let encoding = Encoding::default();
     Ok(Opening::Known(Header {
         version,
         offset_size: offset_size.into(),
         compression,
         created: local_time(time),
-        database: fields.name(input)?,
-        server_version: fields.name(input)?,
-        pg_dump_version: fields.name(input)?,
+        database: fields.name(input, encoding)?,
+        server_version: fields.name(input, encoding)?,
+        pg_dump_version: fields.name(input, encoding)?,
     }))
 }
 

@@ -26,7 +26,7 @@ mod sql;
 mod stream;
 mod toc;
 
-pub use contents::{Contents, Digest, LargeObjects, Outline, Summary, TableData, TableName};
+pub use contents::{Contents, Digest, LargeObjects, Summary, TableData, TableName};
 pub use data::Offset;
 pub use entries::{Catalog, CatalogReader, Looked};
 pub use header::{Compression, MAGIC, Version};
@@ -104,20 +104,6 @@ impl Inspector {
             Stage::Body(body) => &body.data.found.offsets,
             _ => &[],
         }
-    }
-
-    /// What the front of the archive tells; `None` until its table of contents has passed.
-    pub fn outline(&self) -> Option<Outline> {
-        let Stage::Body(body) = &self.stage else {
-            return None;
-        };
-        Some(Outline {
-            version: body.header.version,
-            server_version: body.header.server_version.clone(),
-            encoding: body.toc.encoding.clone(),
-            locale: body.toc.locale.clone(),
-            roles: body.toc.roles.clone(),
-        })
     }
 
     /// What the last byte was part of, as in `the data of public.orders`, where that has a name.

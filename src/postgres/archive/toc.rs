@@ -15,6 +15,8 @@
 //! Entries are let pass field by field, so that neither the number of objects nor the length of a function's
 //! body takes memory; what a [`Toc`] keeps is limited by [`KEPT`].
 //!
+//! The first entry names the encoding of all text in the archive; it is what the names of the others are decoded from.
+//!
 //! Where pg_dump writes to a file, it writes the table of contents once more when the offsets are known. That
 //! should replace the first one; but pg_dump 16 to 18 with its standard output redirected (`pg_dump -Fc > file`)
 //! opens it for appending, and the second one ends up behind the data. No reader looks there, so such a copy is
@@ -22,9 +24,10 @@
 //! (the statistics of 18), which are not written again.
 
 use super::contents::TableName;
-use super::fields::{Fields, Keep, Stop, Text, damaged, decoded};
+use super::fields::{Fields, Keep, Stop, Text, damaged};
 use super::header::{Header, Version};
 use super::sql::{self, Copy};
+use crate::postgres::encoding::Encoding;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -77,6 +80,7 @@ pub(super) struct TocReader {
     offset_size: usize,
     fields: Fields,
     field: Field,
+    encoding: Encoding,
     entry: Entry,
     entries: i64,
     read: i64,
@@ -113,7 +117,7 @@ enum Field {
     Offset,
 }
 
-/// One entry. Its names are without SQL quotes; bytes that are not UTF-8 appear as `\xNN`.
+/// One entry. Its names are without SQL quotes; bytes that are no text appear as `\xNN` (see [`Encoding`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
     /// What others depend on it by, and what a list for pg_restore names it by.
@@ -141,6 +145,7 @@ impl TocReader {
             offset_size: header.offset_size,
             fields: Fields::default(),
             field: Field::Entries,
+            encoding: Encoding::default(),
             entry: Entry::default(),
             entries: 0,
             read: 0,
@@ -211,7 +216,7 @@ impl TocReader {
 
     /// Reads one field and says which one follows.
     fn next(&mut self, input: &mut &[u8]) -> Result<Field, Stop> {
-        let (fields, entry) = (&mut self.fields, &mut self.entry);
+        let (fields, entry, encoding) = (&mut self.fields, &mut self.entry, self.encoding);
         Ok(match self.field {
             Field::Entries => {
                 self.entries = fields.integer(input)?;
@@ -234,11 +239,11 @@ impl TocReader {
             Field::CatalogOid => pass(fields, input, Field::Oid)?,
             Field::Oid => pass(fields, input, Field::Tag)?,
             Field::Tag => {
-                entry.tag = fields.name(input)?;
+                entry.tag = fields.name(input, encoding)?;
                 Field::Kind
             }
             Field::Kind => {
-                entry.kind = fields.name(input)?;
+                entry.kind = fields.name(input, encoding)?;
                 Field::Section
             }
             Field::Section => {
@@ -256,7 +261,7 @@ impl TocReader {
                     }
                     _ => Keep::Nothing,
                 };
-                entry.definition = kept(fields.string(input, keep)?);
+                entry.definition = kept(fields.string(input, keep)?, encoding);
                 Field::Drop
             }
             Field::Drop => pass(fields, input, Field::Copy)?,
@@ -266,11 +271,11 @@ impl TocReader {
                 } else {
                     Keep::Nothing
                 };
-                entry.copy = kept(fields.string(input, keep)?);
+                entry.copy = kept(fields.string(input, keep)?, encoding);
                 Field::Schema
             }
             Field::Schema => {
-                entry.schema = fields.name(input)?;
+                entry.schema = fields.name(input, encoding)?;
                 Field::Tablespace
             }
             Field::Tablespace if self.version < Version::new(1, 14) => {
@@ -286,7 +291,7 @@ impl TocReader {
                 Field::Owner
             }
             Field::Owner => {
-                entry.owner = fields.name(input)?;
+                entry.owner = fields.name(input, encoding)?;
                 Field::WithOids
             }
             Field::WithOids => pass(fields, input, Field::Dependency)?,
@@ -298,7 +303,7 @@ impl TocReader {
                 match fields.string(input, keep)? {
                     Text::Null => Field::Offset,
                     text => {
-                        let id: Option<i64> = kept(text).and_then(|id| id.parse().ok());
+                        let id: Option<i64> = kept(text, encoding).and_then(|id| id.parse().ok());
                         entry.dependencies.extend(id);
                         Field::Dependency
                     }
@@ -361,6 +366,7 @@ impl TocReader {
             "ENCODING" => {
                 let quoted = entry.definition.as_deref().unwrap_or_default();
                 toc.encoding = quoted.split('\'').nth(1).map(str::to_owned);
+                self.encoding = Encoding::named(toc.encoding.as_deref().unwrap_or_default());
             }
             "EXTENSION" => {
                 new += entry.tag.len();
@@ -426,9 +432,9 @@ fn pass(fields: &mut Fields, input: &mut &[u8], next: Field) -> Result<Field, St
     Ok(next)
 }
 
-fn kept(text: Text) -> Option<String> {
+fn kept(text: Text, encoding: Encoding) -> Option<String> {
     match text {
-        Text::Kept(bytes) => Some(decoded(bytes)),
+        Text::Kept(bytes) => Some(encoding.decode(&bytes)),
         Text::Null | Text::Passed => None,
     }
 }

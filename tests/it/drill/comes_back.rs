@@ -55,6 +55,18 @@ fn pgbench_comes_back_on_every_version() {
     }
 }
 
+#[test]
+fn more_tables_than_a_server_has_locks_for_by_default_come_back() {
+    let database = postgres(18).create_database("many");
+    database.sql(r"SELECT format('CREATE TABLE t%s AS SELECT %1$s AS n', n) FROM generate_series(1, 6000) AS n \gexec");
+    let sandbox = backed_up(&database);
+    let arguments = ["verify", "--level", "restore", "latest", "--json"];
+    let output = sandbox.run(&arguments).exits(0);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["checks"][0]["tables"], 6000);
+    nothing_is_left(&sandbox);
+}
+
 /// A database of this encoding with what is special about it.
 fn in_encoding(encoding: &str, rows: &str) {
     let server = postgres(17);

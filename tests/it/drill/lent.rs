@@ -4,6 +4,7 @@ use super::{drill, place};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, Server, postgres};
 use crate::support::processes;
+use crate::support::program;
 use crate::support::sandbox::Sandbox;
 use crate::support::wait;
 use rustix::process::Signal;
@@ -72,6 +73,67 @@ fn what_a_killed_drill_leaves_on_a_lent_server_goes_with_the_next_one() {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'backupkit%'";
         (server.maintenance().sql(sql) == "0").then_some(())
     });
+    drill(&sandbox).exits(0);
+    assert_eq!(inventory(&server), before);
+}
+
+#[test]
+fn what_is_left_of_drills_that_are_no_more_goes_and_nothing_else() {
+    let server = Server::start(18, &[]);
+    let database = postgres(18).create_database("source");
+    let sandbox = lent(&database, &server);
+    let maintenance = server.maintenance();
+    for statement in [
+        // somebody else's, by a name that is only like ours
+        "CREATE DATABASE backupkitXdrill_1",
+        "CREATE DATABASE backupkit_drills",
+        "CREATE ROLE theirs",
+        "COMMENT ON ROLE theirs IS 'as in backupkit_drill_2'",
+        // of a drill that lives: its session has the name
+        "CREATE DATABASE backupkit_drill_3",
+        "CREATE ROLE needed",
+        "COMMENT ON ROLE needed IS 'backupkit_drill_3'",
+    ] {
+        maintenance.sql(statement);
+    }
+    let before = inventory(&server);
+    for statement in [
+        "CREATE DATABASE backupkit_drill_4",
+        "CREATE ROLE \"left \"\"over\"",
+        "COMMENT ON ROLE \"left \"\"over\" IS 'backupkit_drill_4'",
+        // killed before it had a database, or in the middle of clearing up
+        "CREATE ROLE alone",
+        "COMMENT ON ROLE alone IS 'backupkit_drill_5'",
+        "CREATE DATABASE backupkit_drill_6",
+    ] {
+        maintenance.sql(statement);
+    }
+    let mut alive = server.client("psql");
+    alive
+        .env("PGAPPNAME", "backupkit_drill_3")
+        .args(["-X", "-d", "postgres"]);
+    let alive = program::start(alive, "\\! sleep 1000\n".to_string());
+    wait::until("its session is there", || {
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backupkit_drill_3'";
+        (maintenance.sql(sql) == "1").then_some(())
+    });
+    drill(&sandbox).exits(0);
+    assert_eq!(inventory(&server), before);
+    drop(alive);
+}
+
+#[test]
+fn more_roles_than_an_argument_has_room_for_are_made_and_go_again() {
+    let (from, server) = (Server::start(18, &[]), Server::start(18, &[]));
+    let database = from.create_database("crowded");
+    database.sql(
+        "CREATE TABLE t0 (i int); CREATE TABLE t1 (i int); CREATE TABLE t2 (i int);
+         DO $$ BEGIN FOR n IN 1..3000 LOOP
+           EXECUTE format('CREATE ROLE %I; GRANT SELECT ON t%s TO %1$I', 'reader ' || n || repeat('x', 40), n % 3); END LOOP; END $$",
+    );
+    let sandbox = lent(&database, &server);
+    let before = inventory(&server);
     drill(&sandbox).exits(0);
     assert_eq!(inventory(&server), before);
 }

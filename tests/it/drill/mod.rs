@@ -1,9 +1,11 @@
 //! The drill: what was restored is what was backed up, what was lost on the way is named, and nothing stays behind.
 
 mod comes_back;
+mod encodings;
 mod examinations;
 mod faults;
 mod killed;
+mod left_out;
 mod lent;
 mod places;
 

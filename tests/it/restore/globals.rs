@@ -127,6 +127,43 @@ fn missing_roles_come_back_with_their_passwords_and_others_stay_as_they_are() {
 }
 
 #[test]
+fn a_role_that_is_there_joins_no_other_and_one_that_is_made_joins_those_it_was_in() {
+    let servers = Servers::new(PLAIN);
+    for statement in [
+        "CREATE ROLE also_there NOLOGIN",
+        "GRANT app TO common",
+        "GRANT also_there TO app",
+        "GRANT also_there TO common",
+        "ALTER ROLE common CREATEDB CONNECTION LIMIT 3",
+        "ALTER ROLE common SET work_mem = '9MB'",
+        "COMMENT ON ROLE common IS 'old'",
+    ] {
+        servers.old.maintenance().sql(statement);
+        if statement.starts_with("CREATE") {
+            servers.new.maintenance().sql(statement);
+        }
+    }
+    let common = || {
+        servers.new.maintenance().sql(
+            "SELECT a.*, s.setconfig, shobj_description(a.oid, 'pg_authid'),
+               ARRAY(SELECT m.roleid::regrole FROM pg_auth_members m WHERE m.member = a.oid)
+             FROM pg_authid a LEFT JOIN pg_db_role_setting s ON s.setrole = a.oid WHERE a.rolname = 'common'",
+        )
+    };
+    let before = common();
+    servers.sandbox.back_up("source");
+    let restore = [&RESTORE[..], &["--globals"]].concat();
+    let output = servers.sandbox.run(&restore).exits(0);
+    says(
+        &output,
+        &["roles that are there stay", "grant: common in app"],
+    );
+    assert_eq!(common(), before);
+    let member = "pg_auth_members WHERE roleid = 'also_there'::regrole AND member = 'app'::regrole";
+    assert_eq!(servers.count(member), "1");
+}
+
+#[test]
 fn roles_that_were_made_go_again_where_the_restore_fails() {
     let servers = Servers::new(PLAIN);
     servers
