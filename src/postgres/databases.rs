@@ -43,11 +43,47 @@ pub fn exists(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Re
     Ok(!query::rows(psql, session, &sql, cancel)?.is_empty())
 }
 
-/// Makes an empty database; `like` is how the original was made: `ENCODING`, `LOCALE` and their like.
+/// The comment on the database `name`, empty where there is none, and how many sessions are in it; nothing where it is
+/// not there.
+pub fn comment(
+    psql: &Tool,
+    session: &Session,
+    name: &str,
+    cancel: &Cancel,
+) -> Result<Option<(String, u64)>> {
+    let sql = format!(
+        "SELECT coalesce(shobj_description(oid, 'pg_database'), ''), \
+         (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid()) \
+         FROM pg_database d WHERE datname = {}",
+        literal(name)
+    );
+    let rows = query::rows(psql, session, &sql, cancel)?;
+    let mut columns = rows.into_iter().flatten();
+    let comment = columns.next();
+    let sessions = columns.next().and_then(|count| count.parse().ok());
+    Ok(comment.map(|comment| (comment, sessions.unwrap_or(0))))
+}
+
+/// Sets the comment on the database `name`; none takes it away.
+pub fn set_comment(
+    psql: &Tool,
+    session: &Session,
+    name: &str,
+    comment: Option<&str>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let comment = comment.map_or("NULL".to_string(), literal);
+    let sql = format!("COMMENT ON DATABASE {} IS {comment}", identifier(name));
+    query::rows(psql, session, &sql, cancel).map(|_| ())
+}
+
+/// Makes an empty database that belongs to `owner`, else to the role of `session`; `like` is how the original was made:
+/// `ENCODING`, `LOCALE` and their like.
 pub fn create(
     psql: &Tool,
     session: &Session,
     name: &str,
+    owner: Option<&str>,
     like: &[(String, String)],
     cancel: &Cancel,
 ) -> Result<()> {
@@ -55,8 +91,11 @@ pub fn create(
         .iter()
         .map(|(keyword, value)| format!(" {keyword} = {}", literal(value)))
         .collect();
+    let owner = owner.map_or(String::new(), |owner| {
+        format!(" OWNER = {}", identifier(owner))
+    });
     let sql = format!(
-        "CREATE DATABASE {} TEMPLATE = template0{like}",
+        "CREATE DATABASE {}{owner} TEMPLATE = template0{like}",
         identifier(name)
     );
     query::rows_within(LIMIT, psql, session, &sql, cancel)
@@ -66,7 +105,16 @@ pub fn create(
 
 /// Drops a database and ends the sessions that are still in it.
 pub fn drop(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<()> {
-    let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
+    dropped(psql, session, name, " WITH (FORCE)", cancel)
+}
+
+/// Drops a database that nobody is in.
+pub fn drop_idle(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<()> {
+    dropped(psql, session, name, "", cancel)
+}
+
+fn dropped(psql: &Tool, session: &Session, name: &str, how: &str, cancel: &Cancel) -> Result<()> {
+    let sql = format!("DROP DATABASE IF EXISTS {}{how}", identifier(name));
     query::rows_within(LIMIT, psql, session, &sql, cancel)
         .map(|_| ())
         .doing(|| format!("cannot drop the database {name}"))

@@ -1,15 +1,18 @@
 //! Questions to a server through psql: its version, what is in a database, who holds a lock.
 
 use super::explain;
+use super::list::{in_memory, path_of};
 use super::session::Session;
 use super::tools::Tool;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::process;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take; they read catalogs only.
 const LIMIT: Duration = Duration::from_secs(60);
+/// An argument of a program holds 128 KiB; what is longer is read from a file.
+const ARGUMENT: usize = 100_000;
 /// Between columns and between rows: control characters that no name we ask for can be mistaken for.
 const COLUMN: char = '\u{1f}';
 const ROW: char = '\u{1e}';
@@ -40,7 +43,15 @@ pub fn rows_within(
         .arg(format!("--record-separator={ROW}"))
         .arg(session.database_argument())
         // the server's own functions and operators, and none that a user of the database put before them
-        .args(["-c", "SET search_path = pg_catalog", "-c", sql]);
+        .args(["-c", "SET search_path = pg_catalog"]);
+    let script = match sql.len() > ARGUMENT {
+        true => Some(in_memory(sql).doing(|| "cannot write a question for psql")?),
+        false => None,
+    };
+    match &script {
+        Some(script) => command.arg(format!("--file={}", path_of(script))),
+        None => command.args(["-c", sql]),
+    };
     let printed = process::run("psql", command, cancel, limit, explain::client)?;
     // names in a database without an encoding may be any bytes
     let printed = String::from_utf8_lossy(&printed);

@@ -60,6 +60,11 @@ impl<'a> MadeRoles<'a> {
         Ok(made)
     }
 
+    /// What they are called.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// They stay.
     pub fn keep(mut self) {
         self.names.clear();
