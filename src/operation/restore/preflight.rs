@@ -332,14 +332,15 @@ impl Plan<'_> {
     }
 }
 
-/// The owners of what pg_restore gives away.
+/// The owners of what pg_restore gives away, without the server's own `pg_*`, which are no members of anything by
+/// themselves.
 fn owners<'a>(chosen: &'a [&Entry]) -> impl Iterator<Item = &'a String> {
     let given = chosen
         .iter()
         .filter(|entry| is_created(&entry.kind) || entry.kind == "SCHEMA");
     given
         .map(|entry| &entry.owner)
-        .filter(|owner| !owner.is_empty())
+        .filter(|owner| !owner.is_empty() && !owner.starts_with("pg_"))
 }
 
 /// Kinds of object that are created in a schema and have an owner.
