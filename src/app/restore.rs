@@ -8,7 +8,7 @@ use crate::config::Database;
 use crate::error::{Doing, Error, Result};
 use crate::operation::open::Rules;
 use crate::operation::pin;
-use crate::operation::restore::{self, Job, Subset};
+use crate::operation::restore::{self, Job, Preview, Subset};
 use crate::operation::select::Reference;
 use crate::output;
 use crate::postgres::restore::Options;
@@ -18,6 +18,9 @@ use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+/// So many of the tables that would be dropped are named before somebody says yes.
+const NAMED: usize = 10;
 
 impl App {
     pub(super) fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
@@ -42,13 +45,16 @@ impl App {
         if options.dry_run {
             let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;
-            return match options.json {
-                true => output::line(&output::preview_json(&database.name, &preview).to_string()),
-                false => output::text_out(&output::preview_text(&preview)),
-            };
+            match options.json {
+                true => output::line(&output::preview_json(&database.name, &preview).to_string())?,
+                false => output::text_out(&output::preview_text(&preview))?,
+            }
+            return preview.refusal.map_or(Ok(()), Err);
         }
-        if options.clean && !options.yes {
-            confirm(&selected.shown(), job.session.shown(), cancel)?;
+        if options.clean && !options.yes && is_attended() {
+            let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
+                .map_err(with_older)?;
+            confirm(preview, cancel)?;
         }
         if options.backup_first {
             self.back_up_and_pin(database, cancel).doing(|| {
@@ -64,6 +70,8 @@ impl App {
             return Err(differs);
         }
         let compared = match restored.compared {
+            Some(0) => "it had no table to compare with the backup".to_string(),
+            Some(1) => "its table was compared with the backup and is the same".to_string(),
             Some(count) => format!("{count} tables compared with the backup, all the same"),
             None => "not compared with the backup".to_string(),
         };
@@ -158,16 +166,35 @@ impl App {
     }
 }
 
-/// Asks a person, if there is one, before anything is dropped.
-fn confirm(from: &str, target: &str, cancel: &Cancel) -> Result<()> {
-    let stdin = io::stdin();
-    if !(stdin.is_terminal() && io::stderr().is_terminal()) {
-        return Ok(());
+/// True where somebody can be asked.
+fn is_attended() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks before anything is dropped; where it would be refused anyway, says so instead.
+fn confirm(preview: Preview, cancel: &Cancel) -> Result<()> {
+    if let Some(refusal) = preview.refusal {
+        return Err(refusal);
     }
+    let target = &preview.target;
+    let dropped = preview.drops.as_deref().unwrap_or_default();
+    let mut lines: Vec<String> = dropped.iter().take(NAMED).cloned().collect();
+    if dropped.len() > NAMED {
+        lines.push(format!(
+            "and {} more; --dry-run --json names all",
+            dropped.len() - NAMED
+        ));
+    }
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    let what = match lines.is_empty() {
+        true => format!("This drops what the backup holds from the database {target}\n"),
+        false => format!("This drops from the database {target}\n{lines}"),
+    };
     progress::say(&format!(
-        "This drops what the backup holds from the database {target},\nand restores {from} there.\n\
-         Type yes to go on:"
+        "{what}and restores {} there.\nType yes to go on:",
+        preview.from
     ));
+    let stdin = io::stdin();
     cancel.wait_for(stdin.as_fd(), PollFlags::IN, None)?;
     let mut answer = String::new();
     stdin

@@ -22,7 +22,7 @@ pub struct Restore {
     #[argh(option, arg_name = "BACKUP")]
     pub from: String,
 
-    /// only what began by this moment, such as 2026-11-01T12:00Z; with a database or its latest
+    /// only what began by this moment, or on this day: 2026-11-01, 2026-11-01T12:00+01:00; UTC where no zone is named
     #[argh(option, arg_name = "TIME", from_str_fn(moment))]
     pub at: Option<DateTime<Utc>>,
 

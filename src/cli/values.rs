@@ -1,22 +1,39 @@
 //! How the values of options are read.
 
 use crate::catalog::proof::Level;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::time::Duration;
 
-/// RFC 3339; the seconds may be left out.
+/// A day, of which the last moment counts, or a time of day with or without seconds and zone, as in RFC 3339 or with a
+/// space before the time. Where no zone is named it is UTC.
 pub(super) fn moment(text: &str) -> std::result::Result<DateTime<Utc>, String> {
-    const MINUTE: usize = "2026-11-01T12:00".len();
-    let full = match (text.get(..MINUTE), text.get(MINUTE..)) {
-        (Some(minute), Some(zone)) if !zone.starts_with(':') => format!("{minute}:00{zone}"),
-        _ => text.to_string(),
+    let wrong = || {
+        format!(
+            "{text:?} is not a time such as 2026-11-01, \"2026-11-01 12:00\" or 2026-11-01T12:00+01:00 (UTC where no zone is named)"
+        )
     };
-    match DateTime::parse_from_rfc3339(&full) {
-        Ok(moment) => Ok(moment.to_utc()),
-        Err(_) => Err(format!(
-            "{text:?} is not a time such as 2026-11-01T12:00Z or 2026-11-01T12:00:30+01:00"
-        )),
+    let (day, rest) = text
+        .split_at_checked("2026-11-01".len())
+        .ok_or_else(wrong)?;
+    let day: NaiveDate = day.parse().map_err(|_| wrong())?;
+    if rest.is_empty() {
+        let next = day.succ_opt().ok_or_else(wrong)?;
+        return Ok(next.and_time(NaiveTime::MIN).and_utc() - TimeDelta::nanoseconds(1));
     }
+    let time = rest.strip_prefix(['T', 't', ' ']).ok_or_else(wrong)?;
+    let zone = time.find(['Z', 'z', '+', '-', ' ']).unwrap_or(time.len());
+    let (time, zone) = time.split_at(zone);
+    let seconds = match time.len() {
+        5 => ":00",
+        _ => "",
+    };
+    let zone = match zone.trim_start() {
+        "" => "Z",
+        named => named,
+    };
+    let full = format!("{day}T{time}{seconds}{zone}");
+    let moment = DateTime::parse_from_rfc3339(&full).map_err(|_| wrong())?;
+    Ok(moment.to_utc())
 }
 
 /// From 2 on: one connection at a time is what happens without it.
@@ -42,22 +59,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_may_leave_its_seconds_out_but_not_its_zone() {
+    fn a_moment_may_leave_out_its_seconds_its_zone_and_its_time() {
         for (text, seconds) in [
             ("1970-01-02T00:01Z", 86460),
             ("1970-01-02T00:01:00Z", 86460),
             ("1970-01-02T00:01:05.5Z", 86465),
             ("1970-01-02T01:01+01:00", 86460),
+            ("1970-01-02 01:01 +01:00", 86460),
+            ("1970-01-02T00:01", 86460),
+            ("1970-01-02 00:01", 86460),
+            ("1970-01-02 00:01:05", 86465),
+            // all that began on that day
+            ("1970-01-02", 2 * 86400 - 1),
         ] {
             assert_eq!(moment(text).map(|at| at.timestamp()), Ok(seconds), "{text}");
         }
         for text in [
             "",
-            "1970-01-02",
-            "1970-01-02T00:01",
-            "1970-01-02T00:01:00",
+            "1970-01",
+            "1970-1-2",
+            "1970-02-30",
+            "1970-01-02T",
             "1970-01-02T25:01Z",
             "1970-01-02T00:0é",
+            "1970-01-02T00:01 Berlin",
+            "yesterday 00:01",
         ] {
             assert!(moment(text).is_err(), "{text}");
         }

@@ -9,7 +9,7 @@ use crate::catalog::listing::Entry;
 use crate::catalog::name::BackupId;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Storage;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use std::cmp::Reverse;
 
 /// A configured storage, or why it cannot be used.
@@ -124,7 +124,10 @@ fn not_found(
         _ => format!("there is no full backup of {database}"),
     };
     let when = match reference {
-        Reference::Latest { by: Some(by), .. } => format!(" from {} or before", by.to_rfc3339()),
+        Reference::Latest { by: Some(by), .. } => {
+            let by = by.to_rfc3339_opts(SecondsFormat::Secs, true);
+            format!(" from {by} or before")
+        }
         _ => String::new(),
     };
     let hint = match reference {

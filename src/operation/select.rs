@@ -79,6 +79,16 @@ impl Reference {
     }
 }
 
+/// True where `text` can only be meant as a path: it begins with `/` or `.`, or ends in an extension. A time stamp of
+/// one of `databases` is none, however it was mistyped.
+pub fn looks_like_a_path(text: &str, databases: &[&str]) -> bool {
+    let of_database = || {
+        let directory = text.split_once('/').map(|(directory, _)| directory);
+        directory.is_some_and(|directory| databases.contains(&directory))
+    };
+    text.starts_with(['/', '.']) || Path::new(text).extension().is_some() && !of_database()
+}
+
 /// A reference, and the one storage to look on where it was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meant {
@@ -313,6 +323,23 @@ mod tests {
         for text in ["app/20261120_020000.123456789Z", "./file"] {
             assert_eq!(parse(text).by(Some(at)).unwrap_err().kind(), Kind::Usage);
             assert!(parse(text).by(None).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_path_is_told_from_a_name_that_was_mistyped() {
+        for (text, is_path) in [
+            ("./app2", true),
+            ("/backups/app2", true),
+            ("..", true),
+            ("app2.dump", true),
+            ("old/app2.sql.gz", true),
+            ("app2", false),
+            ("app2/latest", false),
+            ("app/20261120", false),
+            ("app/20261120_020000.12", false),
+        ] {
+            assert_eq!(looks_like_a_path(text, &["app"]), is_path, "{text}");
         }
     }
 

@@ -228,6 +228,11 @@ fn error_json(error: &Error) -> Value {
     })
 }
 
+/// To the second, for people.
+pub fn second(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 fn rfc3339(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

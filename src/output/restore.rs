@@ -7,6 +7,9 @@ use crate::stream::sniff::Content;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// So many names are on one line.
+const NAMED: usize = 20;
+
 /// The line of a restore that ended well.
 pub fn restore_text(database: &str, from: &str, restored: &Restored, took: Duration) -> String {
     let (bytes, took) = (restored.plain_bytes, duration::display(took));
@@ -20,6 +23,7 @@ pub fn restore_json(database: &str, from: &str, restored: &Restored, took: Durat
         "database": database,
         "target": restored.target,
         "created": restored.created,
+        "owner": restored.owner,
         "from": from,
         "content": content(restored.content),
         "label": restored.label,
@@ -42,16 +46,19 @@ fn content(content: Content) -> &'static str {
 pub fn preview_text(preview: &Preview) -> String {
     let unknown = || "unknown".to_string();
     let bytes = |bytes: Option<u64>| bytes.map_or_else(unknown, human_bytes);
-    let what = match (preview.creates, preview.cleans) {
-        (true, _) => ", which would be created",
-        (false, true) => ", from which what the backup holds would be dropped first",
-        (false, false) => "",
+    let what = match (preview.creates, &preview.leftover, &preview.owner) {
+        (true, Some(_), _) => {
+            ", which a restore left behind and would be dropped and created anew".into()
+        }
+        (true, None, Some(owner)) => format!(", which would be created and belong to {owner}"),
+        (true, None, None) => ", which would be created".into(),
+        (false, ..) => String::new(),
     };
     let mut lines = vec![
         ("backup", preview.from.clone()),
         (
             "began",
-            preview.started_at.map_or_else(unknown, super::rfc3339),
+            preview.started_at.map_or_else(unknown, super::second),
         ),
         (
             "size",
@@ -76,8 +83,15 @@ pub fn preview_text(preview: &Preview) -> String {
         "restored by",
         preview.pg_restore.clone().unwrap_or("psql".into()),
     ));
-    if let Some(relations) = preview.relations {
-        lines.push(("holds", format!("{relations} tables, views and sequences")));
+    if preview.cleans {
+        let dropped = preview.drops.as_deref();
+        lines.push((
+            "drops",
+            dropped.map_or_else(unknown, |names| counted(names, "nothing that is there")),
+        ));
+    }
+    if let Some(relations) = &preview.relations {
+        lines.push(("restores", counted(relations, "no table, view or sequence")));
     }
     lines.push((
         "if it fails",
@@ -92,22 +106,45 @@ pub fn preview_text(preview: &Preview) -> String {
     for (what, names) in [
         ("no such role", &preview.missing_roles),
         ("no extension", &preview.missing_extensions),
+        ("replaced too", &preview.taken_along),
         ("left out", &preview.left_out),
     ] {
         if !names.is_empty() {
             lines.push((what, names.join(", ")));
         }
     }
+    lines.push((
+        "outcome",
+        match &preview.refusal {
+            None => "nothing speaks against it".into(),
+            Some(refusal) => format!("refused, with status {}", refusal.kind().exit_status()),
+        },
+    ));
     let lines = lines.into_iter();
     lines
-        .map(|(what, value)| format!("{what}\t{value}\n"))
+        .map(|(what, value)| format!("{what:13}{value}\n"))
         .collect()
 }
 
-/// The same as a JSON object.
+/// How many there are, and the first of them.
+fn counted(names: &[String], none: &str) -> String {
+    let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    match names.len() {
+        0 => none.into(),
+        1 => first.join(", "),
+        count if count > NAMED => format!(
+            "{count} tables, views and sequences: {} and {} more (--json names all)",
+            first.join(", "),
+            count - NAMED
+        ),
+        count => format!("{count} tables, views and sequences: {}", first.join(", ")),
+    }
+}
+
+/// The same as a JSON object. One that would be refused is not the last: the error follows.
 pub fn preview_json(database: &str, preview: &Preview) -> Value {
     json!({
-        "type": "summary",
+        "type": if preview.refusal.is_none() { "summary" } else { "preview" },
         "dry_run": true,
         "database": database,
         "target": preview.target,
@@ -117,16 +154,26 @@ pub fn preview_json(database: &str, preview: &Preview) -> Value {
         "stored_bytes": preview.stored_bytes,
         "plain_bytes": preview.plain_bytes,
         "creates": preview.creates,
+        "owner": preview.owner,
+        "leftover": preview.leftover,
         "cleans": preview.cleans,
+        "drops": preview.drops,
         "atomic": preview.atomic,
         "server_major": preview.server,
         "dumped_server_version": preview.dumped_server,
         "pg_dump_version": preview.dumped_by,
         "pg_restore": preview.pg_restore,
-        "relations": preview.relations,
+        "relations": preview.relations.as_ref().map(Vec::len),
+        "tables": preview.relations,
+        "taken_along": preview.taken_along,
         "missing_roles": preview.missing_roles,
         "missing_extensions": preview.missing_extensions,
         "left_out": preview.left_out,
         "spool": preview.spool,
+        "refused": preview.refusal.as_ref().map(|refusal| json!({
+            "kind": refusal.kind().name(),
+            "exit_status": refusal.kind().exit_status(),
+            "message": refusal.chain(),
+        })),
     })
 }

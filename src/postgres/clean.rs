@@ -7,68 +7,193 @@
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
 use super::archive::Catalog;
-use super::query::{array, block_of, identifier};
+use super::query::{self, array, block_of, identifier};
+use super::session::Session;
+use super::tools::Tool;
+use crate::cancel::Cancel;
+use crate::error::Result;
 
 /// What the failure says that names objects which only the target has.
 pub const WOULD_DROP: &str = "the target holds what the backup does not";
 
-/// What can be dropped with another object, a row each: of what kind it is, its schema, its name as pg_dump has it, and
-/// as people read it. Of what the backup replaces (`held`) the parts do not count, nor do sequences of its columns.
+/// What to do about it.
+pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
+     into a database of its own: --to NAME --create";
+
+/// Kinds of relation that are dropped here.
+const RELATIONS: &str = "('r','p','v','m','S','f')";
+
+/// What can be dropped with another object, a row each: of what kind it is, its schema, its name as pg_dump has it, how
+/// people read it, where it stands in the catalogs, and the relation that it is a part of. Of what the backup replaces
+/// (`held`) the parts do not count, nor do sequences of its columns.
 const INVENTORY: &str = "
     SELECT 'relation' AS kind, n.nspname::text AS schema, c.relname::text AS name,
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
-                WHEN 'f' THEN 'foreign table' ELSE 'table' END || format(' %I.%I', n.nspname, c.relname) AS shown
+                WHEN 'f' THEN 'foreign table' ELSE 'table' END || format(' %I.%I', n.nspname, c.relname) AS shown,
+           'pg_class'::regclass::oid AS classid, c.oid AS objid, 0 AS objsubid, 0::oid AS part_of
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r','p','v','m','S','f') AND n.nspname !~ '^pg_(toast|temp)'
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                       AND c.relkind = 'S' AND d.refobjid = ANY (held) AND d.deptype IN ('a','i'))
   UNION ALL
     SELECT 'function', n.nspname, format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)),
-           format('function %I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes))
+           format('function %I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)),
+           'pg_proc'::regclass, p.oid, 0, 0
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384
   UNION ALL
-    SELECT 'type', n.nspname, t.typname, format('type %I.%I', n.nspname, t.typname)
+    SELECT 'type', n.nspname, t.typname, format('type %I.%I', n.nspname, t.typname),
+           'pg_type'::regclass, t.oid, 0, 0
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
     WHERE t.oid >= 16384 AND (t.typtype IN ('d','e','r') OR c.relkind = 'c')
   UNION ALL
     SELECT 'published', n.nspname, format('%s %s', p.pubname, c.relname),
-           format('table %I.%I in publication %I', n.nspname, c.relname, p.pubname)
+           format('table %I.%I in publication %I', n.nspname, c.relname, p.pubname),
+           'pg_publication_rel'::regclass, r.oid, 0, 0
     FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
     JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   UNION ALL
-    SELECT 'part', '', '', pg_describe_object(part.classid, part.objid, part.objsubid)
-    FROM (SELECT 'pg_constraint'::regclass, oid, 0, conrelid FROM pg_constraint WHERE conrelid <> 0
-          UNION ALL SELECT 'pg_attrdef'::regclass, oid, 0, adrelid FROM pg_attrdef
-          UNION ALL SELECT 'pg_policy'::regclass, oid, 0, polrelid FROM pg_policy
-          UNION ALL SELECT 'pg_trigger'::regclass, oid, 0, tgrelid FROM pg_trigger WHERE NOT tgisinternal
-          UNION ALL SELECT 'pg_rewrite'::regclass, oid, 0, ev_class FROM pg_rewrite WHERE rulename <> '_RETURN'
-          UNION ALL SELECT 'pg_class'::regclass, indexrelid, 0, indrelid FROM pg_index
-          UNION ALL SELECT 'pg_class'::regclass, attrelid, attnum, attrelid FROM pg_attribute
-                    WHERE attnum > 0 AND NOT attisdropped) part (classid, objid, objsubid, relation)
-    JOIN pg_class c ON c.oid = part.relation
+    SELECT part.kind, n.nspname, format('%s %s', c.relname, part.name),
+           pg_describe_object(part.classid, part.objid, part.objsubid),
+           part.classid, part.objid, part.objsubid, part.relation
+    FROM (SELECT CASE contype WHEN 'f' THEN 'foreign key' ELSE 'part' END, 'pg_constraint'::regclass, oid, 0, conrelid, conname
+                 FROM pg_constraint WHERE conrelid <> 0
+          UNION ALL SELECT 'part', 'pg_attrdef'::regclass, oid, 0, adrelid, '' FROM pg_attrdef
+          UNION ALL SELECT 'part', 'pg_policy'::regclass, oid, 0, polrelid, polname FROM pg_policy
+          UNION ALL SELECT 'part', 'pg_trigger'::regclass, oid, 0, tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal
+          UNION ALL SELECT 'part', 'pg_rewrite'::regclass, oid, 0, ev_class, rulename FROM pg_rewrite WHERE rulename <> '_RETURN'
+          UNION ALL SELECT 'part', 'pg_class'::regclass, indexrelid, 0, indrelid, '' FROM pg_index
+          UNION ALL SELECT 'part', 'pg_class'::regclass, attrelid, attnum, attrelid, attname FROM pg_attribute
+                    WHERE attnum > 0 AND NOT attisdropped) part (kind, classid, objid, objsubid, relation, name)
+    JOIN pg_class c ON c.oid = part.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid >= 16384 AND c.relkind IN ('r','p','v','m','f') AND c.oid <> ALL (held)";
+
+/// True of a row `old` of the inventory that the backup brings back.
+const COMES_BACK: &str = "(
+         old.kind = 'relation' AND format('\"%s\".\"%s\"', replace(old.schema, '\"', '\"\"'),
+                                          replace(old.name, '\"', '\"\"')) = ANY (relations)
+      OR old.kind = 'function' AND old.schema || '.' || old.name = ANY (functions)
+      OR old.kind = 'type' AND old.schema || '.' || old.name = ANY (types)
+      OR old.kind = 'published' AND old.schema || '.' || old.name = ANY (published)
+      OR old.kind = 'foreign key' AND old.schema || '.' || old.name = ANY (foreign_keys))";
+
+/// What is restored and can come in the place of something that is there: names, as arrays of SQL.
+struct Names {
+    relations: String,
+    functions: String,
+    types: String,
+    published: String,
+    foreign_keys: String,
+}
+
+impl Names {
+    fn of(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Names {
+        let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut published, mut foreign_keys) = (Vec::new(), Vec::new());
+        for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
+            let plain = || format!("{}.{}", entry.schema, entry.tag);
+            match &*entry.kind {
+                "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "FOREIGN TABLE" => {
+                    relations.push(identifier(&entry.schema) + "." + &identifier(&entry.tag));
+                }
+                "FUNCTION" | "PROCEDURE" | "AGGREGATE" => functions.push(plain()),
+                "TYPE" | "DOMAIN" => types.push(plain()),
+                // called `publication table`, in the schema of the table
+                "PUBLICATION TABLE" => published.push(plain()),
+                // called `table name`
+                "FK CONSTRAINT" => foreign_keys.push(plain()),
+                _ => {}
+            }
+        }
+        let of = |names: &[String]| array(names.iter().map(String::as_str));
+        Names {
+            relations: of(&relations),
+            functions: of(&functions),
+            types: of(&types),
+            published: of(&published),
+            foreign_keys: of(&foreign_keys),
+        }
+    }
+}
+
+/// What making room would mean, by the catalogs alone: nothing is locked.
+#[derive(Debug, Clone, Default)]
+pub struct Outlook {
+    /// The tables, views and sequences that would be dropped, as `table public.orders`.
+    pub dropped: Vec<String>,
+    /// What the role may not drop, since it belongs to somebody else.
+    pub foreign: Vec<String>,
+    /// What depends on what would be dropped and does not come back with the backup.
+    pub lost: Vec<String>,
+}
+
+/// Asks the target what making room for the entries of `catalog` that `chosen` accepts would mean.
+pub fn outlook(
+    catalog: &Catalog,
+    chosen: &dyn Fn(i64) -> bool,
+    psql: &Tool,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<Outlook> {
+    let names = Names::of(catalog, chosen);
+    let sql = format!(
+        "
+WITH RECURSIVE named AS (
+  SELECT {relations} AS relations, {functions} AS functions, {types} AS types, {published} AS published,
+         {foreign_keys} AS foreign_keys
+), known AS MATERIALIZED (
+  SELECT named.*, (SELECT coalesce(array_agg(c.oid), '{{}}') FROM unnest(relations) replaced (name)
+                   JOIN pg_class c ON c.oid = to_regclass(replaced.name) AND c.relkind IN {RELATIONS}) AS held FROM named
+), inventory AS MATERIALIZED (
+  SELECT thing.* FROM known, LATERAL ({INVENTORY}) thing
+), gone (classid, objid, objsubid) AS (
+    SELECT 'pg_class'::regclass::oid, unnest(held), 0 FROM known
+  UNION
+    SELECT old.classid, old.objid, 0 FROM known, inventory old WHERE old.kind IN ('function', 'type') AND {COMES_BACK}
+  UNION
+    SELECT next.* FROM gone CROSS JOIN LATERAL (
+        SELECT d.classid, d.objid, d.objsubid FROM pg_depend d WHERE d.refclassid = gone.classid
+          AND d.refobjid = gone.objid AND (gone.objsubid = 0 OR d.refobjsubid = gone.objsubid) AND d.deptype <> 'e'
+      UNION ALL
+        -- what is a part of something else takes it along
+        SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_depend d WHERE d.classid = gone.classid
+          AND d.objid = gone.objid AND gone.objsubid = 0 AND d.deptype = 'i') next
+)
+SELECT 'dropped', old.shown FROM known, inventory old WHERE old.kind = 'relation' AND old.objid = ANY (held)
+UNION ALL
+SELECT 'foreign', old.shown FROM known, inventory old
+  LEFT JOIN pg_class c ON old.kind = 'relation' AND c.oid = old.objid
+  LEFT JOIN pg_proc p ON old.kind = 'function' AND p.oid = old.objid
+  LEFT JOIN pg_type t ON old.kind = 'type' AND t.oid = old.objid
+  JOIN pg_namespace n ON n.nspname = old.schema
+  WHERE {COMES_BACK} AND NOT pg_has_role(coalesce(c.relowner, p.proowner, t.typowner), 'USAGE')
+    AND NOT pg_has_role(n.nspowner, 'USAGE')
+UNION ALL
+SELECT 'lost', old.shown FROM known, inventory old
+  WHERE (old.classid, old.objid, old.objsubid) IN (SELECT classid, objid, objsubid FROM gone) AND NOT {COMES_BACK}
+    AND ('pg_class'::regclass::oid, old.part_of, 0) NOT IN (SELECT classid, objid, objsubid FROM gone)
+ORDER BY 2",
+        relations = names.relations,
+        functions = names.functions,
+        types = names.types,
+        published = names.published,
+        foreign_keys = names.foreign_keys,
+    );
+    let mut outlook = Outlook::default();
+    let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
+    for row in query::rows_in(encoding, psql, session, &sql, cancel)? {
+        let [kind, shown] = <[String; 2]>::try_from(row).unwrap_or_default();
+        match kind.as_str() {
+            "dropped" => outlook.dropped.push(shown),
+            "foreign" => outlook.foreign.push(shown),
+            _ => outlook.lost.push(shown),
+        }
+    }
+    Ok(outlook)
+}
 
 /// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive.
 pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
-    let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
-    let mut published = Vec::new();
-    for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
-        let (into, name) = match &*entry.kind {
-            "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "FOREIGN TABLE" => {
-                let table = identifier(&entry.schema) + "." + &identifier(&entry.tag);
-                (&mut relations, table)
-            }
-            "FUNCTION" | "PROCEDURE" | "AGGREGATE" => {
-                (&mut functions, format!("{}.{}", entry.schema, entry.tag))
-            }
-            "TYPE" | "DOMAIN" => (&mut types, format!("{}.{}", entry.schema, entry.tag)),
-            // called `publication table`, in the schema of the table
-            "PUBLICATION TABLE" => (&mut published, format!("{}.{}", entry.schema, entry.tag)),
-            _ => continue,
-        };
-        into.push(name);
-    }
-    let of = |names: &[String]| array(names.iter().map(String::as_str));
+    let names = Names::of(catalog, chosen);
     let body = format!(
         "
 DECLARE
@@ -76,13 +201,14 @@ DECLARE
   functions CONSTANT text[] := {functions};
   types CONSTANT text[] := {types};
   published CONSTANT text[] := {published};
+  foreign_keys CONSTANT text[] := {foreign_keys};
   held oid[];
   before jsonb;
   missing text[];
   relation record;
 BEGIN
   SELECT coalesce(array_agg(c.oid), '{{}}') INTO held FROM unnest(relations) known (name)
-    JOIN pg_class c ON c.oid = to_regclass(known.name) AND c.relkind IN ('r','p','v','m','S','f');
+    JOIN pg_class c ON c.oid = to_regclass(known.name) AND c.relkind IN {RELATIONS};
   IF held = '{{}}' THEN
     RETURN;
   END IF;
@@ -98,11 +224,7 @@ BEGIN
   END LOOP;
   SELECT array_agg(old.shown ORDER BY old.shown) INTO missing
     FROM jsonb_to_recordset(before) AS old (kind text, schema text, name text, shown text)
-    WHERE NOT (old.kind = 'relation' AND format('\"%s\".\"%s\"', replace(old.schema, '\"', '\"\"'),
-                                                 replace(old.name, '\"', '\"\"')) = ANY (relations))
-      AND NOT (old.kind = 'function' AND old.schema || '.' || old.name = ANY (functions))
-      AND NOT (old.kind = 'type' AND old.schema || '.' || old.name = ANY (types))
-      AND NOT (old.kind = 'published' AND old.schema || '.' || old.name = ANY (published))
+    WHERE NOT {COMES_BACK}
       AND old.shown NOT IN (SELECT thing.shown FROM ({INVENTORY}) thing WHERE thing.shown IS NOT NULL);
   IF missing IS NOT NULL THEN
     RAISE EXCEPTION '{WOULD_DROP}, and it depends on what is to be dropped: %',
@@ -110,10 +232,11 @@ BEGIN
       THEN format(' and %s more', cardinality(missing) - 5) ELSE '' END;
   END IF;
 END",
-        relations = of(&relations),
-        functions = of(&functions),
-        types = of(&types),
-        published = of(&published),
+        relations = names.relations,
+        functions = names.functions,
+        types = names.types,
+        published = names.published,
+        foreign_keys = names.foreign_keys,
     );
     catalog.names().encode(&block_of(&body))
 }

@@ -1,6 +1,6 @@
 //! Databases of a server: whether one is there, and making and dropping one.
 
-use super::query::{self, identifier, literal};
+use super::query::{self, block_of, identifier, literal};
 use super::session::Session;
 use super::tools::Tool;
 use crate::cancel::Cancel;
@@ -43,6 +43,57 @@ pub fn exists(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Re
     Ok(!query::rows(psql, session, &sql, cancel)?.is_empty())
 }
 
+/// The comment on the database `name`, empty where there is none, and how many sessions are in it; nothing where it is
+/// not there.
+pub fn comment(
+    psql: &Tool,
+    session: &Session,
+    name: &str,
+    cancel: &Cancel,
+) -> Result<Option<(String, u64)>> {
+    let sql = format!(
+        "SELECT coalesce(shobj_description(oid, 'pg_database'), ''), \
+         (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid()) \
+         FROM pg_database d WHERE datname = {}",
+        literal(name)
+    );
+    let rows = query::rows(psql, session, &sql, cancel)?;
+    let mut columns = rows.into_iter().flatten();
+    let comment = columns.next();
+    let sessions = columns.next().and_then(|count| count.parse().ok());
+    Ok(comment.map(|comment| (comment, sessions.unwrap_or(0))))
+}
+
+/// Sets the comment on the database `name`; none takes it away.
+pub fn set_comment(
+    psql: &Tool,
+    session: &Session,
+    name: &str,
+    comment: Option<&str>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let comment = comment.map_or("NULL".to_string(), literal);
+    let sql = format!("COMMENT ON DATABASE {} IS {comment}", identifier(name));
+    query::rows(psql, session, &sql, cancel).map(|_| ())
+}
+
+/// Gives the database of `session` to the role `owner`, a name of a dump in that encoding.
+pub fn set_owner(
+    psql: &Tool,
+    session: &Session,
+    owner: &str,
+    encoding: &str,
+    cancel: &Cancel,
+) -> Result<()> {
+    let block = block_of(&format!(
+        " BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO %I', current_database(), {}); END",
+        literal(owner)
+    ));
+    query::rows_in(encoding, psql, session, &block, cancel)
+        .map(|_| ())
+        .doing(|| format!("cannot give the database {} to {owner}", session.database()))
+}
+
 /// Makes an empty database; `like` is how the original was made: `ENCODING`, `LOCALE` and their like.
 pub fn create(
     psql: &Tool,
@@ -66,7 +117,16 @@ pub fn create(
 
 /// Drops a database and ends the sessions that are still in it.
 pub fn drop(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<()> {
-    let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
+    dropped(psql, session, name, " WITH (FORCE)", cancel)
+}
+
+/// Drops a database that nobody is in.
+pub fn drop_idle(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<()> {
+    dropped(psql, session, name, "", cancel)
+}
+
+fn dropped(psql: &Tool, session: &Session, name: &str, how: &str, cancel: &Cancel) -> Result<()> {
+    let sql = format!("DROP DATABASE IF EXISTS {}{how}", identifier(name));
     query::rows_within(LIMIT, psql, session, &sql, cancel)
         .map(|_| ())
         .doing(|| format!("cannot drop the database {name}"))

@@ -256,11 +256,19 @@ pub fn dump(ended: &Ended) -> Error {
 /// Explains the end of pg_restore, or of psql restoring.
 pub fn restore(ended: &Ended) -> Error {
     const RESTORE: &[Known] = &[
+        known(clean::WOULD_DROP, Kind::Failed, clean::WOULD_DROP_HINT),
         known(
-            clean::WOULD_DROP,
+            "violates foreign key constraint",
             Kind::Failed,
-            "nothing was changed; drop those by hand if they are not needed, or restore beside them into a database of \
-             its own: --to NAME --create",
+            "rows of the backup and rows that are there do not fit together: bring back the tables that refer to each other \
+             together, by --table for each; or only the rows that are missing, as in SOMEBODY DELETED ROWS of \
+             backupkit-runbook(7)",
+        ),
+        known(
+            "duplicate key value violates unique constraint",
+            Kind::Failed,
+            "the table still holds rows of the backup: replace it with --table and --clean instead of --data-only; or bring \
+             back only the rows that are missing, as in SOMEBODY DELETED ROWS of backupkit-runbook(7)",
         ),
         known(
             "unexpected end of file",

@@ -3,7 +3,7 @@
 use crate::error::{Doing, Result};
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 
 /// A list of entries, in memory: nothing of it is ever left on a disk.
@@ -16,15 +16,25 @@ pub struct List {
 impl List {
     /// A list of these entries, in the order of the archive: pg_restore goes through a pipe only once.
     pub fn new(ids: impl IntoIterator<Item = i64>) -> Result<List> {
-        let doing = || "cannot write a list for pg_restore";
-        let mut file = File::from(memfd_create("list", MemfdFlags::empty()).doing(doing)?);
         let text: String = ids.into_iter().map(|id| format!("{id};\n")).collect();
-        file.write_all(text.as_bytes()).doing(doing)?;
+        let file = in_memory(text.as_bytes()).doing(|| "cannot write a list for pg_restore")?;
         Ok(List { file })
     }
 
     /// What pg_restore is told.
     pub fn argument(&self) -> String {
-        format!("--use-list=/proc/self/fd/{}", self.file.as_raw_fd())
+        format!("--use-list={}", path_of(&self.file))
     }
+}
+
+/// A file in memory that children inherit.
+pub(super) fn in_memory(text: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("text", MemfdFlags::empty())?);
+    file.write_all(text)?;
+    Ok(file)
+}
+
+/// Where a child finds it.
+pub(super) fn path_of(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

@@ -12,6 +12,7 @@ pub mod list;
 pub mod locks;
 pub mod query;
 pub mod restore;
+mod restricted;
 pub mod rights;
 pub mod script;
 pub mod session;

@@ -2,16 +2,20 @@
 
 use super::encoding::Encoding;
 use super::explain;
+use super::list::{in_memory, path_of};
 use super::session::Session;
 use super::tools::Tool;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::process;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take; they read catalogs only.
-pub const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(60);
+/// An argument of a program holds 128 KiB; what is longer is read from a file.
+const ARGUMENT: usize = 100_000;
 /// Between columns and between rows: control characters that no name we ask for can be mistaken for.
 const COLUMN: char = '\u{1f}';
 const ROW: char = '\u{1e}';
@@ -34,16 +38,27 @@ pub fn rows_within(
     sql: &str,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<String>>> {
-    rows_in("UTF8", limit, psql, session, OsStr::new(sql), cancel)
+    ask("UTF8", limit, psql, session, sql.as_bytes(), cancel)
 }
 
-/// The same for SQL with names of a dump in it, whose bytes are of the encoding that the server calls `encoding`.
+/// The same for SQL with names of a dump in it, in the encoding that the server calls `encoding`.
 pub fn rows_in(
+    encoding: &str,
+    psql: &Tool,
+    session: &Session,
+    sql: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<String>>> {
+    let sql = Encoding::named(encoding).encode(sql);
+    ask(encoding, LIMIT, psql, session, &sql, cancel)
+}
+
+fn ask(
     encoding: &str,
     limit: Duration,
     psql: &Tool,
     session: &Session,
-    sql: &OsStr,
+    sql: &[u8],
     cancel: &Cancel,
 ) -> Result<Vec<Vec<String>>> {
     let mut command = session.command(&psql.path, "backupkit");
@@ -54,8 +69,15 @@ pub fn rows_in(
         .arg(format!("--record-separator={ROW}"))
         .arg(session.database_argument())
         // the server's own functions and operators, and none that a user of the database put before them
-        .args(["-c", "SET search_path = pg_catalog", "-c"])
-        .arg(sql);
+        .args(["-c", "SET search_path = pg_catalog"]);
+    let script = match sql.len() > ARGUMENT {
+        true => Some(in_memory(sql).doing(|| "cannot write a question for psql")?),
+        false => None,
+    };
+    match &script {
+        Some(script) => command.arg(format!("--file={}", path_of(script))),
+        None => command.arg("-c").arg(OsStr::from_bytes(sql)),
+    };
     let printed = process::run("psql", command, cancel, limit, explain::client)?;
     // names in a database without an encoding may be any bytes, and are then compared with those of a dump
     let printed = match String::from_utf8(printed) {
@@ -81,12 +103,24 @@ pub fn names(
     sql: &str,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<String>>> {
+    names_as(None, psql, session, sql, cancel)
+}
+
+/// The same for names that are to be text in `encoding`, and not in that of the database.
+pub fn names_as(
+    encoding: Option<&str>,
+    psql: &Tool,
+    session: &Session,
+    sql: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<String>>> {
     // the server converts nothing, and says what to take it for
     let sql = format!("SELECT getdatabaseencoding(), asked.* FROM ({sql}) asked");
-    let rows = rows_in("SQL_ASCII", LIMIT, psql, session, OsStr::new(&sql), cancel)?;
+    let rows = ask("SQL_ASCII", LIMIT, psql, session, sql.as_bytes(), cancel)?;
     let decoded = rows.into_iter().map(|row| {
         let mut columns = row.into_iter();
-        let encoding = Encoding::named(&columns.next().unwrap_or_default());
+        let its_own = columns.next().unwrap_or_default();
+        let encoding = Encoding::named(encoding.unwrap_or(&its_own));
         let decode = |text: String| encoding.decode(&Encoding::default().encode(&text));
         columns.map(decode).collect()
     });

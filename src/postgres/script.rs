@@ -1,6 +1,7 @@
 //! pg_restore's own SQL on its way to psql: what the server does not know is left out, and room is made first.
 
 use super::explain;
+use super::restricted::{Guard, RESTRICTED};
 use super::sql::Psql;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -9,9 +10,6 @@ use std::io::{self, Read, Write};
 use std::process::{ChildStdout, Command};
 use std::thread::JoinHandle;
 
-/// How a script begins in which psql runs no commands: nothing of the archive stands before that line. In a script
-/// without it, a name in the archive can be a command.
-const RESTRICTED: &[u8] = b"--\n-- PostgreSQL database dump\n--\n\n\\restrict ";
 const TRANSACTION_TIMEOUT: &[u8] = b"SET transaction_timeout = 0;\n";
 
 /// pg_restore into psql, with the one setting left out that the server may not know, and with room made first.
@@ -117,6 +115,7 @@ impl Write for Script {
 /// Copies the script to psql.
 fn pump(mut script: ChildStdout, preamble: Preamble, mut psql: Psql) -> Result<Psql> {
     let mut preamble = Some(preamble);
+    let mut guard = Guard::default();
     let mut piece = vec![0u8; 64 * 1024];
     loop {
         let count = match script.read(&mut piece) {
@@ -126,19 +125,22 @@ fn pump(mut script: ChildStdout, preamble: Preamble, mut psql: Psql) -> Result<P
             Err(error) => return Err(error).doing(|| "cannot read pg_restore's script"),
         };
         let Some(start) = &mut preamble else {
-            psql.write_all(&piece[..count])?;
+            psql.write_all(&guard.pass(&piece[..count])?)?;
             continue;
         };
         start.read.extend_from_slice(&piece[..count]);
         if let Some(settled) = start.settled()? {
-            psql.write_all(&settled)?;
+            guard = Guard::new(&start.read);
+            psql.write_all(&guard.pass(&settled)?)?;
             preamble = None;
         }
     }
     if let Some(start) = preamble {
         start.is_restricted()?;
-        psql.write_all(&start.read)?;
+        guard = Guard::new(&start.read);
+        psql.write_all(&guard.pass(&start.read)?)?;
     }
+    psql.write_all(&guard.end()?)?;
     Ok(psql)
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A table comes with what belongs to it, as `pg_dump --table` has it: rows, indexes, keys, defaults, triggers, rules,
 //! policies, grants, comments, the sequences of its columns, its partitions, and its place in the publications that the
-//! target has. What it needs (types, functions, tables that its keys refer to) has to be in the target.
+//! target has. What else comes along is in `related`.
 
+use super::related::{self, Needs};
 use super::target::Holds;
 use crate::error::{Error, Result};
 use crate::postgres::archive::{Catalog, Entry, TableName};
@@ -35,12 +36,16 @@ impl Subset {
 }
 
 /// What is restored of an archive.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Choice {
     /// These entries; none means all.
     pub ids: Option<HashSet<i64>>,
     /// What the role may not do and is left out, in words.
     pub left_out: Vec<String>,
+    /// Views and foreign keys that are dropped and made anew with the tables that they need, in words.
+    pub taken_along: Vec<String>,
+    /// What cannot be restored, and why.
+    pub objection: Option<Error>,
 }
 
 impl Choice {
@@ -56,26 +61,42 @@ impl Choice {
     }
 }
 
-/// Chooses from `catalog`. `clean` says that what is chosen is dropped first.
+/// Chooses from `catalog`. `clean` says that what is chosen is dropped first, and `create` that the database may be one
+/// that is made for it.
 pub fn choose(
     catalog: &Catalog,
     subset: &Subset,
     clean: bool,
+    create: bool,
     target: Option<&Holds>,
 ) -> Result<Choice> {
+    let mut taken_along = Vec::new();
+    let mut needs = Needs::default();
     let mut ids = match subset.names_objects() {
-        true => Some(part(catalog, subset, target)?),
+        true => {
+            let replaces = target.filter(|_| clean);
+            let mut ids = part(catalog, subset, target, replaces, &mut taken_along)?;
+            if let Some(target) = target.filter(|_| !subset.data_only) {
+                needs = related::add_needed(catalog, &mut ids, target, create);
+            }
+            Some(ids)
+        }
         false => None,
     };
     let forbidden = target.map_or(Vec::new(), |target| forbidden(catalog, clean, target));
-    let mut left_out = Vec::new();
+    let mut left_out = needs.left_out;
     for (entry, what) in forbidden {
         let all = || catalog.entries.iter().map(|entry| entry.id).collect();
         if ids.get_or_insert_with(all).remove(&entry.id) {
             left_out.push(what);
         }
     }
-    Ok(Choice { ids, left_out })
+    Ok(Choice {
+        ids,
+        left_out,
+        taken_along,
+        objection: needs.objection,
+    })
 }
 
 /// Comments on extensions that belong to somebody else, and with `clean` the extensions themselves: they are there, and
@@ -86,13 +107,21 @@ fn forbidden<'a>(catalog: &'a Catalog, clean: bool, target: &Holds) -> Vec<(&'a 
     for entry in &catalog.entries {
         match &*entry.kind {
             "EXTENSION" if clean && foreign(&entry.tag) => {
-                let what = format!("dropping and creating the extension {}", entry.tag);
+                let what = format!(
+                    "dropping and creating the extension {}, which belongs to somebody else",
+                    entry.tag
+                );
                 found.push((entry, what));
             }
             "COMMENT" => {
                 let name = entry.tag.strip_prefix("EXTENSION ").map(unquoted);
                 if let Some(name) = name.filter(|name| foreign(name)) {
-                    found.push((entry, format!("the comment on the extension {name}")));
+                    found.push((
+                        entry,
+                        format!(
+                            "the comment on the extension {name}, which belongs to somebody else"
+                        ),
+                    ));
                 }
             }
             _ => {}
@@ -111,7 +140,14 @@ fn unquoted(name: &str) -> String {
     }
 }
 
-fn part(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> Result<HashSet<i64>> {
+/// The part that `subset` names. Of a target that it `replaces` something in, what depends on that is `taken_along`.
+fn part(
+    catalog: &Catalog,
+    subset: &Subset,
+    target: Option<&Holds>,
+    replaces: Option<&Holds>,
+    taken_along: &mut Vec<String>,
+) -> Result<HashSet<i64>> {
     for schema in &subset.schemas {
         let is_there = |entry: &&Entry| {
             entry.schema == *schema || entry.kind == "SCHEMA" && entry.tag == *schema
@@ -140,6 +176,11 @@ fn part(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> Result<Ha
     };
     if !subset.tables.is_empty() {
         add_partitions(catalog, &mut ids);
+    }
+    if let Some(target) = replaces {
+        *taken_along = related::add_dependents(catalog, &mut ids, target);
+    }
+    if !(subset.tables.is_empty() && taken_along.is_empty()) {
         add_parts(catalog, &mut ids, &absent_publications(catalog, target));
     }
     // settings of the session that every restore needs
@@ -301,7 +342,7 @@ pub fn is_relation(kind: &str) -> bool {
 }
 
 /// What is said about another object.
-fn is_remark(kind: &str) -> bool {
+pub fn is_remark(kind: &str) -> bool {
     matches!(kind, "ACL" | "COMMENT" | "SECURITY LABEL")
 }
 
@@ -324,9 +365,4 @@ pub fn tables_with_rows(catalog: &Catalog, choice: &Choice) -> BTreeSet<TableNam
             name: entry.tag.clone(),
         })
         .collect()
-}
-
-/// True of an entry that creates an extension.
-pub fn is_extension(entry: &Entry) -> bool {
-    entry.kind == "EXTENSION"
 }

@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::spool::Spool;
+use super::target::Holds;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::operation::select::{Selected, read_manifest};
@@ -95,6 +96,21 @@ impl Plan<'_> {
         Ok(options)
     }
 
+    /// True where the target has nothing of what is restored.
+    pub(super) fn is_all_new(&self) -> bool {
+        let (Some(catalog), Some(holds)) = (self.catalog.as_deref(), &self.holds) else {
+            return false;
+        };
+        let mut chosen = catalog
+            .entries
+            .iter()
+            .filter(|entry| self.choice.holds(entry.id));
+        chosen.all(|entry| match &*entry.kind {
+            "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
+            kind => !Holds::knows(kind) || holds.lacks(entry),
+        })
+    }
+
     /// The SQL that makes room for what is restored with `--clean`.
     fn room(&self) -> Option<Vec<u8>> {
         let catalog = self.catalog.as_deref().filter(|_| self.job.options.clean)?;
@@ -141,12 +157,6 @@ impl Plan<'_> {
     ) -> Result<(u64, Option<Box<Summary>>)> {
         let pg_restore = self.pg_restore(tools, cancel)?;
         log::debug!("using {pg_restore}");
-        if restore::sets_too_much(&pg_restore, self.server) {
-            return Err(Error::refused(format!(
-                "{pg_restore} cannot restore over several connections into a server as old as this one"
-            ))
-            .hint("restore without --jobs"));
-        }
         let mut spool = Spool::new(self.expected_bytes(cancel)?)?;
         let (bytes, tap) = self.copy_to(&mut spool)?;
         let offsets = tap.as_ref().map_or(&[][..], DumpTap::offsets);
@@ -172,7 +182,9 @@ impl Plan<'_> {
                 cancel,
             )?;
         }
-        let options = self.options()?;
+        let mut options = self.options()?;
+        // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
+        options.clean &= !self.is_all_new();
         restore::parallel(
             &pg_restore,
             session,
@@ -186,7 +198,7 @@ impl Plan<'_> {
     }
 
     /// About how large the plain dump is.
-    fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
+    pub(super) fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
         match self.selected {
             Selected::Stored { storage, entry } => {
                 let manifest = read_manifest(storage.as_ref(), entry, cancel)?;

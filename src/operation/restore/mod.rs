@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! plan      what the archive and the target are; whatever is refused      nothing has been changed yet
+//! preflight what the server would refuse on the way, asked beforehand
 //! choose    which entries of the archive, for a part and for a role that may not do everything
-//! target    what the database holds; one that is made, and dropped again where the restore fails
+//! related   what a part needs, and what depends on it
+//! target    what the database holds, and what the role may do there
+//! made      a database that is made, and dropped again where the restore fails
 //! roles     the same for the roles beside the backup
 //! feed      the archive through pg_restore or psql, its end last
 //! spool     the decoded dump in a file, for several connections at a time
@@ -13,8 +16,11 @@
 mod check;
 mod choose;
 mod feed;
+mod made;
 mod plan;
+mod preflight;
 mod preview;
+mod related;
 mod roles;
 mod spool;
 mod target;
@@ -35,12 +41,12 @@ use crate::postgres::tools::Tools;
 use crate::stream::seal::Keys;
 use crate::stream::sniff::Content;
 use check::Checked;
+use made::Made;
 use plan::Plan;
 use roles::MadeRoles;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use target::Made;
 
 /// The database to restore into and what to do there, with everything resolved.
 pub struct Job {
@@ -83,6 +89,8 @@ pub struct Restored {
     pub target: String,
     /// The database was made.
     pub created: bool,
+    /// Whom one that was made belongs to, if not to the role that made it.
+    pub owner: Option<String>,
     /// What the role may not do and was left out.
     pub left_out: Vec<String>,
     /// How many tables were compared with the archive afterwards; none where that was not done.
@@ -91,7 +99,7 @@ pub struct Restored {
     pub differs: Option<Error>,
 }
 
-/// Says what [`run`] would do, or refuses what it would refuse.
+/// Says what [`run`] would do, and why it would be refused if it would.
 pub fn preview(
     selected: &Selected,
     keys: &dyn Fn() -> Result<Keys>,
@@ -100,8 +108,8 @@ pub fn preview(
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<Preview> {
-    let plan = Plan::make(selected, keys, rules, job, tools, cancel)?;
-    preview::run(&plan, tools, cancel)
+    let mut plan = Plan::make(selected, keys, rules, job, tools, cancel)?;
+    preview::run(&mut plan, tools, cancel)
 }
 
 /// Restores `selected` as `job` says. `keys` is asked for only if the archive is sealed.
@@ -114,12 +122,18 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<Restored> {
     let mut plan = Plan::make(selected, keys, rules, job, tools, cancel)?;
-    if !plan.choice.left_out.is_empty() {
-        log::warn!(
-            "left out, since {} may not do it: {}",
-            job.session.shown(),
-            plan.choice.left_out.join(", ")
+    if let Some(refusal) = plan.refusal.take() {
+        let doing = cannot(selected, job);
+        return Err(refusal.doing(doing));
+    }
+    if !plan.choice.taken_along.is_empty() {
+        log::info!(
+            "replaced as well, since they depend on it: {}",
+            plan.choice.taken_along.join(", ")
         );
+    }
+    if !plan.choice.left_out.is_empty() {
+        log::warn!("left out: {}", plan.choice.left_out.join(", "));
     }
     let globals = plan.globals(cancel)?;
     // pg_restore ends as soon as it has its part, whatever is wrong behind that
@@ -137,8 +151,8 @@ pub fn run(
         (Some(maintenance), Some(psql)) => {
             let locale = plan.catalog.as_ref().map(|catalog| catalog.locale.clone());
             let locale = locale.unwrap_or_default();
-            let name = job.session.database();
-            Some(Made::new(psql, maintenance, name, &locale, cancel)?)
+            let (name, from) = (job.session.database(), selected.shown());
+            Some(Made::new(psql, maintenance, name, &from, &locale, cancel)?)
         }
         _ => None,
     };
@@ -150,14 +164,15 @@ pub fn run(
         }
         _ => None,
     };
-    let (content, label) = (plan.content(), plan.label());
-    let doing = || {
-        format!(
-            "cannot restore {} into {}",
-            selected.shown(),
-            job.session.shown()
-        )
+    let owner = match &made {
+        Some(made) => {
+            let made_roles = roles.as_ref().map_or(&[][..], MadeRoles::names);
+            made.give_away(&plan, made_roles, cancel)?
+        }
+        None => None,
     };
+    let (content, label) = (plan.content(), plan.label());
+    let doing = || cannot(selected, job);
     let (plain_bytes, archived) = plan.restore(&application, tools, cancel).doing(doing)?;
     let created = made.is_some();
     plan.progress = None;
@@ -174,10 +189,16 @@ pub fn run(
         label,
         target: job.session.shown().to_string(),
         created,
+        owner,
         left_out: plan.choice.left_out,
         compared: checked.tables,
         differs: checked.differs,
     })
+}
+
+fn cannot(selected: &Selected, job: &Job) -> String {
+    let (from, target) = (selected.shown(), job.session.shown());
+    format!("cannot restore {from} into {target}")
 }
 
 impl Plan<'_> {
@@ -191,7 +212,7 @@ impl Plan<'_> {
     }
 
     /// The roles beside the backup, if they are wanted.
-    fn globals(&self, cancel: &Cancel) -> Result<Option<Vec<u8>>> {
+    pub(super) fn globals(&self, cancel: &Cancel) -> Result<Option<Vec<u8>>> {
         if !self.job.globals {
             return Ok(None);
         }

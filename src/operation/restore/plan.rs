@@ -3,17 +3,18 @@
 
 use super::Job;
 use super::choose::{self, Choice, choose};
-use super::target::{self, Holds};
+use super::made;
+use super::preflight::{not_empty, together};
+use super::target::Holds;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::operation::backup::{fixed_output, server_major};
 use crate::operation::open::{self, Bytes, Rules};
 use crate::operation::select::{Selected, read_manifest};
 use crate::postgres::archive::{Catalog, CatalogReader, Looked, TableName, Version};
-use crate::postgres::query::identifier;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::postgres::{databases, query};
+use crate::postgres::{clean, databases};
 use crate::progress::{Meter, Progress};
 use crate::stream::inbound::Inbound;
 use crate::stream::seal::{Keys, printable};
@@ -46,6 +47,12 @@ pub struct Plan<'a> {
     pub(super) session: Session,
     /// What the target holds, where somebody could be asked.
     pub(super) holds: Option<Holds>,
+    /// What the comment on the target says, where that is what a restore left behind that did not finish.
+    pub(super) leftover: Option<String>,
+    /// What making room would mean, where that is to be done.
+    pub(super) outlook: Option<clean::Outlook>,
+    /// Why it would be refused.
+    pub(super) refusal: Option<Error>,
 }
 
 impl<'a> Plan<'a> {
@@ -77,29 +84,30 @@ impl<'a> Plan<'a> {
             true => Some(tools.need_psql(cancel)?),
             false => tools.psql(cancel)?,
         };
-        let maintenance = match &psql {
-            Some(psql) if job.create => missing(psql, job, cancel)?,
-            _ => None,
+        let (maintenance, leftover) = match &psql {
+            Some(psql) => target(psql, job, cancel)?,
+            None => (None, None),
         };
         let reachable = maintenance.as_ref().unwrap_or(&job.session);
         let server = server_major(psql.as_ref(), reachable, cancel)?;
         let session = as_dumped(selected, psql.as_ref(), reachable, cancel)?;
         let session = session.to_database(job.session.database());
-        let holds = match &psql {
-            Some(psql) => {
-                let is_target = maintenance.is_none();
-                Some(Holds::ask(psql, reachable, is_target, cancel)?)
-            }
-            None => None,
+        let encoding = catalog
+            .as_ref()
+            .and_then(|catalog| catalog.encoding.as_deref());
+        let holds = match (&psql, &maintenance) {
+            (Some(psql), None) => Some(Holds::ask(psql, reachable, cancel)?),
+            (Some(psql), Some(other)) => Some(Holds::ask_beside(psql, other, encoding, cancel)?),
+            (None, _) => None,
         };
         let choice = match &catalog {
             Some(catalog) => {
                 let clean = job.options.clean;
-                choose(catalog, &job.subset, clean, holds.as_ref())?
+                choose(catalog, &job.subset, clean, job.create, holds.as_ref())?
             }
             None => Choice::default(),
         };
-        let plan = Plan {
+        let mut plan = Plan {
             selected,
             keys,
             rules,
@@ -114,10 +122,11 @@ impl<'a> Plan<'a> {
             maintenance,
             session,
             holds,
+            leftover,
+            outlook: None,
+            refusal: None,
         };
-        if plan.maintenance.is_none() {
-            plan.require_room(cancel)?;
-        }
+        plan.refusal = together(plan.object(tools, cancel)?);
         Ok(plan)
     }
 
@@ -151,42 +160,6 @@ impl<'a> Plan<'a> {
             choose::tables_with_rows(catalog, &self.choice)
         })
     }
-
-    /// Refuses a target that holds something, unless that is to be replaced or added to.
-    fn require_room(&self, cancel: &Cancel) -> Result<()> {
-        if self.job.options.clean || self.job.subset.data_only {
-            return Ok(());
-        }
-        let Some(psql) = &self.psql else {
-            log::info!("psql is not installed, so whether the target is empty is not checked");
-            return Ok(());
-        };
-        let session = &self.job.session;
-        let found = match &self.catalog {
-            Some(catalog) if self.job.subset.names_objects() => {
-                let relations = self.choice.relations(catalog).map(|entry| {
-                    format!("{}.{}", identifier(&entry.schema), identifier(&entry.tag))
-                });
-                let relations: Vec<String> = relations.collect();
-                let present = target::present(psql, session, catalog, &relations, cancel)?;
-                match present.first() {
-                    None => return Ok(()),
-                    Some(first) => format!(
-                        "holds {} of what is to be restored, such as {}",
-                        present.len(),
-                        first.replace('"', "")
-                    ),
-                }
-            }
-            _ => match not_empty(psql, session, cancel)? {
-                None => return Ok(()),
-                Some(what) => format!("is not empty: it has {what}"),
-            },
-        };
-        Err(Error::refused(format!("the target {} {found}", session.shown())).hint(
-            "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create",
-        ))
-    }
 }
 
 /// The session, with the settings that the backup was dumped with: amounts of money are read as they were written.
@@ -214,27 +187,17 @@ fn as_dumped(
     }
 }
 
-/// How many relations there are, and a few names; none in an empty database.
-fn not_empty(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Option<String>> {
-    let (count, names) = query::user_relations(psql, session, cancel)?;
-    let more = match count > names.len() as u64 {
-        true => ", …",
-        false => "",
-    };
-    let what = || {
-        format!(
-            "{count} tables, views or sequences ({}{more})",
-            names.join(", ")
-        )
-    };
-    Ok((count > 0).then(what))
-}
-
-/// Another database of the server, if the target is not there.
-fn missing(psql: &Tool, job: &Job, cancel: &Cancel) -> Result<Option<Session>> {
+/// Another database of the server, if the target is not there or is what a restore left behind, and may be made; and what
+/// was left behind.
+fn target(psql: &Tool, job: &Job, cancel: &Cancel) -> Result<(Option<Session>, Option<String>)> {
+    let name = job.session.database();
+    if !job.create {
+        return Ok((None, made::leftover(psql, &job.session, name, cancel)?));
+    }
     let maintenance = databases::maintenance(psql, &job.session, &job.known, cancel)?;
-    let exists = databases::exists(psql, &maintenance, job.session.database(), cancel)?;
-    Ok((!exists).then_some(maintenance))
+    let leftover = made::leftover(psql, &maintenance, name, cancel)?;
+    let is_there = leftover.is_none() && databases::exists(psql, &maintenance, name, cancel)?;
+    Ok(((!is_there).then_some(maintenance), leftover))
 }
 
 /// Reads the archive up to its data; none for a version that we do not know.

@@ -1,17 +1,19 @@
 //! What a restore would do, found out without doing it.
 
 use super::choose;
+use super::made::owner;
 use super::plan::Plan;
 use super::spool;
 use crate::cancel::Cancel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operation::select::{Selected, read_manifest};
+use crate::postgres::archive::Entry;
 use crate::postgres::tools::Tools;
 use crate::stream::sniff::Content;
 use chrono::{DateTime, Utc};
 
 /// What would happen to which server, from which backup.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Preview {
     /// The backup.
     pub from: String,
@@ -27,8 +29,17 @@ pub struct Preview {
     pub target: String,
     /// The target is not there and would be made.
     pub creates: bool,
+    /// What is there of the target is what a restore left behind that did not finish: it would be dropped first.
+    pub leftover: Option<String>,
+    /// Whom a database that would be made would belong to.
+    pub owner: Option<String>,
     /// What the backup holds would be dropped first.
     pub cleans: bool,
+    /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where nobody
+    /// could be asked.
+    pub drops: Option<Vec<String>>,
+    /// Those of the views and foreign keys that somebody did not name and would be made anew.
+    pub taken_along: Vec<String>,
     /// A failure would leave a part behind.
     pub atomic: bool,
     /// The server's major version.
@@ -39,8 +50,8 @@ pub struct Preview {
     pub dumped_by: Option<String>,
     /// The pg_restore that would be used, with its place.
     pub pg_restore: Option<String>,
-    /// How many tables, views and sequences would be restored.
-    pub relations: Option<u64>,
+    /// The tables, views and sequences that would be restored, as `public.orders`.
+    pub relations: Option<Vec<String>>,
     /// Roles that the backup refers to and the server lacks.
     pub missing_roles: Vec<String>,
     /// Extensions that are neither in the target nor installed on its server.
@@ -49,10 +60,14 @@ pub struct Preview {
     pub left_out: Vec<String>,
     /// Where the decoded dump would be kept meanwhile.
     pub spool: Option<String>,
+    /// Why the restore would be refused.
+    pub refusal: Option<Error>,
 }
 
 /// Finds out.
-pub(super) fn run(plan: &Plan, tools: &Tools, cancel: &Cancel) -> Result<Preview> {
+pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Preview> {
+    let refusal = plan.refusal.take();
+    let refusal = refusal.map(|refusal| refusal.doing(super::cannot(plan.selected, plan.job)));
     let (job, catalog) = (plan.job, plan.catalog.as_deref());
     let (started_at, stored_bytes, plain_bytes) = match plan.selected {
         Selected::Stored { storage, entry } => {
@@ -77,32 +92,31 @@ pub(super) fn run(plan: &Plan, tools: &Tools, cancel: &Cancel) -> Result<Preview
         content: plan.content(),
         target: job.session.shown().to_string(),
         creates: plan.maintenance.is_some(),
+        leftover: plan.leftover.clone(),
+        owner: plan.maintenance.as_ref().and_then(|_| owner(plan, &[])),
         cleans: job.options.clean,
+        drops: plan.outlook.as_ref().map(|outlook| outlook.dropped.clone()),
+        taken_along: plan.choice.taken_along.clone(),
         atomic: plan.is_atomic(),
         server: plan.server,
         dumped_server: catalog.map(|catalog| catalog.server_version.clone()),
         dumped_by: catalog.map(|catalog| catalog.pg_dump_version.clone()),
         pg_restore,
-        relations: catalog.map(|catalog| plan.choice.relations(catalog).count() as u64),
+        relations: catalog.map(|catalog| {
+            let relations = plan.choice.relations(catalog);
+            relations.map(choose::shown).collect()
+        }),
         missing_roles: Vec::new(),
         missing_extensions: Vec::new(),
         left_out: plan.choice.left_out.clone(),
         spool: job.jobs.map(|_| spool::directory().display().to_string()),
+        refusal,
     };
-    if let (Some(catalog), Some(holds)) = (catalog, &plan.holds) {
-        let needs_roles = !(job.options.no_owner && job.options.no_privileges);
-        let roles = catalog
-            .roles
-            .iter()
-            .filter(|role| !holds.roles.contains(*role));
-        preview.missing_roles = roles.filter(|_| needs_roles).cloned().collect();
-        let extensions = catalog.entries.iter().filter(|entry| {
-            choose::is_extension(entry)
-                && plan.choice.holds(entry.id)
-                && !holds.extensions.contains(&entry.tag)
-                && !holds.available_extensions.contains(&entry.tag)
-        });
-        preview.missing_extensions = extensions.map(|entry| entry.tag.clone()).collect();
+    if let Some(catalog) = catalog {
+        let chosen = catalog.entries.iter();
+        let chosen: Vec<&Entry> = chosen.filter(|entry| plan.choice.holds(entry.id)).collect();
+        preview.missing_roles = plan.missing_roles(catalog, &chosen).into_iter().collect();
+        preview.missing_extensions = plan.missing_extensions(&chosen);
     }
     Ok(preview)
 }

@@ -8,9 +8,7 @@ use crate::postgres::query::{self, array, block_of};
 use crate::postgres::session::Session;
 use crate::postgres::sql::{OneTransaction, Psql};
 use crate::postgres::tools::Tool;
-use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 /// How long dropping what was made may take, after a run that was cancelled.
@@ -38,10 +36,7 @@ impl<'a> MadeRoles<'a> {
         cancel: &Cancel,
     ) -> Result<MadeRoles<'a>> {
         let (text, encoding) = globals::text(text);
-        let ask = |sql: &str| {
-            let sql = OsString::from_vec(Encoding::named(&encoding).encode(sql));
-            query::rows_in(&encoding, query::LIMIT, psql, target, &sql, cancel)
-        };
+        let ask = |sql: &str| query::rows_in(&encoding, psql, target, sql, cancel);
         let existing = ask("SELECT rolname FROM pg_roles")?;
         let missing = Missing::of(&text, &existing.into_iter().flatten().collect())?;
         if !missing.tablespaces.is_empty() {
@@ -82,6 +77,11 @@ impl<'a> MadeRoles<'a> {
         let oids = format!("SELECT oid FROM pg_roles WHERE rolname = ANY ({names})");
         made.oids = ask(&oids)?.into_iter().flatten().collect();
         Ok(made)
+    }
+
+    /// What they are called.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// They stay.

@@ -24,13 +24,9 @@ pub struct Spool {
 impl Spool {
     /// An empty one in the directory for temporary files, where at least `expected` bytes have to be free.
     pub fn new(expected: u64) -> Result<Spool> {
+        require_room(expected)?;
         let directory = directory();
         let doing = || format!("cannot make a file in {}", directory.display());
-        let room = statvfs(&directory).doing(doing)?;
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
-        if free < expected {
-            return Err(no_space(&directory, expected));
-        }
         let file = unnamed(&directory).doing(doing)?;
         Ok(Spool { file, directory })
     }
@@ -61,6 +57,17 @@ impl Write for Spool {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Fails unless so many bytes are free where the file goes.
+pub fn require_room(expected: u64) -> Result<()> {
+    let directory = directory();
+    let room =
+        statvfs(&directory).doing(|| format!("cannot make a file in {}", directory.display()))?;
+    match room.f_bavail.saturating_mul(room.f_frsize) < expected {
+        true => Err(no_space(&directory, expected)),
+        false => Ok(()),
     }
 }
 

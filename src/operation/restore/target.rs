@@ -1,149 +1,167 @@
-//! The database that is restored into: whether it is there, what it holds, and one that is made for the restore.
+//! What the database that is restored into holds, and what its role may do there.
 
+use super::choose::{is_relation, shown};
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::postgres::archive::Catalog;
-use crate::postgres::databases;
-use crate::postgres::query::{self, array};
+use crate::postgres::archive::Entry;
+use crate::postgres::query;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::time::Duration;
 
-/// How long dropping what was made may take, after a run that was cancelled.
-const CLEANING: Duration = Duration::from_secs(60);
+/// What every database of a server tells: rows of a kind and a name.
+const SERVER: &str = "SELECT 'me', current_user::text \
+     UNION ALL SELECT 'databases', rolname FROM pg_roles WHERE rolname = current_user AND (rolcreatedb OR rolsuper) \
+     UNION ALL SELECT 'role', rolname FROM pg_roles \
+     UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, 'MEMBER') \
+     UNION ALL SELECT 'available', name FROM pg_available_extensions";
+/// What the target itself tells.
+const TARGET: &str = " \
+     UNION ALL SELECT 'schemas', datname FROM pg_database \
+         WHERE datname = current_database() AND has_database_privilege(oid, 'CREATE') \
+     UNION ALL SELECT 'schema', nspname FROM pg_namespace \
+     UNION ALL SELECT 'closed', nspname FROM pg_namespace WHERE NOT has_schema_privilege(oid, 'CREATE') \
+     UNION ALL SELECT 'strange', nspname FROM pg_namespace WHERE NOT pg_has_role(nspowner, 'USAGE') \
+     UNION ALL SELECT 'extension', extname FROM pg_extension \
+     UNION ALL SELECT 'foreign', extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \
+     UNION ALL SELECT 'publication', pubname FROM pg_publication \
+         WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
+     UNION ALL SELECT 'relation', nspname || '.' || relname FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r','p','v','m','S','f') AND c.oid >= 16384 \
+     UNION ALL SELECT 'function', format('%s.%s(%s)', nspname, proname, oidvectortypes(proargtypes)) FROM pg_proc p \
+         JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384 \
+     UNION ALL SELECT 'type', nspname || '.' || typname FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace \
+         WHERE t.oid >= 16384 AND typcategory <> 'A' \
+           AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND relkind <> 'c') \
+     UNION ALL SELECT 'key', format('%s.%s %s', nspname, relname, conname) FROM pg_constraint \
+         JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE contype = 'f'";
 
-/// What a database holds of what a restore asks about, and its server.
+/// What a database holds of what a restore asks about, and its server. Names are `name`, or `schema.name` as the archive
+/// has them.
 #[derive(Debug, Clone, Default)]
 pub struct Holds {
+    /// The role that asks.
+    pub role: String,
+    /// It may make databases.
+    pub may_create_databases: bool,
+    /// It may make schemas here.
+    pub may_create_schemas: bool,
+    /// The roles of the server.
+    pub roles: BTreeSet<String>,
+    /// Those of them to which the role may not give anything.
+    pub strangers: BTreeSet<String>,
+    /// Extensions that could be created.
+    pub available_extensions: BTreeSet<String>,
+    /// There is no such database yet: all that follows is empty.
+    pub is_new: bool,
     /// Its schemas.
     pub schemas: BTreeSet<String>,
+    /// Those of them in which the role may create nothing.
+    pub closed_schemas: BTreeSet<String>,
+    /// Those of them that belong to somebody else.
+    pub foreign_schemas: BTreeSet<String>,
     /// Extensions that are there.
     pub extensions: BTreeSet<String>,
     /// Those of them that belong to somebody else, who alone may comment on them or drop them.
     pub foreign_extensions: BTreeSet<String>,
-    /// Extensions that could be created.
-    pub available_extensions: BTreeSet<String>,
     /// Publications that take single tables, and that the role may add to.
     pub publications: BTreeSet<String>,
-    /// The roles of the server.
-    pub roles: BTreeSet<String>,
+    /// Tables, views and sequences.
+    pub relations: BTreeSet<String>,
+    /// Functions, procedures and aggregates, with the types of their arguments.
+    pub functions: BTreeSet<String>,
+    /// Types and domains.
+    pub types: BTreeSet<String>,
+    /// Foreign keys, as `schema.table name`.
+    pub foreign_keys: BTreeSet<String>,
 }
 
 impl Holds {
-    /// Asks the database of `session`. `is_target` is false for another one of the same server, of which only what all
+    /// Asks the target, which is the database of `session`.
+    pub fn ask(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Holds> {
+        let sql = [SERVER, TARGET].concat();
+        Holds::of(query::names(psql, session, &sql, cancel)?)
+    }
+
+    /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
     /// databases have in common counts.
-    pub fn ask(psql: &Tool, session: &Session, is_target: bool, cancel: &Cancel) -> Result<Holds> {
-        const SQL: &str = "SELECT 'schema', nspname FROM pg_namespace \
-             UNION ALL SELECT 'extension', extname FROM pg_extension \
-             UNION ALL SELECT 'foreign', extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \
-             UNION ALL SELECT 'available', name FROM pg_available_extensions \
-             UNION ALL SELECT 'publication', pubname FROM pg_publication \
-             WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
-             UNION ALL SELECT 'role', rolname FROM pg_roles";
+    pub fn ask_beside(
+        psql: &Tool,
+        session: &Session,
+        encoding: Option<&str>,
+        cancel: &Cancel,
+    ) -> Result<Holds> {
+        let rows = query::names_as(encoding, psql, session, SERVER, cancel)?;
+        let holds = Holds::of(rows)?;
+        Ok(Holds {
+            is_new: true,
+            ..holds
+        })
+    }
+
+    fn of(rows: Vec<Vec<String>>) -> Result<Holds> {
         let mut holds = Holds::default();
-        for row in query::names(psql, session, SQL, cancel)? {
+        for row in rows {
             let [kind, name] = <[String; 2]>::try_from(row).unwrap_or_default();
             let into = match kind.as_str() {
-                "available" => &mut holds.available_extensions,
+                "me" => {
+                    holds.role = name;
+                    continue;
+                }
+                "databases" => {
+                    holds.may_create_databases = true;
+                    continue;
+                }
+                "schemas" => {
+                    holds.may_create_schemas = true;
+                    continue;
+                }
                 "role" => &mut holds.roles,
-                "schema" if is_target => &mut holds.schemas,
-                "extension" if is_target => &mut holds.extensions,
-                "foreign" if is_target => &mut holds.foreign_extensions,
-                "publication" if is_target => &mut holds.publications,
+                "stranger" => &mut holds.strangers,
+                "available" => &mut holds.available_extensions,
+                "schema" => &mut holds.schemas,
+                "closed" => &mut holds.closed_schemas,
+                "strange" => &mut holds.foreign_schemas,
+                "extension" => &mut holds.extensions,
+                "foreign" => &mut holds.foreign_extensions,
+                "publication" => &mut holds.publications,
+                "relation" => &mut holds.relations,
+                "function" => &mut holds.functions,
+                "type" => &mut holds.types,
+                "key" => &mut holds.foreign_keys,
                 _ => continue,
             };
             into.insert(name);
         }
         Ok(holds)
     }
-}
 
-/// Which of these relations of `catalog`, each `"schema"."name"`, are in the database.
-pub fn present(
-    psql: &Tool,
-    session: &Session,
-    catalog: &Catalog,
-    relations: &[String],
-    cancel: &Cancel,
-) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    // an argument of a program holds 128 KiB
-    for some in relations.chunks(200) {
-        let sql = format!(
-            "SELECT number FROM unnest({}) WITH ORDINALITY relation (name, number) WHERE to_regclass(name) IS NOT NULL",
-            array(some.iter().map(String::as_str))
-        );
-        let sql = OsString::from_vec(catalog.names().encode(&sql));
-        let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
-        let rows = query::rows_in(encoding, query::LIMIT, psql, session, &sql, cancel)?;
-        let numbers = rows
-            .iter()
-            .flatten()
-            .filter_map(|number| number.parse::<usize>().ok());
-        found.extend(numbers.filter_map(|number| some.get(number.checked_sub(1)?).cloned()));
-    }
-    Ok(found)
-}
-
-/// A database that was made for a restore: dropped again unless the restore came to its end.
-pub struct Made<'a> {
-    psql: &'a Tool,
-    maintenance: &'a Session,
-    name: &'a str,
-    kept: bool,
-}
-
-impl<'a> Made<'a> {
-    /// Makes the database `name`, like the one that was dumped.
-    pub fn new(
-        psql: &'a Tool,
-        maintenance: &'a Session,
-        name: &'a str,
-        locale: &[(String, String)],
-        cancel: &Cancel,
-    ) -> Result<Made<'a>> {
-        // the default, and no word of servers before 15
-        let like: Vec<(String, String)> = locale
-            .iter()
-            .filter(|(keyword, value)| !(keyword == "LOCALE_PROVIDER" && value == "libc"))
-            .cloned()
-            .collect();
-        databases::create(psql, maintenance, name, &like, cancel).map_err(|error| {
-            error.hint(format!(
-                "or make it by hand and restore without --create: createdb --template=template0 {name}"
-            ))
-        })?;
-        log::info!("created the database {name}");
-        Ok(Made {
-            psql,
-            maintenance,
-            name,
-            kept: false,
-        })
+    /// True of a kind of object of which all that the database has are known.
+    pub fn knows(kind: &str) -> bool {
+        is_relation(kind)
+            || matches!(
+                kind,
+                "SCHEMA"
+                    | "EXTENSION"
+                    | "FUNCTION"
+                    | "PROCEDURE"
+                    | "AGGREGATE"
+                    | "TYPE"
+                    | "DOMAIN"
+                    | "SHELL TYPE"
+            )
     }
 
-    /// It stays.
-    pub fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        let name = self.name;
-        let dropped = Cancel::new().and_then(|fresh| {
-            let limited = fresh.with_deadline(CLEANING);
-            databases::drop(self.psql, self.maintenance, name, &limited)
-        });
-        match dropped {
-            Ok(()) => log::info!("dropped the database {name} again"),
-            Err(error) => log::warn!("{}; drop it by hand", error.report()),
+    /// True of an entry that other objects need and that is not there. Of kinds that nobody looked for only a database
+    /// that is yet to be made is known to lack them.
+    pub fn lacks(&self, entry: &Entry) -> bool {
+        match &*entry.kind {
+            "SCHEMA" => !self.schemas.contains(&entry.tag),
+            "EXTENSION" => !self.extensions.contains(&entry.tag),
+            "FUNCTION" | "PROCEDURE" | "AGGREGATE" => !self.functions.contains(&shown(entry)),
+            "TYPE" | "DOMAIN" | "SHELL TYPE" => !self.types.contains(&shown(entry)),
+            kind if is_relation(kind) => !self.relations.contains(&shown(entry)),
+            _ => self.is_new,
         }
     }
 }

@@ -133,7 +133,8 @@ pub struct Entry {
     copy: Option<String>,
     /// Its schema; empty for what has none.
     pub schema: String,
-    owner: String,
+    /// The role that it belonged to; empty for what has none.
+    pub owner: String,
     /// The ids of what it needs; only where entries are kept.
     pub dependencies: Vec<i64>,
 }

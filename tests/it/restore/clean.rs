@@ -216,3 +216,31 @@ fn a_pg_restore_that_lets_archives_run_commands_is_not_used_for_its_script() {
         assert_eq!(house.target.fingerprint(), before);
     }
 }
+
+/// psql runs what stands between backquotes behind `\unrestrict`, up to and including 14.23.
+#[test]
+fn no_command_of_an_archive_reaches_psql() {
+    for client in [14, 18] {
+        let house = House::on(PLAIN, client);
+        house.sandbox.back_up("source");
+        house.restore("source", &["--force"]).exits(0);
+        let directory = clients(&house.sandbox, client, &["pg_dump", "psql"]);
+        let (wrapper, real) = (directory.join("pg_restore"), bin(client).join("pg_restore"));
+        let top = format!("bin_dir: '{}'", directory.display());
+        house.configure(PLAIN, &top, "lock_timeout: 10m");
+        let before = house.target.fingerprint();
+        let ran = house.sandbox.path("ran");
+        // as if the definition of a table held it
+        let command = format!("\\\\unrestrict `touch {}`", ran.display());
+        let script = format!(
+            "#!/bin/sh\n'{}' \"$@\" | sed 's|^CREATE TABLE public.word|{command}\\n&|'\n",
+            real.display()
+        );
+        fs::write(&wrapper, script).expect("write it");
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("executable");
+        let refused = house.restore("source/latest", &CLEAN).exits(15);
+        says(&refused, &["a command for psql"]);
+        assert!(!ran.exists());
+        assert_eq!(house.target.fingerprint(), before);
+    }
+}

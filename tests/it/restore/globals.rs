@@ -88,7 +88,10 @@ fn missing_roles_come_back_with_their_passwords_and_others_stay_as_they_are() {
         .exits(0);
 
     // without them the owner is missing, and nothing stays
-    says(&servers.sandbox.run(&RESTORE).exits(1), &["does not exist"]);
+    says(
+        &servers.sandbox.run(&RESTORE).exits(1),
+        &["no role app, re ader", "--globals"],
+    );
     let before = servers.new.maintenance().sql("SELECT string_agg(rolname || coalesce(rolpassword, ''), ' ' ORDER BY rolname) FROM pg_authid WHERE rolname = 'common'");
     servers
         .sandbox

@@ -212,3 +212,31 @@ fn without_pg_dump_the_restore_stands_and_says_that_it_was_not_compared() {
     says(&output, &["cannot be compared", "pg_dump not found"]);
     house.target.holds_the_same_as(&house.source);
 }
+
+const CIRCLE: &str = "
+    CREATE SCHEMA s; CREATE TYPE s.mood AS ENUM ('good'); CREATE TABLE s.t (id int PRIMARY KEY, m s.mood DEFAULT 'good', x int);
+    INSERT INTO s.t SELECT n, 'good', n FROM generate_series(1, 100) n;
+    CREATE VIEW s.by_key AS SELECT id, m, sum(x) FROM s.t GROUP BY id;
+    CREATE VIEW a1 AS SELECT 1 AS one; CREATE VIEW a2 AS SELECT * FROM a1;
+    CREATE OR REPLACE VIEW a1 AS SELECT one FROM (SELECT 1 AS one) q WHERE EXISTS (SELECT FROM a2)";
+
+#[test]
+fn views_that_need_each_other_are_replaced_over_several_connections_where_they_are_all_there_or_none()
+ {
+    let house = House::new(PLAIN);
+    house.source.sql(CIRCLE);
+    house.sandbox.back_up("source");
+    let clean = ["--force", "--clean", "--jobs", "2"];
+    // nothing is there, then everything
+    for _ in 0..2 {
+        house.restore("source", &clean).exits(0);
+        house.target.holds_the_same_as(&house.source);
+    }
+    house.target.sql("DROP VIEW s.by_key");
+    let before = house.target.fingerprint();
+    let refused = house.restore("source", &clean).exits(15);
+    says(&refused, &["s.by_key", "without --jobs"]);
+    assert_eq!(house.target.fingerprint(), before);
+    house.restore("source", &clean[..2]).exits(0);
+    house.target.holds_the_same_as(&house.source);
+}

@@ -165,6 +165,87 @@ fn a_backup_that_is_not_there_exits_10() {
 }
 
 #[test]
+fn a_mistyped_name_is_no_file_and_its_neighbour_is_named() {
+    let house = House::new(PLAIN);
+    let archive = house.sandbox.back_up("source");
+    let stamp = archive.id();
+    for words in [
+        &["restore", "--from"][..],
+        &["cat"],
+        &["verify"],
+        &["pin"],
+        &["diff", &stamp],
+    ] {
+        let run = |name: &str| house.sandbox.run(&[words, &[name]].concat());
+        let typo = run("sorce").exits(10);
+        says(
+            &typo,
+            &[
+                "\"sorce\" names no backup",
+                "did you mean source?",
+                "backupkit list",
+            ],
+        );
+        assert!(!typo.stderr.contains("No such file"), "{}", typo.stderr);
+        says(&run("sorce/latest").exits(10), &["did you mean source?"]);
+        says(
+            &run("source/20261120").exits(10),
+            &["backupkit list --db source"],
+        );
+        says(
+            &run(&stamp[..stamp.len() - 1]).exits(10),
+            &["backupkit list --db source"],
+        );
+        let nothing = run("nothing-like-it").exits(10);
+        says(&nothing, &["configured: source, target"]);
+    }
+    // what looks like a path is one, and so is a file that is there
+    for path in ["./sorce", "sorce.dump"] {
+        let missing = house.restore(path, &[]).exits(10);
+        says(&missing, &["cannot open", path]);
+    }
+    fs::copy(&archive.path, house.sandbox.path("sorce")).expect("copy an archive");
+    house.restore("sorce", &[]).exits(0);
+    house.target.holds_the_same_as(&house.source);
+}
+
+#[test]
+fn at_takes_a_day_or_a_time_of_day_in_utc_and_says_which_it_took() {
+    let house = House::new(PLAIN);
+    let archive = house.sandbox.back_up("source");
+    for name in [
+        "source/20240228_230000.000000000Z.dump",
+        "source/20240229_120000.000000000Z.dump",
+    ] {
+        house.sandbox.store(name, &archive.bytes());
+    }
+    for (at, taken, by) in [
+        ("2024-02-28", "source/20240228_23", "2024-02-28T23:59:59Z"),
+        ("2024-02-29", "source/20240229_12", "2024-02-29T23:59:59Z"),
+        (
+            "2024-02-29 11:59",
+            "source/20240228_23",
+            "2024-02-29T11:59:00Z",
+        ),
+        (
+            "2024-02-29T12:00",
+            "source/20240229_12",
+            "2024-02-29T12:00:00Z",
+        ),
+        (
+            "2024-02-29T12:30+01:00",
+            "source/20240228_23",
+            "2024-02-29T11:30:00Z",
+        ),
+    ] {
+        let output = house.sandbox.run(&["cat", "source", "--at", at]).exits(0);
+        says(&output, &[&format!("by {by} is {taken}")]);
+    }
+    let none = house.sandbox.run(&["cat", "source", "--at", "2024-02-27"]);
+    says(&none.exits(10), &["from 2024-02-27T23:59:59Z or before"]);
+}
+
+#[test]
 fn a_bare_path_goes_to_the_first_database_unless_it_says_that_it_is_anothers() {
     let house = House::new(SEALED);
     house.sandbox.back_up("source");

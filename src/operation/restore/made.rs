@@ -1,0 +1,232 @@
+//! A database that is made for a restore, and what is left of one that did not come to its end.
+//!
+//! ```text
+//! made        with a comment on it that says: not finished
+//! restored    the comment goes
+//! failed      the database goes
+//! killed      both stay; the next restore that may make the database finds the comment and begins anew
+//! ```
+
+use super::plan::Plan;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::postgres::databases;
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tool;
+use chrono::{SecondsFormat, Utc};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use std::time::Duration;
+
+/// How long dropping what was made may take, after a run that was cancelled.
+const CLEANING: Duration = Duration::from_secs(60);
+
+/// How the comment on a database begins that is being restored, or that nobody finished.
+const UNFINISHED: &str = "backupkit: the restore of ";
+
+/// The comment: of what, on which machine, by which process, since when.
+fn unfinished(from: &str) -> String {
+    let (host, process) = (host(), std::process::id());
+    let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("{UNFINISHED}{from} is not finished (host {host}, process {process}, since {since})")
+}
+
+/// True if the process that wrote this comment may still be at work: it runs, or that cannot be seen from here.
+fn is_at_work(comment: &str) -> bool {
+    let field = |name: &str| {
+        let (_, rest) = comment.rsplit_once(name)?;
+        rest.split([',', ')']).next()
+    };
+    let process = field(", process ").and_then(|number| number.parse().ok());
+    match (field("(host "), process.and_then(Pid::from_raw)) {
+        (Some(host), Some(process)) if host == self::host() => {
+            process != rustix::process::getpid() && test_kill_process(process) != Err(Errno::SRCH)
+        }
+        _ => false,
+    }
+}
+
+fn host() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}
+
+/// What the comment on the database `name` says, if it is one that a restore was to make and did not finish. Refuses
+/// one that is still being restored.
+pub fn leftover(
+    psql: &Tool,
+    session: &Session,
+    name: &str,
+    cancel: &Cancel,
+) -> Result<Option<String>> {
+    match databases::comment(psql, session, name, cancel)? {
+        Some((comment, sessions)) if comment.starts_with(UNFINISHED) => {
+            if sessions > 0 || is_at_work(&comment) {
+                return Err(Error::new(
+                    Kind::Locked,
+                    format!("another restore into {name} is under way: {comment}"),
+                )
+                .hint("wait for its end; if nothing runs any more, drop the database by hand"));
+            }
+            Ok(Some(comment))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whom a database that `plan` makes is to belong to, if not to the role that makes it: whom the one that was dumped
+/// belonged to, where that role is there or among those `made` just now, and the role that restores may act for it.
+pub fn owner(plan: &Plan, made: &[String]) -> Option<String> {
+    let owner = original_owner(plan)?;
+    let holds = plan.holds.as_ref()?;
+    let may = holds.roles.contains(owner) && !holds.strangers.contains(owner);
+    (may || made.contains(owner)).then(|| owner.clone())
+}
+
+/// Whom the database that was dumped belonged to, where that is somebody else than the role that restores, and is to
+/// stay so.
+fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
+    let mut entries = plan.catalog.as_deref()?.entries.iter();
+    let owner = &entries.find(|entry| entry.kind == "DATABASE")?.owner;
+    let role = &plan.holds.as_ref()?.role;
+    (!plan.job.options.no_owner && !owner.is_empty() && owner != role).then_some(owner)
+}
+
+/// A database that was made for a restore: dropped again unless the restore came to its end.
+pub struct Made<'a> {
+    psql: &'a Tool,
+    maintenance: &'a Session,
+    name: &'a str,
+    comment: String,
+    kept: bool,
+}
+
+impl<'a> Made<'a> {
+    /// Makes the database `name` for a restore of `from`, like the one that was dumped. What a restore left behind that
+    /// did not finish is dropped first.
+    pub fn new(
+        psql: &'a Tool,
+        maintenance: &'a Session,
+        name: &'a str,
+        from: &str,
+        locale: &[(String, String)],
+        cancel: &Cancel,
+    ) -> Result<Made<'a>> {
+        if let Some(comment) = leftover(psql, maintenance, name, cancel)? {
+            log::warn!("dropping the database {name}, which a restore left behind: {comment}");
+            databases::drop_idle(psql, maintenance, name, cancel)?;
+        }
+        // the default, and no word of servers before 15
+        let like: Vec<(String, String)> = locale
+            .iter()
+            .filter(|(keyword, value)| !(keyword == "LOCALE_PROVIDER" && value == "libc"))
+            .cloned()
+            .collect();
+        databases::create(psql, maintenance, name, &like, cancel).map_err(|error| {
+            error.hint(format!(
+                "or make it by hand and restore without --create: createdb --template=template0 {name}"
+            ))
+        })?;
+        let made = Made {
+            psql,
+            maintenance,
+            name,
+            comment: unfinished(from),
+            kept: false,
+        };
+        databases::set_comment(psql, maintenance, name, Some(&made.comment), cancel)?;
+        log::info!("created the database {name}");
+        Ok(made)
+    }
+
+    /// Gives it to whom the one that was dumped belonged to, where that may be, and tells who that is.
+    pub fn give_away(
+        &self,
+        plan: &Plan,
+        made_roles: &[String],
+        cancel: &Cancel,
+    ) -> Result<Option<String>> {
+        let owner = owner(plan, made_roles);
+        match (&owner, original_owner(plan)) {
+            (Some(owner), _) => {
+                let encoding = plan.catalog.as_deref().and_then(|c| c.encoding.as_deref());
+                let (target, encoding) = (&plan.job.session, encoding.unwrap_or("UTF8"));
+                databases::set_owner(self.psql, target, owner, encoding, cancel)?;
+                log::info!("the database {} belongs to {owner}", self.name);
+            }
+            (None, Some(original)) => {
+                let role = plan.holds.as_ref().map_or("", |holds| &holds.role);
+                log::warn!(
+                    "{} belongs to {role}, and not to {original} as the original did: {role} may not give it away, or there is no such role",
+                    self.name
+                );
+            }
+            (None, None) => {}
+        }
+        Ok(owner)
+    }
+
+    /// It stays.
+    pub fn keep(mut self) {
+        self.kept = true;
+        let finished = within_a_while(|cancel| {
+            databases::set_comment(self.psql, self.maintenance, self.name, None, cancel)
+        });
+        if let Err(error) = finished {
+            log::warn!(
+                "{} is restored, but its comment still says that it is not: {}",
+                self.name,
+                error.report()
+            );
+        }
+    }
+
+    /// Drops it, unless somebody else has made it anew meanwhile.
+    fn drop_own(&self, cancel: &Cancel) -> Result<()> {
+        let (psql, session, name) = (self.psql, self.maintenance, self.name);
+        match databases::comment(psql, session, name, cancel)? {
+            Some((comment, _)) if comment.starts_with(UNFINISHED) && comment != self.comment => {
+                Err(Error::refused(format!(
+                    "the database {name} is another restore's by now"
+                )))
+            }
+            _ => databases::drop(psql, session, name, cancel),
+        }
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        let name = self.name;
+        match within_a_while(|cancel| self.drop_own(cancel)) {
+            Ok(()) => log::info!("dropped the database {name} again"),
+            Err(error) => log::warn!("{}; drop it by hand", error.report()),
+        }
+    }
+}
+
+/// Does it also after a run that was cancelled, with a limit of its own.
+fn within_a_while(act: impl FnOnce(&Cancel) -> Result<()>) -> Result<()> {
+    act(&Cancel::new()?.with_deadline(CLEANING))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_or_is_elsewhere_is_not_at_work() {
+        let comment = |host: &str, process: u32| {
+            format!("{UNFINISHED}app/1 is not finished (host {host}, process {process}, since now)")
+        };
+        assert!(is_at_work(&comment(&host(), 1)));
+        assert!(!is_at_work(&comment("elsewhere", 1)));
+        // more than the kernel gives out
+        assert!(!is_at_work(&comment(&host(), 0x7fff_fff0)));
+        assert!(!is_at_work(&unfinished("a (host x, process 1, since y)")));
+        assert!(!is_at_work("backupkit: the restore of something"));
+    }
+}
