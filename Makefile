@@ -40,10 +40,11 @@ test-s3: test-parts ## the promises of a storage on every server, with Ceph, whi
 	tests/parts/install ceph
 	cargo test --locked --test storage --test ceph
 
-test-packages: static ## the static binary, the packages in a fresh chroot, the image against real servers; as root
+test-packages: static ## the static binary, the packages in a fresh chroot, the units under a systemd, the image against real servers; as root
 	packaging/test-static
 	packaging/test-deb
 	packaging/test-rpm
+	packaging/test-systemd
 	packaging/test-image
 
 test-release: ## build a release twice and compare the bytes

@@ -4,11 +4,14 @@
 //! while it is written so that a sweep can tell a live one; the commit fsyncs the file, renames it
 //! without ever replacing anything, and fsyncs the directory.
 
+use super::owner::hand_over;
 use super::{Object, Space, Storage, Upload, mounts};
 use crate::cancel::Cancel;
 use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
-use rustix::fs::{Advice, CWD, FlockOperation, RenameFlags, fadvise, flock, renameat_with};
+use rustix::fs::{
+    Advice, CWD, FlockOperation, Mode, OFlags, RenameFlags, fadvise, flock, open, renameat_with,
+};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
@@ -264,6 +267,9 @@ impl LocalUpload {
             .mode(0o600)
             .open(&temporary)
             .doing(doing)?;
+        if let Some(directory) = temporary.parent() {
+            hand_over(&file, directory);
+        }
         let upload = LocalUpload {
             file,
             temporary: temporary.clone(),
@@ -347,6 +353,12 @@ impl Upload for LocalUpload {
     }
 }
 
+/// Opens a directory and nothing else, and follows no link to it.
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(open(path, flags, Mode::empty())?))
+}
+
 /// Creates `directory` and what is missing above it, private and durable: what lies in it later would be lost with it.
 pub(super) fn create_directory(directory: &Path) -> Result<()> {
     let missing: Vec<&Path> = directory
@@ -360,7 +372,12 @@ pub(super) fn create_directory(directory: &Path) -> Result<()> {
         match DirBuilder::new().mode(0o700).create(path) {
             // another run was quicker
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.doing(|| format!("cannot create the directory {}", path.display()))?,
+            other => {
+                other.doing(|| format!("cannot create the directory {}", path.display()))?;
+                if let (Ok(made), Some(parent)) = (open_directory(path), path.parent()) {
+                    hand_over(&made, parent);
+                }
+            }
         }
         if let Some(parent) = path.parent() {
             sync_directory(parent)?;

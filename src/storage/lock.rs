@@ -3,9 +3,10 @@
 //! The kernel drops the lock when its holder dies, however it dies, so a lock is never stale and the file
 //! is never removed (removing it would let two runs lock two different files of one name).
 
+use super::owner::hand_over;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -37,14 +38,22 @@ impl Lock {
         if let Some(directory) = path.parent() {
             super::local::create_directory(directory)?;
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .doing(doing)?;
+        let open = |new: bool| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(new).mode(0o600);
+            // whoever owns the directory may not have us write through a link
+            options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+            options.open(path)
+        };
+        let mut file = match open(true) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => open(false),
+            made => made.inspect(|file| {
+                if let Some(directory) = path.parent() {
+                    hand_over(file, directory);
+                }
+            }),
+        }
+        .doing(doing)?;
         let give_up = Instant::now() + wait;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -22,6 +22,7 @@ pub mod fan;
 pub mod local;
 pub mod lock;
 mod mounts;
+mod owner;
 pub mod retry;
 pub mod s3;
 

@@ -262,6 +262,23 @@ fn what_cannot_be_written_leaves_nothing_behind() {
 }
 
 #[test]
+fn where_a_directory_hands_its_files_to_a_group_that_group_reads_what_init_writes() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("grouped"));
+    let words = options(&database, &["-c", "etc/config.yaml"]).join(" ");
+    for (bits, expected) in [(0o2750, 0o640), (0o750, 0o600)] {
+        let etc = sandbox.path("etc");
+        fs::create_dir(&etc).expect("make a directory");
+        fs::set_permissions(&etc, fs::Permissions::from_mode(bits)).expect("it is ours");
+        sandbox
+            .shell(&format!("umask 077; backupkit {words}"))
+            .exits(0);
+        assert_eq!(mode(&etc.join("encryption_password")), expected, "{bits:o}");
+        assert_eq!(mode(&etc.join("config.yaml")), 0o640, "{bits:o}");
+        fs::remove_dir_all(&etc).expect("it is ours");
+    }
+}
+
+#[test]
 fn a_signal_during_a_question_gives_the_terminal_back_and_writes_nothing() {
     let sandbox = Sandbox::new(18);
     // the byte that a terminal turns into SIGINT

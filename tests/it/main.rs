@@ -18,6 +18,7 @@ mod frozen;
 mod harness;
 mod init;
 mod list;
+mod manual;
 mod matrix;
 mod memory;
 mod notify;

@@ -5,6 +5,7 @@ use crate::support::postgres::Server;
 use crate::support::repository;
 use crate::support::sandbox::{Sandbox, Shape};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// The literal blocks of the page, as a reader sees them.
 fn blocks() -> Vec<String> {
@@ -29,7 +30,8 @@ fn the_runbook_does_what_it_says() {
     let sandbox = Sandbox::new(18)
         .with("PGHOST", server.directory.to_str().expect("UTF-8"))
         .with("PGPORT", &server.port.to_string())
-        .with("PGUSER", "postgres");
+        .with("PGUSER", "postgres")
+        .with("BACKUPKIT_CONFIG", "etc/config.yaml");
     server
         .maintenance()
         .sql("CREATE ROLE appuser SUPERUSER LOGIN PASSWORD 'the first one'");
@@ -38,38 +40,50 @@ fn the_runbook_does_what_it_says() {
     let before = database.fingerprint();
 
     // the places that the page names, in the sandbox
-    for place in ["etc/credentials", "backups"] {
+    for place in ["etc", "backups"] {
         fs::create_dir_all(sandbox.path(place)).expect("make a directory");
     }
-    fs::write(
-        sandbox.path("etc/credentials/db_password"),
-        "the first one\n",
-    )
-    .expect("write a secret");
-    let entry = |name: &str, database: &str| {
-        let connection = format!(
-            "host: 127.0.0.1, port: {}, database: {database}, user: appuser, password: '${{DB_PASSWORD}}'",
-            server.port
-        );
-        Entry::new(name, connection)
-            .shape(Shape::new(true, true))
-            .encryption(
-                "enabled: true, password: '${BACKUPKIT_ENC_PASSWORD}', \
-                 previous_passwords: ['${BACKUPKIT_OLD_ENC_PASSWORD}']",
-            )
-            .retention("keep_last: 30")
-    };
+    // what a reader makes of the configuration on the first day
+    let connection = format!(
+        "host: 127.0.0.1, port: {}, database: app, user: appuser, password_file: etc/db_password",
+        server.port
+    );
+    let entry = Entry::new("app_db", connection)
+        .shape(Shape::new(true, true))
+        .encryption(
+            "enabled: true, password_file: etc/encryption_password, \
+             previous_passwords: ['${BACKUPKIT_OLD_ENC_PASSWORD}']",
+        )
+        .backup("globals: true")
+        .backup("schedule: '0 2 * * *'")
+        .retention("keep_last: 30");
     sandbox.configure_in(
         &sandbox.path("backups"),
-        "",
-        &[entry("app_db", "app"), entry("app_check", "app_check")],
+        "drill: { user: nobody }",
+        &[entry],
     );
+    let edited = sandbox.path("edited.yaml");
+    fs::rename(sandbox.path("config.yaml"), &edited).expect("it is ours");
+    // a drill's server is another user's where we are root
+    for place in ["", "tmp"] {
+        let way = fs::Permissions::from_mode(0o711);
+        fs::set_permissions(sandbox.path(place), way).expect("it is ours");
+    }
 
     let blocks = blocks();
     assert!(blocks.len() > 12, "these are not all: {blocks:#?}");
     let mut script = "set -eu\nunset BACKUPKIT_ENC_PASSWORD\n".to_string();
     for (number, block) in blocks.iter().enumerate() {
+        if block.contains("backupkit diff") {
+            script += "backupkit backup --db app_db # the night has passed\n";
+        }
         script += &format!("echo '== block {number}' >&2\n{block}\n");
+        if block.contains("backupkit init") {
+            script += &format!(
+                "test -s etc/encryption_password\ncp {} etc/config.yaml\necho 'the first one' >etc/db_password\n",
+                edited.display()
+            );
+        }
     }
     let etc = sandbox.path("etc").display().to_string();
     let backups = sandbox.path("backups").display().to_string();

@@ -6,13 +6,16 @@ use crate::error::{Doing, Error, Result};
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
 use rustix::rand::{GetRandomFlags, getrandom};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Five bits a letter, and none that is mistaken for another when it is copied from paper.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The bit of a directory by which files in it belong to its group.
+const SET_GROUP: u32 = 0o2000;
 
 /// Where the files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,7 @@ impl Files {
             kept: Vec::new(),
             encryption: None,
         };
+        let secret = self.mode_of_secrets();
         let used_again = answers.encrypt && holds_a_password(&self.encryption);
         if answers.encrypt {
             written.encryption = Some((self.encryption.clone(), used_again));
@@ -78,18 +82,27 @@ impl Files {
                 self.replace(
                     &self.encryption,
                     password.expose(),
-                    0o600,
+                    secret,
                     now,
                     &mut written,
                 )?;
             }
         }
         if let Login::Password(password) = &answers.login {
-            self.replace(&self.login, password.expose(), 0o600, now, &mut written)?;
+            self.replace(&self.login, password.expose(), secret, now, &mut written)?;
         }
         self.replace(&self.configuration, text, 0o640, now, &mut written)?;
         written.files.reverse();
         Ok(written)
+    }
+
+    /// For their owner alone; and, where the directory hands what is in it to its group, for that: it is the service's.
+    fn mode_of_secrets(&self) -> u32 {
+        let directory = self.configuration.parent().map(std::fs::metadata);
+        match directory {
+            Some(Ok(found)) if found.mode() & SET_GROUP != 0 => 0o640,
+            _ => 0o600,
+        }
     }
 
     /// Writes `path`; what is there is renamed before.
@@ -146,6 +159,9 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
         .mode(mode)
         .open(path)
         .map_err(explained)?;
+    // the umask may have taken the group's bit
+    file.set_permissions(Permissions::from_mode(mode))
+        .doing(doing)?;
     let ending = if text.ends_with('\n') { "" } else { "\n" };
     file.write_all(text.as_bytes()).doing(doing)?;
     file.write_all(ending.as_bytes()).doing(doing)?;
