@@ -59,7 +59,8 @@ fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
         });
         return error.hint(match nearest(unknown, &options) {
             Some(near) => format!("did you mean {near}? {help}"),
-            None => help,
+            None if unknown.starts_with('-') => help,
+            None => format!("usage: {}; {help}", usage(command)),
         });
     }
     let what = missing(said)
@@ -180,7 +181,7 @@ mod tests {
             (
                 "diff a b c",
                 "diff does not take \"c\" here",
-                "see what there is with: backupkit diff --help",
+                "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
             ),
             (
                 "restore",
