@@ -8,9 +8,11 @@
 //!
 //! - The newest backup stays, the newest full one does, and so does the newest that a drill proved.
 //! - A pinned backup stays.
+//! - The full backup before one in which a table lost most of its rows stays for [`AFTER_LOSS`], and so does that one:
+//!   whoever deletes rows by mistake often makes a backup next.
 //! - A partial backup never takes the place of a full one: the rules are applied to all backups, and once
 //!   more to the full ones as if there were no others, and what either keeps stays.
-//! - So nothing that is said *about* a backup (partial, pinned, proven) makes another one go that would have
+//! - So nothing that is said *about* a backup (partial, pinned, proven, rows lost) makes another one go that would have
 //!   stayed without it.
 //! - Nothing goes while the clock is behind the newest backup: one of the two is wrong.
 //! - What stays now and is judged again alone, stays.
@@ -49,16 +51,22 @@ pub struct Candidate {
     pub pinned: bool,
     /// A drill restored it and found the same data.
     pub proven: bool,
+    /// A table has lost most of its rows since the backup before.
+    pub lost_rows: bool,
 }
 
+/// How long a backup of which rows were lost keeps the one before it.
+pub const AFTER_LOSS: TimeDelta = TimeDelta::days(7);
+
 impl Candidate {
-    /// A full backup of this moment, neither pinned nor proven.
+    /// A full backup of this moment, neither pinned nor proven, that lost nothing.
     pub fn full(at: DateTime<Utc>) -> Candidate {
         Candidate {
             at,
             partial: false,
             pinned: false,
             proven: false,
+            lost_rows: false,
         }
     }
 }
@@ -111,6 +119,10 @@ pub enum Reason {
     Proven,
     /// Pinned.
     Pinned,
+    /// In the next one a table has lost most of its rows.
+    BeforeLoss,
+    /// A table has lost most of its rows since the one before.
+    Loss,
 }
 
 /// Why a backup goes.
@@ -246,6 +258,14 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Pl
         .filter(|&&index| candidates[index].pinned)
     {
         stays.add(Some(index), Reason::Pinned);
+    }
+    for pair in full.windows(2) {
+        let [after, before] = pair else { continue };
+        if candidates[*after].lost_rows && now - candidates[*after].at < AFTER_LOSS {
+            stays.add(Some(before), Reason::BeforeLoss);
+            // it tells why the one before stays
+            stays.add(Some(after), Reason::Loss);
+        }
     }
     stays.into_plan(policy)
 }

@@ -89,6 +89,8 @@ impl Shelf {
                 pg_dump_version: None,
                 fixed_output: false,
                 partial,
+                lost_rows: false,
+                before_restore: false,
             },
             pipeline: Pipeline {
                 compression: "gzip".into(),
@@ -102,6 +104,17 @@ impl Shelf {
         self.lay(&format!("{id}.dump.gz.sha256"), b"x");
         self.lay(&id.manifest_key(), &manifest.to_json().unwrap());
         id
+    }
+}
+
+impl Shelf {
+    /// Lets its manifest say that rows were lost since the backup before.
+    fn lose_rows(&self, id: &BackupId) {
+        let mut objects = self.objects.lock().unwrap();
+        let manifest = objects.get_mut(&id.manifest_key()).unwrap();
+        let mut said: Manifest = serde_json::from_slice(manifest).unwrap();
+        said.dump.lost_rows = true;
+        *manifest = said.to_json().unwrap();
     }
 }
 
@@ -612,6 +625,31 @@ fn a_partial_backup_is_looked_up_before_it_takes_a_place() {
     let newest = &pruned.backups[0];
     assert_eq!(newest.partial, Some(true));
     assert!(matches!(&newest.verdict, Verdict::Keep(reasons) if reasons[0] == Reason::Newest));
+}
+
+#[test]
+fn the_backup_before_a_loss_of_rows_stays_for_a_week() {
+    let shelf = Shelf::new();
+    let minute = |number| day(0) + TimeDelta::minutes(number);
+    let ids: Vec<BackupId> = (0..40)
+        .map(|number| shelf.lay_backup(minute(number), false, None))
+        .collect();
+    shelf.lose_rows(&ids[7]);
+    let policy = Policy {
+        keep_daily: 9,
+        ..Policy::default()
+    };
+    let left = |now| -> Vec<BackupId> {
+        let pruned = prune(&shelf, &policy, now).unwrap();
+        let mut kept: Vec<BackupId> = pruned.kept().map(|backup| backup.id.clone()).collect();
+        kept.sort();
+        kept
+    };
+    let expected = [&ids[6], &ids[7], &ids[39]].map(BackupId::clone);
+    assert_eq!(left(minute(40)), expected);
+    assert_eq!(left(minute(40)), expected, "again");
+    assert_eq!(left(day(6)), expected);
+    assert_eq!(left(day(8)), expected[2..]);
 }
 
 #[test]

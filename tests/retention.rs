@@ -103,10 +103,19 @@ fn oracle(all: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<bool> {
             let young = policy
                 .keep_within
                 .is_some_and(|limit| (now - this.at).num_seconds() < limit.as_secs() as i64);
+            let full = || all.iter().filter(|one| !one.partial);
+            let next = full()
+                .filter(|one| one.at > this.at)
+                .min_by_key(|one| one.at);
+            let fresh = |one: &Candidate| one.lost_rows && (now - one.at).num_days() < 7;
+            let loss = !this.partial
+                && (next.is_some_and(fresh)
+                    || fresh(this) && full().any(|older| older.at < this.at));
             everything
                 || this.pinned
                 || this.proven && !newer_proof()
                 || young
+                || loss
                 || by_rules(&|_| true, index)
                 || !this.partial && by_rules(&|one| !one.partial, index)
         })
@@ -143,6 +152,7 @@ fn history(numbers: &mut Numbers) -> (Vec<Candidate>, Policy, DateTime<Utc>) {
                 partial: numbers.one_in(5),
                 pinned: numbers.one_in(15),
                 proven: numbers.one_in(10),
+                lost_rows: numbers.one_in(8),
             });
         }
     }
@@ -262,12 +272,13 @@ fn nothing_said_about_a_backup_makes_another_one_go() {
     for round in 0..5_000 {
         let (mut candidates, policy, now) = history(&mut numbers);
         for one in &mut candidates {
-            (one.partial, one.pinned, one.proven) = (false, false, false);
+            *one = Candidate::full(one.at);
         }
         let plain = plan(&candidates, &policy, now);
         for one in &mut candidates {
             (one.partial, one.pinned, one.proven) =
                 (numbers.one_in(2), numbers.one_in(9), numbers.one_in(9));
+            one.lost_rows = numbers.one_in(5);
         }
         let said = plan(&candidates, &policy, now);
         for (before, after) in plain.verdicts.iter().zip(&said.verdicts) {

@@ -90,7 +90,7 @@ impl App {
         cancel: &Cancel,
     ) -> Ended<'a> {
         let (started_at, began) = (Utc::now(), Instant::now());
-        let mut result = self.dump_and_store(database, lock_wait, cancel);
+        let mut result = self.dump_and_store(database, false, lock_wait, cancel);
         let took = began.elapsed();
         let retention = match &mut result {
             Ok(stored) => {
@@ -116,6 +116,7 @@ impl App {
     pub(super) fn dump_and_store(
         &self,
         database: &Database,
+        before_restore: bool,
         lock_wait: Duration,
         cancel: &Cancel,
     ) -> Result<Stored> {
@@ -131,6 +132,7 @@ impl App {
             gzip: gzip_level(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
+            before_restore,
             options: dump_options.args,
             globals: database.backup.globals,
             lock_timeout: database.backup.lock_timeout,

@@ -51,10 +51,17 @@ impl App {
             }
             return preview.refusal.map_or(Ok(()), Err);
         }
-        if options.clean && !options.yes && is_attended() {
-            let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
+        let is_asked = options.clean && !options.yes && is_attended();
+        if is_asked || options.backup_first {
+            let mut preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;
-            confirm(preview, cancel)?;
+            // before a backup is made of what would then not be replaced
+            if let Some(refusal) = preview.refusal.take() {
+                return Err(refusal);
+            }
+            if is_asked {
+                confirm(preview, cancel)?;
+            }
         }
         if options.backup_first {
             self.back_up_and_pin(database, cancel).doing(|| {
@@ -126,7 +133,7 @@ impl App {
 
     /// Stores what the target holds now, where retention leaves it alone.
     fn back_up_and_pin(&self, database: &Database, cancel: &Cancel) -> Result<()> {
-        let stored = self.dump_and_store(database, Duration::ZERO, cancel)?;
+        let stored = self.dump_and_store(database, true, Duration::ZERO, cancel)?;
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
         let names: Vec<String> = copies.map(|copy| copy.storage.clone()).collect();

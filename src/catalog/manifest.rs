@@ -115,6 +115,12 @@ pub struct Dump {
     /// True where options left out part of the database; such a backup never counts as the newest full one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// True where a table has lost more than half of its rows since the backup before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_rows: bool,
+    /// True where it holds what a restore was about to replace; such a backup is never chosen as the latest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_restore: bool,
 }
 
 /// The stages between dump and storage.

@@ -46,6 +46,8 @@ pub struct Job {
     pub options: Vec<String>,
     /// True where the options leave out part of the database.
     pub partial: bool,
+    /// A restore is about to replace what it holds.
+    pub before_restore: bool,
     /// Roles and tablespaces are stored beside it.
     pub globals: bool,
     /// How long to wait for a table lock.
@@ -250,7 +252,8 @@ fn dump_to_storages(
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };
-    let manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
+    let mut manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
+    manifest.dump.lost_rows = !warnings.is_empty();
     let mut sidecars = sidecars(id, shape, &manifest)?;
     sidecars.splice(0..0, globals);
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
@@ -302,6 +305,8 @@ fn describe(
             pg_dump_version: read.as_ref().map(|read| read.pg_dump_version.clone()),
             fixed_output: dumping.fixed_output,
             partial: job.partial,
+            lost_rows: false,
+            before_restore: job.before_restore,
         },
         pipeline: Pipeline {
             compression: if shape.gzip { "gzip" } else { "none" }.into(),

@@ -132,8 +132,8 @@ fn not_found(
     };
     let hint = match reference {
         Reference::Latest { .. } => {
-            "see which there are with: backupkit list; one that is partial or not encrypted has to be named by its \
-             DB/TIMESTAMP"
+            "see which there are with: backupkit list; one that is partial, not encrypted or made before a restore has to \
+             be named by its DB/TIMESTAMP"
         }
         _ => "see which there are with: backupkit list",
     };
@@ -201,6 +201,12 @@ fn newest_full(
         match read_manifest(storage, entry, cancel) {
             Ok(Some(manifest)) if manifest.dump.partial => {
                 log::info!("passing over {}, a partial backup", entry.id);
+            }
+            Ok(Some(manifest)) if manifest.dump.before_restore => {
+                log::info!(
+                    "passing over {}, which holds what a restore was about to replace",
+                    entry.id
+                );
             }
             Ok(_) => return Ok(Some((index, entry.clone()))),
             Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),

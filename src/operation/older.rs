@@ -35,7 +35,8 @@ pub fn older_good(
     let good = candidates.into_iter().find(|(shelf, entry)| {
         let storage = shelf.storage.as_ref();
         let whole = match read_manifest(storage, entry, &cancel) {
-            Ok(manifest) => !manifest.is_some_and(|manifest| manifest.dump.partial),
+            Ok(manifest) => !manifest
+                .is_some_and(|manifest| manifest.dump.partial || manifest.dump.before_restore),
             Err(_) => false,
         };
         let found_bad = || {

@@ -192,6 +192,8 @@ fn reason_text(reason: &Reason) -> String {
         Reason::NewestOf(period) => format!("{} {period}", rule_of(*period)),
         Reason::Proven => "newest proven by a drill".into(),
         Reason::Pinned => "pinned".into(),
+        Reason::BeforeLoss => "before a loss of rows".into(),
+        Reason::Loss => "rows lost".into(),
     }
 }
 

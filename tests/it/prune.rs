@@ -375,6 +375,31 @@ fn a_prune_that_is_killed_at_any_deletion_is_finished_by_the_next_one() {
 }
 
 #[test]
+fn a_backup_made_after_rows_were_lost_takes_no_good_one_along() {
+    let database = postgres(18).create_database("losing");
+    database.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS answer");
+    for shape in [Shape::new(true, false), Shape::new(true, true)] {
+        let sandbox = Sandbox::new(18);
+        let entry = Entry::of(&database)
+            .named("app")
+            .shape(shape)
+            .retention("keep_daily: 7");
+        sandbox.configure_with("", &[entry]);
+        let good = sandbox.back_up("app");
+        let lost = database.sql("DELETE FROM t WHERE answer > 4 RETURNING answer");
+        assert_eq!(lost.lines().count(), 6);
+        sandbox.back_up("app");
+        sandbox.back_up("app");
+        let explained = sandbox.run(&["prune", "--explain"]).exits(0).text();
+        assert!(explained.contains("before a loss of rows"), "{explained}");
+        sandbox
+            .run(&["restore", "--from", &good.id(), "--clean", "--yes"])
+            .exits(0);
+        assert_eq!(database.sql("SELECT count(*) FROM t"), "10");
+    }
+}
+
+#[test]
 fn each_backup_is_followed_by_pruning_and_says_so() {
     let garden = Garden::new("keep_last: 2");
     garden.plant_daily("2020-01-01", "2020-01-04");
@@ -439,6 +464,7 @@ fn a_failure_of_retention_is_a_warning_and_the_backup_a_success() {
 fn another_source_deletes_nothing_until_it_is_accepted() {
     let staging = Server::start(17, &[]);
     let database = staging.create_database("app");
+    database.sql("CREATE TABLE t AS SELECT 42 AS answer");
     let garden = Garden::new("keep_last: 1");
     garden.run(&["backup"]).exits(0);
     garden.run(&["backup"]).exits(0);

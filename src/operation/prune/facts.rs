@@ -1,7 +1,7 @@
 //! What the manifests of a database's backups say, read only where retention needs it.
 //!
 //! A manifest costs a request on remote storage, so only these are read: those of the newest backups, of
-//! the ones that would go, and of the ones that take a place which belongs to full backups.
+//! the ones that would go and their next newer ones, and of the ones that take a place which belongs to full backups.
 //!
 //! So do records of checks, which tell the newest backup that a drill proved. They are read only of backups that
 //! would go, the newest first; where one of these is proven, of those that are newer, until one of them is, too.
@@ -24,6 +24,7 @@ const NEWEST: usize = 20;
 #[derive(Debug, Clone)]
 struct Fact {
     full: bool,
+    lost_rows: bool,
     source: Option<Source>,
 }
 
@@ -73,11 +74,24 @@ impl<'a> Facts<'a> {
                 if !verdict.keeps() || verdict.rests_on_being_full() {
                     learnt |= self.learn(index, cancel)?;
                 }
+                // the next full one may tell that this one is what it lost rows of
+                if !verdict.keeps()
+                    && let Some(next) = self.unknown_next_full(index)
+                {
+                    learnt |= self.learn(next, cancel)?;
+                }
             }
             if !learnt && !self.learn_proven(&plan, cancel)? {
                 return Ok(plan);
             }
         }
+    }
+
+    /// The next newer backup that may be a full one, if nothing is known of it yet.
+    fn unknown_next_full(&self, index: usize) -> Option<usize> {
+        let next =
+            (index + 1..self.backups.len()).find(|&next| self.partial(next) != Some(true))?;
+        self.known[next].is_none().then_some(next)
     }
 
     /// Two different sources among the backups from `accepted` on.
@@ -102,6 +116,9 @@ impl<'a> Facts<'a> {
                 partial: self.partial(index) == Some(true),
                 pinned: backup.has(Part::Pin),
                 proven: self.proven[index] == Some(true),
+                lost_rows: self.known[index]
+                    .as_ref()
+                    .is_some_and(|fact| fact.lost_rows),
                 ..Candidate::full(backup.id.timestamp.moment())
             })
             .collect()
@@ -175,12 +192,14 @@ impl<'a> Facts<'a> {
         if !backup.has(Part::Manifest) {
             return Ok(Fact {
                 full: true,
+                lost_rows: false,
                 source: None,
             });
         }
         match select::manifest_of(self.storage, &backup.id, cancel) {
             Ok(manifest) => Ok(Fact {
                 full: !manifest.dump.partial,
+                lost_rows: manifest.dump.lost_rows,
                 source: manifest.source,
             }),
             // it may be anything, so it takes no full backup's place; all other failures mean that too little is
@@ -189,6 +208,7 @@ impl<'a> Facts<'a> {
                 log::warn!("{}", error.report());
                 Ok(Fact {
                     full: false,
+                    lost_rows: false,
                     source: None,
                 })
             }

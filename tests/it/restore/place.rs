@@ -225,9 +225,24 @@ fn what_clean_replaces_is_backed_up_and_pinned_first() {
     let backups = list["backups"].as_array().expect("an array");
     assert_eq!(backups.len(), 1, "{list}");
     assert_eq!(backups[0]["pinned"], true);
-    // and that one brings back what was there
-    house.restore("target", &["--clean"]).exits(0);
+    // whoever wants the latest backup does not mean that one
+    says(
+        &house.restore("target", &["--clean"]).exits(10),
+        &["passing over target/", "made before a restore"],
+    );
+    // but by its name it brings back what was there
+    let kept = backups[0]["id"].as_str().expect("a name");
+    house.restore(kept, &["--clean"]).exits(0);
     assert_eq!(house.target.sql("SELECT word FROM word"), "mine");
+
+    // where the restore would be refused none is made
+    house
+        .target
+        .sql("CREATE VIEW in_the_way AS SELECT * FROM word");
+    says(&house.restore("source", &clean).exits(1), &["in_the_way"]);
+    house.target.sql("DROP VIEW in_the_way");
+    let list = house.sandbox.run(&["list", "--db", "target"]).exits(0);
+    assert_eq!(list.text().matches("target/").count(), 1, "{}", list.text());
 
     // where it cannot be made nothing is dropped
     let before = house.target.fingerprint();
