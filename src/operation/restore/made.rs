@@ -75,11 +75,12 @@ pub fn leftover(
 }
 
 /// Whom a database that `plan` makes is to belong to, if not to the role that makes it: whom the one that was dumped
-/// belonged to, where that role is there or among those `made` just now, and the role that restores may act for it.
+/// belonged to, where that role is there or among those `made` just now, and the role that restores may act for it: it
+/// has yet to restore into the database, and to drop it if that fails.
 pub fn owner(plan: &Plan, made: &[String]) -> Option<String> {
     let owner = original_owner(plan)?;
     let holds = plan.holds.as_ref()?;
-    let may = holds.roles.contains(owner) && !holds.strangers.contains(owner);
+    let may = holds.own.contains(owner) && !holds.strangers.contains(owner);
     (may || made.contains(owner)).then(|| owner.clone())
 }
 
