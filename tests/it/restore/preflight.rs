@@ -150,6 +150,21 @@ fn a_role_is_told_what_it_may_not_do_on_18() {
 }
 
 #[test]
+fn a_name_with_control_characters_is_one_name() {
+    let house = House::new(PLAIN);
+    let table = "a\u{1e}b\nc";
+    house
+        .source
+        .sql(&format!("CREATE TABLE \"{table}\" (i int)"));
+    house.sandbox.back_up("source");
+    let run = |more: &[&str]| house.restore("source", &[&["--force"], more].concat());
+    let part = ["--table", table];
+    run(&part).exits(0);
+    says(&run(&part).exits(15), &["holds public.a", "already"]);
+    run(&["--clean", "--table", table]).exits(0);
+}
+
+#[test]
 fn a_schema_public_that_is_somebody_elses_here_as_there_stands_in_no_way() {
     // before 15 it belongs to the first role, which pg_dump says since 15
     let server = postgres(14);
