@@ -25,7 +25,8 @@ const RELATIONS: &str = "('r','p','v','m','S','f')";
 
 /// What can be dropped with another object, a row each: of what kind it is, its schema, its name as pg_dump has it, how
 /// people read it, where it stands in the catalogs, and the relation that it is a part of. Of what the backup replaces
-/// (`held`) the parts do not count, nor do sequences of its columns.
+/// (`held`) the parts do not count, nor do sequences of its columns. What the server makes and drops with something else,
+/// as it does the functions of a range type and the foreign keys of partitions, goes and comes with that.
 const INVENTORY: &str = "
     SELECT 'relation' AS kind, n.nspname::text AS schema, c.relname::text AS name,
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
@@ -36,10 +37,12 @@ const INVENTORY: &str = "
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                       AND c.relkind = 'S' AND d.refobjid = ANY (held) AND d.deptype IN ('a','i'))
   UNION ALL
-    SELECT 'function', n.nspname, format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)),
+    SELECT 'function', n.nspname, format('%s(%s)', p.proname, CASE WHEN p.prokind = 'a' AND p.pronargs = 0 THEN '*'
+             ELSE oidvectortypes(p.proargtypes) END),
            format('function %I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)),
            'pg_proc'::regclass, p.oid, 0, 0
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
   UNION ALL
     SELECT 'type', n.nspname, t.typname, format('type %I.%I', n.nspname, t.typname),
            'pg_type'::regclass, t.oid, 0, 0
@@ -56,7 +59,7 @@ const INVENTORY: &str = "
            pg_describe_object(part.classid, part.objid, part.objsubid),
            part.classid, part.objid, part.objsubid, part.relation
     FROM (SELECT CASE contype WHEN 'f' THEN 'foreign key' ELSE 'part' END, 'pg_constraint'::regclass, oid, 0, conrelid, conname
-                 FROM pg_constraint WHERE conrelid <> 0
+                 FROM pg_constraint WHERE conrelid <> 0 AND conparentid = 0
           UNION ALL SELECT 'part', 'pg_attrdef'::regclass, oid, 0, adrelid, '' FROM pg_attrdef
           UNION ALL SELECT 'part', 'pg_policy'::regclass, oid, 0, polrelid, polname FROM pg_policy
           UNION ALL SELECT 'part', 'pg_trigger'::regclass, oid, 0, tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal

@@ -44,7 +44,7 @@ pub fn exists(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Re
 }
 
 /// The comment on the database `name`, empty where there is none, and how many sessions are in it; nothing where it is
-/// not there.
+/// not there. The server's own, such as autovacuum, are nobody's and end by themselves when it is dropped.
 pub fn comment(
     psql: &Tool,
     session: &Session,
@@ -53,7 +53,8 @@ pub fn comment(
 ) -> Result<Option<(String, u64)>> {
     let sql = format!(
         "SELECT coalesce(shobj_description(oid, 'pg_database'), ''), \
-         (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid()) \
+         (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid() \
+          AND usesysid IS NOT NULL) \
          FROM pg_database d WHERE datname = {}",
         literal(name)
     );

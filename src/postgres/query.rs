@@ -14,11 +14,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take; they read catalogs only.
 const LIMIT: Duration = Duration::from_secs(60);
+/// The same with the names of a dump, which may be a hundred thousand.
+const LONGEST: Duration = Duration::from_secs(600);
 /// An argument of a program holds 128 KiB; what is longer is read from a file.
 const ARGUMENT: usize = 100_000;
-/// Between columns and between rows: control characters that no name we ask for can be mistaken for.
+/// Between columns, and behind each row: the one character that no name can hold, lest a name be taken for two.
 const COLUMN: char = '\u{1f}';
-const ROW: char = '\u{1e}';
+const ROW: char = '\0';
 
 /// Asks `sql` and returns rows of columns as text.
 pub fn rows(
@@ -50,7 +52,7 @@ pub fn rows_in(
     cancel: &Cancel,
 ) -> Result<Vec<Vec<String>>> {
     let sql = Encoding::named(encoding).encode(sql);
-    ask(encoding, LIMIT, psql, session, &sql, cancel)
+    ask(encoding, LONGEST, psql, session, &sql, cancel)
 }
 
 fn ask(
@@ -66,7 +68,7 @@ fn ask(
         .env("PGCLIENTENCODING", encoding)
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
         .arg(format!("--field-separator={COLUMN}"))
-        .arg(format!("--record-separator={ROW}"))
+        .arg("--record-separator-zero")
         .arg(session.database_argument())
         // the server's own functions and operators, and none that a user of the database put before them
         .args(["-c", "SET search_path = pg_catalog"]);
@@ -85,7 +87,7 @@ fn ask(
         Ok(printed) => Encoding::named(encoding).decode(printed.as_bytes()),
         Err(error) => Encoding::named(encoding).decode(error.as_bytes()),
     };
-    let printed = printed.strip_suffix('\n').unwrap_or(&printed);
+    let printed = printed.strip_suffix(ROW).unwrap_or(&printed);
     if printed.is_empty() {
         return Ok(Vec::new());
     }

@@ -265,7 +265,12 @@ fn what_cannot_be_written_leaves_nothing_behind() {
 fn where_a_directory_hands_its_files_to_a_group_that_group_reads_what_init_writes() {
     let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("grouped"));
     let words = options(&database, &["-c", "etc/config.yaml"]).join(" ");
-    for (bits, expected) in [(0o2750, 0o640), (0o750, 0o600)] {
+    for (bits, expected) in [
+        (0o2750, 0o640),
+        (0o750, 0o600),
+        (0o2755, 0o600),
+        (0o2770, 0o600),
+    ] {
         let etc = sandbox.path("etc");
         fs::create_dir(&etc).expect("make a directory");
         fs::set_permissions(&etc, fs::Permissions::from_mode(bits)).expect("it is ours");

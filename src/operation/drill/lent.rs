@@ -149,13 +149,13 @@ fn has_session(maintenance: &Session, name: &str, psql: &Tool, cancel: &Cancel) 
 
 /// Drops the databases of drills that are no more, and roles whose database is gone.
 fn clear_leftovers(maintenance: &Session, psql: &Tool, cancel: &Cancel) -> Result<()> {
-    // those of others may not be ours to drop; underscores are no wildcards for starts_with
+    // those of others may not be ours to drop; somebody's own name may begin like ours, and go on with anything
     let sql = format!(
-        "SELECT datname FROM pg_database d WHERE starts_with(datname, '{NAME}_') \
+        "SELECT datname FROM pg_database d WHERE datname ~ '^{NAME}_[0-9_]+$' \
          AND pg_has_role(d.datdba, 'USAGE') \
          AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = d.datname) \
          UNION SELECT shobj_description(oid, 'pg_authid') FROM pg_roles r \
-         WHERE starts_with(shobj_description(oid, 'pg_authid'), '{NAME}_') \
+         WHERE shobj_description(oid, 'pg_authid') ~ '^{NAME}_[0-9_]+$' \
          AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = shobj_description(r.oid, 'pg_authid'))"
     );
     for name in query::rows(psql, maintenance, &sql, cancel)?

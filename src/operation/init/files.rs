@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// Five bits a letter, and none that is mistaken for another when it is copied from paper.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// The bit of a directory by which files in it belong to its group.
-const SET_GROUP: u32 = 0o2000;
+/// A directory as packages make it: files in it belong to its group, which only reads, and nobody else may enter.
+const OF_A_SERVICE: u32 = 0o2750;
 
 /// Where the files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +97,11 @@ impl Files {
     }
 
     /// For their owner alone; and, where the directory hands what is in it to its group, for that: it is the service's.
+    /// A directory that a group shares, or that anybody may look into, is none of a service.
     fn mode_of_secrets(&self) -> u32 {
         let directory = self.configuration.parent().map(std::fs::metadata);
         match directory {
-            Some(Ok(found)) if found.mode() & SET_GROUP != 0 => 0o640,
+            Some(Ok(found)) if found.mode() & 0o7777 == OF_A_SERVICE => 0o640,
             _ => 0o600,
         }
     }

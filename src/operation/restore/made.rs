@@ -11,6 +11,7 @@ use super::plan::Plan;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::databases;
+use crate::postgres::query::identifier;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use chrono::{SecondsFormat, Utc};
@@ -66,7 +67,10 @@ pub fn leftover(
                     Kind::Locked,
                     format!("another restore into {name} is under way: {comment}"),
                 )
-                .hint("wait for its end; if nothing runs any more, drop the database by hand"));
+                .hint(format!(
+                    "wait for its end; if nothing runs any more, drop the database by hand, or, if it is whole: COMMENT ON DATABASE {} IS NULL",
+                    identifier(name)
+                )));
             }
             Ok(Some(comment))
         }
@@ -75,11 +79,12 @@ pub fn leftover(
 }
 
 /// Whom a database that `plan` makes is to belong to, if not to the role that makes it: whom the one that was dumped
-/// belonged to, where that role is there or among those `made` just now, and the role that restores may act for it.
+/// belonged to, where that role is there or among those `made` just now, and the role that restores may act for it: it
+/// has yet to restore into the database, and to drop it if that fails.
 pub fn owner(plan: &Plan, made: &[String]) -> Option<String> {
     let owner = original_owner(plan)?;
     let holds = plan.holds.as_ref()?;
-    let may = holds.roles.contains(owner) && !holds.strangers.contains(owner);
+    let may = holds.own.contains(owner) && !holds.strangers.contains(owner);
     (may || made.contains(owner)).then(|| owner.clone())
 }
 
@@ -174,9 +179,11 @@ impl<'a> Made<'a> {
         });
         if let Err(error) = finished {
             log::warn!(
-                "{} is restored, but its comment still says that it is not: {}",
+                "{} is restored, but its comment still says that it is not, for which --create would drop it: {}; \
+                 take it away with: COMMENT ON DATABASE {} IS NULL",
                 self.name,
-                error.report()
+                error.report(),
+                identifier(self.name)
             );
         }
     }

@@ -5,6 +5,7 @@ use super::choose;
 use super::plan::Plan;
 use super::related::some;
 use super::spool;
+use super::target::Holds;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::operation::select::Selected;
@@ -184,7 +185,7 @@ impl Plan<'_> {
         }
         let owners: BTreeSet<String> = match options.no_owner {
             true => BTreeSet::new(),
-            false => owners(chosen)
+            false => owners(chosen, holds)
                 .filter(|role| holds.strangers.contains(*role))
                 .cloned()
                 .collect(),
@@ -214,7 +215,7 @@ impl Plan<'_> {
         };
         let mut needed: BTreeSet<String> = BTreeSet::new();
         if !options.no_owner {
-            needed.extend(owners(chosen).cloned());
+            needed.extend(owners(chosen, holds).cloned());
         }
         if !options.no_privileges && !self.job.subset.names_objects() {
             let all: BTreeSet<&String> = catalog.entries.iter().map(|entry| &entry.owner).collect();
@@ -303,6 +304,8 @@ impl Plan<'_> {
         };
         let mut found = Vec::new();
         let schemas = chosen.iter().filter(|entry| entry.kind == "SCHEMA");
+        // which pg_restore does not drop
+        let schemas = schemas.filter(|entry| entry.tag != "public");
         let schemas = schemas.filter(|entry| holds.foreign_schemas.contains(&entry.tag));
         let mut foreign: Vec<String> = schemas
             .map(|entry| format!("schema {}", entry.tag))
@@ -333,11 +336,14 @@ impl Plan<'_> {
 }
 
 /// The owners of what pg_restore gives away, without the server's own `pg_*`, which are no members of anything by
-/// themselves.
-fn owners<'a>(chosen: &'a [&Entry]) -> impl Iterator<Item = &'a String> {
+/// themselves, and without what is theirs as it is.
+fn owners<'a>(chosen: &'a [&Entry], holds: &'a Holds) -> impl Iterator<Item = &'a String> {
+    let stays = |entry: &Entry| {
+        entry.tag == "public" && holds.owner_of_public.as_ref() == Some(&entry.owner)
+    };
     let given = chosen
         .iter()
-        .filter(|entry| is_created(&entry.kind) || entry.kind == "SCHEMA");
+        .filter(move |entry| is_created(&entry.kind) || entry.kind == "SCHEMA" && !stays(entry));
     given
         .map(|entry| &entry.owner)
         .filter(|owner| !owner.is_empty() && !owner.starts_with("pg_"))

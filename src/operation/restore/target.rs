@@ -13,13 +13,16 @@ use std::collections::BTreeSet;
 const SERVER: &str = "SELECT 'me', current_user::text \
      UNION ALL SELECT 'databases', rolname FROM pg_roles WHERE rolname = current_user AND (rolcreatedb OR rolsuper) \
      UNION ALL SELECT 'role', rolname FROM pg_roles \
-     UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, 'MEMBER') \
+     UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, \
+         CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) \
+     UNION ALL SELECT 'own', rolname FROM pg_roles WHERE pg_has_role(oid, 'USAGE') \
      UNION ALL SELECT 'available', name FROM pg_available_extensions";
 /// What the target itself tells.
 const TARGET: &str = " \
      UNION ALL SELECT 'schemas', datname FROM pg_database \
          WHERE datname = current_database() AND has_database_privilege(oid, 'CREATE') \
      UNION ALL SELECT 'schema', nspname FROM pg_namespace \
+     UNION ALL SELECT 'public', rolname FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'public' \
      UNION ALL SELECT 'closed', nspname FROM pg_namespace WHERE NOT has_schema_privilege(oid, 'CREATE') \
      UNION ALL SELECT 'strange', nspname FROM pg_namespace WHERE NOT pg_has_role(nspowner, 'USAGE') \
      UNION ALL SELECT 'extension', extname FROM pg_extension \
@@ -28,13 +31,20 @@ const TARGET: &str = " \
          WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
      UNION ALL SELECT 'relation', nspname || '.' || relname FROM pg_class c \
          JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r','p','v','m','S','f') AND c.oid >= 16384 \
-     UNION ALL SELECT 'function', format('%s.%s(%s)', nspname, proname, oidvectortypes(proargtypes)) FROM pg_proc p \
+     UNION ALL SELECT 'function', format('%s.%s(%s)', nspname, proname, \
+         CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE oidvectortypes(proargtypes) END) FROM pg_proc p \
          JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384 \
      UNION ALL SELECT 'type', nspname || '.' || typname FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace \
          WHERE t.oid >= 16384 AND typcategory <> 'A' \
            AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND relkind <> 'c') \
      UNION ALL SELECT 'key', format('%s.%s %s', nspname, relname, conname) FROM pg_constraint \
          JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE contype = 'f'";
+
+/// What is known of a target that is yet to be made: before PostgreSQL 15 its schema public belongs to the server's first
+/// role.
+const NEW: &str = " \
+     UNION ALL SELECT 'public', rolname FROM pg_roles \
+         WHERE oid = 10 AND current_setting('server_version_num')::int < 150000";
 
 /// What a database holds of what a restore asks about, and its server. Names are `name`, or `schema.name` as the archive
 /// has them.
@@ -50,12 +60,16 @@ pub struct Holds {
     pub roles: BTreeSet<String>,
     /// Those of them to which the role may not give anything.
     pub strangers: BTreeSet<String>,
+    /// Those of them whose rights the role has without further ado.
+    pub own: BTreeSet<String>,
     /// Extensions that could be created.
     pub available_extensions: BTreeSet<String>,
-    /// There is no such database yet: all that follows is empty.
+    /// There is no such database yet: all that follows is empty, but for the owner of its schema public.
     pub is_new: bool,
     /// Its schemas.
     pub schemas: BTreeSet<String>,
+    /// Whom the schema public belongs to, which is not made and not dropped, and so stays whose it is.
+    pub owner_of_public: Option<String>,
     /// Those of them in which the role may create nothing.
     pub closed_schemas: BTreeSet<String>,
     /// Those of them that belong to somebody else.
@@ -91,7 +105,8 @@ impl Holds {
         encoding: Option<&str>,
         cancel: &Cancel,
     ) -> Result<Holds> {
-        let rows = query::names_as(encoding, psql, session, SERVER, cancel)?;
+        let sql = [SERVER, NEW].concat();
+        let rows = query::names_as(encoding, psql, session, &sql, cancel)?;
         let holds = Holds::of(rows)?;
         Ok(Holds {
             is_new: true,
@@ -116,8 +131,13 @@ impl Holds {
                     holds.may_create_schemas = true;
                     continue;
                 }
+                "public" => {
+                    holds.owner_of_public = Some(name);
+                    continue;
+                }
                 "role" => &mut holds.roles,
                 "stranger" => &mut holds.strangers,
+                "own" => &mut holds.own,
                 "available" => &mut holds.available_extensions,
                 "schema" => &mut holds.schemas,
                 "closed" => &mut holds.closed_schemas,

@@ -87,6 +87,9 @@ fn what_is_left_of_drills_that_are_no_more_goes_and_nothing_else() {
         // somebody else's, by a name that is only like ours
         "CREATE DATABASE backupkitXdrill_1",
         "CREATE DATABASE backupkit_drills",
+        "CREATE DATABASE backupkit_drill_results",
+        "CREATE DATABASE U&\"backupkit_drill_2\\001Epostgres2\"",
+        "CREATE DATABASE postgres2",
         "CREATE ROLE theirs",
         "COMMENT ON ROLE theirs IS 'as in backupkit_drill_2'",
         // of a drill that lives: its session has the name

@@ -53,6 +53,24 @@ fn what_came_to_depend_on_things_in_another_order_is_replaced() {
 }
 
 #[test]
+fn range_types_keys_of_partitions_and_aggregates_of_nothing_are_replaced() {
+    let house = House::new(PLAIN);
+    house.source.sql(PARTITIONS);
+    house.source.sql(
+        "CREATE TYPE span AS RANGE (subtype = int); CREATE TABLE spans (s span);
+        CREATE FUNCTION one_more(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1 + 1';
+        CREATE AGGREGATE rows_of(*) (SFUNC = one_more, STYPE = bigint, INITCOND = 0)",
+    );
+    house.sandbox.back_up("source");
+    house.restore("source", &["--force"]).exits(0);
+    for part in [&[][..], &["--table", "part"], &["--jobs", "2"]] {
+        let run = [&CLEAN, part].concat();
+        house.restore("source", &run).exits(0);
+        house.target.holds_the_same_as(&house.source);
+    }
+}
+
+#[test]
 fn what_only_the_target_has_is_named_and_everything_stays() {
     let house = House::new(PLAIN);
     house.source.sql(PARTITIONS);

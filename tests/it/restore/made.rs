@@ -1,6 +1,7 @@
 //! A database that is made for a restore: whose it is, and what is left of it where the restore does not end well.
 
 use super::{House, PLAIN, says};
+use crate::support::entry::Entry;
 use crate::support::postgres::{Database, large, postgres};
 use crate::support::processes::{self, Frozen};
 use crate::support::program::Running;
@@ -115,6 +116,40 @@ fn what_a_killed_restore_left_behind_is_known_and_made_anew() {
     left.holds_the_same_as(large());
     // and a whole one is not touched
     says(&sandbox.run(&create).exits(15), &["is not empty"]);
+}
+
+#[test]
+fn a_database_is_not_given_away_to_a_role_whose_rights_the_restore_lacks() {
+    let house = House::new(PLAIN);
+    let server = house.source.server;
+    let (tenant, owner) = (server.create_role("tenant"), server.create_role("owner"));
+    house.source.sql(&format!(
+        "ALTER ROLE {tenant} CREATEDB; ALTER DATABASE {} OWNER TO {owner}; CREATE SCHEMA app;
+         ALTER SCHEMA app OWNER TO {tenant}; ALTER TABLE word OWNER TO {tenant}; ALTER TABLE nothing OWNER TO {tenant}",
+        house.source.name
+    ));
+    house.sandbox.back_up("source");
+    let target = Entry::of(&house.target).named("target");
+    let entries = [
+        Entry::of(&house.source).named("source"),
+        target.login(&house.target, &tenant, &tenant),
+    ];
+    house.sandbox.configure_with("", &entries);
+    for (number, how) in [
+        "ADMIN TRUE, SET FALSE, INHERIT FALSE",
+        "SET TRUE, INHERIT FALSE",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let grant = format!("GRANT {owner} TO {tenant} WITH {how}");
+        server.maintenance().sql(&grant);
+        let name = format!("{}_{number}", house.target.name);
+        let more = ["--force", "--to", &name, "--create"];
+        house.restore("source", &more).exits(0);
+        let sql = format!("SELECT datdba::regrole FROM pg_database WHERE datname = '{name}'");
+        assert_eq!(server.maintenance().sql(&sql), tenant, "{how}");
+    }
 }
 
 #[test]

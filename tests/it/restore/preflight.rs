@@ -150,6 +150,53 @@ fn a_role_is_told_what_it_may_not_do_on_18() {
 }
 
 #[test]
+fn a_name_with_control_characters_is_one_name() {
+    let house = House::new(PLAIN);
+    let table = "a\u{1e}b\nc";
+    house
+        .source
+        .sql(&format!("CREATE TABLE \"{table}\" (i int)"));
+    house.sandbox.back_up("source");
+    let run = |more: &[&str]| house.restore("source", &[&["--force"], more].concat());
+    let part = ["--table", table];
+    run(&part).exits(0);
+    says(&run(&part).exits(15), &["holds public.a", "already"]);
+    run(&["--clean", "--table", table]).exits(0);
+}
+
+#[test]
+fn a_schema_public_that_is_somebody_elses_here_as_there_stands_in_no_way() {
+    // before 15 it belongs to the first role, which pg_dump says since 15
+    let server = postgres(14);
+    let tenant = server.create_role("tenant");
+    let (source, target) = (
+        server.create_database("source"),
+        server.create_database("target"),
+    );
+    source.sql(&format!(
+        "CREATE TABLE t AS SELECT 1 AS one; ALTER TABLE t OWNER TO {tenant}; ALTER ROLE {tenant} CREATEDB"
+    ));
+    let sandbox = Sandbox::new(18);
+    let entries = [
+        Entry::of(&source).named("source"),
+        Entry::of(&target)
+            .named("target")
+            .login(&target, &tenant, &tenant),
+    ];
+    sandbox.configure_with("", &entries);
+    sandbox.back_up("source");
+    let run = |more: &[&str]| {
+        let words = ["restore", "--from", "source", "--db", "target", "--force"];
+        sandbox.run(&[&words, more].concat()).exits(0);
+    };
+    run(&[]);
+    target.sql("DELETE FROM t");
+    run(&["--clean"]);
+    assert_eq!(target.sql("SELECT one FROM t"), "1");
+    run(&["--to", "made_beside_public", "--create"]);
+}
+
+#[test]
 fn a_dry_run_names_the_tables() {
     let house = House::new(PLAIN);
     house.source.sql(
