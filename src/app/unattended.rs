@@ -1,6 +1,6 @@
 //! Who keeps the schedules of a configuration on this machine, and how somebody is made to.
 
-use crate::config::DEFAULT_PATH;
+use crate::config::{self, DEFAULT_PATH, process_env};
 use crate::daemon::state::{self, Life, Seen};
 use crate::operation::status::Daemon;
 use crate::shell::word;
@@ -74,15 +74,12 @@ pub(super) fn has_unit(path: &Path) -> bool {
     is_usual(path) && UNITS.iter().any(|unit| Path::new(unit).exists())
 }
 
-/// What a command needs to find the configuration at `path`: ` -c FILE`, or nothing.
+/// What a command needs to find the configuration at `path`: ` -c FILE`, or nothing where it finds that one by itself.
 pub(super) fn named(path: &Path) -> String {
-    let by_variable = std::env::var_os("BACKUPKIT_CONFIG").is_some_and(|value| !value.is_empty());
-    match is_usual(path) || by_variable {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    match absolute(path) == absolute(&config::find(None, &process_env)) {
         true => String::new(),
-        false => {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-            format!(" -c {}", word(&path.display().to_string()))
-        }
+        false => format!(" -c {}", word(&absolute(path).display().to_string())),
     }
 }
 

@@ -154,6 +154,23 @@ fn without_a_terminal_options_are_enough_and_no_variable_is_needed_afterwards() 
 }
 
 #[test]
+fn what_follows_names_the_configuration_that_the_variable_does_not() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("beside"));
+    let own = sandbox.path("config.yaml").display().to_string();
+    let other = sandbox.path("it's other.yaml").display().to_string();
+    let shown = init(&sandbox, &database, &["-c", &other]).exits(0).stderr;
+    let option = format!(" -c '{}'", other.replace('\'', r"'\''"));
+    for command in ["test", "backup", "daemon"] {
+        let line = format!(": backupkit {command}{option}\n");
+        assert!(shown.contains(&line), "{line}: {shown}");
+    }
+    // the one that is found without being named is not named
+    fs::remove_file(sandbox.path("encryption_password")).expect("it is there");
+    let shown = init(&sandbox, &database, &["-c", &own]).exits(0).stderr;
+    assert!(shown.contains(": backupkit backup\n"), "{shown}");
+}
+
+#[test]
 fn nothing_is_replaced_without_force_and_with_it_nothing_is_lost() {
     let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("force"));
     database.sql("CREATE TABLE t AS SELECT 1 AS one");
