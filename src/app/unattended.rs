@@ -5,7 +5,7 @@ use crate::daemon::state::{self, Life, Seen};
 use crate::operation::status::Daemon;
 use crate::shell::word;
 use crate::storage::lock::runtime_directories;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The unit that runs the daemon, where packages and administrators put it.
 const UNITS: [&str; 3] = [
@@ -76,11 +76,31 @@ pub(super) fn has_unit(path: &Path) -> bool {
 
 /// What a command needs to find the configuration at `path`: ` -c FILE`, or nothing where it finds that one by itself.
 pub(super) fn named(path: &Path) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     match absolute(path) == absolute(&config::find(None, &process_env)) {
         true => String::new(),
-        false => format!(" -c {}", word(&absolute(path).display().to_string())),
+        false => option(path),
     }
+}
+
+/// The line for crontab(5) that makes a backup by the configuration at `path` every night. cron knows few directories
+/// of programs and none of this shell's variables, and takes an unescaped percent sign for the end of the command.
+pub(super) fn cron_line(path: &Path) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "backupkit".into());
+    let program = word(&program.display().to_string());
+    let option = match is_usual(path) {
+        true => String::new(),
+        false => option(path),
+    };
+    let command = format!("{program} backup{option}").replace('%', r"\%");
+    format!("0 2 * * * {command} >/dev/null")
+}
+
+fn option(path: &Path) -> String {
+    format!(" -c {}", word(&absolute(path).display().to_string()))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn is_usual(path: &Path) -> bool {

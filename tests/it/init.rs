@@ -88,11 +88,17 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
         "the databases are offered: {shown}"
     );
     assert!(shown.contains("keep a copy"), "{shown}");
+    // cron finds neither the program nor the variable
+    let (program, config) = (env!("CARGO_BIN_EXE_backupkit"), sandbox.path("config.yaml"));
+    let cron = format!(
+        "cron: 0 2 * * * {program} backup -c {} >/dev/null",
+        config.display()
+    );
     for next in [
         "with: backupkit test",
         "with: backupkit backup",
         "schedule: backupkit daemon",
-        "cron: 0 2 * * * backupkit backup >/dev/null",
+        &cron,
     ] {
         assert!(shown.contains(next), "{next}: {shown}");
     }

@@ -328,9 +328,8 @@ fn say_what_follows(path: &Path) {
             log::info!(
                 "and have one made every night with what stays and obeys the schedule: {start}"
             );
-            log::info!(
-                "or, the schedule left out, with a line for cron: 0 2 * * * backupkit backup{which} >/dev/null"
-            );
+            let line = unattended::cron_line(path);
+            log::info!("or, the schedule left out, with a line for cron: {line}");
         }
     }
 }
