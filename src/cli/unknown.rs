@@ -36,6 +36,11 @@ fn of_none(said: &str, words: &[&str], program: &CommandInfoWithArgs) -> Error {
         return Error::usage(what).hint(format!("usage: backupkit COMMAND [options]; {help}"));
     };
     let unknown = unknown.trim();
+    // anywhere but at the end of the line it has been understood
+    if matches!(unknown, "-c" | "--config") {
+        return Error::usage(format!("{unknown} needs a value"))
+            .hint(format!("usage: backupkit {unknown} FILE COMMAND [options]; {help}"));
+    }
     let error = match unknown.starts_with('-') {
         true => Error::usage(format!("there is no option {unknown} before a command")),
         false => Error::usage(format!("there is no command {unknown}")),
@@ -167,6 +172,16 @@ mod tests {
                 "--json",
                 "there is no option --json before a command",
                 "see what there is with: backupkit --help",
+            ),
+            (
+                "-c",
+                "-c needs a value",
+                "usage: backupkit -c FILE COMMAND [options]; see what there is with: backupkit --help",
+            ),
+            (
+                "--config",
+                "--config needs a value",
+                "usage: backupkit --config FILE COMMAND [options]; see what there is with: backupkit --help",
             ),
             (
                 "diff",
