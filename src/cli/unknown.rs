@@ -3,6 +3,7 @@
 use super::Arguments;
 use crate::config::nearest;
 use crate::error::Error;
+use crate::shell::word;
 use argh::{ArgsInfo, CommandInfoWithArgs, Optionality};
 
 /// What is missing stands in lines below one of these, as argh says it.
@@ -64,6 +65,9 @@ fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
         });
         return error.hint(match nearest(unknown, &options) {
             Some(near) => format!("did you mean {near}? {help}"),
+            None if !unknown.starts_with('-') && names_databases(command) => {
+                format!("a database is named by: --db {}; {help}", word(unknown))
+            }
             None if unknown.starts_with('-') => help,
             None => format!("usage: {}; {help}", usage(command)),
         });
@@ -74,6 +78,13 @@ fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
         .or_else(|| not_understood(said))
         .unwrap_or_else(|| said.to_string());
     Error::usage(what).hint(format!("usage: {}; {help}", usage(command)))
+}
+
+/// True for a command that needs nothing and is about the databases that `--db` names.
+fn names_databases(command: &CommandInfoWithArgs) -> bool {
+    let has_db = command.flags.iter().any(|flag| flag.long == "--db");
+    let needs = |flag: &argh::FlagInfo<'_>| flag.optionality == Optionality::Required;
+    has_db && command.positionals.is_empty() && !command.flags.iter().any(needs)
 }
 
 /// `A and B` of the lines that name what is missing.
@@ -197,6 +208,11 @@ mod tests {
                 "diff a b c",
                 "diff does not take \"c\" here",
                 "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
+            ),
+            (
+                "backup app",
+                "backup does not take \"app\" here",
+                "a database is named by: --db app; see what there is with: backupkit backup --help",
             ),
             (
                 "restore",
