@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::cancel::Cancel;
+use crate::catalog::name::Timestamp;
 use crate::config::Database;
 use crate::error::{Error, Kind, Result};
 use crate::operation::find;
@@ -21,12 +22,27 @@ impl App {
         )?;
         match &meant.reference {
             Reference::Path(path)
+                if Timestamp::parse(text).is_some() && path.symlink_metadata().is_err() =>
+            {
+                Err(self.without_database(text))
+            }
+            Reference::Path(path)
                 if !looks_like_a_path(text, &databases) && path.symlink_metadata().is_err() =>
             {
                 Err(self.names_nothing(text))
             }
             _ => Ok(meant),
         }
+    }
+
+    /// A time stamp by itself, which several databases may have a backup of.
+    fn without_database(&self, stamp: &str) -> Error {
+        let what = format!("{stamp} is a time stamp without the database before it");
+        let error = Error::new(Kind::NotFound, what);
+        error.hint(match self.config.databases.as_slice() {
+            [only] => format!("name the backup as {}/{stamp}", only.name),
+            _ => format!("name the backup as DB/{stamp}, as it is listed by: backupkit list"),
+        })
     }
 
     /// What is no backup, no database and no file: a slip of the hand more often than not.

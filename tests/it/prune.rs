@@ -516,6 +516,10 @@ fn a_pinned_backup_stays_until_it_is_unpinned() {
     let pinned = garden.plant(day("2020-01-01"));
     garden.plant(day("2020-01-02"));
     let newest = garden.plant(day("2020-01-03"));
+    let (_, stamp) = pinned.split_once('/').expect("DB/TIMESTAMP");
+    let alone = garden.run(&["pin", stamp]).exits(10);
+    let hint = format!("name the backup as {pinned}\n");
+    assert!(alone.stderr.contains(&hint), "{}", alone.stderr);
     let document = json(&garden.run(&["pin", &pinned, "--json"]).exits(0));
     assert_eq!(document["copies"][0]["changed"], true);
     let document = json(
