@@ -38,7 +38,8 @@ pub struct Init {
     #[argh(option, arg_name = "NAME")]
     pub database: Vec<String>,
 
-    /// where backups go: a directory, or s3://BUCKET/PREFIX (default: /var/backups/backupkit)
+    /// where backups go: a directory, or s3://BUCKET/PREFIX (default: /var/backups/backupkit,
+    /// or ~/.local/share/backupkit for users who may not write there)
     #[argh(option, arg_name = "PLACE")]
     pub to: Option<String>,
 

@@ -2,12 +2,13 @@
 
 use crate::support::disk::Disk;
 use crate::support::postgres::{Database, SUPERUSER, postgres};
-use crate::support::program::Output;
+use crate::support::program::{self, Output};
 use crate::support::repository;
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::on_a_terminal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 /// The answers of somebody without a terminal: the socket, where the superuser needs no password.
@@ -282,6 +283,31 @@ fn what_cannot_be_written_leaves_nothing_behind() {
     fs::write(sandbox.path("file"), "").expect("write it");
     init(&sandbox, &database, &["-c", "file/config.yaml"]).exits(1);
     assert_eq!(sandbox.files(""), ["file"]);
+}
+
+#[test]
+fn an_ordinary_user_learns_before_any_question_where_nothing_can_be_written() {
+    let sandbox = Sandbox::new(18);
+    let open = |name: &str, mode: u32| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(sandbox.path(name), permissions).expect("it is ours");
+    };
+    open("", 0o755);
+    open("home", 0o777);
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.uid(65534).gid(65534);
+        program::run(command, "")
+    };
+    let refused = as_nobody(&["init", "-c", "etc/backupkit/config.yaml"]).exits(1);
+    for part in ["cannot write into", "Permission denied", "backupkit init -c "] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    let words = "init --non-interactive --host h --database app -c home/etc/config.yaml";
+    as_nobody(&words.split(' ').collect::<Vec<_>>()).exits(0);
+    let yaml = fs::read_to_string(sandbox.path("home/etc/config.yaml")).expect("it is there");
+    let own = sandbox.path("home/.local/share/backupkit");
+    assert!(yaml.contains(&own.display().to_string()), "{yaml}");
 }
 
 #[test]

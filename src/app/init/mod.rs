@@ -17,7 +17,8 @@ use crate::progress::human_bytes;
 use crate::secret::Secret;
 use ask::Terminal;
 use chrono::Utc;
-use std::path::Path;
+use rustix::fs::{Access, access};
+use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "/var/backups/backupkit";
 const REGION: &str = "us-east-1";
@@ -32,6 +33,7 @@ pub(super) fn run(options: &cli::Init, path: &Path, cancel: &Cancel) -> Result<(
     if !options.force {
         files.require_none()?;
     }
+    files.require_writable()?;
     let answers = match options.non_interactive {
         true => from_options(options)?,
         false => ask(options, &Terminal::new(cancel)?, cancel)?,
@@ -46,14 +48,14 @@ fn from_options(options: &cli::Init) -> Result<Answers> {
         return Err(Error::usage("init --non-interactive needs --database")
             .hint("the name of each database on the server: --database app --database shop"));
     }
-    let to = options.to.as_deref().unwrap_or(DIRECTORY);
+    let to = options.to.clone().unwrap_or_else(usual_directory);
     Ok(Answers {
         host: options.host.clone().unwrap_or_else(usual_host),
         port: options.port.unwrap_or_else(usual_port),
         user: options.user.clone().unwrap_or_else(usual_user),
         login: login_of(options)?.unwrap_or(Login::Libpq),
         databases: options.database.clone(),
-        place: place(to, options)?,
+        place: place(&to, options)?,
         encrypt: !options.no_encryption,
     })
 }
@@ -114,7 +116,10 @@ fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answ
     };
     let to = match &options.to {
         Some(to) => to.clone(),
-        None => terminal.ask("Where to? A directory, or s3://BUCKET/PREFIX", DIRECTORY)?,
+        None => terminal.ask(
+            "Where to? A directory, or s3://BUCKET/PREFIX",
+            &usual_directory(),
+        )?,
     };
     let place = match (to.starts_with("s3://"), &options.region) {
         (true, None) => {
@@ -284,6 +289,19 @@ fn usual_user() -> String {
     let names = ["PGUSER", "USER", "LOGNAME"];
     let found = names.into_iter().find_map(variable);
     found.unwrap_or_else(|| "postgres".to_string())
+}
+
+/// The directory of the packages, or one of their own for users who may not write there.
+fn usual_directory() -> String {
+    let mut above = Path::new(DIRECTORY).ancestors();
+    let there = above.find(|path| path.exists());
+    let may_write = there.is_some_and(|path| access(path, Access::WRITE_OK).is_ok());
+    let data = variable("XDG_DATA_HOME").map(PathBuf::from);
+    let own = data.or_else(|| Some(std::env::home_dir()?.join(".local/share")));
+    match own {
+        Some(own) if !may_write => own.join("backupkit").display().to_string(),
+        _ => DIRECTORY.to_string(),
+    }
 }
 
 fn variable(name: &str) -> Option<String> {

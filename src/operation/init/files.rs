@@ -5,6 +5,8 @@ use crate::catalog::name::Timestamp;
 use crate::error::{Doing, Error, Result};
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
+use rustix::fs::Access;
+use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
@@ -52,6 +54,23 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// Fails where this user may write none of them, so that nobody answers questions in vain. What is missing of their
+    /// directory will be made.
+    pub fn require_writable(&self) -> Result<()> {
+        let mut above = self.configuration.ancestors().skip(1);
+        let Some(there) = above.find(|path| path.exists()) else {
+            return Ok(());
+        };
+        let denied = match rustix::fs::access(there, Access::WRITE_OK) {
+            Err(denied @ (Errno::ACCESS | Errno::ROFS)) => denied,
+            _ => return Ok(()),
+        };
+        let error = Error::failed(format!("cannot write into {}", there.display()));
+        Err(error.because(std::io::Error::from(denied)).hint(
+            "be root, or name a file of your own: backupkit init -c ~/.config/backupkit/config.yaml",
+        ))
     }
 
     /// Writes them, the configuration last.
