@@ -150,7 +150,11 @@ impl Restore {
             ),
         ];
         if let Some((_, pair)) = pairs.into_iter().find(|(both, _)| *both) {
-            return Err(Error::usage(format!("{pair} do not go together")));
+            return Err(
+                Error::usage(format!("{pair} do not go together")).hint(
+                    "leave one of them out; see what each does with: backupkit restore --help",
+                ),
+            );
         }
         let needs = [
             (

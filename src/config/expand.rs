@@ -9,7 +9,7 @@ use super::validate::{Check, Fault};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// Where variables come from: [`process_env`], or a map in tests.
@@ -316,7 +316,13 @@ fn read_file(path: &Path) -> Result<Secret> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| fail(error.to_string()))?;
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => fail(error.to_string())
+                .hint("write the value into that file, readable by this user alone, or name another"),
+            ErrorKind::PermissionDenied => fail(error.to_string())
+                .hint("let this user read the file, or be the user whose file it is"),
+            _ => fail(error.to_string()),
+        })?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(fail(format!("is larger than {LARGEST_FILE} bytes")));
     }
@@ -437,6 +443,7 @@ mod tests {
                 .chain()
                 .starts_with("a.password_file: cannot read the file: ")
         );
+        assert!(missing.first_hint().is_some());
         for (content, expected) in [
             ("s3cr3t\n", Some("s3cr3t")),
             ("${A}", Some("${A}")),

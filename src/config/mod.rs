@@ -39,7 +39,7 @@ pub use types::{
 };
 
 use crate::error::{Error, Result};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -64,13 +64,16 @@ impl Config {
     pub fn load(path: &Path, env: &Env) -> Result<Config> {
         let name = path.display().to_string();
         let cannot = |error: std::io::Error| {
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let kind = error.kind();
             let error = Error::usage(format!("cannot read the configuration {name}: {error}"));
-            match missing {
-                true => error.hint(
+            match kind {
+                ErrorKind::NotFound => error.hint(
                     "write one with: backupkit init, or name the file with -c FILE or in BACKUPKIT_CONFIG",
                 ),
-                false => error,
+                ErrorKind::PermissionDenied => error.hint(
+                    "be root or a user who may read it, or name a file of your own with -c FILE or in BACKUPKIT_CONFIG",
+                ),
+                _ => error,
             }
         };
         let file = std::fs::File::open(path).map_err(cannot)?;

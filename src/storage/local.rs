@@ -5,7 +5,7 @@
 //! without ever replacing anything, and fsyncs the directory.
 
 use super::owner::hand_over;
-use super::{Object, Space, Storage, Upload, mounts};
+use super::{Object, Space, Storage, TO_BE_USED, Upload, mounts};
 use crate::cancel::Cancel;
 use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
@@ -172,7 +172,12 @@ pub fn open_file(path: &Path) -> Result<File> {
             io::ErrorKind::NotFound => Kind::NotFound,
             _ => Kind::Failed,
         };
-        Error::new(kind, doing()).because(error)
+        let missing = kind == Kind::NotFound;
+        let error = Error::new(kind, doing()).because(error);
+        match missing {
+            true => error.hint("see which backups there are with: backupkit list"),
+            false => error,
+        }
     })?;
     if file.metadata().doing(doing)?.is_dir() {
         return Err(Error::usage(format!("{} is a directory", path.display()))
@@ -266,6 +271,7 @@ impl LocalUpload {
             .create_new(true)
             .mode(0o600)
             .open(&temporary)
+            .map_err(usable)
             .doing(doing)?;
         if let Some(directory) = temporary.parent() {
             hand_over(&file, directory);
@@ -373,7 +379,9 @@ pub(super) fn create_directory(directory: &Path) -> Result<()> {
             // another run was quicker
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => {
-                other.doing(|| format!("cannot create the directory {}", path.display()))?;
+                other
+                    .map_err(usable)
+                    .doing(|| format!("cannot create the directory {}", path.display()))?;
                 if let (Ok(made), Some(parent)) = (open_directory(path), path.parent()) {
                     hand_over(&made, parent);
                 }
@@ -384,6 +392,16 @@ pub(super) fn create_directory(directory: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says what to do about a place that is closed to this user.
+pub(super) fn usable(error: io::Error) -> Error {
+    let denied = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::from(error);
+    match denied {
+        true => error.hint(TO_BE_USED),
+        false => error,
+    }
 }
 
 fn sync_directory(directory: &Path) -> Result<()> {

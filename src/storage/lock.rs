@@ -53,6 +53,7 @@ impl Lock {
                 }
             }),
         }
+        .map_err(super::local::usable)
         .doing(doing)?;
         let give_up = Instant::now() + wait;
         loop {

@@ -37,6 +37,10 @@ use std::time::Duration;
 /// remove by then a later sweep does.
 pub const CLEAN_UP: Duration = Duration::from_secs(10);
 
+/// What to do about a place that cannot be used, where nothing more particular is known.
+pub const TO_BE_USED: &str =
+    "see that the place is there and that this user may write, list and read there";
+
 /// What a listing knows of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {

@@ -308,6 +308,20 @@ fn an_ordinary_user_learns_before_any_question_where_nothing_can_be_written() {
     let yaml = fs::read_to_string(sandbox.path("home/etc/config.yaml")).expect("it is there");
     let own = sandbox.path("home/.local/share/backupkit");
     assert!(yaml.contains(&own.display().to_string()), "{yaml}");
+    // and what is closed to them says so, with a way out
+    let closed = |arguments: &[&str], what: &str| {
+        let stderr = as_nobody(arguments).stderr;
+        let told = stderr.contains("Permission denied") && stderr.contains("hint: ");
+        assert!(told && stderr.contains(what), "{arguments:?}: {stderr}");
+    };
+    sandbox.configure(&yaml.replace(&own.display().to_string(), "/closed/backups"));
+    let config = sandbox.path("config.yaml");
+    closed(&["list"], "cannot read the configuration");
+    chown(&config, Some(65534), None).expect("we are root");
+    closed(&["backup"], "cannot create the directory");
+    let password = sandbox.path("home/etc/encryption_password");
+    chown(&password, Some(0), None).expect("we are root");
+    closed(&["backup"], "password_file: cannot read the file");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::catalog::name::{BackupId, Part, Timestamp};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::operation::select::read_small;
 use crate::progress::human_bytes;
-use crate::storage::Storage;
+use crate::storage::{Storage, TO_BE_USED};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,9 +46,7 @@ pub fn probe(
     cancel.check()?;
     let kind = tried.as_ref().err().map(Error::kind);
     let check = match (tried, removed) {
-        (Err(error), _) => Check::broken(&subject, &error).or_fix(
-            "see that the place is there and that this user may write, list and read there",
-        ),
+        (Err(error), _) => Check::broken(&subject, &error).or_fix(TO_BE_USED),
         (Ok(()), Ok(())) => {
             let place = storage.locate(database);
             Check::ok(

@@ -202,7 +202,7 @@ fn a_mistyped_name_is_no_file_and_its_neighbour_is_named() {
     // what looks like a path is one, and so is a file that is there
     for path in ["./sorce", "sorce.dump"] {
         let missing = house.restore(path, &[]).exits(10);
-        says(&missing, &["cannot open", path]);
+        says(&missing, &["cannot open", path, "hint: ", "backupkit list"]);
     }
     fs::copy(&archive.path, house.sandbox.path("sorce")).expect("copy an archive");
     house.restore("sorce", &[]).exits(0);
