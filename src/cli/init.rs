@@ -27,7 +27,7 @@ pub struct Init {
     pub port: Option<u16>,
 
     /// who logs in (default: who you are)
-    #[argh(option, arg_name = "NAME")]
+    #[argh(option, arg_name = "ROLE")]
     pub user: Option<String>,
 
     /// the file that holds the password to log in with; without it libpq's ways, such as .pgpass
@@ -35,7 +35,7 @@ pub struct Init {
     pub db_password_file: Option<PathBuf>,
 
     /// a database to back up, by its name on the server; may be repeated
-    #[argh(option, arg_name = "NAME")]
+    #[argh(option, arg_name = "DATABASE")]
     pub database: Vec<String>,
 
     /// where backups go: a directory, or s3://BUCKET/PREFIX (default: /var/backups/backupkit,

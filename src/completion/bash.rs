@@ -1,6 +1,6 @@
 //! The completions of bash, with nothing needed beside it.
 
-use super::{Value, flags, leading_flags, positional, spellings};
+use super::{Value, flags, leading_flags, names, positional, spellings};
 use argh::CommandInfoWithArgs;
 
 const HEAD: &str = r#"# bash completion of backupkit, made by: backupkit completion bash
@@ -41,6 +41,7 @@ const TAIL: &str = r#"    COMPREPLY=()
             ((${#COMPREPLY[@]})) || { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); }
             ;;
         shell) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$cur") ;;
+        level) mapfile -t COMPREPLY < <(compgen -W 'exists checksum full restore' -- "$cur") ;;
         free) ;;
         *) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
     esac
@@ -52,10 +53,9 @@ complete -F _backupkit backupkit
 /// The whole script. `words` are the words that may follow, `value` is what the next word is instead.
 pub(super) fn script(program: &CommandInfoWithArgs) -> String {
     let mut script = HEAD.to_string();
-    let names = program.commands.iter().map(|command| command.name);
-    let mut leading: Vec<String> = names.map(str::to_string).collect();
+    let mut leading = vec![names(program)];
     leading.extend(leading_flags(program).into_iter().flat_map(spellings));
-    leading.push("--version".into());
+    leading.extend(["help".into(), "--version".into()]);
     script += &format!(
         "    case $command in\n        '')\n            words='{}'\n",
         leading.join(" ")
@@ -87,6 +87,7 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
         }
         script += "            esac\n            ;;\n";
     }
+    script += &format!("        help) words='{}' ;;\n", names(program));
     script + "    esac\n" + TAIL
 }
 
@@ -97,6 +98,7 @@ fn word(value: Value) -> &'static str {
         Value::Database => "database",
         Value::Backup => "backup",
         Value::Shell => "shell",
+        Value::Level => "level",
         Value::Free => "free",
     }
 }

@@ -1,6 +1,6 @@
 //! The completions of fish, with the descriptions that `--help` has.
 
-use super::{Value, flags, leading_flags, positional, quoted};
+use super::{HELP, Value, flags, leading_flags, names, positional, quoted};
 use argh::{CommandInfoWithArgs, FlagInfo};
 
 const HEAD: &str = r#"# fish completion of backupkit, made by: backupkit completion fish
@@ -58,6 +58,11 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
             command.name
         );
     }
+    script += &format!("complete -c backupkit {anywhere} -a help -d '{HELP}'\n");
+    script += &format!(
+        "complete -c backupkit -n '__backupkit_command help' -a '{}'\n",
+        names(program)
+    );
     for flag in leading_flags(program) {
         script += &option(flag, anywhere);
     }
@@ -97,6 +102,7 @@ fn arguments(value: Value) -> &'static str {
         Value::Database => " -a '(__backupkit_databases)'",
         Value::Backup => " -a '(__backupkit_backups)'",
         Value::Shell => " -a 'bash zsh fish'",
+        Value::Level => " -a 'exists checksum full restore'",
         Value::Free => "",
     }
 }

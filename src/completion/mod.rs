@@ -1,7 +1,7 @@
 //! Completions for shells, made from the definition that `--help` is made from.
 //!
 //! What a value is follows from its name in that help: FILE and DIR are looked for on disk, NAME, BACKUP, A and B among the
-//! configured databases, SHELL is one that we know; anything else is left to the user.
+//! configured databases, SHELL and LEVEL are those that we know; anything else is left to the user.
 
 mod bash;
 mod fish;
@@ -12,6 +12,9 @@ use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
 /// The options that may stand before the command, in the words of the commands that have them.
 const LEADING: [&str; 4] = ["--config", "--verbose", "--json", "--help"];
+
+/// What `help` in the place of a command does, which is not in the definition.
+const HELP: &str = "Print the help of a command";
 
 /// The completions of a shell; nothing for what is no shell.
 pub fn script(subject: Subject) -> Option<String> {
@@ -32,6 +35,7 @@ enum Value {
     Database,
     Backup,
     Shell,
+    Level,
     Free,
 }
 
@@ -44,6 +48,7 @@ impl Value {
             // A and B are those of diff
             "BACKUP" | "A" | "B" => Value::Backup,
             "SHELL" => Value::Shell,
+            "LEVEL" => Value::Level,
             _ => Value::Free,
         }
     }
@@ -62,6 +67,12 @@ fn spellings(flag: &FlagInfo<'_>) -> Vec<String> {
     let mut spellings = vec![flag.long.to_string()];
     spellings.extend(flag.short.map(|short| format!("-{short}")));
     spellings
+}
+
+/// The names of the commands.
+fn names(program: &CommandInfoWithArgs) -> String {
+    let names: Vec<&str> = program.commands.iter().map(|known| known.name).collect();
+    names.join(" ")
 }
 
 /// The options that are shown.

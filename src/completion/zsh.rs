@@ -1,6 +1,6 @@
 //! The completions of zsh, with the descriptions that `--help` has.
 
-use super::{Value, flags, leading_flags, quoted, spellings};
+use super::{HELP, Value, flags, leading_flags, names, quoted, spellings};
 use argh::{CommandInfoWithArgs, FlagInfo, Optionality};
 
 const HEAD: &str = r#"#compdef backupkit
@@ -63,6 +63,7 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
         let described = format!("{}:{}", command.name, command.command.description);
         script += &format!("                {}\n", quoted(&described));
     }
+    script += &format!("                {}\n", quoted(&format!("help:{HELP}")));
     script += "            )\n            _describe command commands\n            ;;\n";
     script += "        arguments)\n            case $line[1] in\n";
     for command in &program.commands {
@@ -81,6 +82,10 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
         script += &arguments("                    ", "", &specs);
         script += "                    ;;\n";
     }
+    script += "                help)\n";
+    let spec = quoted(&format!("1:command:({})", names(program)));
+    script += &arguments("                    ", "", &[spec]);
+    script += "                    ;;\n";
     script + TAIL
 }
 
@@ -116,6 +121,7 @@ fn action(value: Value) -> &'static str {
         Value::Database => "database:_backupkit_databases",
         Value::Backup => "backup:_backupkit_backups",
         Value::Shell => "shell:(bash zsh fish)",
+        Value::Level => "level:(exists checksum full restore)",
         Value::Free => "value: ",
     }
 }

@@ -210,4 +210,21 @@ fn files_are_completed_where_a_file_is_meant() {
         bash(&sandbox, "backupkit completion "),
         ["bash", "zsh", "fish"]
     );
+    let levels = "backupkit verify --level ";
+    let expected = ["exists", "checksum", "full", "restore"];
+    assert_eq!(bash(&sandbox, levels), expected);
+    assert_eq!(fish(&sandbox, levels).len(), 4);
+    assert_eq!(
+        zsh(&sandbox, &format!("{levels}ch")),
+        format!("{levels}checksum")
+    );
+    for (typed, whole) in [("hel", "help"), ("help res", "help restore")] {
+        let (line, last) = (format!("backupkit {typed}"), whole.split(' ').next_back());
+        assert_eq!(zsh(&sandbox, &line), format!("backupkit {whole}"));
+        assert_eq!(bash(&sandbox, &line).first().map(|word| &**word), last);
+        assert_eq!(fish(&sandbox, &line).first().map(|word| &**word), last);
+    }
+    // nobody has configured what init is asked for
+    assert!(bash(&sandbox, "backupkit init --user ").is_empty());
+    assert!(bash(&sandbox, "backupkit init --database ").is_empty());
 }
