@@ -329,10 +329,10 @@ fn require_one_choice(options: &cli::Verify) -> Result<()> {
         _ => None,
     };
     if let Some((one, other)) = clash {
-        return Err(Error::usage(format!(
-            "{one} and {other} do not go together"
-        ))
-        .hint("leave one of them out; see what each does with: backupkit verify --help"));
+        return Err(
+            Error::usage(format!("{one} and {other} do not go together"))
+                .hint("leave one of them out; see what each does with: backupkit verify --help"),
+        );
     }
     match options.since.is_some() && !options.report {
         true => Err(Error::usage("--since is for --report")),

@@ -150,11 +150,8 @@ impl Restore {
             ),
         ];
         if let Some((_, pair)) = pairs.into_iter().find(|(both, _)| *both) {
-            return Err(
-                Error::usage(format!("{pair} do not go together")).hint(
-                    "leave one of them out; see what each does with: backupkit restore --help",
-                ),
-            );
+            return Err(Error::usage(format!("{pair} do not go together"))
+                .hint("leave one of them out; see what each does with: backupkit restore --help"));
         }
         let needs = [
             (

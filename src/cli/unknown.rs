@@ -39,8 +39,9 @@ fn of_none(said: &str, words: &[&str], program: &CommandInfoWithArgs) -> Error {
     let unknown = unknown.trim();
     // anywhere but at the end of the line it has been understood
     if matches!(unknown, "-c" | "--config") {
-        return Error::usage(format!("{unknown} needs a value"))
-            .hint(format!("usage: backupkit {unknown} FILE COMMAND [options]; {help}"));
+        return Error::usage(format!("{unknown} needs a value")).hint(format!(
+            "usage: backupkit {unknown} FILE COMMAND [options]; {help}"
+        ));
     }
     let error = match unknown.starts_with('-') {
         true => Error::usage(format!("there is no option {unknown} before a command")),

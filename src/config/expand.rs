@@ -317,8 +317,9 @@ fn read_file(path: &Path) -> Result<Secret> {
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
         .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => fail(error.to_string())
-                .hint("write the value into that file, readable by this user alone, or name another"),
+            ErrorKind::NotFound => fail(error.to_string()).hint(
+                "write the value into that file, readable by this user alone, or name another",
+            ),
             ErrorKind::PermissionDenied => fail(error.to_string())
                 .hint("let this user read the file, or be the user whose file it is"),
             _ => fail(error.to_string()),

@@ -88,17 +88,18 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
         shown.contains(&database.name),
         "the databases are offered: {shown}"
     );
+    assert!(shown.contains("from 1 to 65535"), "{shown}");
     assert!(shown.contains("keep a copy"), "{shown}");
     // cron finds neither the program nor the variable
     let (program, config) = (env!("CARGO_BIN_EXE_backupkit"), sandbox.path("config.yaml"));
     let cron = format!(
-        "cron: 0 2 * * * {program} backup -c {} >/dev/null",
+        "cron this line: 0 2 * * * {program} backup -c {} >/dev/null",
         config.display()
     );
     for next in [
         "with: backupkit test",
         "with: backupkit backup",
-        "schedule: backupkit daemon",
+        "all the time: backupkit daemon",
         &cron,
     ] {
         assert!(shown.contains(next), "{next}: {shown}");
@@ -300,7 +301,11 @@ fn an_ordinary_user_learns_before_any_question_where_nothing_can_be_written() {
         program::run(command, "")
     };
     let refused = as_nobody(&["init", "-c", "etc/backupkit/config.yaml"]).exits(1);
-    for part in ["cannot write into", "Permission denied", "backupkit init -c "] {
+    for part in [
+        "cannot write into",
+        "Permission denied",
+        "backupkit init -c ",
+    ] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     let words = "init --non-interactive --host h --database app -c home/etc/config.yaml";

@@ -7,7 +7,6 @@ use rustix::event::PollFlags;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::str::FromStr;
 
 /// No answer is longer.
 const LONGEST: usize = 64 * 1024;
@@ -46,13 +45,12 @@ impl Terminal {
         Ok(if answer.is_empty() { usual } else { answer }.to_string())
     }
 
-    /// Asks until the answer is one of its kind.
-    pub fn ask_parsed<T: FromStr>(&self, question: &str, usual: &str) -> Result<T> {
+    /// Asks until the answer is a port.
+    pub fn ask_port(&self, question: &str, usual: u16) -> Result<u16> {
         loop {
-            let answer = self.ask(question, usual)?;
-            match answer.parse() {
-                Ok(value) => return Ok(value),
-                Err(_) => self.say(&format!("{answer:?} cannot be that."))?,
+            match self.ask(question, &usual.to_string())?.parse() {
+                Ok(port) if port > 0 => return Ok(port),
+                _ => self.say("A port is a number from 1 to 65535.")?,
             }
         }
     }

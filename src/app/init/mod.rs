@@ -74,7 +74,7 @@ fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answ
         };
         let port = match options.port {
             Some(port) => port,
-            None => terminal.ask_parsed("Port", &usual_port.to_string())?,
+            None => terminal.ask_port("Port", usual_port)?,
         };
         let user = match &options.user {
             Some(user) => user.clone(),
@@ -209,12 +209,11 @@ fn choose(terminal: &Terminal, found: &[(String, u64)]) -> Result<Vec<String>> {
         return by_name(terminal);
     }
     terminal.say("Databases there:")?;
+    let width = found.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or_default();
     for (index, (name, bytes)) in found.iter().enumerate() {
-        terminal.say(&format!(
-            "  {:>2}  {name}  {}",
-            index + 1,
-            human_bytes(*bytes)
-        ))?;
+        let (number, size) = (index + 1, human_bytes(*bytes));
+        terminal.say(&format!("  {number:>2}  {name:<width$}  {size:>10}"))?;
     }
     loop {
         let answer = terminal.ask(
@@ -343,11 +342,11 @@ fn say_what_follows(path: &Path) {
     match unattended::has_unit(path) {
         true => log::info!("and have one made every night with: {start}"),
         false => {
-            log::info!(
-                "and have one made every night with what stays and obeys the schedule: {start}"
-            );
+            log::info!("for one every night, let this run all the time: {start}");
             let line = unattended::cron_line(path);
-            log::info!("or, the schedule left out, with a line for cron: {line}");
+            log::info!(
+                "or delete the schedule from the configuration and give cron this line: {line}"
+            );
         }
     }
 }
