@@ -37,6 +37,9 @@ impl Dump<'_> {
         }
         command.args(self.options);
         command.arg(self.session.database_argument());
-        ChildOutput::spawn("pg_dump", command, cancel, explain::dump)
+        let role = self.session.user().to_string();
+        ChildOutput::spawn("pg_dump", command, cancel, move |ended| {
+            explain::dump(ended, &role)
+        })
     }
 }

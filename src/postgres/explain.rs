@@ -1,6 +1,7 @@
 //! What the messages of PostgreSQL's tools mean, and what to do about them.
 
 use super::clean;
+use super::query::identifier;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
 
@@ -235,22 +236,27 @@ pub fn client(ended: &Ended) -> Error {
     explain(ended, &[])
 }
 
-/// Explains the end of pg_dump.
-pub fn dump(ended: &Ended) -> Error {
+/// Explains the end of pg_dump that ran as `role`.
+pub fn dump(ended: &Ended, role: &str) -> Error {
     const DUMP: &[Known] = &[
         known(
             "permission denied for",
             Kind::Failed,
-            "let the user read everything: GRANT pg_read_all_data TO … (PostgreSQL 14 and newer), or leave the \
+            "let the user read everything: GRANT pg_read_all_data TO {role} (PostgreSQL 14 and newer), or leave the \
              object out with --exclude-table in backup.options",
         ),
         known(
             "affected by row-level security policy",
             Kind::Failed,
-            "let the user read every row: ALTER ROLE … BYPASSRLS, or back up as the owner or a superuser",
+            "let the user read every row: ALTER ROLE {role} BYPASSRLS, or back up as the owner or a superuser",
         ),
     ];
-    explain(ended, DUMP)
+    let error = explain(ended, DUMP);
+    let hint = error.first_hint();
+    match hint.map(|hint| hint.replace("{role}", &identifier(role))) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// Explains the end of pg_restore, or of psql restoring.

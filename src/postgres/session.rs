@@ -155,6 +155,11 @@ impl Session {
         self.variable("PGPORT")
     }
 
+    /// The role that logs in.
+    pub fn user(&self) -> &str {
+        self.variable("PGUSER")
+    }
+
     fn variable(&self, name: &str) -> &str {
         let found = self.variables.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)

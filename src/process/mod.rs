@@ -315,7 +315,7 @@ impl Child {
         &mut self,
         cancel: &Cancel,
         limit: Option<Duration>,
-        explain: Explain,
+        explain: impl Fn(&Ended) -> Error,
     ) -> Result<Ended> {
         let status = self.wait(cancel, limit)?;
         let ended = self.ended(status);

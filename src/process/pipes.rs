@@ -29,7 +29,7 @@ pub struct ChildOutput {
     total: u64,
     child: Child,
     cancel: Cancel,
-    explain: Explain,
+    explain: Box<dyn Fn(&Ended) -> Error + Send + Sync>,
 }
 
 impl ChildOutput {
@@ -38,7 +38,7 @@ impl ChildOutput {
         program: &str,
         mut command: Command,
         cancel: &Cancel,
-        explain: Explain,
+        explain: impl Fn(&Ended) -> Error + Send + Sync + 'static,
     ) -> Result<ChildOutput> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = spawn(program, command)?;
@@ -54,7 +54,7 @@ impl ChildOutput {
             total: 0,
             child,
             cancel: cancel.clone(),
-            explain,
+            explain: Box::new(explain),
         })
     }
 
@@ -90,7 +90,7 @@ impl Read for ChildOutput {
             self.roomy && self.total > PIPE_BYTES as u64 && count < LITTLE.min(buffer.len());
         if count == 0 {
             self.child
-                .expect_success(&self.cancel, Some(CLOSING), self.explain)?;
+                .expect_success(&self.cancel, Some(CLOSING), &*self.explain)?;
             self.stdout = None;
         }
         Ok(count)

@@ -4,6 +4,7 @@ use super::Check;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::operation::drill;
+use crate::postgres::query::identifier;
 use crate::postgres::rights;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
@@ -132,10 +133,11 @@ fn readable(
         more => format!(" and {more} more"),
     };
     let what = format!("cannot read {}{more}", names.join(", "));
-    let check = Check::fail(subject, what).fix(
-        "GRANT pg_read_all_data TO the role; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
-         a role with BYPASSRLS; or back up as the owner",
-    );
+    let role = identifier(session.user());
+    let check = Check::fail(subject, what).fix(format!(
+        "GRANT pg_read_all_data TO {role}; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
+         ALTER ROLE {role} BYPASSRLS; or back up as the owner"
+    ));
     Ok(match chosen {
         true => check.as_warning(),
         false => check,

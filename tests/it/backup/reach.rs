@@ -17,7 +17,9 @@ fn a_missing_permission_is_explained() {
     let failed = sandbox.run(&["backup"]).exits(1);
     assert!(
         failed.stderr.contains("permission denied for table")
-            && failed.stderr.contains("pg_read_all_data"),
+            && failed
+                .stderr
+                .contains(&format!("GRANT pg_read_all_data TO \"{role}\" (")),
         "{}",
         failed.stderr
     );
