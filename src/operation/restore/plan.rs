@@ -66,7 +66,7 @@ impl<'a> Plan<'a> {
         cancel: &Cancel,
     ) -> Result<Plan<'a>> {
         refuse_templates(&job.session)?;
-        let progress = Progress::start(&format!("restoring {}", job.session.database()));
+        let progress = Progress::start(&format!("looking at {}", job.session.database()));
         let meter = progress.meter();
         let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
         let content = inbound.facts().content;

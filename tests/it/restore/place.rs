@@ -223,6 +223,11 @@ fn what_a_terminal_is_asked_names_the_target_and_only_yes_goes_on() {
         house.target.server.port, house.target.name
     );
     assert!(asked.text().contains(&shown), "{}", asked.text());
+    let shown = asked.text();
+    let (_, waiting) = shown.split_once(QUESTION).expect("it is asked");
+    assert!(!waiting.contains("looking at"), "{waiting}");
+    let begun = format!("restoring {}", house.target.name);
+    assert!(!asked.text().contains(&begun), "{}", asked.text());
     assert_eq!(house.target.fingerprint(), before);
     restore(&[], &[(QUESTION, "yes")]).exits(0);
     house.target.holds_the_same_as(&house.source);
