@@ -132,6 +132,11 @@ fn a_role_is_told_what_it_may_not_do_on(major: u32) {
     let words = ["may not drop what belongs to others: schema app, table app.t"];
     let clean = ["--clean", "--no-owner"];
     both_refuse(&run, &target, &clean, 1, &words);
+    target.sql(&format!("REVOKE ALL ON SCHEMA app FROM {tenant}"));
+    let closed = "may not create anything in the schema app";
+    let grant = "GRANT USAGE, CREATE ON SCHEMA";
+    both_refuse(&run, &target, &clean, 1, &[words[0], closed, grant]);
+    target.sql(&format!("GRANT ALL ON SCHEMA app TO {tenant}"));
     target.sql(&format!(
         "DROP TABLE app.t; ALTER SCHEMA app OWNER TO {tenant}"
     ));
