@@ -80,6 +80,12 @@ impl App {
             Some(0) => "it had no table to compare with the backup".to_string(),
             Some(1) => "its table was compared with the backup and is the same".to_string(),
             Some(count) => format!("{count} tables compared with the backup, all the same"),
+            None if options.data_only => {
+                "not compared with the backup, since --data-only adds to what was there".to_string()
+            }
+            None if options.schema_only => {
+                "not compared with the backup, since --schema-only leaves out the rows".to_string()
+            }
             None => "not compared with the backup".to_string(),
         };
         log::info!("restored into {}: {compared}", restored.target);
