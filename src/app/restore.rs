@@ -2,6 +2,7 @@
 
 use super::App;
 use super::compose::session;
+use super::older;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::Database;
@@ -41,7 +42,7 @@ impl App {
         };
         let keys = || self.keys_for(&source, reference);
         let tools = self.tools()?;
-        let with_older = |error| self.hint_older(error, &selected, cancel);
+        let with_older = |error| self.hint_older(error, &selected, older::same_restore, cancel);
         if options.dry_run {
             let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;
