@@ -146,10 +146,10 @@ impl Error {
         self
     }
 
-    /// Adds another next step to the one that is there.
+    /// Adds another next step after the one that is there, or that a cause has.
     pub fn also_hint(mut self, hint: impl Into<String>) -> Error {
         let hint = hint.into();
-        self.inner.hint = Some(match self.inner.hint.take() {
+        self.inner.hint = Some(match self.first_hint() {
             Some(first) => format!("{first}\n{hint}"),
             None => hint,
         });
@@ -211,7 +211,7 @@ impl Error {
         let mut layer = Some(self);
         while let Some(error) = layer {
             if let Some(hint) = &error.inner.hint
-                && !hints.contains(&hint.as_str())
+                && !hints.iter().any(|told| told.contains(hint.as_str()))
             {
                 hints.push(hint);
             }

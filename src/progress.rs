@@ -71,6 +71,7 @@ impl Meter {
 
 /// Shows a run's progress until dropped.
 pub struct Progress {
+    what: Arc<Mutex<String>>,
     meter: Arc<Meter>,
     ticker: Option<(Sender<()>, JoinHandle<()>)>,
 }
@@ -81,23 +82,31 @@ impl Progress {
         let meter = Arc::new(Meter::default());
         let (stop, stopped) = channel::<()>();
         let live = std::io::stderr().is_terminal();
-        let (what, shown) = (what.to_string(), Arc::clone(&meter));
+        let what = Arc::new(Mutex::new(what.to_string()));
+        let (named, shown) = (Arc::clone(&what), Arc::clone(&meter));
         let began = Instant::now();
         let thread = std::thread::Builder::new()
             .name("progress".into())
             .spawn(move || {
                 let every = if live { REDRAW } else { LINE };
                 while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    let what = named.lock().unwrap_or_else(PoisonError::into_inner).clone();
                     let line = line(&what, &shown, began.elapsed());
                     if live { show(line) } else { say(&line) }
                 }
                 show(String::new());
             });
         Progress {
+            what,
             meter,
             // a run without a progress line is still a run
             ticker: thread.ok().map(|thread| (stop, thread)),
         }
+    }
+
+    /// Shows `what` from now on.
+    pub fn now(&self, what: &str) {
+        *self.what.lock().unwrap_or_else(PoisonError::into_inner) = what.to_string();
     }
 
     /// The counters to feed.

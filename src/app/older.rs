@@ -8,8 +8,15 @@ use crate::operation::select::Selected;
 use crate::shell;
 
 impl App {
-    /// Adds that command to an error about a wrong password or a damaged archive, where there is such a backup.
-    pub(super) fn hint_older(&self, error: Error, selected: &Selected, cancel: &Cancel) -> Error {
+    /// Adds that command, which `command` makes of the name of the backup, to an error about a wrong password or a
+    /// damaged archive, where there is such a backup.
+    pub(super) fn hint_older(
+        &self,
+        error: Error,
+        selected: &Selected,
+        command: fn(&str) -> String,
+        cancel: &Cancel,
+    ) -> Error {
         let Selected::Stored { entry, .. } = selected else {
             return error;
         };
@@ -20,7 +27,7 @@ impl App {
         let places = self.places(&self.storages_of(database, None));
         match older_good(&entry.id, places, self.encrypts(database), cancel) {
             Some(older) => {
-                let command = command_for(&older.to_string(), std::env::args());
+                let command = command(&older.to_string());
                 error.also_hint(format!(
                     "the next older backup that no check found bad: {command}"
                 ))
@@ -30,14 +37,20 @@ impl App {
     }
 }
 
+/// The plain restore of `older`, after another command.
+pub(super) fn plain_restore(older: &str) -> String {
+    format!("backupkit restore --from {}", shell::word(older))
+}
+
 /// The restore that was asked for, with `older` instead: options such as `--to` stay, or it would go somewhere else.
-/// After another command it is the plain one.
+pub(super) fn same_restore(older: &str) -> String {
+    command_for(older, std::env::args())
+}
+
 fn command_for(older: &str, arguments: impl Iterator<Item = String>) -> String {
     let mut given = arguments.skip(1);
     let mut words = vec!["backupkit".to_string()];
-    let mut restores = false;
     while let Some(word) = given.next() {
-        restores |= word == "restore";
         match word.as_str() {
             "--from" => {
                 given.next();
@@ -52,10 +65,7 @@ fn command_for(older: &str, arguments: impl Iterator<Item = String>) -> String {
             _ => words.push(shell::word(&word)),
         }
     }
-    match restores {
-        true => words.join(" "),
-        false => format!("backupkit restore --from {}", shell::word(older)),
-    }
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -87,9 +97,6 @@ mod tests {
             ]),
             "backupkit -c f.yaml restore --from=app/2 --clean"
         );
-        assert_eq!(
-            command(&["bk", "verify", "--all"]),
-            "backupkit restore --from app/2"
-        );
+        assert_eq!(plain_restore("app/2"), "backupkit restore --from app/2");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::compose::session;
+use super::older;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::Database;
@@ -41,7 +42,7 @@ impl App {
         };
         let keys = || self.keys_for(&source, reference);
         let tools = self.tools()?;
-        let with_older = |error| self.hint_older(error, &selected, cancel);
+        let with_older = |error| self.hint_older(error, &selected, older::same_restore, cancel);
         if options.dry_run {
             let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;
@@ -80,6 +81,12 @@ impl App {
             Some(0) => "it had no table to compare with the backup".to_string(),
             Some(1) => "its table was compared with the backup and is the same".to_string(),
             Some(count) => format!("{count} tables compared with the backup, all the same"),
+            None if options.data_only => {
+                "not compared with the backup, since --data-only adds to what was there".to_string()
+            }
+            None if options.schema_only => {
+                "not compared with the backup, since --schema-only leaves out the rows".to_string()
+            }
             None => "not compared with the backup".to_string(),
         };
         log::info!("restored into {}: {compared}", restored.target);
@@ -178,6 +185,24 @@ fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// A name a line, and how many more there are.
+fn listed(names: &[String]) -> String {
+    // a line for one more is as long as its name
+    let shown = match names.len() {
+        count if count > NAMED + 1 => NAMED,
+        count => count,
+    };
+    let mut lines: String = names[..shown]
+        .iter()
+        .map(|name| format!("  {name}\n"))
+        .collect();
+    if names.len() > shown {
+        let more = names.len() - shown;
+        lines += &format!("  and {more} more; --dry-run --json names all\n");
+    }
+    lines
+}
+
 /// Asks before anything is dropped; where it would be refused anyway, says so instead.
 fn confirm(preview: Preview, cancel: &Cancel) -> Result<()> {
     if let Some(refusal) = preview.refusal {
@@ -185,18 +210,19 @@ fn confirm(preview: Preview, cancel: &Cancel) -> Result<()> {
     }
     let target = &preview.target;
     let dropped = preview.drops.as_deref().unwrap_or_default();
-    let mut lines: Vec<String> = dropped.iter().take(NAMED).cloned().collect();
-    if dropped.len() > NAMED {
-        lines.push(format!(
-            "and {} more; --dry-run --json names all",
-            dropped.len() - NAMED
-        ));
-    }
-    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-    let what = match lines.is_empty() {
+    let lines = listed(dropped);
+    let mut what = match lines.is_empty() {
         true => format!("This drops what the backup holds from the database {target}\n"),
         false => format!("This drops from the database {target}\n{lines}"),
     };
+    let along = preview.taken_along.iter();
+    let along: Vec<String> = along
+        .filter(|name| !dropped.contains(name))
+        .cloned()
+        .collect();
+    if !along.is_empty() {
+        what += &format!("makes anew what depends on it\n{}", listed(&along));
+    }
     progress::say(&format!(
         "{what}and restores {} there.\nType yes to go on:",
         preview.from
@@ -214,5 +240,22 @@ fn confirm(preview: Preview, cancel: &Cancel) -> Result<()> {
             Err(Error::refused(format!("{target} was left as it is"))
                 .hint("answer yes, or give --yes"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_more_is_named_and_only_several_are_counted() {
+        let names: Vec<String> = (1..=12).map(|n| format!("table t{n}")).collect();
+        let eleven = listed(&names[..11]);
+        assert!(eleven.ends_with("  table t10\n  table t11\n"), "{eleven}");
+        let twelve = listed(&names);
+        assert!(
+            twelve.ends_with("  table t10\n  and 2 more; --dry-run --json names all\n"),
+            "{twelve}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `verify`: which copies are checked, and what is said and written down about each.
 
+use super::older::plain_restore;
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::catalog::name::{BackupId, Shape};
@@ -176,13 +177,19 @@ impl App {
                         more => format!(", and {more} more"),
                     };
                     let error = Error::damaged(format!("{shown} is bad: {first}{more}"));
-                    log::error!("{}", self.hint_older(error, copy, cancel).report());
+                    log::error!(
+                        "{}",
+                        self.hint_older(error, copy, plain_restore, cancel).report()
+                    );
                 }
             }
             Err(error) => {
                 let told = Error::new(error.kind(), error.report());
                 let told = told.doing(format!("cannot check {shown}"));
-                log::error!("{}", self.hint_older(told, copy, cancel).report());
+                log::error!(
+                    "{}",
+                    self.hint_older(told, copy, plain_restore, cancel).report()
+                );
             }
         }
     }

@@ -79,6 +79,12 @@ const COMES_BACK: &str = "(
       OR old.kind = 'published' AND old.schema || '.' || old.name = ANY (published)
       OR old.kind = 'foreign key' AND old.schema || '.' || old.name = ANY (foreign_keys))";
 
+/// The relations that are dropped here, as `identifier` writes their names. The function `to_regclass` fails in a schema
+/// that the role may not use, where what it lacks is to be told instead.
+const BY_NAME: &str = "
+    SELECT c.oid, format('\"%s\".\"%s\"', replace(n.nspname, '\"', '\"\"'), replace(c.relname, '\"', '\"\"')) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','v','m','S','f')";
+
 /// What is restored and can come in the place of something that is there: names, as arrays of SQL.
 struct Names {
     relations: String,
@@ -145,7 +151,7 @@ WITH RECURSIVE named AS (
          {foreign_keys} AS foreign_keys
 ), known AS MATERIALIZED (
   SELECT named.*, (SELECT coalesce(array_agg(c.oid), '{{}}') FROM unnest(relations) replaced (name)
-                   JOIN pg_class c ON c.oid = to_regclass(replaced.name) AND c.relkind IN {RELATIONS}) AS held FROM named
+                   JOIN ({BY_NAME}) c ON c.name = replaced.name) AS held FROM named
 ), inventory AS MATERIALIZED (
   SELECT thing.* FROM known, LATERAL ({INVENTORY}) thing
 ), gone (classid, objid, objsubid) AS (

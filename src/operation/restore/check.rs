@@ -37,7 +37,6 @@ pub(super) fn run(
 ) -> Result<Checked> {
     let subset = &plan.job.subset;
     if subset.data_only || subset.schema_only {
-        log::info!("a part of the backup is restored, so it is not compared with the whole");
         return Ok(Checked::default());
     }
     match look(plan, archived, tools, cancel) {

@@ -6,8 +6,10 @@
 
 use super::related::{self, Needs};
 use super::target::Holds;
+use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::postgres::archive::{Catalog, Entry, TableName};
+use crate::shell;
 use std::collections::{BTreeSet, HashSet};
 
 /// The part of a backup that somebody asked for.
@@ -232,13 +234,44 @@ fn relation(catalog: &Catalog, name: &str, wanted: &dyn Fn(&Entry) -> bool) -> R
     let found: Vec<&Entry> = catalog.entries.iter().filter(called).collect();
     match found[..] {
         [only] => Ok(only.id),
-        [] => Err(Error::usage(format!("the backup holds no table {name:?}"))
-            .hint("write it as schema.name, in upper and lower case as it is; see what there is with: backupkit cat … | pg_restore --list")),
+        [] => {
+            let entries = catalog.entries.iter();
+            let entries = entries.filter(|entry| is_relation(&entry.kind) && wanted(entry));
+            Err(no_such_relation(name, &entries.collect::<Vec<_>>()))
+        }
         _ => {
             let names: Vec<String> = found.iter().map(|entry| shown(entry)).collect();
-            Err(Error::usage(format!("several tables are called {name:?}: {}", names.join(", ")))
-                .hint("write the one that is meant as schema.name"))
+            Err(Error::usage(format!(
+                "several tables are called {name:?}: {}",
+                names.join(", ")
+            ))
+            .hint("write the one that is meant as schema.name"))
         }
+    }
+}
+
+/// Names the nearest one that there is, or else some of them.
+fn no_such_relation(name: &str, there: &[&Entry]) -> Error {
+    let error = Error::usage(format!("the backup holds no table {name:?}"));
+    let mut names: Vec<String> = there.iter().map(|entry| shown(entry)).collect();
+    let tags: Vec<&str> = there.iter().map(|entry| entry.tag.as_str()).collect();
+    let full: Vec<&str> = names.iter().map(String::as_str).collect();
+    let near = nearest(name, &full).or_else(|| nearest(name, &tags));
+    if let Some(near) = near {
+        // several schemas may have one that is called so
+        let called = there.iter().zip(&names);
+        let called = called.filter(|(entry, full)| entry.tag == near || *full == near);
+        let options = called.map(|(_, full)| format!("--table {}", shell::word(full)));
+        let options: Vec<String> = options.collect();
+        return error.hint(format!("the nearest is: {}", options.join(" or ")));
+    }
+    names.sort();
+    match names.is_empty() {
+        true => error,
+        false => error.hint(format!(
+            "it holds {}; without --table, --dry-run --json names all",
+            related::some(&names)
+        )),
     }
 }
 

@@ -173,6 +173,9 @@ pub fn run(
     };
     let (content, label) = (plan.content(), plan.label());
     let doing = || cannot(selected, job);
+    if let Some(progress) = &plan.progress {
+        progress.now(&format!("restoring {}", job.session.database()));
+    }
     let (plain_bytes, archived) = plan.restore(&application, tools, cancel).doing(doing)?;
     let created = made.is_some();
     plan.progress = None;

@@ -65,7 +65,8 @@ impl<'a> Plan<'a> {
         tools: &Tools,
         cancel: &Cancel,
     ) -> Result<Plan<'a>> {
-        let progress = Progress::start(&format!("restoring {}", job.session.database()));
+        refuse_templates(&job.session)?;
+        let progress = Progress::start(&format!("looking at {}", job.session.database()));
         let meter = progress.meter();
         let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
         let content = inbound.facts().content;
@@ -159,6 +160,18 @@ impl<'a> Plan<'a> {
         catalog.map_or_else(BTreeSet::new, |catalog| {
             choose::tables_with_rows(catalog, &self.choice)
         })
+    }
+}
+
+/// Refuses the databases that every new one is copied from: whatever is in them is in that one, too.
+fn refuse_templates(session: &Session) -> Result<()> {
+    match session.database() {
+        name @ ("template0" | "template1") => Err(Error::refused(format!(
+            "{} is no target: every database that is made is a copy of {name}",
+            session.shown()
+        ))
+        .hint("restore into a database of its own: --to NAME --create")),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::related::some;
 use super::spool;
 use super::target::Holds;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::operation::select::Selected;
 use crate::postgres::archive::{Catalog, Entry};
 use crate::postgres::clean;
@@ -52,7 +52,10 @@ impl Plan<'_> {
             if self.job.options.clean {
                 let holds = |id| self.choice.holds(id);
                 let session = &self.job.session;
-                let outlook = clean::outlook(catalog, &holds, &psql, session, cancel)?;
+                let outlook =
+                    clean::outlook(catalog, &holds, &psql, session, cancel).doing(|| {
+                        format!("cannot see what is to be dropped from {}", session.shown())
+                    })?;
                 found.extend(self.not_to_be_dropped(&chosen, &outlook));
                 self.outlook = Some(outlook);
             }
@@ -273,7 +276,7 @@ impl Plan<'_> {
                     some(&closed)
                 ))
                 .hint(format!(
-                    "restore as the owner of the database or as a superuser, or let one of them GRANT CREATE ON SCHEMA {} TO {}",
+                    "restore as the owner of the database or as a superuser, or let one of them GRANT USAGE, CREATE ON SCHEMA {} TO {}",
                     identifier(&closed[0]),
                     identifier(role)
                 )),

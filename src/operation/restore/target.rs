@@ -23,7 +23,8 @@ const TARGET: &str = " \
          WHERE datname = current_database() AND has_database_privilege(oid, 'CREATE') \
      UNION ALL SELECT 'schema', nspname FROM pg_namespace \
      UNION ALL SELECT 'public', rolname FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'public' \
-     UNION ALL SELECT 'closed', nspname FROM pg_namespace WHERE NOT has_schema_privilege(oid, 'CREATE') \
+     UNION ALL SELECT 'closed', nspname FROM pg_namespace \
+         WHERE NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')) \
      UNION ALL SELECT 'strange', nspname FROM pg_namespace WHERE NOT pg_has_role(nspowner, 'USAGE') \
      UNION ALL SELECT 'extension', extname FROM pg_extension \
      UNION ALL SELECT 'foreign', extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \

@@ -108,6 +108,7 @@ fn a_checksum_that_differs_is_damage_and_a_missing_one_is_not() {
 #[test]
 fn a_wrong_password_a_missing_one_and_a_previous_one_are_told_apart() {
     let house = House::new(SEALED);
+    let older = house.sandbox.back_up("source");
     let archive = house.sandbox.back_up("source");
     let with = |keys: &str| {
         let entry = |database: &Database<'_>, name: &str| {
@@ -122,6 +123,22 @@ fn a_wrong_password_a_missing_one_and_a_previous_one_are_told_apart() {
     };
     with("enabled: true, password: 'another one'");
     house.refuses("source/latest", &["--force"], 12, &["wrong password"]);
+    // the way to open this one stands before the next older one, which is restored by `restore` alone
+    let verify = ["verify", "--level", "restore", &archive.id()];
+    let command = format!("backupkit restore --from {}", older.id());
+    for failed in [
+        house.restore("source/latest", &["--force"]).exits(12),
+        house.sandbox.run(&verify).exits(12),
+    ] {
+        let at = |words: &str| {
+            failed
+                .stderr
+                .find(words)
+                .unwrap_or_else(|| panic!("no {words}: {}", failed.stderr))
+        };
+        assert!(at("previous_passwords") < at(&command), "{}", failed.stderr);
+        assert_eq!(failed.stderr.matches("previous_passwords").count(), 1);
+    }
     house.configure(PLAIN, "", "lock_timeout: 10m");
     house.refuses("source/latest", &["--force"], 2, &["encryption"]);
     house.refuses(path(&archive), &[], 2, &["encryption"]);

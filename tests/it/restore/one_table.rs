@@ -139,7 +139,12 @@ fn rows_alone_fill_a_table_that_was_emptied() {
     let refused = house.restore("source", &rows).exits(0);
     assert!(refused.text().contains("ok"));
     house.target.sql("DELETE FROM line");
-    house.restore("source", &rows).exits(0);
+    let restored = house.restore("source", &rows).exits(0);
+    says(
+        &restored,
+        &["not compared with the backup, since --data-only"],
+    );
+    assert_eq!(restored.stderr.matches("compared with").count(), 1);
     house.target.holds_the_same_as(&house.source);
     // where rows are still there, nothing is added to them
     let orders = ["--force", "--data-only", "--table", "orders"];

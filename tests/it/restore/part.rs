@@ -90,7 +90,22 @@ fn a_name_that_fits_several_tables_or_none_is_refused() {
     let none = house
         .restore("source", &["--force", "--table", "items"])
         .exits(2);
-    says(&none, &["no table \"items\""]);
+    says(
+        &none,
+        &[
+            "no table \"items\"",
+            "--table public.item",
+            "--table aside.item",
+        ],
+    );
+    let none = house
+        .restore("source", &["--force", "--table", "aside.itme"])
+        .exits(2);
+    says(&none, &["the nearest is: --table aside.item\n"]);
+    let none = house
+        .restore("source", &["--force", "--table", "unheard_of"])
+        .exits(2);
+    says(&none, &["it holds ", "--dry-run --json"]);
     let schema = house
         .restore("source", &["--force", "--schema", "asid"])
         .exits(2);

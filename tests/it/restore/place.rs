@@ -86,6 +86,28 @@ fn without_create_a_database_that_is_missing_stays_so() {
 }
 
 #[test]
+fn nothing_is_restored_into_what_every_new_database_is_copied_from() {
+    let server = Server::start(18, &[]);
+    let source = postgres(18).create_database("source");
+    source.sql("CREATE TABLE word AS SELECT 1 AS one");
+    let sandbox = Sandbox::new(18);
+    let configured = Entry::of(&server.create_database("target")).named("target");
+    sandbox.configure_with("", &[Entry::of(&source).named("source"), configured]);
+    sandbox.back_up("source");
+    let words = [
+        "restore", "--from", "source", "--db", "target", "--force", "--clean", "--yes",
+    ];
+    for name in ["template0", "template1"] {
+        for more in [&["--create"][..], &[], &["--dry-run"]] {
+            let refused = sandbox.run(&[&words, &["--to", name][..], more].concat());
+            says(&refused.exits(15), &[name, "--to NAME --create"]);
+        }
+    }
+    let tables = "SELECT count(*) FROM pg_class WHERE relname = 'word'";
+    assert_eq!(server.create_database("new").sql(tables), "0");
+}
+
+#[test]
 fn the_next_older_backup_is_named_where_this_one_is_damaged() {
     let house = House::new(SEALED);
     let older = house.sandbox.back_up("source");
@@ -201,6 +223,11 @@ fn what_a_terminal_is_asked_names_the_target_and_only_yes_goes_on() {
         house.target.server.port, house.target.name
     );
     assert!(asked.text().contains(&shown), "{}", asked.text());
+    let shown = asked.text();
+    let (_, waiting) = shown.split_once(QUESTION).expect("it is asked");
+    assert!(!waiting.contains("looking at"), "{waiting}");
+    let begun = format!("restoring {}", house.target.name);
+    assert!(!asked.text().contains(&begun), "{}", asked.text());
     assert_eq!(house.target.fingerprint(), before);
     restore(&[], &[(QUESTION, "yes")]).exits(0);
     house.target.holds_the_same_as(&house.source);

@@ -132,6 +132,11 @@ fn a_role_is_told_what_it_may_not_do_on(major: u32) {
     let words = ["may not drop what belongs to others: schema app, table app.t"];
     let clean = ["--clean", "--no-owner"];
     both_refuse(&run, &target, &clean, 1, &words);
+    target.sql(&format!("REVOKE ALL ON SCHEMA app FROM {tenant}"));
+    let closed = "may not create anything in the schema app";
+    let grant = "GRANT USAGE, CREATE ON SCHEMA";
+    both_refuse(&run, &target, &clean, 1, &[words[0], closed, grant]);
+    target.sql(&format!("GRANT ALL ON SCHEMA app TO {tenant}"));
     target.sql(&format!(
         "DROP TABLE app.t; ALTER SCHEMA app OWNER TO {tenant}"
     ));
@@ -234,7 +239,9 @@ fn a_dry_run_names_the_tables() {
 #[test]
 fn whoever_is_asked_reads_the_names_of_what_is_dropped() {
     let house = House::new(PLAIN);
-    house.source.sql("CREATE VIEW seen AS SELECT * FROM word");
+    house.source.sql(
+        "CREATE VIEW seen AS SELECT * FROM word; CREATE TABLE refers (id int REFERENCES word)",
+    );
     house.sandbox.back_up("source");
     house.restore("source", &["--force"]).exits(0);
     let words = [
@@ -244,7 +251,11 @@ fn whoever_is_asked_reads_the_names_of_what_is_dropped() {
     let shown = on_a_terminal(&house.sandbox, &words, &answers)
         .exits(15)
         .text();
-    for line in ["  table public.word\r\n", "  view public.seen\r\n"] {
+    for line in [
+        "  table public.word\r\n",
+        "  view public.seen\r\n",
+        "makes anew what depends on it\r\n  foreign key refers_id_fkey of public.refers\r\n",
+    ] {
         assert!(shown.contains(line), "{shown}");
     }
     assert!(!shown.contains("nothing"), "{shown}");
