@@ -56,12 +56,12 @@ impl App {
         if is_asked || options.backup_first {
             let mut preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;
-            // before a backup is made of what would then not be replaced
+            // before anybody is asked, or a backup is made of what would then not be replaced
             if let Some(refusal) = preview.refusal.take() {
                 return Err(refusal);
             }
             if is_asked {
-                confirm(preview, cancel)?;
+                confirm(&preview, cancel)?;
             }
         }
         if options.backup_first {
@@ -203,11 +203,8 @@ fn listed(names: &[String]) -> String {
     lines
 }
 
-/// Asks before anything is dropped; where it would be refused anyway, says so instead.
-fn confirm(preview: Preview, cancel: &Cancel) -> Result<()> {
-    if let Some(refusal) = preview.refusal {
-        return Err(refusal);
-    }
+/// Asks before anything is dropped, as `preview` tells it.
+fn confirm(preview: &Preview, cancel: &Cancel) -> Result<()> {
     let target = &preview.target;
     let dropped = preview.drops.as_deref().unwrap_or_default();
     let lines = listed(dropped);
