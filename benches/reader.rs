@@ -5,14 +5,16 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Result};
-use backupkit::postgres::archive::{Contents, Inspector};
+use backupkit::format::codec::gzip;
+use backupkit::format::codec::gzip::Level;
+use backupkit::format::seal::{Derivations, Keys};
+use backupkit::format::write_pipeline;
+use backupkit::format::write_pipeline::Plan;
+use backupkit::format::{NoTap, Tap};
 use backupkit::process::{ChildOutput, explain_plainly};
 use backupkit::progress::Meter;
 use backupkit::secret::Secret;
-use backupkit::stream::gzip::{self, Level};
-use backupkit::stream::outbound::{self, Plan};
-use backupkit::stream::seal::{Derivations, Keys};
-use backupkit::stream::{NoTap, Tap};
+use backupkit::source::logical::archive::{Contents, Inspector};
 use std::fs::File;
 use std::process::{Command, ExitCode};
 
@@ -53,11 +55,11 @@ fn run(arguments: &[String]) -> Result<String> {
     let target = File::create(file)?;
     let meter = Meter::default();
     if reader == "without" {
-        outbound::write(&mut dump, target, &plan, &mut NoTap, &meter)?;
+        write_pipeline::write(&mut dump, target, &plan, &mut NoTap, &meter)?;
         return Ok("not read".to_string());
     }
     let mut tap = Reader::default();
-    outbound::write(&mut dump, target, &plan, &mut tap, &meter)?;
+    write_pipeline::write(&mut dump, target, &plan, &mut tap, &meter)?;
     Ok(format!("{} tables read", tap.tables))
 }
 

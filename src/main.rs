@@ -2,7 +2,7 @@
 
 use backupkit::cancel::{Cancel, Cause};
 use backupkit::cli::{self, Asked, Command};
-use backupkit::daemon::init;
+use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
 use backupkit::{app, logging, output, progress};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -35,8 +35,8 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<()> {
     let cancel = Cancel::new()?;
     match command {
-        Command::Daemon(options) if !options.dry_run && init::is_first() => {
-            return init::supervise();
+        Command::Daemon(options) if !options.dry_run && pid1::is_first() => {
+            return pid1::supervise();
         }
         // to it signals are events, and SIGHUP one of another kind
         Command::Daemon(_) => {}

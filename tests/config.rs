@@ -1,11 +1,11 @@
 //! What a configuration means: the complete example, and that each thing needs only its own variables.
 
-use backupkit::catalog::proof::Level;
 use backupkit::config::{
     self, Compression, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route, StorageKind,
     Tls, VerifyPick,
 };
 use backupkit::error::Kind;
+use backupkit::repository::check_records::Level;
 use chrono::DateTime;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;

@@ -4,7 +4,7 @@
 mod container;
 
 use backupkit::error::{Error, Kind};
-use backupkit::stream::seal::{
+use backupkit::format::seal::{
     Derivations, Expect, Keys, Opener, Sealer, open_bytes, printable, seal_bytes,
 };
 use container::{keys, keys_of, plain, read, vectors};

@@ -3,7 +3,7 @@
 mod container;
 
 use backupkit::error::Kind;
-use backupkit::stream::seal::{Derivations, Expect, Opener, seal_bytes};
+use backupkit::format::seal::{Derivations, Expect, Opener, seal_bytes};
 use container::{keys, vectors};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;

@@ -3,7 +3,7 @@
 mod container;
 
 use backupkit::error::Kind;
-use backupkit::stream::seal::{Derivations, Expect, Opener, Version};
+use backupkit::format::seal::{Derivations, Expect, Opener, Version};
 use container::{keys, keys_of, plain, read, vectors};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;

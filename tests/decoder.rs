@@ -2,7 +2,7 @@
 
 mod container;
 
-use backupkit::stream::seal::{Derivations, seal_bytes};
+use backupkit::format::seal::{Derivations, seal_bytes};
 use container::{keys, plain, vectors};
 use flate2::Compression;
 use flate2::write::GzEncoder;

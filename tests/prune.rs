@@ -1,12 +1,13 @@
 //! What pruning leaves of a storage, on one in memory that can fail at any step.
 
 use backupkit::cancel::Cancel;
-use backupkit::catalog::manifest::{self, Manifest, Pipeline, Source};
-use backupkit::catalog::name::{BackupId, Name, Part};
-use backupkit::catalog::proof::{Check, Level, Outcome, Proof};
 use backupkit::error::{Error, Kind, Result};
 use backupkit::operation::prune::{self, Job, Pruned};
-use backupkit::retention::{Policy, Reason, Verdict};
+use backupkit::repository::check_records::{Check, Level, Outcome, Proof};
+use backupkit::repository::manifest;
+use backupkit::repository::manifest::{Manifest, Pipeline, Source};
+use backupkit::repository::names::{BackupId, Name, Part};
+use backupkit::repository::retention::{Policy, Reason, Verdict};
 use backupkit::storage::{Object, Storage, Upload};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,8 @@
 //! Retention against a naive oracle that shares no line with it, and against the sets that the manual promises.
 
-use backupkit::retention::{Candidate, Period, Plan, Policy, Reason, Verdict, Why, plan};
+use backupkit::repository::retention::{
+    Candidate, Period, Plan, Policy, Reason, Verdict, Why, plan,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -418,7 +420,7 @@ fn days_are_utc_days_and_a_deletion_names_what_stays_instead() {
     );
     assert_eq!(kept(&candidates, &plan).len(), 2);
     let older = [full("2026-11-01"), full("2026-11-19"), full("2026-11-20")];
-    let plan = backupkit::retention::plan(&older, &policy, at("2026-11-20"));
+    let plan = backupkit::repository::retention::plan(&older, &policy, at("2026-11-20"));
     assert_eq!(plan.verdicts[0], Verdict::Delete(Why::Older));
 }
 

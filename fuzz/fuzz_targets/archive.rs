@@ -3,7 +3,7 @@
 #![no_main]
 
 use backupkit::error::{Kind, Result};
-use backupkit::postgres::archive::{Contents, Inspector};
+use backupkit::source::logical::archive::{Contents, Inspector};
 use libfuzzer_sys::fuzz_target;
 
 fn read(bytes: &[u8], piece: usize) -> Result<Contents> {

@@ -4,10 +4,11 @@ use super::App;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Doing, Error, Result};
-use crate::operation::open::Rules;
-use crate::operation::select::Selected;
-use crate::operation::{cat, globals};
+use crate::operation::cat;
 use crate::output::Stdout;
+use crate::repository::open::Rules;
+use crate::repository::reference::Selected;
+use crate::source::logical::stored_globals;
 use std::io::{self, IsTerminal, Write};
 
 impl App {
@@ -36,7 +37,8 @@ impl App {
                 return Err(Error::usage("--globals is for a backup on a storage"));
             };
             let sealed_only = self.encrypts(&source) && !options.force;
-            let text = globals::read(storage.as_ref(), &entry.id, &keys, sealed_only, cancel)?;
+            let text =
+                stored_globals::read(storage.as_ref(), &entry.id, &keys, sealed_only, cancel)?;
             return match target.write_all(&text) {
                 Err(_) if target.is_closed() => Ok(()),
                 written => written.doing(|| "cannot write to stdout"),

@@ -1,20 +1,20 @@
 //! What the configuration says, made: storages, keys, tools, sessions.
 
 use super::App;
-use crate::catalog::name::Shape;
 use crate::config::{Compression, Connection, Database, S3Keys, StorageKind, process_env};
 use crate::error::Result;
-use crate::operation::drill;
-use crate::operation::find::Place;
-use crate::operation::select::Reference;
+use crate::format::codec::gzip::Level;
+use crate::format::seal::Keys;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
+use crate::repository::find::Place;
+use crate::repository::names::Shape;
+use crate::repository::reference::Reference;
 use crate::secret::Secret;
+use crate::source::logical::drill;
 use crate::storage::Storage;
 use crate::storage::local::Local;
 use crate::storage::s3::{S3, Settings};
-use crate::stream::gzip::Level;
-use crate::stream::seal::Keys;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,20 +1,20 @@
 //! The composition root: configuration to storages, keys and tools, and those to one operation.
 
-mod after;
 mod backup;
 mod cat;
-mod check;
 mod compose;
 pub mod daemon;
 mod diff;
+pub mod fallback;
 mod init;
 mod list;
-mod meant;
 mod notify;
-mod older;
+pub mod post_backup;
+pub mod reference;
 mod restore;
 mod retention;
 mod status;
+pub mod test;
 mod unattended;
 mod verify;
 
@@ -23,8 +23,8 @@ use crate::cli::Command;
 use crate::completion;
 use crate::config::{self, Config, process_env};
 use crate::error::{Kind, Result};
+use crate::format::seal::Derivations;
 use crate::output;
-use crate::stream::seal::Derivations;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -2,18 +2,19 @@
 
 use super::App;
 use super::compose::session;
-use super::older;
+use super::fallback;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::Database;
 use crate::error::{Doing, Error, Result};
-use crate::operation::open::Rules;
 use crate::operation::pin;
-use crate::operation::restore::{self, Job, Preview, Subset};
-use crate::operation::select::Reference;
 use crate::output;
-use crate::postgres::restore::Options;
 use crate::progress;
+use crate::repository::open::Rules;
+use crate::repository::reference::Reference;
+use crate::source::logical::pg_restore::Options;
+use crate::source::logical::restore;
+use crate::source::logical::restore::{Job, Preview, Subset};
 use chrono::Utc;
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
@@ -42,7 +43,7 @@ impl App {
         };
         let keys = || self.keys_for(&source, reference);
         let tools = self.tools()?;
-        let with_older = |error| self.hint_older(error, &selected, older::same_restore, cancel);
+        let with_older = |error| self.hint_older(error, &selected, fallback::same_restore, cancel);
         if options.dry_run {
             let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;

@@ -2,13 +2,13 @@
 
 use super::{App, overall, unattended};
 use crate::cancel::Cancel;
-use crate::catalog::proof::Level;
 use crate::cli;
 use crate::config::{Database, process_env};
 use crate::error::{Error, Kind, Result};
-use crate::operation::select::Reference;
 use crate::operation::status::{self, Report, Subject};
 use crate::output;
+use crate::repository::check_records::Level;
+use crate::repository::reference::Reference;
 use chrono::{DateTime, Utc};
 use std::path::Path;
 

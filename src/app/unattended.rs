@@ -1,10 +1,11 @@
 //! Who keeps the schedules of a configuration on this machine, and how somebody is made to.
 
 use crate::config::{self, DEFAULT_PATH, process_env};
-use crate::daemon::state::{self, Life, Seen};
+use crate::daemon::heartbeat;
+use crate::daemon::heartbeat::{Life, Seen};
 use crate::operation::status::Daemon;
-use crate::shell::word;
 use crate::storage::lock::runtime_directories;
+use crate::text::shell::word;
 use std::path::{Path, PathBuf};
 
 /// The unit that runs the daemon, where packages and administrators put it.
@@ -30,7 +31,7 @@ pub(super) enum Keeper {
 
 /// Who keeps the schedules of the configuration at `path`.
 pub(super) fn keeper(path: &Path) -> Keeper {
-    match state::look(path, &runtime_directories()) {
+    match heartbeat::look(path, &runtime_directories()) {
         Seen::Daemon(life, alive) => Keeper::Daemon(life, alive),
         Seen::Unknown => Keeper::Unknown,
         Seen::Nobody if is_usual(path) && Path::new(TIMER).symlink_metadata().is_ok() => {

@@ -1,18 +1,18 @@
 //! `verify`: which copies are checked, and what is said and written down about each.
 
-use super::older::plain_restore;
+use super::fallback::plain_restore;
 use super::{App, overall};
 use crate::cancel::Cancel;
-use crate::catalog::name::{BackupId, Shape};
-use crate::catalog::proof::{Evidence, Level, Outcome};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::operation::open::Rules;
-use crate::operation::select::{Reference, Selected, proof_of};
-use crate::operation::shelf::{Pick, Shelves, below};
 use crate::operation::verify::report::{self, Past};
 use crate::operation::verify::{self, Subject, record};
 use crate::output::{self, Verified};
+use crate::repository::check_records::{Evidence, Level, Outcome};
+use crate::repository::holdings::{Pick, Shelves, below};
+use crate::repository::names::{BackupId, Shape};
+use crate::repository::open::Rules;
+use crate::repository::reference::{Reference, Selected, proof_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::{Duration, Instant};
 

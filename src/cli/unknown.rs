@@ -1,9 +1,9 @@
 //! What is said of a command line that cannot be read: what is wrong, how it is meant to look, and where help is.
 
 use super::Arguments;
-use crate::config::nearest;
 use crate::error::Error;
-use crate::shell::word;
+use crate::text::nearest::nearest;
+use crate::text::shell::word;
 use argh::{ArgsInfo, CommandInfoWithArgs, Optionality};
 
 /// What is missing stands in lines below one of these, as argh says it.

@@ -1,6 +1,6 @@
 //! How the values of options are read.
 
-use crate::catalog::proof::Level;
+use crate::repository::check_records::Level;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) fn jobs(text: &str) -> std::result::Result<u32, String> {
 
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
-    crate::config::duration::parse(text)
+    crate::text::duration::parse(text)
 }
 
 /// `exists`, `checksum`, `full` or `restore`.

@@ -1,7 +1,7 @@
 //! What `verify` accepts.
 
 use super::values::{duration, level};
-use crate::catalog::proof::Level;
+use crate::repository::check_records::Level;
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,18 +1,19 @@
 //! The keys under `databases`.
 
-use super::expand::Text;
-use super::nearest::nearest;
-use super::options;
-use super::read::Reader;
-use super::spot::{Spot, Table};
-use super::tree::Node;
 use super::types::{
     Backup, Compression, ConnectionKeys, Database, DatabaseDrill, Encryption, ServerFields,
     ServerKeys,
 };
-use super::uri;
-use super::validate::{self, Fault};
-use crate::retention::Policy;
+use super::validate;
+use crate::postgres::dump_options;
+use crate::postgres::uri;
+use crate::repository::retention::Policy;
+use crate::text::nearest::nearest;
+use crate::yaml::cursor::{Spot, Table};
+use crate::yaml::document::Node;
+use crate::yaml::expand::Text;
+use crate::yaml::reader::Reader;
+use crate::yaml::rules::{self, Fault};
 use std::time::Duration;
 
 pub(super) const DATABASE: &[&str] = &[
@@ -82,7 +83,7 @@ impl Reader<'_> {
             "such as name: app_db",
             validate::database_name,
         );
-        let kind = self.required_word(&table, "type", "write type: postgres", validate::anything);
+        let kind = self.required_word(&table, "type", "write type: postgres", rules::anything);
         if let Some(kind) = kind.filter(|kind| kind != "postgres") {
             self.unknown_kind(&table, &kind, "postgres");
         }
@@ -133,9 +134,9 @@ impl Reader<'_> {
         };
         Some(ConnectionKeys {
             sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
-            sslrootcert: self.optional_text(&table, "sslrootcert", validate::path),
-            sslcert: self.optional_text(&table, "sslcert", validate::path),
-            sslkey: self.optional_text(&table, "sslkey", validate::path),
+            sslrootcert: self.optional_text(&table, "sslrootcert", rules::path),
+            sslcert: self.optional_text(&table, "sslcert", rules::path),
+            sslkey: self.optional_text(&table, "sslkey", rules::path),
             server: server?,
         })
     }
@@ -170,9 +171,9 @@ impl Reader<'_> {
             table,
             "database",
             "the database's name on the server",
-            validate::no_control,
+            rules::no_control,
         );
-        let user = self.required_text(table, "user", "who logs in", validate::no_control);
+        let user = self.required_text(table, "user", "who logs in", rules::no_control);
         let given = table.get("password").or_else(|| table.get("password_file"));
         let password = given.map(|_| self.password_or_file(table));
         Some(ServerKeys::Fields(Box::new(ServerFields {
@@ -226,7 +227,7 @@ impl Reader<'_> {
         }
         let mut names: Vec<String> = Vec::new();
         for item in items {
-            let name = self.word(&item, validate::anything)?;
+            let name = self.word(&item, rules::anything)?;
             if names.contains(&name) {
                 self.problem(&item, Fault::new(format!("names {name:?} twice")));
             }
@@ -317,12 +318,12 @@ impl Reader<'_> {
         let items = self.list(spot)?;
         let texts: Vec<Text> = items
             .iter()
-            .filter_map(|item| self.text(item, validate::no_control))
+            .filter_map(|item| self.text(item, rules::no_control))
             .collect();
         let literals: Option<Vec<String>> = texts.iter().map(Text::literal).collect();
         if texts.len() == items.len()
             && let Some(args) = literals
-            && let Err((index, fault)) = options::check(args)
+            && let Err((index, fault)) = dump_options::check(args)
         {
             self.problem(&items[index], fault);
         }

@@ -1,10 +1,10 @@
 //! The keys under `drill`: at the top level where drills are held, at a database what they are to find.
 
-use super::expand::Text;
-use super::read::Reader;
-use super::spot::{Spot, Table};
 use super::types::{ConnectionKeys, DatabaseDrill, Drill};
-use super::validate::{self, Fault};
+use crate::yaml::cursor::{Spot, Table};
+use crate::yaml::expand::Text;
+use crate::yaml::reader::Reader;
+use crate::yaml::rules::{self, Fault};
 
 pub(super) const DRILL: &[&str] = &["user", "directory", "timeout", "connection"];
 pub(super) const DATABASE_DRILL: &[&str] = &["connection", "assert", "run"];
@@ -14,8 +14,8 @@ impl Reader<'_> {
         let table = self.table(spot, DRILL)?;
         let timeout = table.get("timeout").and_then(|spot| self.timeout(&spot));
         Some(Drill {
-            user: self.optional_text(&table, "user", validate::no_control),
-            directory: self.optional_text(&table, "directory", validate::path),
+            user: self.optional_text(&table, "user", rules::no_control),
+            directory: self.optional_text(&table, "directory", rules::path),
             connection: self.drill_connection(&table),
             timeout,
         })
@@ -49,7 +49,7 @@ impl Reader<'_> {
         let items = items.unwrap_or_default();
         let texts = items
             .iter()
-            .filter_map(|item| self.text(item, validate::anything));
+            .filter_map(|item| self.text(item, rules::anything));
         texts.collect()
     }
 }

@@ -2,17 +2,18 @@
 
 use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
 use super::drill::{DATABASE_DRILL, DRILL};
-use super::expand::Env;
 use super::notifications::{EMAIL, WEBHOOK};
-use super::problem;
-use super::read::Reader;
-use super::spot::{Spot, Table};
 use super::storages::{LOCAL, S3};
-use super::tree::{self, Node};
 use super::types::{Config, Database, Drill, Storage};
-use super::validate::{self, Fault};
 use super::verify::VERIFY;
 use crate::error::{Error, Result};
+use crate::yaml::cursor::{Spot, Table};
+use crate::yaml::document;
+use crate::yaml::document::Node;
+use crate::yaml::expand::Env;
+use crate::yaml::problem;
+use crate::yaml::reader::Reader;
+use crate::yaml::rules::{self, Fault};
 
 /// A configuration, and the fields that hold a secret in plain text.
 pub(super) struct Loaded {
@@ -57,7 +58,7 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
 
 /// Reads the text of the file `name`.
 pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
-    let tree = tree::parse(text).map_err(|error| {
+    let tree = document::parse(text).map_err(|error| {
         let place = match error.position {
             Some((line, column)) => format!("line {line}, column {column}: "),
             None => String::new(),
@@ -74,6 +75,7 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
     }
     let mut reader = Reader {
         env,
+        home_of,
         problems: Vec::new(),
         warnings: Vec::new(),
         plain_secrets: Vec::new(),
@@ -116,7 +118,7 @@ impl Reader<'_> {
         let version = version.and_then(|spot| self.number(&spot, 1..=u32::MAX));
         let bin_dir = file
             .get("bin_dir")
-            .and_then(|spot| self.text(&spot, validate::path));
+            .and_then(|spot| self.text(&spot, rules::path));
         let drill = match file.get("drill") {
             Some(spot) => self.drill(&spot),
             None => Some(Drill::default()),
@@ -235,7 +237,8 @@ fn good<T>(items: Vec<(Spot, Option<T>)>) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{databases, notifications, storages, uri};
+    use crate::config::{databases, notifications, storages};
+    use crate::postgres::uri;
 
     const MANUAL: &str = include_str!("../../man/backupkit.yaml.5");
 

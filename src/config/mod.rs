@@ -10,27 +10,18 @@
 
 mod databases;
 mod drill;
-pub mod duration;
-mod expand;
 mod load;
-mod nearest;
 mod notifications;
-mod options;
-mod problem;
-mod read;
 mod resolve;
-mod spot;
 mod storages;
-mod tree;
 mod types;
-mod uri;
 mod validate;
 mod verify;
 
-pub use expand::{Env, SecretText, Text, process_env};
-pub use nearest::nearest;
+pub use crate::postgres::dump_options::DumpOptions;
+pub use crate::text::nearest::nearest;
+pub use crate::yaml::expand::{Env, SecretText, Text, process_env};
 pub use notifications::PER_DATABASE;
-pub use options::DumpOptions;
 pub use resolve::{AccessKeys, Connection, DrillKeys, Email, Mailbox, S3, Webhook};
 pub use types::{
     Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,

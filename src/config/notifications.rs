@@ -1,9 +1,10 @@
 //! The keys under `notifications`.
 
-use super::read::Reader;
-use super::spot::{Spot, Table};
 use super::types::{EmailKeys, Notification, Route, Template, Tls, WebhookKeys};
-use super::validate::{self, Fault};
+use super::validate;
+use crate::yaml::cursor::{Spot, Table};
+use crate::yaml::reader::Reader;
+use crate::yaml::rules::{self, Fault};
 
 pub(super) const NOTIFICATION: &[&str] = &["type", "on", "config"];
 pub(super) const WEBHOOK: &[&str] = &["url", "headers", "template", "ca_file"];
@@ -34,7 +35,7 @@ impl Reader<'_> {
     pub(super) fn notification(&mut self, spot: &Spot) -> Option<Notification> {
         let table = self.table(spot, NOTIFICATION)?;
         let (on_success, on_failure) = self.events(&table);
-        let kind = self.required_word(&table, "type", "webhook or email", validate::anything);
+        let kind = self.required_word(&table, "type", "webhook or email", rules::anything);
         let keys = self.require(&table, "config", "the address to notify");
         let route = match kind.as_deref()? {
             "webhook" => keys
@@ -67,7 +68,7 @@ impl Reader<'_> {
             self.problem(&spot, Fault::new("is empty").hint(hint));
         }
         for item in items.unwrap_or_default() {
-            match self.word(&item, validate::anything).as_deref() {
+            match self.word(&item, rules::anything).as_deref() {
                 Some("success") => success = true,
                 Some("failure") => failure = true,
                 Some(other) => {
@@ -107,7 +108,7 @@ impl Reader<'_> {
             url: url?,
             headers: pairs,
             template: template.unwrap_or(Template::Json),
-            ca_file: self.optional_text(&table, "ca_file", validate::path),
+            ca_file: self.optional_text(&table, "ca_file", rules::path),
         })
     }
 
@@ -144,10 +145,10 @@ impl Reader<'_> {
             );
         }
         Some(EmailKeys {
-            username: self.optional_text(&table, "username", validate::no_control),
+            username: self.optional_text(&table, "username", rules::no_control),
             password: table.get("password").and_then(|spot| self.password(&spot)),
             tls,
-            ca_file: self.optional_text(&table, "ca_file", validate::path),
+            ca_file: self.optional_text(&table, "ca_file", rules::path),
             smtp_host: smtp_host?,
             smtp_port: smtp_port?,
             from: from?,
@@ -158,11 +159,11 @@ impl Reader<'_> {
     /// The meaning of a key that takes one of a few words.
     fn choice<T: Copy>(&mut self, table: &Table, key: &str, known: &[(&str, T)]) -> Option<T> {
         let spot = table.get(key)?;
-        let word = self.word(&spot, validate::anything)?;
+        let word = self.word(&spot, rules::anything)?;
         let meaning = known.iter().find(|(name, _)| *name == word);
         if meaning.is_none() {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-            if let Err(fault) = validate::one_of(&word, &names) {
+            if let Err(fault) = rules::one_of(&word, &names) {
                 self.problem(&spot, fault);
             }
         }

@@ -3,17 +3,18 @@
 //! Every method asks the environment anew and fails with the field that lacks a value; nothing is
 //! resolved that the caller did not ask for.
 
-use super::expand::{Env, Text, optional, optional_secret};
-use super::options::{self, DumpOptions};
 use super::types::{
     Backup, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys, Notification,
     S3Keys, ServerKeys, Storage, Tls, WebhookKeys,
 };
-use super::uri;
-use super::validate::Fault;
 use crate::error::{Error, Kind, Result};
+use crate::postgres::dump_options;
+use crate::postgres::dump_options::DumpOptions;
+use crate::postgres::uri;
 use crate::schedule::Schedule;
 use crate::secret::Secret;
+use crate::yaml::expand::{Env, Text, optional, optional_secret};
+use crate::yaml::rules::Fault;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,7 +174,7 @@ fn not_found<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>
         Kind::NotFound,
         format!("no {what} named {name:?} is configured"),
     );
-    match super::nearest::nearest(name, &known) {
+    match crate::text::nearest::nearest(name, &known) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint(format!("configured: {}", known.join(", "))),
     }
@@ -285,7 +286,8 @@ impl Backup {
     /// What is passed to pg_dump besides our own arguments.
     pub fn options(&self, env: &Env) -> Result<DumpOptions> {
         let args: Result<Vec<String>> = self.options.iter().map(|arg| arg.resolve(env)).collect();
-        options::check(args?).map_err(|(index, fault)| fault.error(self.options[index].field()))
+        dump_options::check(args?)
+            .map_err(|(index, fault)| fault.error(self.options[index].field()))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The keys under `storage`.
 
-use super::expand::Text;
-use super::read::Reader;
-use super::spot::Spot;
 use super::types::{LocalKeys, S3Keys, Storage, StorageKind};
-use super::validate::{self, Fault};
+use super::validate;
+use crate::yaml::cursor::Spot;
+use crate::yaml::expand::Text;
+use crate::yaml::reader::Reader;
+use crate::yaml::rules::{self, Fault};
 
 pub(super) const STORAGE: &[&str] = &["name", "type", "local", "s3"];
 pub(super) const LOCAL: &[&str] = &["path"];
@@ -34,7 +35,7 @@ impl Reader<'_> {
             "such as name: local",
             validate::storage_name,
         );
-        let kind = self.required_word(&table, "type", "local or s3", validate::anything);
+        let kind = self.required_word(&table, "type", "local or s3", rules::anything);
         let kind = match kind.as_deref()? {
             "local" => {
                 self.foreign(&table, "s3", "a storage of type local");
@@ -69,19 +70,17 @@ impl Reader<'_> {
 
     fn local(&mut self, spot: &Spot) -> Option<LocalKeys> {
         let table = self.table(spot, LOCAL)?;
-        let path =
-            self.required_text(&table, "path", "the directory for backups", validate::path)?;
+        let path = self.required_text(&table, "path", "the directory for backups", rules::path)?;
         Some(LocalKeys { path })
     }
 
     fn s3(&mut self, spot: &Spot) -> Option<S3Keys> {
         let table = self.table(spot, S3)?;
         let bucket = self.required_text(&table, "bucket", "the bucket's name", validate::bucket);
-        let region =
-            self.required_text(&table, "region", "such as us-east-1", validate::no_control);
+        let region = self.required_text(&table, "region", "such as us-east-1", rules::no_control);
         let access_key = table
             .get("access_key")
-            .and_then(|spot| self.secret(&spot, validate::anything));
+            .and_then(|spot| self.secret(&spot, rules::anything));
         let secret_key = table
             .get("secret_key")
             .and_then(|spot| self.password(&spot));
@@ -100,7 +99,7 @@ impl Reader<'_> {
             "server_side_encryption",
             validate::server_side_encryption,
         );
-        let kms_key_id = self.optional_text(&table, "kms_key_id", validate::no_control);
+        let kms_key_id = self.optional_text(&table, "kms_key_id", rules::no_control);
         if let Some(spot) = table.get("kms_key_id")
             && sse
                 .as_ref()
@@ -123,8 +122,8 @@ impl Reader<'_> {
             session_token,
             endpoint: self.optional_text(&table, "endpoint", validate::endpoint),
             path_style: table.get("path_style").and_then(|spot| self.flag(&spot)),
-            ca_file: self.optional_text(&table, "ca_file", validate::path),
-            storage_class: self.optional_text(&table, "storage_class", validate::no_control),
+            ca_file: self.optional_text(&table, "ca_file", rules::path),
+            storage_class: self.optional_text(&table, "storage_class", rules::no_control),
             server_side_encryption: sse,
             kms_key_id,
             part_size,

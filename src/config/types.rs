@@ -4,9 +4,9 @@
 //! their `${VAR}` until they are used, so that a variable missing for one thing never blocks another.
 //! The methods that expand them are in `resolve.rs`.
 
-use super::expand::{SecretText, Text};
-use crate::catalog::proof::Level;
-use crate::retention::Policy;
+use crate::repository::check_records::Level;
+use crate::repository::retention::Policy;
+use crate::yaml::expand::{SecretText, Text};
 use std::time::Duration;
 
 /// A whole configuration file.

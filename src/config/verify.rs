@@ -1,13 +1,13 @@
 //! The keys under `databases[].verify`: checks on a schedule.
 
-use super::expand::Env;
-use super::read::Reader;
-use super::spot::Spot;
 use super::types::{Verify, VerifyPick};
 use super::validate;
-use crate::catalog::proof::Level;
 use crate::error::Result;
+use crate::repository::check_records::Level;
 use crate::schedule::Schedule;
+use crate::yaml::cursor::Spot;
+use crate::yaml::expand::Env;
+use crate::yaml::reader::Reader;
 
 pub(super) const VERIFY: &[&str] = &["schedule", "level", "pick"];
 

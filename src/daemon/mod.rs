@@ -5,28 +5,28 @@
 //! for anything else, so that as long as it says that it is alive, it is. What a run does is not known here.
 
 pub mod clock;
-pub mod init;
-pub mod memory;
+pub mod heartbeat;
+pub mod pid1;
 pub mod plan;
 pub mod service;
 pub mod signals;
-pub mod state;
+pub mod told_failures;
 
 use crate::cancel::{Cancel, Cause};
-use crate::config::duration;
 use crate::error::{Doing, Error, Result};
+use crate::text::duration;
 use clock::{Clock, until_next_minute};
-use memory::Memory;
+use heartbeat::{Places, State};
 use plan::{Ending, Job, Planner, Run, minute};
 use service::Service;
 use signal_hook::consts::SIGHUP;
-use state::{Places, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use told_failures::Memory;
 
 /// How long the runs have to end after a signal. They stop their children, clean up and tell people within it, each of
 /// which has its own limit; this is for what no limit reaches, such as a file system that hangs.

@@ -4,16 +4,17 @@
 //! costs the others nothing. What goes wrong is handed back and never more than a warning: a backup is not
 //! worse for nobody having been told.
 
+pub mod compose;
 mod email;
-mod mail;
 mod template;
 mod text;
 mod webhook;
 
 use crate::background;
 use crate::cancel::Cancel;
-use crate::config::{Email, Env, Notification, Route, Template, Webhook, duration};
+use crate::config::{Email, Env, Notification, Route, Template, Webhook};
 use crate::error::{Error, Result};
+use crate::text::duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -260,7 +261,7 @@ impl Delivery {
             Route::Email(keys) => {
                 let email = keys.resolve(env)?;
                 Ok(Delivery::Email {
-                    message: mail::compose(&email, event, Utc::now())?,
+                    message: compose::compose(&email, event, Utc::now())?,
                     email: Box::new(email),
                     host: event.host.clone(),
                 })

@@ -1,9 +1,9 @@
 //! An event in words, for a person who was asleep: what, where, why, and what to type next.
 
 use super::{Event, Kind, Outcome};
-use crate::config::duration;
-use crate::progress::human_bytes;
-use crate::shell;
+use crate::text::duration;
+use crate::text::human::human_bytes;
+use crate::text::shell;
 use std::fmt::Write;
 
 /// One line without control characters: `FAILED: backup of app_db on db1`.

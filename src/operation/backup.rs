@@ -1,26 +1,30 @@
 //! `backup`: one database, dumped once, stored whole or not at all, on one storage or on several.
 
-use super::copies::{Copies, Copy};
-use super::find::Place;
-use super::globals;
-use super::shrink::previous_tables;
-use super::tap::{DumpTap, detail};
 use crate::cancel::Cancel;
-use crate::catalog::manifest::{self, Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
-use crate::catalog::name::{BackupId, Shape, Timestamp};
-use crate::catalog::tables::{Shrunk, shrunk};
 use crate::error::{Doing, Error, Result};
-use crate::postgres::archive::{Contents, Summary};
-use crate::postgres::dump::Dump;
+use crate::format::codec::gzip;
+use crate::format::codec::gzip::Level;
+use crate::format::seal;
+use crate::format::seal::Keys;
+use crate::format::write_pipeline;
+use crate::format::write_pipeline::{Plan, Written};
 use crate::postgres::locks::Watch;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::postgres::{explain, locks, query};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
-use crate::stream::gzip::{self, Level};
-use crate::stream::outbound::{self, Plan, Written};
-use crate::stream::seal::{self, Keys};
+use crate::repository::copies::{Copies, Copy};
+use crate::repository::find::Place;
+use crate::repository::manifest;
+use crate::repository::manifest::{Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
+use crate::repository::names::{BackupId, Shape, Timestamp};
+use crate::source::logical::archive::{Contents, Summary};
+use crate::source::logical::dump::Dump;
+use crate::source::logical::dump_inspector::{DumpTap, detail};
+use crate::source::logical::row_loss::previous_tables;
+use crate::source::logical::stored_globals;
+use crate::source::logical::table_comparison::{Shrunk, shrunk};
 use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::ffi::OsString;
@@ -115,7 +119,7 @@ pub fn run(
     };
     let shape = Shape::new(job.gzip.is_some(), job.keys.is_some());
     let globals = match job.globals {
-        true => globals::sidecars(job, &id, shape, server, tools, cancel)?,
+        true => stored_globals::sidecars(job, &id, shape, server, tools, cancel)?,
         false => Vec::new(),
     };
     let dumping = Dumping {
@@ -240,7 +244,7 @@ fn dump_to_storages(
     let mut dump = Waiting { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
-    let (archives, written) = outbound::write(&mut dump, archives, &plan, &mut tap, &meter)?;
+    let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
     drop(progress);
 
     let globals = std::mem::take(&mut dumping.globals);

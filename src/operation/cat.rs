@@ -1,14 +1,15 @@
 //! `cat`: the plain dump of one backup, to be piped elsewhere.
 
-use super::open::{self, Rules};
-use super::select::Selected;
-use super::tap::tap_for;
 use crate::cancel::Cancel;
-use crate::catalog::name::Shape;
 use crate::error::{Error, Result};
+use crate::format::seal::Keys;
+use crate::format::sniff::Content;
 use crate::progress::Meter;
-use crate::stream::seal::Keys;
-use crate::stream::sniff::Content;
+use crate::repository::names::Shape;
+use crate::repository::open;
+use crate::repository::open::Rules;
+use crate::repository::reference::Selected;
+use crate::source::logical::dump_inspector::tap_for;
 use std::io::Write;
 use std::sync::Arc;
 

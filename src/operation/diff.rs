@@ -1,12 +1,12 @@
 //! `diff`: what two manifests say about the tables of two backups.
 
-use super::claim;
-use super::select::{Selected, read_manifest};
 use crate::cancel::Cancel;
-use crate::catalog::manifest::Detail;
-use crate::catalog::name::BackupId;
 use crate::error::{Error, Result};
-use crate::stream::seal::Keys;
+use crate::format::seal::Keys;
+use crate::repository::manifest::Detail;
+use crate::repository::manifest_details;
+use crate::repository::names::BackupId;
+use crate::repository::reference::{Selected, read_manifest};
 
 /// One of the two backups.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub fn side(selected: &Selected, keys: &dyn Fn() -> Result<Keys>, cancel: &Cance
     };
     let id = entry.id.clone();
     let detail = match read_manifest(storage.as_ref(), entry, cancel)? {
-        Some(manifest) => claim::detail(manifest, &id, keys)?,
+        Some(manifest) => manifest_details::detail(manifest, &id, keys)?,
         None => None,
     };
     match detail {

@@ -4,14 +4,14 @@
 //! listing shows. A storage that cannot be listed
 //! does not hide the others.
 
-use super::find::Place;
-use super::select::{entries_of, proof_of, read_manifest};
 use crate::cancel::Cancel;
-use crate::catalog::listing::Entry;
-use crate::catalog::manifest::Manifest;
-use crate::catalog::name::{BackupId, Shape};
-use crate::catalog::proof::{Check, Outcome};
 use crate::error::{Error, Kind, Result};
+use crate::repository::check_records::{Check, Outcome};
+use crate::repository::find::Place;
+use crate::repository::listing::Entry;
+use crate::repository::manifest::Manifest;
+use crate::repository::names::{BackupId, Shape};
+use crate::repository::reference::{entries_of, proof_of, read_manifest};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
 use std::cmp::Reverse;

@@ -3,10 +3,10 @@
 //! A storage that cannot be asked keeps no other one from being pinned on.
 
 use crate::cancel::Cancel;
-use crate::catalog::name::{BackupId, Part};
 use crate::error::{Doing, Error, Kind, Result};
-use crate::operation::find::Place;
-use crate::operation::select::listing_of;
+use crate::repository::find::Place;
+use crate::repository::names::{BackupId, Part};
+use crate::repository::reference::listing_of;
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
 use chrono::{DateTime, SecondsFormat, Utc};

@@ -1,7 +1,7 @@
 //! What `test` prints: a line for each check, or one document of them.
 
 use crate::logging::is_coloured;
-use crate::operation::check::{Check, Outcome};
+use crate::operation::test::{Check, Outcome};
 use serde_json::{Value, json};
 use std::io;
 

@@ -1,10 +1,10 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::{error_json, rfc3339};
-use crate::catalog::proof::{Check, Outcome};
-use crate::config::duration;
 use crate::operation::list::{Backup, Copy, Holding, Listed};
-use crate::progress::{human_age, human_bytes};
+use crate::repository::check_records::{Check, Outcome};
+use crate::text::duration;
+use crate::text::human::{human_age, human_bytes};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -19,10 +19,10 @@ pub use status::{nagios_line, nagios_status, status_json, status_nagios, status_
 pub use verify::{Verified, report_json, report_text, verified_text, verify_json};
 
 use crate::cancel::Cancel;
-use crate::config::duration;
 use crate::error::{Doing, Error, Result};
 use crate::operation::backup::Stored;
-use crate::operation::copies::Copy;
+use crate::repository::copies::Copy;
+use crate::text::duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;

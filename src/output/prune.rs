@@ -1,12 +1,12 @@
 //! What `prune`, `pin` and `unpin` print: a line for each backup that goes, or the calendar of all of them.
 
 use super::{error_json, rfc3339};
-use crate::catalog::name::BackupId;
 use crate::error::{Error, Result};
 use crate::operation::pin::Copy;
 use crate::operation::prune::{Judged, Pruned};
-use crate::progress::human_bytes;
-use crate::retention::{Period, Policy, Reason, Verdict, Why};
+use crate::repository::names::BackupId;
+use crate::repository::retention::{Period, Policy, Reason, Verdict, Why};
+use crate::text::human::human_bytes;
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! What `restore` prints.
 
-use crate::config::duration;
-use crate::operation::restore::{Preview, Restored};
-use crate::progress::human_bytes;
-use crate::stream::sniff::Content;
+use crate::format::sniff::Content;
+use crate::source::logical::restore::{Preview, Restored};
+use crate::text::duration;
+use crate::text::human::human_bytes;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::list::table;
 use super::{error_json, rfc3339};
 use crate::operation::status::{Copy, Database, Holder, Level, Newest, Problem, Report, State};
-use crate::progress::{human_age, human_bytes};
+use crate::text::human::{human_age, human_bytes};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 

@@ -2,13 +2,13 @@
 
 use super::list::table;
 use super::{error_json, rfc3339};
-use crate::catalog::proof::{Evidence, Level, Outcome};
-use crate::config::duration;
 use crate::error::{Kind, Result};
-use crate::operation::select::Selected;
 use crate::operation::verify::record;
 use crate::operation::verify::report::{Past, Row, rows};
-use crate::progress::human_age;
+use crate::repository::check_records::{Evidence, Level, Outcome};
+use crate::repository::reference::Selected;
+use crate::text::duration;
+use crate::text::human::human_age;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;

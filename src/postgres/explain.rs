@@ -1,9 +1,9 @@
 //! What the messages of PostgreSQL's tools mean, and what to do about them.
 
-use super::clean;
 use super::query::identifier;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
+use crate::source::logical::drop_existing;
 
 /// A message to look for, what it makes of the failure, and the next step.
 struct Known {
@@ -262,7 +262,11 @@ pub fn dump(ended: &Ended, role: &str) -> Error {
 /// Explains the end of pg_restore, or of psql restoring.
 pub fn restore(ended: &Ended) -> Error {
     const RESTORE: &[Known] = &[
-        known(clean::WOULD_DROP, Kind::Failed, clean::WOULD_DROP_HINT),
+        known(
+            drop_existing::WOULD_DROP,
+            Kind::Failed,
+            drop_existing::WOULD_DROP_HINT,
+        ),
         known(
             "violates foreign key constraint",
             Kind::Failed,

@@ -2,12 +2,12 @@
 
 use super::encoding::Encoding;
 use super::explain;
-use super::list::{in_memory, path_of};
 use super::session::Session;
 use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::process;
+use crate::source::logical::toc_list::{in_memory, path_of};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

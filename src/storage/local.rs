@@ -4,11 +4,11 @@
 //! while it is written so that a sweep can tell a live one; the commit fsyncs the file, renames it
 //! without ever replacing anything, and fsyncs the directory.
 
-use super::owner::hand_over;
+use super::chown::hand_over;
 use super::{Object, Space, Storage, TO_BE_USED, Upload, mounts};
 use crate::cancel::Cancel;
-use crate::catalog::name::TEMPORARY;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::repository::names::TEMPORARY;
 use rustix::fs::{
     Advice, CWD, FlockOperation, Mode, OFlags, RenameFlags, fadvise, flock, open, renameat_with,
 };

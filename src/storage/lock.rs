@@ -3,7 +3,7 @@
 //! The kernel drops the lock when its holder dies, however it dies, so a lock is never stale and the file
 //! is never removed (removing it would let two runs lock two different files of one name).
 
-use super::owner::hand_over;
+use super::chown::hand_over;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use rustix::fs::{FlockOperation, OFlags, flock};

@@ -18,13 +18,13 @@
 //!   [`Kind::Unavailable`](crate::error::Kind::Unavailable) has outlasted that.
 //! - A cancelled token ends every wait; only the cleaning up goes on, for at most [`CLEAN_UP`].
 
-pub mod fan;
+pub mod chown;
 pub mod local;
 pub mod lock;
 mod mounts;
-mod owner;
 pub mod retry;
 pub mod s3;
+pub mod tee;
 
 use crate::cancel::Cancel;
 use crate::error::Result;

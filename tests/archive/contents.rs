@@ -1,7 +1,7 @@
 //! What the reader says of whole dumps.
 
 use super::{dump, dump_files, read, summary};
-use backupkit::postgres::archive::{
+use backupkit::source::logical::archive::{
     Catalog, CatalogReader, Contents, Inspector, LargeObjects, Looked,
 };
 use std::collections::BTreeMap;

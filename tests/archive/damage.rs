@@ -2,7 +2,7 @@
 
 use super::{dump, dump_files, read, summary};
 use backupkit::error::Kind;
-use backupkit::postgres::archive::{Contents, Version};
+use backupkit::source::logical::archive::{Contents, Version};
 use std::ops::Range;
 
 /// Reads `bytes`, which must be found damaged, and says why.
@@ -275,7 +275,7 @@ fn an_unknown_version_passes_unread_and_another_format_does_not() {
 
 #[test]
 fn a_damaged_archive_stays_damaged() {
-    let mut inspector = backupkit::postgres::archive::Inspector::new();
+    let mut inspector = backupkit::source::logical::archive::Inspector::new();
     let first = inspector.feed(b"-- plain SQL").unwrap_err();
     let second = inspector.feed(b"PGDMP").unwrap_err();
     assert_eq!(first.to_string(), second.to_string());

@@ -5,7 +5,7 @@ mod contents;
 mod damage;
 
 use backupkit::error::Result;
-use backupkit::postgres::archive::{Contents, Inspector, Summary};
+use backupkit::source::logical::archive::{Contents, Inspector, Summary};
 use std::path::{Path, PathBuf};
 
 fn dump_files() -> Vec<PathBuf> {

@@ -2,8 +2,8 @@
 #![allow(dead_code)] // each test uses some of it
 
 use backupkit::error::{Error, Result};
+use backupkit::format::seal::{Derivations, Expect, Keys, Opener};
 use backupkit::secret::Secret;
-use backupkit::stream::seal::{Derivations, Expect, Keys, Opener};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;

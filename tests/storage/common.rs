@@ -2,7 +2,7 @@
 
 use super::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use backupkit::cancel::Cancel;
-use backupkit::catalog::name::Name;
+use backupkit::repository::names::Name;
 use backupkit::secret::Secret;
 use backupkit::storage::Storage;
 use backupkit::storage::s3::{Limits, S3, Settings};

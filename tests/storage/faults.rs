@@ -10,9 +10,9 @@ use super::s3s::Server;
 use backupkit::cancel::{Cancel, Cause};
 use backupkit::error::{Kind, Result};
 use backupkit::storage::Storage;
-use backupkit::storage::fan::{Fan, STALLED};
 use backupkit::storage::local::Local;
 use backupkit::storage::s3::S3;
+use backupkit::storage::tee::{Fan, STALLED};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 

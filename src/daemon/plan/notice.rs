@@ -1,7 +1,7 @@
 //! What the planner has to say about what is due, in words for the log.
 
 use super::{PAUSES, Task};
-use crate::config::duration;
+use crate::text::duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The files that `init` writes: each whole or not at all, and none in the place of another that is not kept.
 
 use super::{Answers, Login, Written};
-use crate::catalog::name::Timestamp;
 use crate::error::{Doing, Error, Result};
+use crate::repository::names::Timestamp;
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
 use rustix::fs::Access;

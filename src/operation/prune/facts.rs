@@ -7,13 +7,14 @@
 //! would go, the newest first; where one of these is proven, of those that are newer, until one of them is, too.
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::Backup;
-use crate::catalog::manifest::Source;
-use crate::catalog::name::{Part, Timestamp};
-use crate::catalog::proof::Level;
 use crate::error::{Kind, Result};
-use crate::operation::select;
-use crate::retention::{self, Candidate, Plan, Policy, Reason, Verdict};
+use crate::repository::check_records::Level;
+use crate::repository::listing::Backup;
+use crate::repository::manifest::Source;
+use crate::repository::names::{Part, Timestamp};
+use crate::repository::reference;
+use crate::repository::retention;
+use crate::repository::retention::{Candidate, Plan, Policy, Reason, Verdict};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
 
@@ -164,7 +165,7 @@ impl<'a> Facts<'a> {
 
     fn is_proven(&self, backup: &Backup, cancel: &Cancel) -> Result<bool> {
         cancel.check()?;
-        match select::proof_of(self.storage, &backup.id, cancel) {
+        match reference::proof_of(self.storage, &backup.id, cancel) {
             Ok(proof) => Ok(backup.archives.iter().any(|(shape, bytes)| {
                 let key = backup.id.archive_key(*shape);
                 proof.last_good(Level::Restore, &key, *bytes).is_some()
@@ -196,7 +197,7 @@ impl<'a> Facts<'a> {
                 source: None,
             });
         }
-        match select::manifest_of(self.storage, &backup.id, cancel) {
+        match reference::manifest_of(self.storage, &backup.id, cancel) {
             Ok(manifest) => Ok(Fact {
                 full: !manifest.dump.partial,
                 lost_rows: manifest.dump.lost_rows,

@@ -13,15 +13,16 @@
 mod facts;
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::{Backup, Entry, Listing};
-use crate::catalog::name::{BackupId, Part};
 use crate::error::{Doing, Error, Kind, Result};
-use crate::operation::password;
-use crate::operation::select::listing_of;
-use crate::retention::{self, Plan, Policy, Verdict};
+use crate::format::seal::Keys;
+use crate::repository::key_check;
+use crate::repository::listing::{Backup, Entry, Listing};
+use crate::repository::names::{BackupId, Part};
+use crate::repository::reference::listing_of;
+use crate::repository::retention;
+use crate::repository::retention::{Plan, Policy, Verdict};
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
-use crate::stream::seal::Keys;
 use chrono::{DateTime, SecondsFormat, Utc};
 use facts::{Change, Facts};
 use std::time::Duration;
@@ -212,7 +213,7 @@ fn unopened(
         if !entry.shape.sealed || !looked_at.contains(&&entry.id) {
             continue;
         }
-        match password::opens(job.storage, &entry, keys, cancel) {
+        match key_check::opens(job.storage, &entry, keys, cancel) {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(Some(entry)),
             // which says nothing of the password
@@ -224,7 +225,7 @@ fn unopened(
 }
 
 fn password_changed(job: &Job, entry: &Entry) -> Error {
-    password::changed(job.storage, entry).doing(format!(
+    key_check::changed(job.storage, entry).doing(format!(
         "nothing is deleted on {} until the earlier password is listed under encryption.previous_passwords",
         job.storage.name()
     ))

@@ -1,10 +1,11 @@
 //! What is wrong with how a database or a storage stands, and how badly.
 
 use super::{Daemon, Damaged, Database, Flaw, State};
-use crate::catalog::size::{self, Change};
 use crate::error::Error;
-use crate::progress::{human_age, human_bytes};
+use crate::repository::size_check;
+use crate::repository::size_check::Change;
 use crate::storage::Space;
+use crate::text::human::{human_age, human_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How bad something is; the last one is the worst.
@@ -187,10 +188,10 @@ fn unproven(database: &Database, now: DateTime<Utc>) -> Option<(Level, String)> 
 
 fn size(change: &Change) -> Option<Level> {
     match change.level {
-        size::Level::Usual => None,
-        size::Level::Noted => Some(Level::Noted),
-        size::Level::Warning => Some(Level::Warning),
-        size::Level::Critical => Some(Level::Critical),
+        size_check::Level::Usual => None,
+        size_check::Level::Noted => Some(Level::Noted),
+        size_check::Level::Warning => Some(Level::Warning),
+        size_check::Level::Critical => Some(Level::Critical),
     }
 }
 

@@ -10,18 +10,18 @@ mod proven;
 pub use judge::{Level, Problem};
 pub use proven::Proven;
 
-use super::failure;
-use super::find::Place;
-use super::select::entries_of;
 use crate::cancel::Cancel;
-use crate::catalog::failure::Failure;
-use crate::catalog::listing::Entry;
-use crate::catalog::name::BackupId;
-use crate::catalog::proof;
-use crate::catalog::size::Change;
 use crate::error::{Error, Kind, Result};
+use crate::format::seal::Keys;
+use crate::repository::check_records;
+use crate::repository::failure_record;
+use crate::repository::find::Place;
+use crate::repository::last_failure::Failure;
+use crate::repository::listing::Entry;
+use crate::repository::names::BackupId;
+use crate::repository::reference::entries_of;
+use crate::repository::size_check::Change;
 use crate::storage::{Space, Storage};
-use crate::stream::seal::Keys;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub struct Subject<'a> {
     /// How old the newest backup may become.
     pub max_age: Option<Duration>,
     /// How deep a check has to be to count: as the configured ones are, else a restore.
-    pub verify_level: proof::Level,
+    pub verify_level: check_records::Level,
     /// How long ago the last such check may be that found a backup good.
     pub max_unverified_age: Option<Duration>,
     /// The next scheduled run.
@@ -100,7 +100,7 @@ pub struct Database {
     /// When its backups were last proven good.
     pub proven: Proven,
     /// How deep a check has to be to count.
-    pub verify_level: proof::Level,
+    pub verify_level: check_records::Level,
     /// The limit on the time since the last such check that found a backup good.
     pub max_unverified_age: Option<Duration>,
     /// The next scheduled run.
@@ -141,7 +141,7 @@ pub enum Flaw {
     /// It has not the size that its manifest tells.
     Size,
     /// `verify` found it bad then, at this level.
-    Found(DateTime<Utc>, proof::Level),
+    Found(DateTime<Utc>, check_records::Level),
 }
 
 /// The newest backup on one storage.
@@ -283,12 +283,14 @@ fn look(
     for name in &subject.storages {
         let found = asked.ask(name, |storage| {
             // a record that cannot be read tells nothing, which is not worth more than a line
-            failure::read(storage, &subject.name, cancel).or_else(|error| match error.kind() {
-                Kind::Damaged => {
-                    log::warn!("{}", error.report());
-                    Ok(None)
+            failure_record::read(storage, &subject.name, cancel).or_else(|error| {
+                match error.kind() {
+                    Kind::Damaged => {
+                        log::warn!("{}", error.report());
+                        Ok(None)
+                    }
+                    _ => Err(error),
                 }
-                _ => Err(error),
             })
         })?;
         let newer = |known: &Failure, found: &Failure| known.failed_at < found.failed_at;
@@ -299,7 +301,7 @@ fn look(
         }
     }
     if let Some(failure) = &mut failure {
-        failure::open(failure, &subject.keys);
+        failure_record::open(failure, &subject.keys);
     }
     let unknown = asked.failed(&subject);
     let age = newest.as_ref().map(|newest| newest.age);

@@ -2,13 +2,13 @@
 
 use super::{Copy, Damaged, Flaw, Newest, State, Storages, Subject};
 use crate::cancel::Cancel;
-use crate::catalog::listing::Entry;
-use crate::catalog::manifest::Manifest;
-use crate::catalog::name::{BackupId, Shape};
-use crate::catalog::size::Change;
 use crate::error::Result;
-use crate::operation::select::{proof_of, read_manifest};
-use crate::operation::trend;
+use crate::repository::listing::Entry;
+use crate::repository::manifest::Manifest;
+use crate::repository::names::{BackupId, Shape};
+use crate::repository::reference::{proof_of, read_manifest};
+use crate::repository::size_check::Change;
+use crate::repository::trend;
 use chrono::{DateTime, Utc};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

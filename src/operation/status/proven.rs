@@ -2,11 +2,11 @@
 
 use super::{Storages, Subject};
 use crate::cancel::Cancel;
-use crate::catalog::listing::Entry;
-use crate::catalog::proof::{Level, last_proven};
 use crate::error::Result;
 use crate::operation::list::NEWEST;
-use crate::operation::select::proof_of;
+use crate::repository::check_records::{Level, last_proven};
+use crate::repository::listing::Entry;
+use crate::repository::reference::proof_of;
 use chrono::{DateTime, Utc};
 
 /// What the records of checks come to.

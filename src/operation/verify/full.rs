@@ -3,19 +3,21 @@
 use super::Subject;
 use super::sidecars::Claims;
 use crate::cancel::Cancel;
-use crate::catalog::manifest::Detail;
-use crate::catalog::proof::Evidence;
-use crate::catalog::tables;
 use crate::error::{Error, Kind, Result};
-use crate::operation::claim;
-use crate::operation::open::{self, Bytes};
-use crate::operation::select::Selected;
-use crate::operation::tap::{self, DumpTap, tap_for};
-use crate::postgres::archive::Contents;
+use crate::format::measure::{Measure, Measured};
+use crate::format::read_pipeline::Inbound;
+use crate::format::sniff::Content;
 use crate::progress::Progress;
-use crate::stream::inbound::Inbound;
-use crate::stream::measure::{Measure, Measured};
-use crate::stream::sniff::Content;
+use crate::repository::check_records::Evidence;
+use crate::repository::manifest::Detail;
+use crate::repository::manifest_details;
+use crate::repository::open;
+use crate::repository::open::Bytes;
+use crate::repository::reference::Selected;
+use crate::source::logical::archive::Contents;
+use crate::source::logical::dump_inspector;
+use crate::source::logical::dump_inspector::{DumpTap, tap_for};
+use crate::source::logical::table_comparison;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
@@ -49,9 +51,10 @@ pub(super) fn look(
     }
     let plain_bytes = manifest.as_ref().map(|manifest| manifest.dump.bytes);
     let expected = match (manifest, selected) {
-        (Some(manifest), Selected::Stored { entry, .. }) => {
-            opened(claim::detail(manifest, &entry.id, keys), evidence)?
-        }
+        (Some(manifest), Selected::Stored { entry, .. }) => opened(
+            manifest_details::detail(manifest, &entry.id, keys),
+            evidence,
+        )?,
         _ => None,
     };
     let found = read(&mut inbound, &progress, evidence)?;
@@ -68,7 +71,9 @@ pub(super) fn look(
     match (expected, found) {
         (Some(expected), Some(found)) => {
             evidence.tables = Some(expected.tables.len() as u64);
-            evidence.faults.extend(tables::faults(&expected, &found));
+            evidence
+                .faults
+                .extend(table_comparison::faults(&expected, &found));
         }
         (Some(_), None) => {
             evidence.fault("it holds no dump in the custom format, as its manifest says")
@@ -138,7 +143,7 @@ fn read(
             })?;
             evidence.plain_bytes = Some(bytes);
             match tap.into_contents() {
-                Some(Contents::Read(summary)) => Ok(Some(tap::detail(&summary))),
+                Some(Contents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
                 Some(Contents::Unread { version }) => Err(Error::failed(format!(
                     "the dump has archive version {version}, which is newer than this backupkit knows"
                 ))

@@ -17,13 +17,13 @@ pub mod report;
 mod sidecars;
 mod stored;
 
-use super::drill;
-use super::open::Rules;
-use super::select::Selected;
 use crate::cancel::Cancel;
-use crate::catalog::proof::{Evidence, Level};
 use crate::error::{Kind, Result};
-use crate::stream::seal::Keys;
+use crate::format::seal::Keys;
+use crate::repository::check_records::{Evidence, Level};
+use crate::repository::open::Rules;
+use crate::repository::reference::Selected;
+use crate::source::logical::drill;
 use sidecars::Claims;
 
 /// One copy of a backup, and what it takes to look into it.

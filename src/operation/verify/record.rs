@@ -5,11 +5,11 @@
 
 use super::Subject;
 use crate::cancel::Cancel;
-use crate::catalog::name::Part;
-use crate::catalog::proof::{Check, Details, Evidence, Level, Outcome, Proof};
 use crate::error::{Doing, Kind, Result};
-use crate::operation::select::{Selected, proof_of};
-use crate::stream::seal;
+use crate::format::seal;
+use crate::repository::check_records::{Check, Details, Evidence, Level, Outcome, Proof};
+use crate::repository::names::Part;
+use crate::repository::reference::{Selected, proof_of};
 use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! What earlier checks found, summed up. Pure, but for the reading of the records.
 
 use crate::cancel::Cancel;
-use crate::catalog::name::BackupId;
-use crate::catalog::proof::{Check, Level, Outcome};
 use crate::error::{Kind, Result};
-use crate::operation::select::proof_of;
-use crate::operation::shelf::Shelves;
+use crate::repository::check_records::{Check, Level, Outcome};
+use crate::repository::holdings::Shelves;
+use crate::repository::names::BackupId;
+use crate::repository::reference::proof_of;
 use chrono::{DateTime, Utc};
 
 /// A check, and what was checked.

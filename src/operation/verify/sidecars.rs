@@ -1,11 +1,11 @@
 //! What lies beside an archive, held against its name and its size. Reads two small objects at most.
 
 use crate::cancel::Cancel;
-use crate::catalog::listing::Entry;
-use crate::catalog::manifest::Manifest;
-use crate::catalog::proof::Evidence;
 use crate::error::{Doing, Kind, Result};
-use crate::operation::select::{Selected, read_checksum, read_manifest};
+use crate::repository::check_records::Evidence;
+use crate::repository::listing::Entry;
+use crate::repository::manifest::Manifest;
+use crate::repository::reference::{Selected, read_checksum, read_manifest};
 use crate::storage::local;
 
 /// What is claimed about an archive by what lies beside it.

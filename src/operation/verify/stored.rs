@@ -3,12 +3,12 @@
 use super::Subject;
 use super::sidecars::Claims;
 use crate::cancel::Cancel;
-use crate::catalog::proof::Evidence;
 use crate::error::{Doing, Result};
-use crate::operation::open;
-use crate::operation::select::Selected;
+use crate::format::measure::{Measure, Measured};
 use crate::progress::Progress;
-use crate::stream::measure::{Measure, Measured};
+use crate::repository::check_records::Evidence;
+use crate::repository::open;
+use crate::repository::reference::Selected;
 use std::io::{ErrorKind, Read};
 
 /// How much is read at a time.

@@ -5,7 +5,7 @@
 //! everybody out but its owner and root. The server is our child and dies with us; the directory goes with the
 //! [`Cluster`], or is found by the next one to be made (see `directory.rs`).
 
-mod directory;
+pub mod initdb;
 
 use super::session::{Session, plain_environment};
 use super::tools::{Server, Tool};
@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::process::account::Account;
 use crate::process::{self, Child, Ended};
-use directory::Directory;
+use initdb::Directory;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -85,8 +85,8 @@ pub struct Cluster {
 impl Cluster {
     /// Makes a cluster and starts its server. First removes what earlier runs had to leave behind.
     pub fn start(plan: &Plan, cancel: &Cancel) -> Result<Cluster> {
-        directory::clear(plan.parent, plan.owner, cancel)?;
-        directory::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
+        initdb::clear(plan.parent, plan.owner, cancel)?;
+        initdb::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
         let directory = Directory::make(plan.parent, plan.owner)?;
         require_short_path(directory.path())?;
         initdb(plan, directory.path(), cancel)

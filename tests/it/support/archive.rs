@@ -3,8 +3,8 @@
 use super::program::{self, Output};
 use super::sandbox::Sandbox;
 use super::{part, repository};
+use backupkit::format::seal::{Derivations, Keys, seal_bytes};
 use backupkit::secret::Secret;
-use backupkit::stream::seal::{Derivations, Keys, seal_bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;

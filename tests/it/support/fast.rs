@@ -4,7 +4,7 @@ use super::sandbox::Sandbox;
 use backupkit::app;
 use backupkit::daemon::Event;
 use backupkit::daemon::clock::{Clock, Moment};
-use backupkit::daemon::state::{Life, Seen, look};
+use backupkit::daemon::heartbeat::{Life, Seen, look};
 use backupkit::error::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::path::PathBuf;

@@ -1,0 +1,102 @@
+//! The hint of a backup that cannot be opened: the command for the next older one.
+
+use super::App;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind};
+use crate::repository::fallback::older_good;
+use crate::repository::reference::Selected;
+use crate::text::shell;
+
+impl App {
+    /// Adds that command, which `command` makes of the name of the backup, to an error about a wrong password or a
+    /// damaged archive, where there is such a backup.
+    pub(super) fn hint_older(
+        &self,
+        error: Error,
+        selected: &Selected,
+        command: fn(&str) -> String,
+        cancel: &Cancel,
+    ) -> Error {
+        let Selected::Stored { entry, .. } = selected else {
+            return error;
+        };
+        if !matches!(error.kind(), Kind::WrongPassword | Kind::Damaged) {
+            return error;
+        }
+        let database = &entry.id.database;
+        let places = self.places(&self.storages_of(database, None));
+        match older_good(&entry.id, places, self.encrypts(database), cancel) {
+            Some(older) => {
+                let command = command(&older.to_string());
+                error.also_hint(format!(
+                    "the next older backup that no check found bad: {command}"
+                ))
+            }
+            None => error,
+        }
+    }
+}
+
+/// The plain restore of `older`, after another command.
+pub(super) fn plain_restore(older: &str) -> String {
+    format!("backupkit restore --from {}", shell::word(older))
+}
+
+/// The restore that was asked for, with `older` instead: options such as `--to` stay, or it would go somewhere else.
+pub(super) fn same_restore(older: &str) -> String {
+    command_for(older, std::env::args())
+}
+
+fn command_for(older: &str, arguments: impl Iterator<Item = String>) -> String {
+    let mut given = arguments.skip(1);
+    let mut words = vec!["backupkit".to_string()];
+    while let Some(word) = given.next() {
+        match word.as_str() {
+            "--from" => {
+                given.next();
+                words.extend(["--from".to_string(), shell::word(older)]);
+            }
+            // it chose the backup that is not to be used
+            "--at" => drop(given.next()),
+            _ if word.starts_with("--from=") => {
+                words.push(format!("--from={}", shell::word(older)))
+            }
+            _ if word.starts_with("--at=") => {}
+            _ => words.push(shell::word(&word)),
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &[&str]) -> String {
+        let words = line.iter().map(|word| word.to_string());
+        command_for("app/2", words)
+    }
+
+    #[test]
+    fn the_restore_goes_where_it_was_to_go() {
+        assert_eq!(
+            command(&[
+                "bk", "restore", "--from", "app", "--to", "a b", "--create", "--at", "x"
+            ]),
+            "backupkit restore --from app/2 --to 'a b' --create"
+        );
+        assert_eq!(
+            command(&[
+                "bk",
+                "-c",
+                "f.yaml",
+                "restore",
+                "--at=x",
+                "--from=app/9",
+                "--clean"
+            ]),
+            "backupkit -c f.yaml restore --from=app/2 --clean"
+        );
+        assert_eq!(plain_restore("app/2"), "backupkit restore --from app/2");
+    }
+}

@@ -1,0 +1,101 @@
+//! What follows a run for one database, for those who look later: the record of a failure, or what is unusual about
+//! a backup that ended well.
+
+use super::App;
+use crate::cancel::Cancel;
+use crate::config::{Database, process_env};
+use crate::error::{Error, Kind, Result};
+use crate::format::seal::Keys;
+use crate::operation::backup::Stored;
+use crate::repository::last_failure::Failure;
+use crate::repository::names::{BackupId, Timestamp};
+use crate::repository::reference::{Reference, entries_of};
+use crate::repository::size_check;
+use crate::repository::{failure_record, key_check, trend};
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to look at the backups before one that is stored.
+const LOOKING: Duration = Duration::from_secs(60);
+
+impl App {
+    /// Writes down, on each of its storages, that the run for `database` failed.
+    pub(super) fn record_failure(
+        &self,
+        database: &Database,
+        error: &Error,
+        started_at: DateTime<Utc>,
+    ) {
+        // the run that holds the lock tells for itself
+        if error.kind() == Kind::Locked {
+            return;
+        }
+        let mut failure = Failure::new(&database.name, error, started_at, Utc::now());
+        if database.backup.encryption.enabled {
+            // the password may be what is missing
+            let password = database.backup.encryption.seal_password(&process_env);
+            let keys = password.ok().flatten().map(|password| {
+                let derivations = Arc::clone(&self.derivations);
+                Keys::new(vec![password], derivations)
+            });
+            let keys = keys.and_then(Result::ok);
+            if let Err(error) = failure_record::seal(&mut failure, keys.as_ref()) {
+                log::debug!("{}", error.chain());
+            }
+        }
+        failure_record::record(&failure, &self.places(&database.backup.storage));
+    }
+
+    /// What is unusual about the backup that was just `stored`, beside those before it.
+    pub(super) fn concerns(
+        &self,
+        database: &Database,
+        stored: &Stored,
+        cancel: &Cancel,
+    ) -> Vec<String> {
+        let cancel = cancel.with_deadline(LOOKING);
+        match self.look_back(database, stored, &cancel) {
+            Ok(concerns) => concerns,
+            Err(error) => {
+                log::debug!("earlier backups are not looked at: {}", error.chain());
+                Vec::new()
+            }
+        }
+    }
+
+    fn look_back(
+        &self,
+        database: &Database,
+        stored: &Stored,
+        cancel: &Cancel,
+    ) -> Result<Vec<String>> {
+        let Some(copy) = stored.copies.iter().find(|copy| copy.result.is_ok()) else {
+            return Ok(Vec::new());
+        };
+        let storage = self.storage(&copy.storage)?;
+        let id = BackupId {
+            database: database.name.clone(),
+            timestamp: Timestamp::new(stored.manifest.started_at),
+        };
+        let entries = entries_of(storage.as_ref(), Some(&id.database), cancel)?;
+        let mut concerns = Vec::new();
+        if let Some(newest) = entries.iter().find(|entry| entry.id == id) {
+            let partial = stored.manifest.dump.partial;
+            let change = trend::among(storage.as_ref(), &entries, newest, partial, cancel)?;
+            if change.level > size_check::Level::Usual {
+                concerns.push(change.to_string());
+            }
+        }
+        let mut earlier = entries.iter().rev().filter(|entry| entry.id < id);
+        if database.backup.encryption.enabled
+            && let Some(before) = earlier.find(|entry| entry.shape.sealed)
+        {
+            let keys = self.keys_for(&id.database, &Reference::Id(id.clone()))?;
+            if key_check::opens(storage.as_ref(), before, &keys, cancel)?.is_none() {
+                concerns.push(key_check::changed(storage.as_ref(), before).report());
+            }
+        }
+        Ok(concerns)
+    }
+}

@@ -1,0 +1,387 @@
+//! `test`: which checks there are with this configuration.
+
+use super::App;
+use super::compose::session;
+use super::unattended::{self, Keeper};
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::{Database, Notification, Route, StorageKind, process_env};
+use crate::error::{Error, Kind, Result};
+use crate::format::seal::Keys;
+use crate::http;
+use crate::notify::{self, Event};
+use crate::operation::test;
+use crate::operation::test::{Check, Outcome};
+use crate::output;
+use crate::repository::check_records::Level;
+use crate::repository::listing::Entry;
+use crate::repository::reference::{Reference, entries_of};
+use crate::storage::Storage;
+use chrono::{SecondsFormat, Utc};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one notification may take.
+const SENDING: Duration = Duration::from_secs(60);
+
+/// The checks so far.
+struct Told {
+    checks: Vec<Check>,
+    json: bool,
+}
+
+impl Told {
+    /// Adds a check, and prints it where a person waits for it.
+    fn add(&mut self, check: Check) -> Result<()> {
+        if !self.json {
+            output::line(&output::check_line(&check))?;
+        }
+        self.checks.push(check);
+        Ok(())
+    }
+
+    fn all(&mut self, checks: impl IntoIterator<Item = Check>) -> Result<()> {
+        checks.into_iter().try_for_each(|check| self.add(check))
+    }
+}
+
+impl App {
+    pub(super) fn check(&self, options: &cli::Test, path: &Path, cancel: &Cancel) -> Result<()> {
+        let databases = self.chosen(&options.db)?;
+        let mut told = Told {
+            checks: Vec::new(),
+            json: options.json,
+        };
+        told.all(self.check_configuration(path))?;
+        for database in &databases {
+            told.all(self.check_database(database, cancel)?)?;
+            cancel.check()?;
+        }
+        told.all(check_keeper(&databases, path))?;
+        for storage in &self.config.storages {
+            let users: Vec<&Database> = databases
+                .iter()
+                .filter(|database| database.backup.storage.contains(&storage.name))
+                .copied()
+                .collect();
+            if !users.is_empty() {
+                self.check_storage(&storage.name, &users, &mut told, cancel)?;
+                cancel.check()?;
+            }
+        }
+        for (index, route) in self.config.notifications.iter().enumerate() {
+            let check = self.check_route(index, route);
+            told.add(match options.send && check.outcome == Outcome::Ok {
+                true => self.send(&check.subject, route, cancel)?,
+                false => check,
+            })?;
+        }
+        if self.config.notifications.is_empty() {
+            let check = Check::warn("notifications", "nobody is told when a backup fails");
+            told.add(
+                check.fix("add notifications to the configuration, or watch: backupkit status"),
+            )?;
+        }
+        if options.json {
+            output::line(&output::check_json(&told.checks).to_string())?;
+        }
+        let mut failed = told.checks.iter();
+        match failed.any(|check| check.outcome == Outcome::Fail) {
+            true => Err(Error::already_told(Kind::Failed)),
+            false => Ok(()),
+        }
+    }
+
+    fn check_configuration(&self, path: &Path) -> Vec<Check> {
+        let subject = "configuration";
+        let warnings = self.config.warnings.iter();
+        let mut checks: Vec<Check> = warnings
+            .map(|warning| Check::warn(subject, warning))
+            .collect();
+        let what = format!("{} is valid", path.display());
+        checks.insert(0, Check::ok(subject, what));
+        checks
+    }
+
+    fn check_database(&self, database: &Database, cancel: &Cancel) -> Result<Vec<Check>> {
+        let name = &database.name;
+        let subject = format!("database {name}");
+        let mut checks = match (session(database), self.tools()) {
+            (Ok(session), Ok(tools)) => {
+                let options = database.backup.options(&process_env);
+                let chosen = options
+                    .as_ref()
+                    .is_ok_and(|options| !options.args.is_empty());
+                let verify = database.verify.as_ref();
+                let drilled = verify.is_some_and(|verify| verify.level == Level::Restore);
+                let drill = drilled.then(|| self.drill(name)).transpose();
+                let wanted = test::database::Wanted {
+                    chosen,
+                    globals: database.backup.globals,
+                    drill: drill.as_ref().map_or(None, Option::as_ref),
+                };
+                let mut checks = test::database::run(name, &session, &tools, &wanted, cancel)?;
+                if let Err(error) = &drill {
+                    let check = Check::broken(&format!("drill of {name}"), error);
+                    checks.push(check.as_warning());
+                }
+                if let Err(error) = &options {
+                    checks.push(Check::broken(&subject, error));
+                }
+                checks
+            }
+            (Err(error), _) | (_, Err(error)) => vec![Check::broken(&subject, &error)],
+        };
+        checks.push(check_schedule(database));
+        match database.backup.encryption.seal_password(&process_env) {
+            Ok(Some(password)) => checks.push(test::encryption::round_trip(name, password)),
+            Ok(None) => {}
+            Err(error) => checks.push(Check::broken(&format!("encryption of {name}"), &error)),
+        }
+        Ok(checks)
+    }
+
+    fn check_storage(
+        &self,
+        name: &str,
+        users: &[&Database],
+        told: &mut Told,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let storage = match self.storage(name) {
+            Ok(storage) => storage,
+            Err(error) => return told.add(Check::broken(&format!("storage {name}"), &error)),
+        };
+        let storage = storage.as_ref();
+        let root = self.local_directory(name);
+        // what is empty because nothing has been stored yet need not be listed, nor said to be missing
+        let is_new = root.as_ref().is_some_and(|root| !root.exists());
+        let (now, mut listed) = (Utc::now(), Vec::new());
+        let mut failures: Vec<Failure> = Vec::new();
+        for database in users {
+            let name = &database.name;
+            if let Some(first) = failures.iter_mut().find(|failure| failure.is_of_storage) {
+                first.others.push(name.clone());
+                continue;
+            }
+            let directory = root.as_ref().map(|root| root.join(name));
+            let (check, error) = test::storage::probe(
+                storage,
+                name,
+                directory.as_deref(),
+                !database.retention.keeps_everything(),
+                now,
+                cancel,
+            )?;
+            if check.outcome != Outcome::Fail {
+                if !is_new {
+                    listed.push(*database);
+                }
+                told.add(check)?;
+                continue;
+            }
+            // the directory of each of them stands in what is said of it
+            let said = check.what.replace(&storage.locate(name), "");
+            match failures.iter_mut().find(|failure| failure.said == said) {
+                Some(first) => first.others.push(name.clone()),
+                None => failures.push(Failure {
+                    check,
+                    said,
+                    is_of_storage: error == Some(Kind::Unavailable),
+                    others: Vec::new(),
+                }),
+            }
+        }
+        told.all(failures.into_iter().map(Failure::once))?;
+        told.all(test::storage::clock(storage, cancel)?)?;
+
+        let mut needed = 0;
+        let mut archives = Vec::new();
+        for database in listed {
+            match entries_of(storage, Some(&database.name), cancel) {
+                Ok(entries) => {
+                    needed += entries.last().map_or(0, |newest| newest.bytes);
+                    archives.extend(self.check_archives(database, storage, &entries, cancel)?);
+                }
+                Err(error) => {
+                    cancel.check()?;
+                    told.add(Check::broken(&format!("storage {name}"), &error))?;
+                }
+            }
+        }
+        told.all(test::storage::room(storage, needed))?;
+        told.all(archives)
+    }
+
+    /// The directory of a storage that is one.
+    fn local_directory(&self, name: &str) -> Option<PathBuf> {
+        match &self.config.storage(name).ok()?.kind {
+            StorageKind::Local(keys) => std::path::absolute(keys.path(&process_env).ok()?).ok(),
+            StorageKind::S3(_) => None,
+        }
+    }
+
+    fn check_archives(
+        &self,
+        database: &Database,
+        storage: &dyn Storage,
+        entries: &[Entry],
+        cancel: &Cancel,
+    ) -> Result<Vec<Check>> {
+        let name = &database.name;
+        let encryption = &database.backup.encryption;
+        let Some(current) = encryption.open_passwords(&process_env).next() else {
+            return Ok(Vec::new());
+        };
+        let latest = Reference::Latest {
+            database: Some(name.clone()),
+            by: None,
+        };
+        let keys = current.and_then(|current| {
+            let current = Keys::new(vec![current], Arc::clone(&self.derivations))?;
+            Ok((self.keys_for(name, &latest)?, current))
+        });
+        match keys {
+            Ok((all, current)) => {
+                test::encryption::archives(name, storage, entries, &all, &current, cancel)
+            }
+            // one that seals has been told of
+            Err(_) if encryption.enabled => Ok(Vec::new()),
+            Err(error) => Ok(vec![
+                Check::broken(&format!("encryption of {name}"), &error).as_warning(),
+            ]),
+        }
+    }
+
+    /// Really tells the route, which says so in what it tells.
+    fn send(&self, subject: &str, route: &Notification, cancel: &Cancel) -> Result<Check> {
+        // the name of none, so that no receiver counts this as a backup
+        let event = Event::new(notify::Kind::Test, "-", Utc::now(), Duration::ZERO);
+        let limited = cancel.with_deadline(SENDING);
+        let sent = notify::send(route, &event, &process_env, &limited);
+        cancel.check()?;
+        Ok(match sent {
+            Ok(()) => Check::ok(subject, "sent"),
+            Err(error) => Check::broken(subject, &error)
+                .or_fix("see that the address is right, and what the receiver says of it"),
+        })
+    }
+
+    fn check_route(&self, index: usize, route: &Notification) -> Check {
+        let (kind, ca_file) = match &route.route {
+            Route::Webhook(keys) => (
+                "webhook",
+                keys.resolve(&process_env).map(|webhook| webhook.ca_file),
+            ),
+            Route::Email(keys) => (
+                "email",
+                keys.resolve(&process_env).map(|email| email.ca_file),
+            ),
+        };
+        let resolved = ca_file.and_then(|ca_file| match ca_file {
+            Some(path) => http::certificates(&path).map(|_| ()),
+            None => Ok(()),
+        });
+        let subject = format!("notification {} ({kind})", index + 1);
+        match resolved {
+            Ok(()) => Check::ok(
+                &subject,
+                "all of its settings are known; --send really sends",
+            ),
+            // which turns the route off and no backup into a failure
+            Err(error) => Check::broken(&subject, &error).as_warning(),
+        }
+    }
+}
+
+/// Why one database cannot be kept on a storage, and others not either.
+struct Failure {
+    check: Check,
+    /// The reason, without the database's directory.
+    said: String,
+    /// It is the storage that is down.
+    is_of_storage: bool,
+    /// The other databases.
+    others: Vec<String>,
+}
+
+impl Failure {
+    /// The reason, said once for all of them.
+    fn once(mut self) -> Check {
+        if !self.others.is_empty() {
+            let others = self.others.join(", ");
+            self.check
+                .what
+                .push_str(&format!("; the same for {others}"));
+        }
+        self.check
+    }
+}
+
+/// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
+fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
+    let subject = "daemon";
+    let scheduled = |database: &&&Database| {
+        let schedule = database.backup.schedule(&process_env);
+        database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
+    };
+    databases.iter().find(scheduled)?;
+    let start = format!("start it with: {}", unattended::start(path));
+    Some(match unattended::keeper(path) {
+        Keeper::Daemon(life, true) => {
+            Check::ok(subject, format!("process {} obeys the schedules", life.pid))
+        }
+        Keeper::Daemon(_, false) => {
+            Check::warn(subject, "it was killed, so nothing obeys the schedules").fix(start)
+        }
+        Keeper::Timer => Check::ok(
+            subject,
+            "none runs; backupkit-backup.timer makes the backups, at times of its own",
+        ),
+        Keeper::Nobody => Check::warn(
+            subject,
+            "none runs on this machine for this configuration, so nothing obeys the schedules",
+        )
+        .fix(format!(
+            "{start}; where cron calls backupkit backup, leave the schedules out"
+        )),
+        Keeper::Unknown => return None,
+    })
+}
+
+/// The next runs, and whether `max_age` allows the time between them.
+fn check_schedule(database: &Database) -> Check {
+    let subject = format!("schedule of {}", database.name);
+    let schedule = match database.backup.schedule(&process_env) {
+        Ok(Some(schedule)) => schedule,
+        Ok(None) => {
+            return Check::ok(
+                &subject,
+                "none: backups are made when somebody asks for one",
+            );
+        }
+        Err(error) => return Check::broken(&subject, &error),
+    };
+    let mut runs = vec![Utc::now()];
+    for _ in 0..3 {
+        let last = runs[runs.len() - 1];
+        runs.extend(schedule.next_after(last));
+    }
+    runs.remove(0);
+    let shown: Vec<String> = runs
+        .iter()
+        .map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true))
+        .collect();
+    let what = format!("next runs {}", shown.join(", "));
+    let longest = runs.windows(2).map(|pair| pair[1] - pair[0]).max();
+    let longest = longest.and_then(|gap| gap.to_std().ok());
+    match (database.max_age, longest) {
+        (Some(limit), Some(gap)) if limit < gap => Check::warn(
+            &subject,
+            format!("{what}, which are further apart than max_age allows"),
+        )
+        .fix("let max_age be longer than the time between two runs, with room for the run itself"),
+        _ => Check::ok(&subject, what),
+    }
+}

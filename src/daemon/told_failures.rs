@@ -1,0 +1,103 @@
+//! What the daemon remembers over a restart: which failures people have been told of, so that they hear of the end of
+//! them, and which runs a stop kept from being made.
+//!
+//! `remembered-HASH.json`, HASH being that of the [sign of life](super::heartbeat), in `$STATE_DIRECTORY`, which systemd
+//! keeps over a reboot, else in the runtime directory. It holds one JSON object, and is there only while there is
+//! something to remember:
+//!
+//! ```text
+//! schema   1
+//! config   the configuration's absolute path
+//! jobs     what there is to know of some of them: see `Left`
+//! ```
+
+use super::plan::Left;
+use crate::error::{Doing, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    schema: u32,
+    config: PathBuf,
+    jobs: Vec<Left>,
+}
+
+/// The file, as it was written last.
+pub struct Memory {
+    /// None where there is no place for it, which costs a word about the end of a failure and nothing else.
+    path: Option<PathBuf>,
+    config: PathBuf,
+    kept: Vec<Left>,
+}
+
+impl Memory {
+    /// What is remembered at `path` of the daemon of `config`.
+    pub fn of(path: Option<PathBuf>, config: &Path) -> Memory {
+        let kept = path.as_deref().and_then(read).unwrap_or_default();
+        Memory {
+            path,
+            config: config.to_path_buf(),
+            kept,
+        }
+    }
+
+    /// What is remembered.
+    pub fn kept(&self) -> &[Left] {
+        &self.kept
+    }
+
+    /// Remembers this and nothing else.
+    pub fn keep(&mut self, left: Vec<Left>) {
+        let Some(path) = self.path.as_ref().filter(|_| left != self.kept) else {
+            return;
+        };
+        let done = match left.is_empty() {
+            true => match std::fs::remove_file(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                removed => removed.doing(|| format!("cannot remove {}", path.display())),
+            },
+            false => write(
+                path,
+                &Remembered {
+                    schema: 1,
+                    config: self.config.clone(),
+                    jobs: left.clone(),
+                },
+            ),
+        };
+        match done {
+            Ok(()) => self.kept = left,
+            Err(error) => log::warn!("not remembered over a restart: {}", error.report()),
+        }
+    }
+}
+
+/// What cannot be read is nothing: people are then told of a failure once more than they need to be.
+fn read(path: &Path) -> Option<Vec<Left>> {
+    let text = std::fs::read(path).ok()?;
+    let remembered: Remembered = serde_json::from_slice(&text)
+        .inspect_err(|error| log::debug!("{} cannot be read: {error}", path.display()))
+        .ok()?;
+    Some(remembered.jobs)
+}
+
+/// Whole or not at all.
+fn write(path: &Path, remembered: &Remembered) -> Result<()> {
+    let doing = || format!("cannot write {}", path.display());
+    let new = path.with_extension("json.tmp");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .doing(doing)?;
+    let text = serde_json::to_vec(remembered).unwrap_or_default();
+    file.write_all(&text).doing(doing)?;
+    file.sync_all().doing(doing)?;
+    std::fs::rename(&new, path).doing(doing)
+}

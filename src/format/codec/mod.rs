@@ -1,0 +1,3 @@
+//! How the plain stream is compressed.
+
+pub mod gzip;

@@ -1,0 +1,272 @@
+//! The read side, composed here and nowhere else: stored bytes in, the plain dump out.
+//!
+//! The layers follow the bytes, not the name and not the configuration. End of file of the whole means that
+//! every layer has been read to its end and was good: the outermost one ended where its file ended, every
+//! frame's tag held, every gzip member was complete, and the stored bytes match their checksum.
+
+use super::Tap;
+use super::codec::gzip;
+use super::codec::gzip::Decompressor;
+use super::measure::{Measure, Measured};
+use super::seal::{Expect, Keys, Opener, Version};
+use super::sniff::{Content, Peeked, is_gzip, is_sealed};
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::progress::Meter;
+use crate::repository::names::Shape;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// How much of the plain stream's end [`Inbound::copy_to`] holds back until all layers have ended well.
+pub const HELD_BACK: usize = 64 * 1024;
+/// How much moves at a time, so that moving the held-back tail costs little.
+const PIECE: usize = 1024 * 1024;
+
+/// An opened archive, positioned at the start of its plain stream.
+pub struct Inbound<R: Read + Send + 'static> {
+    plain: Peeked<Unzipped<R>>,
+    facts: Facts,
+    proved_late: bool,
+}
+
+/// What the first bytes of each layer told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The stages that the bytes went through.
+    pub shape: Shape,
+    /// The kind of container, where there is one.
+    pub container: Option<Version>,
+    /// What the container says that it is.
+    pub label: Option<String>,
+    /// What the plain stream holds.
+    pub content: Content,
+}
+
+type Outermost<R> = Peeked<Counted<R>>;
+
+enum Unsealed<R: Read> {
+    Sealed(Box<Opener<Outermost<R>>>),
+    Plain(Outermost<R>),
+}
+
+enum Unzipped<R: Read + Send + 'static> {
+    Gzip(Box<Decompressor<Peeked<Unsealed<R>>>>),
+    Plain(Box<Peeked<Unsealed<R>>>),
+}
+
+impl<R: Read + Send + 'static> Inbound<R> {
+    /// Opens the layers of `stored`. `sha256` is what the bytes must hash to, where that is known; `keys` is asked
+    /// for only if there is something to unseal.
+    pub fn open(
+        stored: R,
+        keys: &dyn Fn() -> Result<Keys>,
+        expected: Expect,
+        sha256: Option<String>,
+        meter: Arc<Meter>,
+    ) -> Result<Inbound<R>> {
+        let checked = sha256.is_some();
+        let stored = match sha256 {
+            Some(sha256) => Stored::Checked(Checked {
+                inner: Some(Measured::new(stored)),
+                sha256,
+            }),
+            None => Stored::Unchecked(stored),
+        };
+        let stored = Peeked::new(Counted {
+            inner: stored,
+            meter,
+        })?;
+        let sealed = is_sealed(stored.head());
+        let (mut container, mut label) = (None, None);
+        let unsealed = if sealed {
+            let opener = Opener::open(stored, &keys()?, expected)?;
+            container = Some(opener.version());
+            label = opener.label().map(str::to_string);
+            Unsealed::Sealed(Box::new(opener))
+        } else {
+            Unsealed::Plain(stored)
+        };
+        let unsealed = Peeked::new(unsealed)?;
+        let gzip = is_gzip(unsealed.head());
+        let unzipped = if gzip {
+            Unzipped::Gzip(Box::new(Decompressor::new(unsealed, gzip::threads())?))
+        } else {
+            Unzipped::Plain(Box::new(unsealed))
+        };
+        let plain = Peeked::new(unzipped)?;
+        let facts = Facts {
+            shape: Shape { gzip, sealed },
+            container,
+            label,
+            content: Content::of(plain.head()),
+        };
+        Ok(Inbound {
+            plain,
+            proved_late: !sealed && (checked || gzip),
+            facts,
+        })
+    }
+
+    /// What the archive turned out to be.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The first bytes of the plain stream.
+    pub fn head(&self) -> &[u8] {
+        self.plain.head()
+    }
+
+    /// Shows the plain stream from its first byte to `look` until it says that it has seen enough, or the stream
+    /// ends; nothing is taken away by it. Memory grows with what was looked at.
+    pub fn look_ahead(&mut self, look: &mut dyn FnMut(&[u8]) -> Result<bool>) -> Result<()> {
+        self.plain
+            .look_ahead(&mut |piece| Ok(look(piece)?))
+            .map_err(Error::from)
+    }
+
+    /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
+    /// `tap` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
+    pub fn copy_to(
+        &mut self,
+        target: &mut impl Write,
+        tap: &mut dyn Tap,
+        meter: &Meter,
+    ) -> Result<u64> {
+        let mut buffer = vec![0u8; PIECE + HELD_BACK];
+        let mut filled = 0;
+        let mut total = 0u64;
+        loop {
+            let count = match self.plain.read(&mut buffer[filled..]) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if count == 0 {
+                break;
+            }
+            tap.feed(&buffer[filled..filled + count])?;
+            meter.add_plain(count);
+            // what nobody needs is checked and goes no further: it must not stand in for the tail held back
+            let needed = tap
+                .needless_from()
+                .map_or(count as u64, |from| from.saturating_sub(total));
+            total += count as u64;
+            filled += needed.min(count as u64) as usize;
+            // write in large pieces; what stays is never less than the tail
+            if filled == buffer.len() {
+                target.write_all(&buffer[..PIECE])?;
+                buffer.copy_within(PIECE.., 0);
+                filled = HELD_BACK;
+            }
+        }
+        tap.end()?;
+        target.write_all(&buffer[..filled])?;
+        Ok(total)
+    }
+}
+
+impl<R: Read + Send + 'static> Inbound<R> {
+    /// Whoever got the plain stream refused it with `error`. Where only the end of the archive tells whether the
+    /// bytes were right, reads on to there: if they were not, that is why they were refused.
+    pub fn blame(&mut self, error: Error, cancel: &Cancel) -> Error {
+        if !self.proved_late || error.kind() != Kind::Failed {
+            return error;
+        }
+        log::info!("reading on, to see whether the archive is damaged");
+        let mut buffer = vec![0u8; PIECE];
+        loop {
+            match cancel.check().map(|()| self.plain.read(&mut buffer)) {
+                Ok(Ok(1..)) => {}
+                Ok(Err(found)) if found.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Ok(0)) => return error,
+                Ok(Err(found)) => {
+                    let found = Error::from(found);
+                    if found.kind() != Kind::Damaged {
+                        return error;
+                    }
+                    log::warn!("{}", error.chain());
+                    return found;
+                }
+                Err(cancelled) => return cancelled,
+            }
+        }
+    }
+}
+
+/// The stored bytes, counted.
+struct Counted<R> {
+    inner: Stored<R>,
+    meter: Arc<Meter>,
+}
+
+/// Hashing costs as much as it does, so it is left to those whose hash is known.
+enum Stored<R> {
+    Checked(Checked<R>),
+    Unchecked(R),
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &mut self.inner {
+            Stored::Checked(stored) => stored.read(buffer)?,
+            Stored::Unchecked(stored) => stored.read(buffer)?,
+        };
+        self.meter.add_stored(count);
+        Ok(count)
+    }
+}
+
+/// The stored bytes, compared with their checksum at the end.
+struct Checked<R> {
+    inner: Option<Measured<R>>,
+    sha256: String,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inner) = &mut self.inner else {
+            return Ok(0);
+        };
+        let count = inner.read(buffer)?;
+        if count == 0
+            && !buffer.is_empty()
+            && let Some(inner) = self.inner.take()
+        {
+            let (_, measure) = inner.finish();
+            self.compare(&measure)?;
+        }
+        Ok(count)
+    }
+}
+
+impl<R> Checked<R> {
+    fn compare(&self, measure: &Measure) -> Result<()> {
+        let (expected, found) = (&self.sha256, measure.sha256_hex());
+        match expected.eq_ignore_ascii_case(&found) {
+            true => Ok(()),
+            false => Err(Error::damaged(format!(
+                "the stored bytes do not match their checksum: {found} instead of {expected}"
+            ))
+            .hint("the archive or its .sha256 changed since the backup; restore an older backup")),
+        }
+    }
+}
+
+impl<R: Read> Read for Unsealed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unsealed::Sealed(opener) => opener.read(buffer),
+            Unsealed::Plain(plain) => plain.read(buffer),
+        }
+    }
+}
+
+impl<R: Read + Send + 'static> Read for Unzipped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unzipped::Gzip(gzip) => gzip.read(buffer),
+            Unzipped::Plain(plain) => plain.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The header of BKENC002: its bytes, its limits, and how it yields the file key. The format is in `super`.
+
+use super::key_derivation;
+use super::key_derivation::{Key, WRAPPED};
+use super::keys::{Cost, Derived, Keys};
+use crate::error::{Error, Kind, Result};
+use hmac::Mac;
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+
+pub(super) const MAGIC: &[u8; 8] = b"BKENC002";
+
+const AES_256_GCM: u8 = 1;
+const MAX_SLOTS: u8 = 16;
+const MAX_LABEL: usize = 1024;
+
+const PASSPHRASE: u8 = 1;
+const PASSPHRASE_BODY: usize = 76;
+const X25519: u8 = 2;
+const X25519_BODY: usize = 80;
+
+// What one header may ask of a reader, lest a crafted one eats its memory or its day.
+const MAX_MEMORY: u32 = 262_144;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 16;
+const MAX_WORK: u64 = 4_194_304;
+
+/// A header that is undamaged and within the limits; who wrote it is known once [`Header::unlock`] has held.
+pub(super) struct Header {
+    /// The label, not yet authenticated.
+    pub(super) label: String,
+    /// Bytes from the magic to the end of the tag.
+    pub(super) length: u64,
+    pub(super) file_salt: [u8; 32],
+    slots: Vec<Slot>,
+    /// All that the tag authenticates: from the magic to the end of the checksum.
+    authenticated: Vec<u8>,
+    tag: [u8; 32],
+}
+
+enum Slot {
+    Passphrase {
+        cost: Cost,
+        salt: [u8; 16],
+        wrapped: [u8; WRAPPED],
+    },
+    X25519,
+    Unknown,
+}
+
+/// The bytes of a header with one passphrase slot.
+pub(super) fn encode(
+    label: &str,
+    file_salt: &[u8; 32],
+    file_key: &Key,
+    derived: &Derived,
+) -> Result<Vec<u8>> {
+    let label_length = u16::try_from(label.len())
+        .ok()
+        .filter(|&length| usize::from(length) <= MAX_LABEL)
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "an archive's label has at most {MAX_LABEL} bytes, this one {}",
+                label.len()
+            ))
+        })?;
+    let slot = key_derivation::passphrase_cipher(file_salt, &derived.key);
+    let wrapped = key_derivation::wrap(&slot, file_key)?;
+
+    let mut bytes = Vec::with_capacity(171 + label.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[AES_256_GCM, 1]);
+    bytes.extend_from_slice(&label_length.to_be_bytes());
+    bytes.extend_from_slice(file_salt);
+    bytes.extend_from_slice(label.as_bytes());
+    bytes.push(PASSPHRASE);
+    bytes.extend_from_slice(&(PASSPHRASE_BODY as u16).to_be_bytes());
+    bytes.extend_from_slice(&derived.cost.memory.to_be_bytes());
+    bytes.extend_from_slice(&derived.cost.passes.to_be_bytes());
+    bytes.extend_from_slice(&derived.cost.lanes.to_be_bytes());
+    bytes.extend_from_slice(&derived.salt);
+    bytes.extend_from_slice(&wrapped);
+
+    let checksum = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&checksum[..16]);
+    let mut mac = key_derivation::header_mac(file_salt, file_key);
+    mac.update(&bytes);
+    bytes.extend_from_slice(&mac.finalize().into_bytes());
+    Ok(bytes)
+}
+
+impl Header {
+    /// Reads what follows the magic, up to the first frame, and checks all that needs no key.
+    pub(super) fn read(reader: &mut impl Read) -> Result<Header> {
+        let mut bytes = MAGIC.to_vec();
+        let [cipher, slot_count] = take(reader, &mut bytes)?;
+        let label_length = usize::from(u16::from_be_bytes(take(reader, &mut bytes)?));
+        if slot_count == 0 || slot_count > MAX_SLOTS {
+            return Err(damaged(format!("it has {slot_count} slots")));
+        }
+        if label_length > MAX_LABEL {
+            return Err(damaged(format!("its label has {label_length} bytes")));
+        }
+        let file_salt = take(reader, &mut bytes)?;
+        let label = take_many(reader, &mut bytes, label_length)?;
+        let mut bodies = Vec::with_capacity(usize::from(slot_count));
+        for _ in 0..slot_count {
+            let [kind] = take(reader, &mut bytes)?;
+            let length = u16::from_be_bytes(take(reader, &mut bytes)?);
+            bodies.push((kind, take_many(reader, &mut bytes, length.into())?));
+        }
+
+        let computed = Sha256::digest(&bytes);
+        let checksum: [u8; 16] = take(reader, &mut bytes)?;
+        if checksum != computed[..16] {
+            return Err(damaged("its checksum differs"));
+        }
+        let authenticated = bytes.clone();
+        let tag = take(reader, &mut bytes)?;
+
+        if cipher != AES_256_GCM {
+            return Err(newer(format!("cipher {cipher}")));
+        }
+        let label = String::from_utf8(label).map_err(|_| refused("its label is not UTF-8"))?;
+        let slots = bodies
+            .iter()
+            .map(|(kind, body)| Slot::parse(*kind, body))
+            .collect::<Result<Vec<_>>>()?;
+        check(&slots)?;
+        Ok(Header {
+            label,
+            length: bytes.len() as u64,
+            file_salt,
+            slots,
+            authenticated,
+            tag,
+        })
+    }
+
+    /// The file key, from the first slot that one of the passwords opens. The header is authentic after this.
+    pub(super) fn unlock(&self, keys: &Keys) -> Result<Key> {
+        let file_key = self.file_key(keys)?;
+        let mut mac = key_derivation::header_mac(&self.file_salt, &file_key);
+        mac.update(&self.authenticated);
+        mac.verify_slice(&self.tag)
+            .map_err(|_| damaged("its authentication tag does not hold"))?;
+        Ok(file_key)
+    }
+
+    /// What the first password derives for the first slot, to write that slot once more.
+    #[cfg(test)]
+    pub(super) fn derived_by(&self, keys: &Keys) -> Result<Derived> {
+        match self.slots[0] {
+            Slot::Passphrase { cost, salt, .. } => keys.derive(&keys.for_reading()?[0], cost, salt),
+            _ => unreachable!("the test takes headers with a passphrase slot"),
+        }
+    }
+
+    fn file_key(&self, keys: &Keys) -> Result<Key> {
+        let passwords = keys.for_reading()?;
+        let mut tried = false;
+        for slot in &self.slots {
+            let Slot::Passphrase {
+                cost,
+                salt,
+                wrapped,
+            } = slot
+            else {
+                continue;
+            };
+            tried = true;
+            for password in passwords {
+                let derived = keys.derive(password, *cost, *salt)?;
+                let cipher = key_derivation::passphrase_cipher(&self.file_salt, &derived.key);
+                if let Some(file_key) = key_derivation::unwrap(&cipher, wrapped) {
+                    return Ok(file_key);
+                }
+            }
+        }
+        Err(if tried {
+            wrong_password()
+        } else if self.slots.iter().any(|slot| matches!(slot, Slot::X25519)) {
+            Error::new(
+                Kind::WrongPassword,
+                "the archive is sealed to a public key, and only passwords are at hand",
+            )
+            .hint("open it with the private key of that public key")
+        } else {
+            Error::new(
+                Kind::WrongPassword,
+                "the archive has no slot of a kind we hold a key for",
+            )
+            .hint("a newer backupkit may know its kind of key")
+        })
+    }
+}
+
+/// Says that no password at hand opens the archive.
+pub(super) fn wrong_password() -> Error {
+    Error::new(Kind::WrongPassword, "wrong password: none of those at hand opens the archive").hint(
+        "if the password was changed since, list the earlier one under encryption.previous_passwords",
+    )
+}
+
+impl Slot {
+    fn parse(kind: u8, body: &[u8]) -> Result<Slot> {
+        let length = match kind {
+            0 => return Err(refused("it has a slot of the invalid type 0")),
+            PASSPHRASE => PASSPHRASE_BODY,
+            X25519 => X25519_BODY,
+            _ => return Ok(Slot::Unknown),
+        };
+        if body.len() != length {
+            return Err(refused(format!(
+                "a slot of type {kind} has {} bytes instead of {length}",
+                body.len()
+            )));
+        }
+        if kind == X25519 {
+            return Ok(Slot::X25519);
+        }
+        let number = |at: usize| u32::from_be_bytes(part(body, at));
+        Ok(Slot::Passphrase {
+            cost: Cost {
+                memory: number(0),
+                passes: number(4),
+                lanes: number(8),
+            },
+            salt: part(body, 12),
+            wrapped: part(body, 28),
+        })
+    }
+}
+
+/// Refuses a mixture of kinds, and work beyond the limits, before any of it is done.
+fn check(slots: &[Slot]) -> Result<()> {
+    let mut work = 0;
+    for slot in slots {
+        let Slot::Passphrase { cost, .. } = slot else {
+            continue;
+        };
+        let Cost {
+            memory,
+            passes,
+            lanes,
+        } = *cost;
+        work += u64::from(memory) * u64::from(passes);
+        if memory > MAX_MEMORY
+            || !(1..=MAX_PASSES).contains(&passes)
+            || !(1..=MAX_LANES).contains(&lanes)
+            || memory < 8 * lanes
+            || work > MAX_WORK
+        {
+            return Err(refused(format!(
+                "it asks for an Argon2id derivation outside the limits (m={memory} t={passes} p={lanes})"
+            )));
+        }
+    }
+    let has = |kind: fn(&Slot) -> bool| slots.iter().any(kind);
+    if has(|slot| matches!(slot, Slot::Passphrase { .. }))
+        && has(|slot| matches!(slot, Slot::X25519))
+    {
+        return Err(refused("it mixes slots for passwords and for public keys"));
+    }
+    Ok(())
+}
+
+/// `N` bytes of `body` from `at` on; the caller has checked its length.
+fn part<const N: usize>(body: &[u8], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&body[at..at + N]);
+    bytes
+}
+
+/// The next `N` bytes, which are kept in `bytes` as well.
+fn take<const N: usize>(reader: &mut impl Read, bytes: &mut Vec<u8>) -> Result<[u8; N]> {
+    let mut taken = [0; N];
+    read_exact(reader, &mut taken)?;
+    bytes.extend_from_slice(&taken);
+    Ok(taken)
+}
+
+/// The next `count` bytes, which are kept in `bytes` as well.
+fn take_many(reader: &mut impl Read, bytes: &mut Vec<u8>, count: usize) -> Result<Vec<u8>> {
+    let mut taken = vec![0; count];
+    read_exact(reader, &mut taken)?;
+    bytes.extend_from_slice(&taken);
+    Ok(taken)
+}
+
+/// Fills `buffer`; an end before that is a damaged header.
+pub(super) fn read_exact(reader: &mut impl Read, buffer: &mut [u8]) -> Result<()> {
+    reader
+        .read_exact(buffer)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => damaged("the file ends inside it"),
+            _ => Error::from(error),
+        })
+}
+
+fn damaged(why: impl std::fmt::Display) -> Error {
+    Error::damaged(format!("the archive's header is damaged: {why}"))
+}
+
+fn refused(why: impl std::fmt::Display) -> Error {
+    Error::damaged(format!("the archive's header is refused: {why}"))
+}
+
+/// A format that only a later version can know.
+pub(super) fn newer(what: impl std::fmt::Display) -> Error {
+    Error::damaged(format!(
+        "the archive needs a newer backupkit: it uses {what}"
+    ))
+    .hint("install the latest version of backupkit and try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with a right checksum, as it follows the magic.
+    fn header(label: usize, slots: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&[AES_256_GCM, slots.len() as u8]);
+        bytes.extend_from_slice(&(label as u16).to_be_bytes());
+        bytes.extend_from_slice(&[7; 32]);
+        bytes.extend_from_slice(&vec![b'x'; label]);
+        for (kind, body) in slots {
+            bytes.push(*kind);
+            bytes.extend_from_slice(&(body.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(body);
+        }
+        let checksum = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&checksum[..16]);
+        bytes.extend_from_slice(&[0; 32]);
+        bytes[MAGIC.len()..].to_vec()
+    }
+
+    fn passphrase(memory: u32, passes: u32, lanes: u32) -> (u8, Vec<u8>) {
+        let mut body = vec![0; PASSPHRASE_BODY];
+        for (at, number) in [(0, memory), (4, passes), (8, lanes)] {
+            body[at..at + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        (PASSPHRASE, body)
+    }
+
+    fn accepts(label: usize, slots: &[(u8, Vec<u8>)]) -> bool {
+        match Header::read(&mut &header(label, slots)[..]) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Damaged, "{error:?}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_may_ask_for_this_much_work_and_no_more() {
+        for (m, t, p) in [(65_536, 3, 4), (262_144, 16, 16), (8, 1, 1), (128, 16, 16)] {
+            assert!(accepts(9, &[passphrase(m, t, p)]), "m={m} t={t} p={p}");
+        }
+        for (m, t, p) in [
+            (262_145, 1, 1),
+            (u32::MAX, 1, 1),
+            (65_536, 17, 4),
+            (65_536, 0, 4),
+            (65_536, 3, 17),
+            (65_536, 3, 0),
+            (65_536, u32::MAX, u32::MAX),
+            (127, 1, 16),
+            (7, 1, 1),
+        ] {
+            assert!(!accepts(9, &[passphrase(m, t, p)]), "m={m} t={t} p={p}");
+        }
+        // the sum over the slots counts, wherever they stand
+        let half = passphrase(131_072, 16, 1);
+        assert!(accepts(9, &[half.clone(), half.clone()]));
+        assert!(!accepts(9, &[half.clone(), half, passphrase(8, 1, 1)]));
+    }
+
+    #[test]
+    fn lengths_must_be_exact() {
+        let good = passphrase(65_536, 3, 4);
+        assert!(accepts(0, std::slice::from_ref(&good)));
+        assert!(accepts(MAX_LABEL, &vec![good.clone(); 16]));
+        assert!(!accepts(MAX_LABEL + 1, std::slice::from_ref(&good)));
+        assert!(!accepts(9, &vec![good; 17]));
+        assert!(!accepts(9, &[]));
+        for (kind, exact) in [(PASSPHRASE, PASSPHRASE_BODY), (X25519, X25519_BODY)] {
+            for length in [0, exact - 1, exact + 1, 65_535] {
+                let mut slot = passphrase(65_536, 3, 4);
+                slot.0 = kind;
+                slot.1.resize(length, 0);
+                assert!(!accepts(9, &[slot]), "type {kind}, {length} bytes");
+            }
+        }
+        assert!(accepts(
+            9,
+            &[(X25519, vec![0; X25519_BODY]), (200, vec![0; 65_535])]
+        ));
+    }
+}

@@ -1,0 +1,246 @@
+//! Passwords, and the keys that Argon2id makes of them.
+//!
+//! A derivation is slow and large on purpose (64 MiB), so a process does each of them once: [`Derivations`]
+//! remembers the latest, and all that a process writes shares one kdf salt.
+
+use super::key_derivation::{Key, random};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use argon2::{Algorithm, Argon2, Block, Params};
+use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroize;
+
+/// How many derived keys are remembered: enough for the passwords in use and a run over a shelf of archives.
+const REMEMBERED: usize = 64;
+
+/// What one Argon2id derivation costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// m: memory in KiB.
+    pub memory: u32,
+    /// t: passes over the memory.
+    pub passes: u32,
+    /// p: lanes.
+    pub lanes: u32,
+}
+
+impl Cost {
+    /// What writers use: 64 MiB, 3 passes, 4 lanes.
+    pub const WRITING: Cost = Cost {
+        memory: 65_536,
+        passes: 3,
+        lanes: 4,
+    };
+}
+
+/// The derived keys of this process; one is made at the start and shared by all [`Keys`].
+#[derive(Default)]
+pub struct Derivations {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The kdf salt of everything this process writes, drawn when it is first needed.
+    writing_salt: Option<[u8; 16]>,
+    /// The latest derivations, most recently used first.
+    latest: Vec<Derived>,
+    count: usize,
+}
+
+/// One derivation: what went in, and the key that came out.
+#[derive(Clone)]
+pub(super) struct Derived {
+    password: Secret,
+    pub(super) cost: Cost,
+    pub(super) salt: [u8; 16],
+    pub(super) key: Arc<Key>,
+}
+
+impl Derivations {
+    /// Remembers nothing yet.
+    pub fn new() -> Arc<Derivations> {
+        Arc::default()
+    }
+
+    /// How many times Argon2id was run.
+    pub fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// The key that this process writes with under `password`.
+    pub(super) fn for_writing(&self, password: &Secret) -> Result<Derived> {
+        let mut state = self.lock();
+        let salt = match state.writing_salt {
+            Some(salt) => salt,
+            None => {
+                let mut salt = [0; 16];
+                random(&mut salt)?;
+                *state.writing_salt.insert(salt)
+            }
+        };
+        state.derive(password, Cost::WRITING, salt)
+    }
+
+    /// The key of `password` under the cost and salt that a slot names. They must have passed the limits.
+    pub(super) fn for_reading(
+        &self,
+        password: &Secret,
+        cost: Cost,
+        salt: [u8; 16],
+    ) -> Result<Derived> {
+        self.lock().derive(password, cost, salt)
+    }
+
+    /// Held during a derivation: two at a time would only take twice the memory.
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn derive(&mut self, password: &Secret, cost: Cost, salt: [u8; 16]) -> Result<Derived> {
+        let known = self
+            .latest
+            .iter()
+            .position(|d| d.cost == cost && d.salt == salt && d.password == *password);
+        let derived = match known {
+            Some(place) => self.latest.remove(place),
+            None => {
+                self.count += 1;
+                Derived {
+                    password: password.clone(),
+                    cost,
+                    salt,
+                    key: Arc::new(argon2id(password, cost, &salt)?),
+                }
+            }
+        };
+        self.latest.insert(0, derived.clone());
+        self.latest.truncate(REMEMBERED);
+        Ok(derived)
+    }
+}
+
+/// Argon2id, version 1.3, 32 bytes. Too little memory is a failure of its own, never a wrong password.
+fn argon2id(password: &Secret, cost: Cost, salt: &[u8; 16]) -> Result<Key> {
+    let failed = |error: argon2::Error| {
+        Error::failed("cannot derive a key from the password").because(error.to_string())
+    };
+    let params = Params::new(cost.memory, cost.passes, cost.lanes, Some(32)).map_err(failed)?;
+
+    let mut memory = Vec::new();
+    memory
+        .try_reserve_exact(params.block_count())
+        .map_err(|_| {
+            Error::failed(format!(
+                "cannot derive a key from the password: no {} MiB of memory for it",
+                cost.memory.div_ceil(1024)
+            ))
+            .hint("give the process more memory: the derivation needs this much for a moment")
+        })?;
+    memory.resize(params.block_count(), Block::new());
+
+    let mut key = Key::default();
+    let result = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params)
+        .hash_password_into_with_memory(
+            password.expose().as_bytes(),
+            salt,
+            key.as_mut(),
+            memory.as_mut_slice(),
+        );
+    // the last blocks are the key in other words
+    memory.zeroize();
+    result.map_err(failed)?;
+    Ok(key)
+}
+
+/// The passwords that archives are sealed and opened with.
+#[derive(Clone)]
+pub struct Keys {
+    passwords: Vec<Secret>,
+    derivations: Arc<Derivations>,
+}
+
+impl Keys {
+    /// `passwords`: the current one first, which seals; then the previous ones, which only open. None at all
+    /// is allowed, an empty one is not.
+    pub fn new(passwords: Vec<Secret>, derivations: Arc<Derivations>) -> Result<Keys> {
+        if passwords.iter().any(Secret::is_empty) {
+            return Err(Error::usage("the encryption password is empty")
+                .hint("set encryption.password to one that nobody can guess"));
+        }
+        Ok(Keys {
+            passwords,
+            derivations,
+        })
+    }
+
+    /// What the current password derives, for a header to be written.
+    pub(super) fn for_writing(&self) -> Result<Derived> {
+        let current = self
+            .passwords
+            .first()
+            .ok_or_else(|| no_password("cannot seal an archive without a password"))?;
+        self.derivations.for_writing(current)
+    }
+
+    /// The passwords to open an archive with; holding none is the caller's mistake, not the archive's.
+    pub(super) fn for_reading(&self) -> Result<&[Secret]> {
+        if self.passwords.is_empty() {
+            return Err(no_password(
+                "the archive is encrypted, and there is no password to open it with",
+            ));
+        }
+        Ok(&self.passwords)
+    }
+
+    /// What `password` derives under the cost and salt of a slot.
+    pub(super) fn derive(&self, password: &Secret, cost: Cost, salt: [u8; 16]) -> Result<Derived> {
+        self.derivations.for_reading(password, cost, salt)
+    }
+}
+
+fn no_password(message: &str) -> Error {
+    Error::new(Kind::Usage, message)
+        .hint("set encryption.password of the database in the configuration")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(password: &str, derivations: &Arc<Derivations>) -> Keys {
+        Keys::new(vec![Secret::new(password)], Arc::clone(derivations)).unwrap()
+    }
+
+    #[test]
+    fn many_archives_cost_one_derivation_until_the_password_changes() {
+        let derivations = Derivations::new();
+        let first = keys("one", &derivations).for_writing().unwrap();
+        let again = keys("one", &derivations).for_writing().unwrap();
+        assert_eq!(derivations.count(), 1);
+        assert_eq!(first.key, again.key);
+        let changed = keys("two", &derivations).for_writing().unwrap();
+        assert_eq!(derivations.count(), 2);
+        assert_ne!(first.key, changed.key);
+        assert_eq!(first.salt, changed.salt, "one kdf salt a process");
+        assert_ne!(
+            Derivations::new()
+                .for_writing(&Secret::new("one"))
+                .unwrap()
+                .salt,
+            first.salt
+        );
+    }
+
+    #[test]
+    fn an_empty_password_is_refused() {
+        let error = Keys::new(
+            vec![Secret::new("good"), Secret::new("")],
+            Derivations::new(),
+        )
+        .err();
+        assert_eq!(error.unwrap().kind(), Kind::Usage);
+    }
+}

@@ -1,0 +1,170 @@
+//! The write side, composed here and nowhere else: the plain dump in, stored bytes out.
+//!
+//! `dump, tap, gzip, seal, measure, upload`: one loop pushes into nested writers, and each stage ends by value
+//! and hands on what it learned. Nothing is read a second time to learn what a stage already knew.
+
+use super::Tap;
+use super::codec::gzip::{Compressor, Level};
+use super::measure::Measured;
+use super::seal::{Keys, Sealer};
+use crate::error::Result;
+use crate::progress::Meter;
+use std::io::{self, Read, Write};
+
+/// How much is read from the dump at a time.
+const PIECE: usize = 1024 * 1024;
+
+/// Which stages a backup goes through.
+pub struct Plan<'a> {
+    /// Compress outside of pg_dump, on this many threads.
+    pub gzip: Option<(Level, usize)>,
+    /// Seal under the keys' current password, with this label.
+    pub seal: Option<(&'a Keys, &'a str)>,
+}
+
+/// What the stages learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of the dump.
+    pub plain_bytes: u64,
+    /// Bytes of the archive.
+    pub stored_bytes: u64,
+    /// SHA-256 of the archive, 64 hex digits.
+    pub sha256: String,
+}
+
+/// Writes all of `dump` through the stages of `plan` into `target`, and hands the target back for its commit.
+pub fn write<W: Write>(
+    dump: &mut impl Read,
+    target: W,
+    plan: &Plan,
+    tap: &mut dyn Tap,
+    meter: &Meter,
+) -> Result<(W, Written)> {
+    let measured = Measured::new(Metered {
+        inner: target,
+        meter,
+    });
+    let sealing = match plan.seal {
+        Some((keys, label)) => Sealing::Sealed(Box::new(Sealer::new(measured, keys, label)?)),
+        None => Sealing::Plain(measured),
+    };
+    let mut zipping = match plan.gzip {
+        Some((level, threads)) => {
+            Zipping::Gzip(Box::new(Compressor::new(sealing, level, threads)?))
+        }
+        None => Zipping::Plain(sealing),
+    };
+
+    let plain_bytes = copy(dump, &mut zipping, tap, meter)?;
+    tap.end()?;
+
+    let (metered, measure) = zipping.finish()?.finish()?.finish();
+    let written = Written {
+        plain_bytes,
+        stored_bytes: measure.bytes,
+        sha256: measure.sha256_hex(),
+    };
+    Ok((metered.inner, written))
+}
+
+fn copy(
+    dump: &mut impl Read,
+    target: &mut impl Write,
+    tap: &mut dyn Tap,
+    meter: &Meter,
+) -> Result<u64> {
+    let mut buffer = vec![0u8; PIECE];
+    let mut total = 0u64;
+    loop {
+        let count = match dump.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let piece = &buffer[..count];
+        tap.feed(piece)?;
+        meter.add_plain(count);
+        target.write_all(piece)?;
+        total += count as u64;
+    }
+}
+
+/// Counts what reaches the storage, for the progress line.
+struct Metered<'a, W> {
+    inner: W,
+    meter: &'a Meter,
+}
+
+impl<W: Write> Write for Metered<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.meter.add_stored(count);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+enum Sealing<W: Write> {
+    Sealed(Box<Sealer<W>>),
+    Plain(W),
+}
+
+impl<W: Write> Sealing<W> {
+    fn finish(self) -> Result<W> {
+        match self {
+            Sealing::Sealed(sealer) => sealer.finish(),
+            Sealing::Plain(plain) => Ok(plain),
+        }
+    }
+}
+
+impl<W: Write> Write for Sealing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sealing::Sealed(sealer) => sealer.write(bytes),
+            Sealing::Plain(plain) => plain.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Sealing::Sealed(sealer) => sealer.flush(),
+            Sealing::Plain(plain) => plain.flush(),
+        }
+    }
+}
+
+enum Zipping<W: Write> {
+    Gzip(Box<Compressor<W>>),
+    Plain(W),
+}
+
+impl<W: Write> Zipping<W> {
+    fn finish(self) -> Result<W> {
+        match self {
+            Zipping::Gzip(compressor) => compressor.finish(),
+            Zipping::Plain(plain) => Ok(plain),
+        }
+    }
+}
+
+impl<W: Write> Write for Zipping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Zipping::Gzip(compressor) => compressor.write(bytes),
+            Zipping::Plain(plain) => plain.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Zipping::Gzip(compressor) => compressor.flush(),
+            Zipping::Plain(plain) => plain.flush(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The server, the tools for it, and what the role may read.
+
+use super::Check;
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::postgres::query::identifier;
+use crate::postgres::rights;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+use crate::source::logical::drill;
+
+/// What the configuration wants of a database besides a dump.
+pub struct Wanted<'a> {
+    /// Options leave part of it out, so that what may not be read need not be in the way.
+    pub chosen: bool,
+    /// The roles of its server, too.
+    pub globals: bool,
+    /// Its backups are drilled on a schedule.
+    pub drill: Option<&'a drill::Options>,
+}
+
+/// Connects, chooses the tools, and looks for what pg_dump will not be allowed to read. Only a signal is an error.
+pub fn run(
+    name: &str,
+    session: &Session,
+    tools: &Tools,
+    wanted: &Wanted,
+    cancel: &Cancel,
+) -> Result<Vec<Check>> {
+    let subject = format!("database {name}");
+    let mut checks = Vec::new();
+    let psql = match tools.need_psql(cancel) {
+        Ok(psql) => psql,
+        Err(error) => {
+            cancel.check()?;
+            // a backup does without it, and then takes the newest pg_dump
+            checks.push(Check::broken(&subject, &error).as_warning());
+            checks.extend(choose(&subject, None, tools, wanted, cancel));
+            return Ok(checks);
+        }
+    };
+    let server = match rights::server(&psql, session, cancel) {
+        Ok(server) => server,
+        Err(error) => {
+            cancel.check()?;
+            let error = error.doing(format!("cannot connect to {}", session.shown()));
+            checks.push(Check::broken(&subject, &error).or_fix(
+                "see that the server runs, and that connection.host and connection.port are right",
+            ));
+            checks.extend(choose(&subject, None, tools, wanted, cancel));
+            return Ok(checks);
+        }
+    };
+    let standby = if server.standby { ", a standby" } else { "" };
+    checks.push(Check::ok(
+        &subject,
+        format!(
+            "PostgreSQL {}{standby} at {} as {}",
+            server.version,
+            session.shown(),
+            server.role
+        ),
+    ));
+    checks.extend(choose(&subject, Some(server.major), tools, wanted, cancel));
+    checks.push(readable(&subject, &psql, session, wanted.chosen, cancel)?);
+    if let Some(options) = wanted.drill {
+        let subject = format!("drill of {name}");
+        checks.push(
+            match drill::can_be_held(options, server.major, &psql, cancel) {
+                Ok(what) => Check::ok(&subject, what),
+                Err(error) => {
+                    cancel.check()?;
+                    // the next backup will work without it
+                    Check::broken(&subject, &error)
+                        .as_warning()
+                        .or_fix("see that the server runs, and that drill.connection is right")
+                }
+            },
+        );
+    }
+    Ok(checks)
+}
+
+/// The pg_dump, and pg_dumpall, that a backup takes and the pg_restore that a restore of it into the same server takes.
+fn choose(
+    subject: &str,
+    server: Option<u32>,
+    tools: &Tools,
+    wanted: &Wanted,
+    cancel: &Cancel,
+) -> Vec<Check> {
+    let pg_dump = match tools.pg_dump(server, cancel) {
+        Ok(tool) => tool,
+        Err(error) => return vec![Check::broken(subject, &error)],
+    };
+    let restores = match tools.pg_restore(pg_dump.major, server, cancel) {
+        Ok(tool) => Check::ok(subject, format!("restores with {tool}")),
+        Err(error) => Check::broken(subject, &error),
+    };
+    let dumps = Check::ok(subject, format!("dumps with {pg_dump}"));
+    let mut checks = vec![dumps, restores];
+    if wanted.globals {
+        checks.push(match tools.pg_dumpall(server, cancel) {
+            Ok(tool) => Check::ok(subject, format!("dumps roles and tablespaces with {tool}")),
+            Err(error) => Check::broken(subject, &error),
+        });
+    }
+    checks
+}
+
+fn readable(
+    subject: &str,
+    psql: &Tool,
+    session: &Session,
+    chosen: bool,
+    cancel: &Cancel,
+) -> Result<Check> {
+    let (count, names) = match rights::unreadable(psql, session, cancel) {
+        Ok(found) => found,
+        Err(error) => {
+            cancel.check()?;
+            return Ok(Check::broken(
+                subject,
+                &error.doing("cannot ask for rights"),
+            ));
+        }
+    };
+    if count == 0 {
+        return Ok(Check::ok(subject, "every table can be read"));
+    }
+    let more = match count - names.len() as u64 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = format!("cannot read {}{more}", names.join(", "));
+    let role = identifier(session.user());
+    let check = Check::fail(subject, what).fix(format!(
+        "GRANT pg_read_all_data TO {role}; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
+         ALTER ROLE {role} BYPASSRLS; or back up as the owner"
+    ));
+    Ok(match chosen {
+        true => check.as_warning(),
+        false => check,
+    })
+}

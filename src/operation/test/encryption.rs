@@ -1,0 +1,87 @@
+//! The encryption password: that it seals and opens, and which archives it opens.
+
+use super::Check;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::format::seal::{Cost, Derivations, Expect, Keys, Version, open_bytes, seal_bytes};
+use crate::repository::key_check;
+use crate::repository::listing::Entry;
+use crate::secret::Secret;
+use crate::storage::Storage;
+use crate::text::duration;
+use crate::text::human::human_bytes;
+use std::time::Instant;
+
+/// So many archives without a manifest, which those of the old kind are, are looked at.
+const LOOKED_AT: usize = 20;
+
+/// Seals something and opens it again, which takes one derivation of the key.
+pub fn round_trip(name: &str, password: Secret) -> Check {
+    let subject = format!("encryption of {name}");
+    // more than a frame
+    let plain = b"backupkit test ".repeat(8192);
+    let label = format!("{name}/test");
+    let began = Instant::now();
+    let opened = Keys::new(vec![password], Derivations::new()).and_then(|keys| {
+        let sealed = seal_bytes(&plain, &keys, &label)?;
+        open_bytes(&sealed, &keys, Expect::Label(&label))
+    });
+    match opened {
+        Ok(opened) if opened == plain => {
+            let (took, memory) = (began.elapsed(), u64::from(Cost::WRITING.memory) * 1024);
+            Check::ok(
+                &subject,
+                format!(
+                    "sealed and opened again in {}, the key derived with {}",
+                    duration::display(took),
+                    human_bytes(memory)
+                ),
+            )
+        }
+        Ok(_) => Check::broken(
+            &subject,
+            &Error::damaged("what was sealed opened as something else"),
+        ),
+        Err(error) => Check::broken(&subject, &error),
+    }
+}
+
+/// Whether the passwords are those of the newest encrypted archive among `entries`, which are oldest first, and
+/// whether the `current` one opens archives of the old kind, whose password can be guessed at hash speed.
+pub fn archives(
+    name: &str,
+    storage: &dyn Storage,
+    entries: &[Entry],
+    all: &Keys,
+    current: &Keys,
+    cancel: &Cancel,
+) -> Result<Vec<Check>> {
+    let subject = format!("encryption of {name}");
+    let mut checks = Vec::new();
+    let sealed = || entries.iter().rev().filter(|entry| entry.shape.sealed);
+    if let Some(newest) = sealed().next() {
+        let place = storage.locate(&newest.archive_key());
+        checks.push(match key_check::opens(storage, newest, all, cancel) {
+            Ok(Some(_)) => Check::ok(&subject, format!("the password opens {place}")),
+            Ok(None) => Check::broken(&subject, &key_check::changed(storage, newest)),
+            Err(error) => {
+                cancel.check()?;
+                Check::broken(&subject, &error)
+            }
+        });
+    }
+    for entry in sealed().filter(|entry| !entry.has_manifest).take(LOOKED_AT) {
+        cancel.check()?;
+        if let Ok(Some(Version::V1)) = key_check::opens(storage, entry, current, cancel) {
+            let place = storage.locate(&entry.archive_key());
+            let what = format!(
+                "the password also opens {place}, of the old kind BKENC001, from which it can be guessed at hash speed"
+            );
+            checks.push(Check::warn(&subject, what).fix(
+                "choose a new encryption.password, and put this one under encryption.previous_passwords",
+            ));
+            break;
+        }
+    }
+    Ok(checks)
+}

@@ -1,0 +1,215 @@
+//! The copies of one backup: the same archive on each of its storages, on each whole or not at all.
+//!
+//! A storage that fails at any step loses its copy, and the others go on as long as one is left. Only a cancelled
+//! run and a lock that another run of the database holds end all of them at once.
+
+use super::find::Place;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::repository::names::is_ours;
+use crate::storage::lock::Lock;
+use crate::storage::tee::{Fan, STALLED};
+use crate::storage::{CLEAN_UP, Storage, Upload};
+use std::io::Write;
+use std::time::Duration;
+
+/// What became of the copy on one storage.
+#[derive(Debug)]
+pub struct Copy {
+    /// The storage's name.
+    pub storage: String,
+    /// Where people find it, or why there is none.
+    pub result: Result<String>,
+}
+
+/// The storages that a run writes to, each locked for it.
+pub struct Copies {
+    places: Vec<Place>,
+    _locks: Vec<Lock>,
+}
+
+/// The archive on its way to every storage that is left.
+pub enum Archives {
+    /// To a single one.
+    One(Box<dyn Upload>),
+    /// To several.
+    Several(Fan),
+}
+
+impl Copies {
+    /// Locks each storage for `database`, and removes what a run that died there left unfinished.
+    pub fn lock(
+        places: Vec<Place>,
+        database: &str,
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Copies> {
+        let mut copies = Copies {
+            places,
+            _locks: Vec::new(),
+        };
+        copies._locks = copies.each(ends_the_run, |storage| {
+            let lock = Lock::take(&storage.lock_file(database)?, wait, cancel)?;
+            // the lock is held, so nobody else is writing
+            for key in storage.sweep(database, &is_ours, cancel)? {
+                let address = storage.locate(&key);
+                log::info!("removed {address}, which an earlier run left unfinished");
+            }
+            Ok(lock)
+        })?;
+        Ok(copies)
+    }
+
+    /// The first storage that is left.
+    pub fn first(&self) -> Option<&dyn Storage> {
+        let mut storages = self
+            .places
+            .iter()
+            .filter_map(|place| place.storage.as_ref().ok());
+        storages.next().map(AsRef::as_ref)
+    }
+
+    /// Starts writing the archive to each storage.
+    pub fn start(&mut self, key: &str, cancel: &Cancel) -> Result<Archives> {
+        let mut uploads = self.each(ends_the_run, |storage| storage.create(key, cancel))?;
+        match (uploads.len(), uploads.pop()) {
+            (1, Some(only)) => Ok(Archives::One(only)),
+            (_, last) => {
+                uploads.extend(last);
+                Ok(Archives::Several(Fan::new(uploads, STALLED, cancel)?))
+            }
+        }
+    }
+
+    /// Makes the archive under `key` and then its `sidecars` appear on each storage. All of a copy is written out
+    /// before any of it is committed, so that running out of space is noticed while nothing has appeared.
+    pub fn commit(
+        mut self,
+        archives: Archives,
+        key: &str,
+        sidecars: &[(String, Vec<u8>)],
+        cancel: &Cancel,
+    ) -> Result<Vec<Copy>> {
+        let archives = match archives {
+            Archives::One(only) => vec![Ok(only)],
+            Archives::Several(fan) => fan.finish()?,
+        };
+        let mut archives = archives.into_iter();
+        let written = self.each(ends_the_run, |storage| {
+            let mut uploads = Vec::new();
+            uploads.extend(archives.next().transpose()?);
+            for (key, bytes) in sidecars {
+                let mut upload = storage.create(key, cancel)?;
+                upload.write_all(bytes)?;
+                uploads.push(upload);
+            }
+            Ok(uploads)
+        })?;
+        cancel.check()?;
+
+        let keys: Vec<String> = sidecars.iter().map(|(key, _)| key.clone()).collect();
+        let keys = [&keys[..], &[key.to_string()]].concat();
+        let mut written = written.into_iter();
+        // what has appeared stands, so from here on not even a signal ends the run
+        self.each(
+            |_| false,
+            |storage| {
+                let mut uploads = written.next().into_iter().flatten();
+                let committed = uploads.try_for_each(|upload| upload.commit());
+                committed.inspect_err(|_| remove(storage, &keys))
+            },
+        )?;
+        let copy = |place: Place| Copy {
+            storage: place.name,
+            result: place.storage.map(|storage| storage.locate(key)),
+        };
+        Ok(self.places.into_iter().map(copy).collect())
+    }
+
+    /// Does one step on each storage that is left. One where it fails is left no more; an error is one that is
+    /// `fatal`, or that none is left.
+    fn each<T>(
+        &mut self,
+        fatal: impl Fn(&Error) -> bool,
+        mut step: impl FnMut(&dyn Storage) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut done = Vec::new();
+        for place in &mut self.places {
+            let Ok(storage) = &place.storage else {
+                continue;
+            };
+            match step(storage.as_ref()) {
+                Ok(value) => done.push(value),
+                Err(error) if fatal(&error) => return Err(error),
+                Err(error) => place.storage = Err(error),
+            }
+        }
+        match done.is_empty() {
+            true => Err(self.none_left()),
+            false => Ok(done),
+        }
+    }
+
+    /// The one reason, or all of them.
+    fn none_left(&mut self) -> Error {
+        let places = self.places.drain(..);
+        let mut reasons: Vec<(String, Error)> = places
+            .filter_map(|place| Some((place.name, place.storage.err()?)))
+            .collect();
+        if let Some(index) = reasons.iter().position(|(_, error)| is_signal(error)) {
+            return reasons.swap_remove(index).1;
+        }
+        match reasons.len() {
+            0 => Error::failed("no storage is configured"),
+            1 => reasons.swap_remove(0).1,
+            _ => {
+                let kind = reasons[0].1.kind();
+                let alike = reasons.iter().all(|(_, error)| error.kind() == kind);
+                let told: Vec<String> = reasons
+                    .iter()
+                    .map(|(name, error)| format!("{name}: {}", error.report()))
+                    .collect();
+                let kind = if alike { kind } else { Kind::Failed };
+                Error::new(
+                    kind,
+                    format!("every storage failed\n  {}", told.join("\n  ")),
+                )
+            }
+        }
+    }
+}
+
+impl Write for Archives {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Archives::One(upload) => upload.write(bytes),
+            Archives::Several(fan) => fan.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Archives::One(upload) => upload.flush(),
+            Archives::Several(fan) => fan.flush(),
+        }
+    }
+}
+
+fn is_signal(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Signal(_))
+}
+
+fn ends_the_run(error: &Error) -> bool {
+    is_signal(error) || error.kind() == Kind::Locked
+}
+
+/// A copy that is reported as missing must not be found later.
+fn remove(storage: &dyn Storage, keys: &[String]) {
+    let cleaned =
+        Cancel::new().and_then(|fresh| storage.delete(keys, &fresh.with_deadline(CLEAN_UP)));
+    if let Err(error) = cleaned {
+        let what = keys.last().map(String::as_str).unwrap_or_default();
+        let error = error.doing(format!("cannot remove {}", storage.locate(what)));
+        log::warn!("{}", error.report());
+    }
+}

@@ -1,0 +1,78 @@
+//! The record of a run that failed, beside the backups, for `status` on whatever host.
+
+use super::find::Place;
+use super::reference::read_small;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::format::seal::{Expect, Keys, open_bytes, seal_bytes};
+use crate::repository::last_failure::{Failure, LARGEST, Words};
+use crate::repository::names::last_failure_key;
+use crate::storage::Storage;
+use base64ct::{Base64, Encoding};
+use std::time::Duration;
+
+/// How long writing it down may take on each storage, whatever ended the run.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Seals what `failure` says, as backups are sealed whose tables it may name; without keys it says nothing.
+pub fn seal(failure: &mut Failure, keys: Option<&Keys>) -> Result<()> {
+    let words = failure.words.take();
+    if let (Some(words), Some(keys)) = (words, keys) {
+        let plain = serde_json::to_vec(&words)
+            .map_err(|error| Error::failed("cannot write down a failure").because(error))?;
+        let sealed = seal_bytes(&plain, keys, &label(&failure.database))?;
+        failure.words_sealed = Some(Base64::encode_string(&sealed));
+    }
+    Ok(())
+}
+
+/// The opposite; what no key opens stays sealed.
+pub fn open(failure: &mut Failure, keys: &dyn Fn() -> Result<Keys>) {
+    let Some(sealed) = &failure.words_sealed else {
+        return;
+    };
+    let words = || -> Result<Words> {
+        let damaged = || Error::damaged("what the last failure says is damaged");
+        let sealed = Base64::decode_vec(sealed).map_err(|_| damaged())?;
+        let label = label(&failure.database);
+        let plain = open_bytes(&sealed, &keys()?, Expect::Label(&label))?;
+        serde_json::from_slice(&plain).map_err(|error| damaged().because(error))
+    };
+    match words() {
+        Ok(words) => failure.words = Some(words),
+        Err(error) => log::debug!("{}", error.chain()),
+    }
+}
+
+fn label(database: &str) -> String {
+    format!("{database}#last-failure")
+}
+
+/// Writes `failure` down on each of `places`, as far as that can be done. The run's own token is no use here: it may be
+/// cancelled, and that be the failure.
+pub fn record(failure: &Failure, places: &[Place]) {
+    let key = last_failure_key(&failure.database);
+    for place in places {
+        let Ok(storage) = &place.storage else {
+            continue;
+        };
+        let written = Cancel::new().and_then(|cancel| {
+            let cancel = cancel.with_deadline(LIMIT);
+            storage.replace(&key, &failure.to_json()?, &cancel)
+        });
+        if let Err(error) = written {
+            log::debug!("the failure is not written down: {}", error.report());
+        }
+    }
+}
+
+/// The record of `database` on `storage`, if there is one.
+pub fn read(storage: &dyn Storage, database: &str, cancel: &Cancel) -> Result<Option<Failure>> {
+    let key = last_failure_key(database);
+    let opened = match storage.open(&key, cancel) {
+        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let bytes = read_small(opened, LARGEST, &storage.locate(&key))?;
+    Failure::from_json(&bytes, &storage.locate(&key)).map(Some)
+}

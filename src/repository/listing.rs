@@ -1,0 +1,245 @@
+//! The backups that a storage holds, from the keys it lists alone.
+
+use super::manifest::Manifest;
+use super::names::{BackupId, Name, Part, Shape, Timestamp};
+use std::collections::BTreeMap;
+
+/// One archive as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which backup.
+    pub id: BackupId,
+    /// What its archive went through.
+    pub shape: Shape,
+    /// Size of the archive on storage.
+    pub bytes: u64,
+    /// True where a manifest lies beside it.
+    pub has_manifest: bool,
+    /// True where a checksum lies beside it.
+    pub has_checksum: bool,
+    /// True where retention leaves it alone for good.
+    pub pinned: bool,
+    /// True where records of checks lie beside it.
+    pub has_proof: bool,
+}
+
+impl Entry {
+    /// The key of its archive.
+    pub fn archive_key(&self) -> String {
+        self.id.archive_key(self.shape)
+    }
+
+    /// True where the archive has not the size that its manifest tells, and so is not what was stored.
+    pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
+        // a manifest may be about an archive of another shape under the same name
+        manifest.is_some_and(|manifest| {
+            manifest.archive.key == self.archive_key() && manifest.archive.bytes != self.bytes
+        })
+    }
+}
+
+/// Everything that lies under one moment of one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Which backup.
+    pub id: BackupId,
+    /// Its archives and their sizes. One, unless somebody laid the same backup there in another shape.
+    pub archives: Vec<(Shape, u64)>,
+    /// What lies beside them.
+    pub sidecars: Vec<Part>,
+}
+
+impl Backup {
+    /// True where this lies beside it.
+    pub fn has(&self, part: Part) -> bool {
+        self.sidecars.contains(&part)
+    }
+
+    /// Size of its archives on storage.
+    pub fn bytes(&self) -> u64 {
+        self.archives.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.archives.iter().map(|&(shape, bytes)| Entry {
+            id: self.id.clone(),
+            shape,
+            bytes,
+            has_manifest: self.has(Part::Manifest),
+            has_checksum: self.has(Part::Checksum(shape)),
+            pinned: self.has(Part::Pin),
+            has_proof: self.has(Part::Verified),
+        })
+    }
+}
+
+/// What the keys of a storage, or of one directory of it, come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The backups, oldest first. Foreign names and writes in progress make none.
+    pub backups: Vec<Backup>,
+    /// Keys of ours that have lost what they belonged to, sorted.
+    pub orphans: Vec<String>,
+    /// For each database where a change of source was accepted, the moment of the last time.
+    pub accepted: BTreeMap<String, Timestamp>,
+}
+
+impl Listing {
+    /// Sorts keys and sizes.
+    pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
+        #[derive(Default)]
+        struct Found {
+            archives: Vec<(Shape, u64)>,
+            sidecars: Vec<Part>,
+            in_progress: bool,
+        }
+        let mut found: BTreeMap<BackupId, Found> = BTreeMap::new();
+        let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
+        for (key, bytes) in objects {
+            let Some(name) = Name::parse(key) else {
+                continue;
+            };
+            if name.part == Part::Accepted {
+                if !name.temporary {
+                    let all = accepted.entry(name.id.database.clone()).or_default();
+                    all.push(name.id);
+                }
+                continue;
+            }
+            let backup = found.entry(name.id).or_default();
+            match name.part {
+                _ if name.temporary => backup.in_progress = true,
+                Part::Archive(shape) => backup.archives.push((shape, bytes)),
+                sidecar => backup.sidecars.push(sidecar),
+            }
+        }
+        let mut listing = Listing::default();
+        for (
+            id,
+            Found {
+                mut archives,
+                mut sidecars,
+                in_progress,
+            },
+        ) in found
+        {
+            if archives.is_empty() {
+                // what is being written now may only be waiting for its archive
+                if !in_progress {
+                    listing
+                        .orphans
+                        .extend(sidecars.iter().map(|part| id.key(*part)));
+                }
+                continue;
+            }
+            // in one order, whatever order the storage lists in
+            archives.sort();
+            sidecars.sort_by_key(Part::to_string);
+            listing.backups.push(Backup {
+                id,
+                archives,
+                sidecars,
+            });
+        }
+        for (database, mut ids) in accepted {
+            ids.sort();
+            if let Some(last) = ids.pop() {
+                listing.accepted.insert(database, last.timestamp);
+            }
+            listing
+                .orphans
+                .extend(ids.iter().map(|id| id.key(Part::Accepted)));
+        }
+        listing.orphans.sort();
+        listing.backups.sort_by(|a, b| {
+            (a.id.timestamp, &a.id.database).cmp(&(b.id.timestamp, &b.id.database))
+        });
+        listing
+    }
+
+    /// The archives, oldest first.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.backups.iter().flat_map(Backup::entries).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_without_a_manifest_is_a_backup_and_a_manifest_alone_is_none() {
+        let listed = Listing::new([
+            ("app/20261120_020000.000000001Z.dump.gz", 10),
+            ("app/20261119_020000.000000001Z.json", 5),
+            ("app/20261121_020000.000000001Z.dump.gz.tmp", 7),
+            ("app/20261118_020000.000000001Z.dump", 3),
+            ("app/20261118_020000.000000001Z.json", 3),
+            ("app/20261118_020000.000000001Z.dump.sha256", 3),
+            ("app/readme.txt", 1),
+        ])
+        .entries();
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|entry| (entry.archive_key(), entry.has_manifest, entry.has_checksum))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (
+                    "app/20261118_020000.000000001Z.dump".to_string(),
+                    true,
+                    true
+                ),
+                (
+                    "app/20261120_020000.000000001Z.dump.gz".to_string(),
+                    false,
+                    false
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_backup_knows_its_sidecars_and_only_what_lost_its_archive_is_an_orphan() {
+        let at = |day: u32, suffix: &str| format!("app/202611{day:02}_020000.000000001Z{suffix}");
+        let keys = [
+            at(18, ".dump.gz.enc"),
+            at(18, ".dump.gz.enc.sha256"),
+            at(18, ".json"),
+            at(18, ".verified.json"),
+            at(18, ".pin"),
+            at(18, ".globals.sql.gz.enc"),
+            at(18, ".globals.sql.gz.enc.sha256"),
+            at(17, ".json"),
+            at(17, ".pin"),
+            at(16, ".probe"),
+            // a live write waits for its archive
+            at(19, ".json"),
+            at(19, ".dump.tmp"),
+            // the last acceptance outlives its archive, earlier ones are over
+            at(10, ".accepted"),
+            at(12, ".accepted"),
+            at(13, ".accepted.tmp"),
+            "app/last-failure.json".to_string(),
+        ];
+        let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
+        assert_eq!(listing.backups.len(), 1);
+        let backup = &listing.backups[0];
+        assert_eq!(backup.bytes(), 7);
+        assert_eq!(backup.sidecars.len(), 6);
+        assert!(backup.has(Part::Pin) && backup.has(Part::Verified));
+        assert!(listing.entries()[0].pinned);
+        assert_eq!(
+            listing.orphans,
+            [
+                at(10, ".accepted"),
+                at(16, ".probe"),
+                at(17, ".json"),
+                at(17, ".pin")
+            ]
+        );
+        let accepted = listing.accepted["app"].to_string();
+        assert_eq!(accepted, "20261112_020000.000000001Z");
+    }
+}

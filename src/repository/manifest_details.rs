@@ -1,0 +1,47 @@
+//! What the manifest beside a backup claims: read, held against the backup's name, and opened where it is sealed.
+
+use crate::error::{Error, Kind, Result};
+use crate::format::seal;
+use crate::format::seal::{Expect, Keys};
+use crate::operation::backup::TABLES_LABEL;
+use crate::repository::manifest::{Detail, Manifest, SealedTables};
+use crate::repository::names::BackupId;
+use base64ct::{Base64, Encoding};
+
+/// What `manifest` says of the inside of the dump of `id`, where it says anything. `keys` is asked for only if that is
+/// sealed; what was sealed has to describe the same archive as the plain fields do.
+pub fn detail(
+    manifest: Manifest,
+    id: &BackupId,
+    keys: &dyn Fn() -> Result<Keys>,
+) -> Result<Option<Detail>> {
+    let Some(sealed) = &manifest.tables_sealed else {
+        let contents = manifest.contents;
+        return Ok(manifest.tables.map(|tables| Detail { tables, contents }));
+    };
+    let damaged = |what: &str| Error::damaged(format!("the manifest of {id} {what}"));
+    let container =
+        Base64::decode_vec(sealed).map_err(|_| damaged("has sealed details that are no base64"))?;
+    let label = format!("{id}{TABLES_LABEL}");
+    let plain = seal::open_bytes(&container, &keys()?, Expect::Label(&label)).map_err(|error| {
+        // sealed for another backup: nobody means that here
+        let kind = match error.kind() {
+            Kind::Refused => Kind::Damaged,
+            kind => kind,
+        };
+        error.with_kind(kind).doing(format!(
+            "cannot open the sealed details of the manifest of {id}"
+        ))
+    })?;
+    let sealed: SealedTables = serde_json::from_slice(&plain)
+        .map_err(|error| damaged("has sealed details that cannot be read").because(error))?;
+    if sealed.archive != manifest.archive {
+        return Err(damaged(
+            "says something else about the archive than what is sealed in it",
+        ));
+    }
+    Ok(Some(Detail {
+        tables: sealed.tables,
+        contents: sealed.contents,
+    }))
+}

@@ -1,0 +1,185 @@
+//! Opening a backup for reading: the layers, and the rules about what its name, its label and the
+//! configuration say of it.
+
+use super::reference::{Selected, read_checksum};
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::format::read_pipeline::{Facts, Inbound};
+use crate::format::seal::{Expect, Keys, Version, printable};
+use crate::progress::Meter;
+use crate::repository::names::{BackupId, Name, Shape};
+use crate::storage::local;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What is expected of a backup, and how strictly.
+pub struct Rules<'a> {
+    /// The stages that the configuration writes, if a configured database is meant.
+    pub configured: Option<Shape>,
+    /// The database that a restore goes to, where nobody chose it: a file that says it is another's is refused.
+    pub unchosen_target: Option<&'a str>,
+    /// A difference between bytes and name or configuration is an error instead of a warning.
+    pub strict: bool,
+    /// The label need not be the expected one.
+    pub force: bool,
+}
+
+/// Any stored bytes.
+pub type Bytes = Box<dyn Read + Send>;
+
+/// Opens the layers of `selected`. `keys` is asked for only if the archive is sealed.
+pub fn open(
+    selected: &Selected,
+    keys: &dyn Fn() -> Result<Keys>,
+    rules: &Rules,
+    meter: Arc<Meter>,
+    cancel: &Cancel,
+) -> Result<Inbound<Bytes>> {
+    let sha256 = read_checksum(selected, cancel)?;
+    let stored = stored(selected, cancel)?;
+    layers(selected, stored, sha256, keys, rules, meter)
+}
+
+/// The stored bytes of `selected`.
+pub fn stored(selected: &Selected, cancel: &Cancel) -> Result<Bytes> {
+    let inner: Bytes = match selected {
+        Selected::Stored { storage, entry } => storage.open(&entry.archive_key(), cancel)?,
+        Selected::File(path) => Box::new(local::open_file(path)?),
+    };
+    Ok(Box::new(Watched {
+        inner,
+        cancel: cancel.clone(),
+    }))
+}
+
+/// Opens the layers of `stored`, which are the bytes of `selected` and hash to `sha256` where that is known.
+pub fn layers(
+    selected: &Selected,
+    stored: Bytes,
+    sha256: Option<String>,
+    keys: &dyn Fn() -> Result<Keys>,
+    rules: &Rules,
+    meter: Arc<Meter>,
+) -> Result<Inbound<Bytes>> {
+    let doing = || format!("cannot read {}", selected.shown());
+    let label = match selected {
+        Selected::Stored { entry, .. } => Some(entry.id.to_string()),
+        Selected::File(_) => None,
+    };
+    let expected = match &label {
+        Some(label) if !rules.force => Expect::Label(label),
+        _ => Expect::Any,
+    };
+    let inbound = Inbound::open(stored, keys, expected, sha256, meter).doing(doing)?;
+    judge(selected, inbound.facts(), rules).doing(doing)?;
+    Ok(inbound)
+}
+
+/// A reader that ends with the run: whoever only reads would not notice that it was cancelled.
+struct Watched {
+    inner: Bytes,
+    cancel: Cancel,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check()?;
+        self.inner.read(buffer)
+    }
+}
+
+fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
+    let stored = matches!(selected, Selected::Stored { .. });
+    let named = selected.named_shape();
+    // whoever can write to the storage could otherwise replace a sealed archive by a plain one of theirs
+    if stored && named.is_some_and(|shape| shape.sealed) && !facts.shape.sealed {
+        return Err(Error::damaged(
+            "header mismatch: the name says that it is encrypted, the bytes are not",
+        )
+        .hint("somebody or something replaced this archive; restore another one"));
+    }
+    for (claim, shape) in [("name", named), ("configuration", rules.configured)] {
+        let Some(shape) = shape.filter(|shape| *shape != facts.shape) else {
+            continue;
+        };
+        let message = format!(
+            "header mismatch: the {claim} says {}, the bytes say {}",
+            stages(shape),
+            stages(facts.shape)
+        );
+        if rules.strict {
+            return Err(Error::refused(message)
+                .hint("leave --strict-sniff out to restore what the bytes say"));
+        }
+        log::warn!("{message}; going by the bytes");
+    }
+    if facts.container == Some(Version::V1) {
+        log::warn!(
+            "{} is of the old kind BKENC001, whose password can be guessed at hash speed; new backups are BKENC002",
+            selected.shown()
+        );
+    }
+    match (selected, &facts.label) {
+        (Selected::File(_), Some(label)) => {
+            log::info!("the archive says that it is {}", printable(label));
+            require_target(label, rules)
+        }
+        (Selected::File(path), None) => {
+            // a name proves nothing, so it only warns
+            if let (Some(id), Some(target)) = (named_database(path), rules.unchosen_target)
+                && id.database != target
+            {
+                log::warn!(
+                    "the file is named like a backup of {}, the target is {target}",
+                    id.database
+                );
+            }
+            Ok(())
+        }
+        (Selected::Stored { entry, .. }, Some(label)) if *label != entry.id.to_string() => {
+            // only --force comes here
+            log::warn!(
+                "the archive found as {} says that it is {}",
+                entry.id,
+                printable(label)
+            );
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The backup that a file is by the names of its directory and its own, where they are such as we give.
+fn named_database(path: &Path) -> Option<BackupId> {
+    let file = path.file_name()?.to_str()?;
+    let directory = path.parent()?.file_name()?.to_str()?;
+    Name::parse(&format!("{directory}/{file}")).map(|name| name.id)
+}
+
+/// A file that names another database than the target goes there only if somebody said so.
+fn require_target(label: &str, rules: &Rules) -> Result<()> {
+    let database = label
+        .rsplit_once('/')
+        .map_or(label, |(database, _)| database);
+    match rules.unchosen_target {
+        Some(target) if target != database && !rules.force => Err(Error::refused(format!(
+            "the archive is a backup of {}, the target is {target}",
+            printable(database)
+        ))
+        .hint(format!(
+            "name the target with --db {target} if this is what you mean"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// `gzip and encryption`, for messages.
+fn stages(shape: Shape) -> &'static str {
+    match (shape.gzip, shape.sealed) {
+        (false, false) => "plain",
+        (true, false) => "gzip",
+        (false, true) => "encrypted",
+        (true, true) => "gzip and encrypted",
+    }
+}

@@ -1,0 +1,252 @@
+//! The drill: a backup restored into a database of its own, and what came back compared with what went in.
+//!
+//! ```text
+//! outline   what has to be there first: version, encoding, locale, roles       the front of the archive
+//! choice    what of it is made in a drill, and what is left out
+//! scratch   a throwaway cluster, or a database on a server that was lent
+//! restore   the archive through pg_restore, as `restore` does it               timed: this is the time to restore
+//! compare   dumped again through the same reader: same rows, bytes, digests, table by table
+//! examine   pg_amcheck; the assertions and commands of the configuration
+//! ```
+//!
+//! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held (no server of that
+//! version, a missing extension, no space) is an error with the way out, and says nothing about the backup.
+
+pub mod assertions;
+pub mod classify_failure;
+pub(super) mod compare;
+pub mod external_server;
+pub mod filter;
+mod outline;
+pub mod redump;
+mod scratch;
+
+use super::dump_inspector::DumpTap;
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::operation::verify::Subject;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+use crate::progress::Progress;
+use crate::repository::check_records::Evidence;
+use crate::repository::open;
+use crate::source::logical::archive::{Catalog, Contents, Summary};
+use crate::source::logical::pg_restore;
+use crate::source::logical::pg_restore::Restore;
+use scratch::Scratch;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How our sessions are called on a server.
+const APPLICATION: &str = "backupkit drill";
+
+/// Where and how drills are held.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where programs are looked for.
+    pub tools: Tools,
+    /// Where throwaway clusters are made.
+    pub directory: PathBuf,
+    /// Whom their programs run as where we are root.
+    pub user: String,
+    /// A server to restore into instead, and the database of it to connect to first.
+    pub connection: Option<Session>,
+    /// SQL that has to return true.
+    pub assertions: Vec<String>,
+    /// Commands that have to succeed.
+    pub commands: Vec<String>,
+    /// How long one of the examinations may take.
+    pub timeout: Duration,
+}
+
+/// Holds a drill of a backup whose plain dump has been read and measured, and adds what it finds to `evidence`.
+pub fn run(
+    subject: &Subject,
+    options: &Options,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    let catalog = outline::read(subject, cancel)?;
+    let psql = options.tools.need_psql(cancel)?;
+    let plain_bytes = evidence.plain_bytes.unwrap_or(0);
+    let mut scratch = Scratch::make(&catalog, options, plain_bytes, &psql, cancel)
+        .doing(|| "cannot make a database to restore into")?;
+    let drill = Drill {
+        subject,
+        options,
+        catalog: &catalog,
+        choice: filter::choose(&catalog, scratch.is_silent())?,
+        scratch: &scratch,
+        psql: &psql,
+    };
+    match drill.hold(evidence, cancel) {
+        Ok(()) => scratch.remove(),
+        // whatever failed while the server went away failed for that reason
+        Err(error) => Err(scratch.explain(error)),
+    }
+}
+
+/// Whether a drill of a backup of a server of that major version can be held, and where, as far as can be told without one.
+pub fn can_be_held(options: &Options, major: u32, psql: &Tool, cancel: &Cancel) -> Result<String> {
+    if let Some(connection) = &options.connection {
+        let found = external_server::reach(connection, major, psql, cancel)?;
+        return Ok(format!(
+            "can be held on {}, PostgreSQL {found}",
+            connection.shown()
+        ));
+    }
+    let (programs, _) = scratch::own(options, major, cancel)?;
+    let directory = options.directory.display();
+    match options.directory.is_dir() {
+        true => Ok(format!(
+            "can be held in {directory} with {}",
+            programs.postgres
+        )),
+        false => Err(Error::failed(format!("{directory} is not a directory"))
+            .hint("make it, or name another one as drill.directory")),
+    }
+}
+
+/// One backup, and where it is restored.
+struct Drill<'a> {
+    subject: &'a Subject<'a>,
+    options: &'a Options,
+    catalog: &'a Catalog,
+    choice: filter::Choice,
+    scratch: &'a Scratch,
+    psql: &'a Tool,
+}
+
+impl Drill<'_> {
+    fn hold(&self, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
+        let began = Instant::now();
+        if !self.choice.names.is_empty() {
+            let names = self.choice.names.join(", ");
+            evidence.note(format!("not made in the drill: {names}"));
+        }
+        let archived = match self.restore(cancel)? {
+            Restored::Whole(summary) => summary,
+            Restored::Refused(why) => {
+                evidence.fault(format!("it does not restore: {why}"));
+                return Ok(());
+            }
+        };
+        evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
+
+        let (tools, session) = (&self.options.tools, self.scratch.session());
+        let restored = redump::dump(&archived, session, self.scratch.major(), &[], tools, cancel)
+            .doing(|| "cannot dump the restored database")?;
+        let mut comparison = compare::compare(&archived, &restored);
+        for reordered in comparison.reordered.drain(..) {
+            let counted = redump::count(&reordered, &archived, self.psql, session, cancel)?;
+            comparison.faults.extend(reordered.fault(&counted));
+        }
+        // a server that was lent restores without owners, so it counts otherwise
+        if self.scratch.is_own() {
+            let objects = compare::missing_objects(&archived, &restored, &self.choice.left_out);
+            comparison.faults.extend(objects);
+        }
+        evidence.tables = Some(comparison.tables);
+        evidence.notes.extend(comparison.notes);
+        if !comparison.faults.is_empty() {
+            evidence.faults.extend(comparison.faults);
+            return Ok(());
+        }
+        assertions::run(self.options, self.scratch, self.psql, evidence, cancel)
+    }
+
+    fn restore(&self, cancel: &Cancel) -> Result<Restored> {
+        let Subject {
+            selected,
+            keys,
+            rules,
+            ..
+        } = self.subject;
+        let progress = Progress::start(&format!("restoring {} for a drill", selected.shown()));
+        let mut inbound = open::open(selected, keys, rules, progress.meter(), cancel)?;
+        let mut target = Target {
+            restore: self.start(cancel)?,
+            failed: false,
+        };
+        let mut tap = DumpTap::new();
+        let copied = inbound.copy_to(&mut target, &mut tap, &progress.meter());
+        let Target { restore, failed } = target;
+        let (error, refused) = match copied {
+            Ok(_) => match restore.finish() {
+                Ok(()) => return whole(tap),
+                Err(error) => (error, true),
+            },
+            Err(error) => {
+                restore.abort();
+                (error, failed)
+            }
+        };
+        cancel.check()?;
+        if !refused {
+            return Err(error);
+        }
+        // what the archive's own layers have to say comes first
+        classify_failure::judge(inbound.blame(error, cancel), self.scratch.is_own())
+            .map(Restored::Refused)
+    }
+
+    fn start(&self, cancel: &Cancel) -> Result<Restore> {
+        let needed = self.catalog.version.oldest_pg_restore().unwrap_or(0);
+        let major = self.scratch.major();
+        let pg_restore = self.options.tools.pg_restore(needed, Some(major), cancel)?;
+        log::debug!("using {pg_restore}");
+        let options = pg_restore::Options {
+            // what a lent server thinks of owners says nothing about the backup
+            no_owner: !self.scratch.is_own(),
+            no_tablespaces: true,
+            // a failed drill is thrown away as a whole, and one transaction has room for so many objects only
+            no_single_transaction: true,
+            list: self.choice.list.clone(),
+            ..pg_restore::Options::default()
+        };
+        let psql = Some(self.psql);
+        Restore::archive(
+            &pg_restore,
+            psql,
+            Some(major),
+            &self.scratch.quiet_session(),
+            APPLICATION,
+            options,
+            cancel,
+        )
+    }
+}
+
+/// How a restore ended that was not interrupted.
+enum Restored {
+    /// Everything is there, and this is what the archive said that it holds.
+    Whole(Box<Summary>),
+    /// The server refused a statement of the archive, and nothing but the archive is to blame.
+    Refused(String),
+}
+
+fn whole(tap: DumpTap) -> Result<Restored> {
+    match tap.into_contents() {
+        Some(Contents::Read(summary)) => Ok(Restored::Whole(summary)),
+        _ => Err(Error::failed("the archive was not read to its end")),
+    }
+}
+
+/// Remembers whether it was the restore that failed, or what it was fed from.
+struct Target {
+    restore: Restore,
+    failed: bool,
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.restore.write(bytes);
+        self.failed |= written.is_err();
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.restore.flush()
+    }
+}

@@ -1,0 +1,72 @@
+//! The front of an archive, read for what has to be there before it can be restored.
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::format::Tap;
+use crate::format::sniff::Content;
+use crate::operation::verify::Subject;
+use crate::progress::Meter;
+use crate::repository::open;
+use crate::source::logical::archive::{Catalog, CatalogReader, Looked};
+use std::io;
+use std::sync::Arc;
+
+/// Reads the archive up to its data.
+pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Box<Catalog>> {
+    let Subject {
+        selected,
+        keys,
+        rules,
+        ..
+    } = subject;
+    let meter = Arc::new(Meter::default());
+    let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
+    match inbound.facts().content {
+        Content::Archive => {}
+        Content::Sql => {
+            return Err(Error::failed(
+                "it is SQL text, and a drill needs an archive of pg_dump's custom format",
+            )
+            .hint("restore it by hand into a database that may be lost"));
+        }
+        Content::Empty | Content::Unknown => {
+            return Err(Error::damaged("what is in the archive is no dump"));
+        }
+    }
+    let mut front = Front::default();
+    match (
+        inbound.copy_to(&mut io::sink(), &mut front, &meter),
+        front.catalog,
+    ) {
+        (_, Some(catalog)) => Ok(catalog),
+        (Err(error), None) => Err(error),
+        (Ok(_), None) => Err(Error::damaged("the archive ends before its data")),
+    }
+}
+
+/// Ends the stream as soon as it has seen enough.
+#[derive(Default)]
+struct Front {
+    reader: CatalogReader,
+    catalog: Option<Box<Catalog>>,
+}
+
+impl Tap for Front {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.reader.feed(bytes)? {
+            Looked::More => Ok(()),
+            Looked::Whole(catalog) => {
+                self.catalog = Some(catalog);
+                Err(Error::failed("nothing more is needed"))
+            }
+            Looked::Unknown => Err(Error::failed(
+                "the archive has a version that this backupkit does not know",
+            )
+            .hint("use a newer backupkit")),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

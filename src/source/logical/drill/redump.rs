@@ -1,0 +1,120 @@
+//! The restored database, read again: dumped through the reader that read the archive, or one table at a time where
+//! its columns came back in another order.
+
+use super::compare::Reordered;
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::postgres::explain;
+use crate::postgres::query::identifier;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+use crate::process::ChildOutput;
+use crate::progress::Progress;
+use crate::source::logical::archive::{Contents, Inspector, Rows, Summary, TableName};
+use crate::source::logical::dump::Dump;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+/// How much is read at a time.
+const PIECE: usize = 1024 * 1024;
+
+/// What pg_dump sets for its own session, so that a row reads the same whoever asks for it.
+const AS_PG_DUMP: &str = "SET search_path = ''; SET datestyle = ISO; SET intervalstyle = postgres; \
+     SET extra_float_digits = 3; SET row_security = off; SET statement_timeout = 0; SET bytea_output = hex; \
+     SET lc_monetary = 'C'";
+
+/// Dumps the restored database as the archive was dumped, or `only` some tables of it if there are any.
+pub fn dump(
+    archived: &Summary,
+    session: &Session,
+    major: u32,
+    only: &[TableName],
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<Box<Summary>> {
+    let progress = Progress::start("dumping what was restored");
+    let meter = progress.meter();
+    let pg_dump = tools.pg_dump(Some(major), cancel)?;
+    let mut options: Vec<OsString> = Vec::new();
+    if let Some(encoding) = &archived.encoding {
+        options.push(format!("--encoding={encoding}").into());
+    }
+    // rows of partitions whose root is named may have come back in another partition
+    if archived.tables.iter().any(|table| table.root.is_some()) {
+        options.push("--load-via-partition-root".into());
+    }
+    for table in only {
+        let (schema, name) = (identifier(&table.schema), identifier(&table.name));
+        let option = format!("--table={schema}.{name}");
+        options.push(OsString::from_vec(archived.names().encode(&option)));
+    }
+    let mut output = Dump {
+        session: &session.fixed_output(),
+        application: super::APPLICATION,
+        options: &options,
+        lock_timeout: Duration::ZERO,
+        compressed_by_pg_dump: false,
+    }
+    .start(&pg_dump, cancel)?;
+    let mut inspector = Inspector::new();
+    read_all(&mut output, |bytes| {
+        meter.add_plain(bytes.len());
+        inspector.feed(bytes)
+    })?;
+    match inspector.finish()? {
+        Contents::Read(summary) => Ok(summary),
+        Contents::Unread { version } => Err(Error::failed(format!(
+            "{pg_dump} writes archives of version {version}, which this backupkit does not know"
+        ))
+        .hint("use a newer backupkit")),
+    }
+}
+
+/// The rows of a table with its columns in the archive's order.
+pub fn count(
+    table: &Reordered,
+    archived: &Summary,
+    psql: &Tool,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<Rows> {
+    let name = &table.table;
+    let qualified = format!("{}.{}", identifier(&name.schema), identifier(&name.name));
+    // the rows of its children are theirs; those of partitions are the root's
+    let only = if table.is_root { "" } else { "ONLY " };
+    let columns: Vec<String> = table.columns.iter().map(|name| identifier(name)).collect();
+    let copy = format!(
+        "COPY (SELECT {} FROM {only}{qualified}) TO STDOUT",
+        columns.join(", ")
+    );
+    let mut command = session
+        .fixed_output()
+        .command(&psql.path, super::APPLICATION);
+    if let Some(encoding) = &archived.encoding {
+        command.env("PGCLIENTENCODING", encoding);
+    }
+    command
+        .args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
+        .arg(session.database_argument())
+        .args(["-c", AS_PG_DUMP, "-c"])
+        .arg(OsString::from_vec(archived.names().encode(&copy)));
+    let mut output = ChildOutput::spawn("psql", command, cancel, explain::client)?;
+    let mut rows = Rows::default();
+    let mut feed = |bytes: &[u8]| rows.feed(bytes).map_err(Error::failed);
+    read_all(&mut output, &mut feed).doing(|| format!("cannot read {name} again"))?;
+    Ok(rows)
+}
+
+fn read_all(from: &mut impl Read, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut buffer = vec![0u8; PIECE];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => each(&buffer[..count])?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

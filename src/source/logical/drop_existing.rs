@@ -1,0 +1,252 @@
+//! Room for a restore in a database that holds what the backup holds: everything of it is dropped, and nothing else.
+//!
+//! `pg_restore --clean` drops one object after the other in the order that the backup had them. It fails at the keys
+//! of partitions, which go only with the key of their parent, and wherever the target has come to depend on things in
+//! another order. So the tables, views and sequences of the backup are dropped here before it, each with all that
+//! depends on it, by a block that then looks for what else went: whatever is missing and does not come back with the
+//! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
+
+use super::archive::Catalog;
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::postgres::query;
+use crate::postgres::query::{array, block_of, identifier};
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tool;
+
+/// What the failure says that names objects which only the target has.
+pub const WOULD_DROP: &str = "the target holds what the backup does not";
+
+/// What to do about it.
+pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
+     into a database of its own: --to NAME --create";
+
+/// Kinds of relation that are dropped here.
+const RELATIONS: &str = "('r','p','v','m','S','f')";
+
+/// What can be dropped with another object, a row each: of what kind it is, its schema, its name as pg_dump has it, how
+/// people read it, where it stands in the catalogs, and the relation that it is a part of. Of what the backup replaces
+/// (`held`) the parts do not count, nor do sequences of its columns. What the server makes and drops with something else,
+/// as it does the functions of a range type and the foreign keys of partitions, goes and comes with that.
+const INVENTORY: &str = "
+    SELECT 'relation' AS kind, n.nspname::text AS schema, c.relname::text AS name,
+           CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                WHEN 'f' THEN 'foreign table' ELSE 'table' END || format(' %I.%I', n.nspname, c.relname) AS shown,
+           'pg_class'::regclass::oid AS classid, c.oid AS objid, 0 AS objsubid, 0::oid AS part_of
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r','p','v','m','S','f') AND n.nspname !~ '^pg_(toast|temp)'
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                      AND c.relkind = 'S' AND d.refobjid = ANY (held) AND d.deptype IN ('a','i'))
+  UNION ALL
+    SELECT 'function', n.nspname, format('%s(%s)', p.proname, CASE WHEN p.prokind = 'a' AND p.pronargs = 0 THEN '*'
+             ELSE oidvectortypes(p.proargtypes) END),
+           format('function %I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)),
+           'pg_proc'::regclass, p.oid, 0, 0
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+  UNION ALL
+    SELECT 'type', n.nspname, t.typname, format('type %I.%I', n.nspname, t.typname),
+           'pg_type'::regclass, t.oid, 0, 0
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+    WHERE t.oid >= 16384 AND (t.typtype IN ('d','e','r') OR c.relkind = 'c')
+  UNION ALL
+    SELECT 'published', n.nspname, format('%s %s', p.pubname, c.relname),
+           format('table %I.%I in publication %I', n.nspname, c.relname, p.pubname),
+           'pg_publication_rel'::regclass, r.oid, 0, 0
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  UNION ALL
+    SELECT part.kind, n.nspname, format('%s %s', c.relname, part.name),
+           pg_describe_object(part.classid, part.objid, part.objsubid),
+           part.classid, part.objid, part.objsubid, part.relation
+    FROM (SELECT CASE contype WHEN 'f' THEN 'foreign key' ELSE 'part' END, 'pg_constraint'::regclass, oid, 0, conrelid, conname
+                 FROM pg_constraint WHERE conrelid <> 0 AND conparentid = 0
+          UNION ALL SELECT 'part', 'pg_attrdef'::regclass, oid, 0, adrelid, '' FROM pg_attrdef
+          UNION ALL SELECT 'part', 'pg_policy'::regclass, oid, 0, polrelid, polname FROM pg_policy
+          UNION ALL SELECT 'part', 'pg_trigger'::regclass, oid, 0, tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal
+          UNION ALL SELECT 'part', 'pg_rewrite'::regclass, oid, 0, ev_class, rulename FROM pg_rewrite WHERE rulename <> '_RETURN'
+          UNION ALL SELECT 'part', 'pg_class'::regclass, indexrelid, 0, indrelid, '' FROM pg_index
+          UNION ALL SELECT 'part', 'pg_class'::regclass, attrelid, attnum, attrelid, attname FROM pg_attribute
+                    WHERE attnum > 0 AND NOT attisdropped) part (kind, classid, objid, objsubid, relation, name)
+    JOIN pg_class c ON c.oid = part.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid >= 16384 AND c.relkind IN ('r','p','v','m','f') AND c.oid <> ALL (held)";
+
+/// True of a row `old` of the inventory that the backup brings back.
+const COMES_BACK: &str = "(
+         old.kind = 'relation' AND format('\"%s\".\"%s\"', replace(old.schema, '\"', '\"\"'),
+                                          replace(old.name, '\"', '\"\"')) = ANY (relations)
+      OR old.kind = 'function' AND old.schema || '.' || old.name = ANY (functions)
+      OR old.kind = 'type' AND old.schema || '.' || old.name = ANY (types)
+      OR old.kind = 'published' AND old.schema || '.' || old.name = ANY (published)
+      OR old.kind = 'foreign key' AND old.schema || '.' || old.name = ANY (foreign_keys))";
+
+/// The relations that are dropped here, as `identifier` writes their names. The function `to_regclass` fails in a schema
+/// that the role may not use, where what it lacks is to be told instead.
+const BY_NAME: &str = "
+    SELECT c.oid, format('\"%s\".\"%s\"', replace(n.nspname, '\"', '\"\"'), replace(c.relname, '\"', '\"\"')) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','v','m','S','f')";
+
+/// What is restored and can come in the place of something that is there: names, as arrays of SQL.
+struct Names {
+    relations: String,
+    functions: String,
+    types: String,
+    published: String,
+    foreign_keys: String,
+}
+
+impl Names {
+    fn of(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Names {
+        let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut published, mut foreign_keys) = (Vec::new(), Vec::new());
+        for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
+            let plain = || format!("{}.{}", entry.schema, entry.tag);
+            match &*entry.kind {
+                "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "FOREIGN TABLE" => {
+                    relations.push(identifier(&entry.schema) + "." + &identifier(&entry.tag));
+                }
+                "FUNCTION" | "PROCEDURE" | "AGGREGATE" => functions.push(plain()),
+                "TYPE" | "DOMAIN" => types.push(plain()),
+                // called `publication table`, in the schema of the table
+                "PUBLICATION TABLE" => published.push(plain()),
+                // called `table name`
+                "FK CONSTRAINT" => foreign_keys.push(plain()),
+                _ => {}
+            }
+        }
+        let of = |names: &[String]| array(names.iter().map(String::as_str));
+        Names {
+            relations: of(&relations),
+            functions: of(&functions),
+            types: of(&types),
+            published: of(&published),
+            foreign_keys: of(&foreign_keys),
+        }
+    }
+}
+
+/// What making room would mean, by the catalogs alone: nothing is locked.
+#[derive(Debug, Clone, Default)]
+pub struct Outlook {
+    /// The tables, views and sequences that would be dropped, as `table public.orders`.
+    pub dropped: Vec<String>,
+    /// What the role may not drop, since it belongs to somebody else.
+    pub foreign: Vec<String>,
+    /// What depends on what would be dropped and does not come back with the backup.
+    pub lost: Vec<String>,
+}
+
+/// Asks the target what making room for the entries of `catalog` that `chosen` accepts would mean.
+pub fn outlook(
+    catalog: &Catalog,
+    chosen: &dyn Fn(i64) -> bool,
+    psql: &Tool,
+    session: &Session,
+    cancel: &Cancel,
+) -> Result<Outlook> {
+    let names = Names::of(catalog, chosen);
+    let sql = format!(
+        "
+WITH RECURSIVE named AS (
+  SELECT {relations} AS relations, {functions} AS functions, {types} AS types, {published} AS published,
+         {foreign_keys} AS foreign_keys
+), known AS MATERIALIZED (
+  SELECT named.*, (SELECT coalesce(array_agg(c.oid), '{{}}') FROM unnest(relations) replaced (name)
+                   JOIN ({BY_NAME}) c ON c.name = replaced.name) AS held FROM named
+), inventory AS MATERIALIZED (
+  SELECT thing.* FROM known, LATERAL ({INVENTORY}) thing
+), gone (classid, objid, objsubid) AS (
+    SELECT 'pg_class'::regclass::oid, unnest(held), 0 FROM known
+  UNION
+    SELECT old.classid, old.objid, 0 FROM known, inventory old WHERE old.kind IN ('function', 'type') AND {COMES_BACK}
+  UNION
+    SELECT next.* FROM gone CROSS JOIN LATERAL (
+        SELECT d.classid, d.objid, d.objsubid FROM pg_depend d WHERE d.refclassid = gone.classid
+          AND d.refobjid = gone.objid AND (gone.objsubid = 0 OR d.refobjsubid = gone.objsubid) AND d.deptype <> 'e'
+      UNION ALL
+        -- what is a part of something else takes it along
+        SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_depend d WHERE d.classid = gone.classid
+          AND d.objid = gone.objid AND gone.objsubid = 0 AND d.deptype = 'i') next
+)
+SELECT 'dropped', old.shown FROM known, inventory old WHERE old.kind = 'relation' AND old.objid = ANY (held)
+UNION ALL
+SELECT 'foreign', old.shown FROM known, inventory old
+  LEFT JOIN pg_class c ON old.kind = 'relation' AND c.oid = old.objid
+  LEFT JOIN pg_proc p ON old.kind = 'function' AND p.oid = old.objid
+  LEFT JOIN pg_type t ON old.kind = 'type' AND t.oid = old.objid
+  JOIN pg_namespace n ON n.nspname = old.schema
+  WHERE {COMES_BACK} AND NOT pg_has_role(coalesce(c.relowner, p.proowner, t.typowner), 'USAGE')
+    AND NOT pg_has_role(n.nspowner, 'USAGE')
+UNION ALL
+SELECT 'lost', old.shown FROM known, inventory old
+  WHERE (old.classid, old.objid, old.objsubid) IN (SELECT classid, objid, objsubid FROM gone) AND NOT {COMES_BACK}
+    AND ('pg_class'::regclass::oid, old.part_of, 0) NOT IN (SELECT classid, objid, objsubid FROM gone)
+ORDER BY 2",
+        relations = names.relations,
+        functions = names.functions,
+        types = names.types,
+        published = names.published,
+        foreign_keys = names.foreign_keys,
+    );
+    let mut outlook = Outlook::default();
+    let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
+    for row in query::rows_in(encoding, psql, session, &sql, cancel)? {
+        let [kind, shown] = <[String; 2]>::try_from(row).unwrap_or_default();
+        match kind.as_str() {
+            "dropped" => outlook.dropped.push(shown),
+            "foreign" => outlook.foreign.push(shown),
+            _ => outlook.lost.push(shown),
+        }
+    }
+    Ok(outlook)
+}
+
+/// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive.
+pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
+    let names = Names::of(catalog, chosen);
+    let body = format!(
+        "
+DECLARE
+  relations CONSTANT text[] := {relations};
+  functions CONSTANT text[] := {functions};
+  types CONSTANT text[] := {types};
+  published CONSTANT text[] := {published};
+  foreign_keys CONSTANT text[] := {foreign_keys};
+  held oid[];
+  before jsonb;
+  missing text[];
+  relation record;
+BEGIN
+  SELECT coalesce(array_agg(c.oid), '{{}}') INTO held FROM unnest(relations) known (name)
+    JOIN pg_class c ON c.oid = to_regclass(known.name) AND c.relkind IN {RELATIONS};
+  IF held = '{{}}' THEN
+    RETURN;
+  END IF;
+  SELECT jsonb_agg(thing) INTO before FROM ({INVENTORY}) thing;
+  FOR relation IN
+    SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (held)
+    ORDER BY c.relispartition, c.relkind = 'S'
+  LOOP
+    CONTINUE WHEN to_regclass(relation.name) IS NULL;
+    EXECUTE format('DROP %s %s CASCADE', CASE relation.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+      WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, relation.name);
+  END LOOP;
+  SELECT array_agg(old.shown ORDER BY old.shown) INTO missing
+    FROM jsonb_to_recordset(before) AS old (kind text, schema text, name text, shown text)
+    WHERE NOT {COMES_BACK}
+      AND old.shown NOT IN (SELECT thing.shown FROM ({INVENTORY}) thing WHERE thing.shown IS NOT NULL);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION '{WOULD_DROP}, and it depends on what is to be dropped: %',
+      array_to_string(missing[1:5], ', ') || CASE WHEN cardinality(missing) > 5
+      THEN format(' and %s more', cardinality(missing) - 5) ELSE '' END;
+  END IF;
+END",
+        relations = names.relations,
+        functions = names.functions,
+        types = names.types,
+        published = names.published,
+        foreign_keys = names.foreign_keys,
+    );
+    catalog.names().encode(&block_of(&body))
+}

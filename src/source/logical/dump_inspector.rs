@@ -1,0 +1,180 @@
+//! The archive check, as the streams carry it.
+
+use crate::error::{Error, Result};
+use crate::format::sniff::Content;
+use crate::format::{NoTap, Tap};
+use crate::repository::manifest;
+use crate::repository::manifest::Detail;
+use crate::source::logical::archive::{Contents, Inspector, Offset, Summary, TableName};
+
+/// Looks at a dump in the custom format as it passes; its end succeeds only on a whole one.
+pub struct DumpTap {
+    inspector: Option<Inspector>,
+    contents: Option<Contents>,
+    needless_from: Option<u64>,
+    offsets: Vec<Offset>,
+}
+
+impl DumpTap {
+    /// A tap that has seen nothing yet.
+    pub fn new() -> DumpTap {
+        DumpTap {
+            inspector: Some(Inspector::new()),
+            contents: None,
+            needless_from: None,
+            offsets: Vec::new(),
+        }
+    }
+
+    /// What the last byte was part of, where that has a name.
+    pub fn place(&self) -> Option<String> {
+        self.inspector.as_ref()?.place()
+    }
+
+    /// Where the data of each entry lies; nothing before the end.
+    pub fn offsets(&self) -> &[Offset] {
+        &self.offsets
+    }
+
+    /// What the dump holds; `None` before its end.
+    pub fn into_contents(self) -> Option<Contents> {
+        self.contents
+    }
+}
+
+impl Tap for DumpTap {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Some(inspector) = &mut self.inspector {
+            inspector.feed(bytes)?;
+            self.needless_from = inspector.copy_at();
+        }
+        Ok(())
+    }
+
+    fn needless_from(&self) -> Option<u64> {
+        self.needless_from
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let Some(inspector) = self.inspector.take() else {
+            return Ok(());
+        };
+        self.offsets = inspector.offsets().to_vec();
+        let contents = inspector.finish()?;
+        if let Contents::Unread { version } = &contents {
+            log::warn!(
+                "the dump has archive version {version}, which is newer than this backupkit knows: \
+                 it is passed on unread, and whether it is whole is not checked"
+            );
+        }
+        self.contents = Some(contents);
+        Ok(())
+    }
+}
+
+/// Looks at SQL text as it passes: a script of pg_dump says at its end that it is complete.
+#[derive(Default)]
+pub struct ScriptTap {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl ScriptTap {
+    /// More than the comment before the first statement, and than what follows the last one.
+    const LOOK: usize = 1024;
+    /// What opens a script of pg_dump, and what then stands at its end.
+    const PAIRS: [(&str, &str); 3] = [
+        (
+            "-- PostgreSQL database dump\n",
+            "-- PostgreSQL database dump complete\n",
+        ),
+        (
+            "-- PostgreSQL database cluster dump\n",
+            "-- PostgreSQL database cluster dump complete\n",
+        ),
+        ("\n\\restrict ", "\n\\unrestrict "),
+    ];
+}
+
+impl Tap for ScriptTap {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        let missing = Self::LOOK - self.head.len();
+        self.head
+            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        self.tail
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(Self::LOOK)..]);
+        self.tail
+            .drain(..self.tail.len().saturating_sub(Self::LOOK));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let within = |part: &[u8]| String::from_utf8_lossy(part).replace("\r\n", "\n");
+        let (head, tail) = (within(&self.head), within(&self.tail));
+        for (begin, end) in Self::PAIRS {
+            if head.contains(begin) && !tail.contains(end) {
+                return Err(Error::damaged(
+                    "the SQL is cut: pg_dump wrote it, and its end is missing",
+                )
+                .hint("restore another backup; see them with: backupkit list"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What looks at a plain stream that holds `content`. `all_needed` is for whoever wants every byte, and not only
+/// those that pg_restore reads.
+pub fn tap_for(content: Content, all_needed: bool) -> Box<dyn Tap> {
+    match content {
+        Content::Archive if all_needed => Box::new(Whole(DumpTap::new())),
+        Content::Archive => Box::new(DumpTap::new()),
+        Content::Sql => Box::<ScriptTap>::default(),
+        Content::Empty | Content::Unknown => Box::new(NoTap),
+    }
+}
+
+/// A tap after which every byte is needed.
+struct Whole(DumpTap);
+
+impl Tap for Whole {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.feed(bytes)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.0.end()
+    }
+}
+
+/// What a dump holds, as a manifest says it.
+pub fn detail(summary: &Summary) -> Detail {
+    let name = |table: &TableName| manifest::TableName {
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+    };
+    let tables = summary.tables.iter().map(|data| manifest::Table {
+        schema: data.table.schema.clone(),
+        name: data.table.name.clone(),
+        rows: data.rows,
+        bytes: data.bytes,
+        digest: data.digest.to_string(),
+        columns: data.columns.clone(),
+        root: data.root.as_ref().map(name),
+    });
+    let large_objects = summary.large_objects.map(|all| manifest::LargeObjects {
+        count: all.count,
+        bytes: all.bytes,
+        digest: all.digest.to_string(),
+    });
+    Detail {
+        tables: tables.collect(),
+        contents: Some(manifest::Contents {
+            large_objects,
+            objects: summary.objects.clone(),
+            extensions: summary.extensions.clone(),
+            roles: summary.roles.clone(),
+            uncounted: summary.uncounted.iter().map(name).collect(),
+        }),
+    }
+}

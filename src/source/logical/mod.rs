@@ -1,0 +1,16 @@
+//! One database as pg_dump writes it: dumped, looked into, restored, and proved by a drill.
+
+pub mod archive;
+pub mod drill;
+pub mod drop_existing;
+pub mod dump;
+pub mod dump_inspector;
+pub mod globals;
+pub mod pg_restore;
+pub mod restore;
+pub mod restrict_key;
+pub mod row_loss;
+pub mod script;
+pub mod stored_globals;
+pub mod table_comparison;
+pub mod toc_list;

@@ -1,0 +1,206 @@
+//! pg_restore or psql as a `Write`, all or nothing.
+//!
+//! The child commits only when it has had every byte: whoever writes here holds the end of the stream back
+//! until all layers above have ended well, and [`Restore::abort`] kills the child instead of giving it an end
+//! of input that it could take for the real one.
+
+use super::script::Script;
+use super::toc_list::List;
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::postgres::explain;
+use crate::postgres::psql::{OneTransaction, Psql};
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tool;
+use crate::process::{self, ChildInput};
+use std::fs::File;
+use std::io::{self, Write};
+use std::process::Command;
+use std::sync::Arc;
+
+/// The first major version whose pg_restore sets `transaction_timeout`, which older servers do not know.
+const SETS_TRANSACTION_TIMEOUT: u32 = 17;
+
+/// What to do in the target.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Drop the objects of the archive from the target first.
+    pub clean: bool,
+    /// SQL that makes room for them before pg_restore drops anything, in its transaction and in the encoding of the
+    /// archive; needs psql.
+    pub room: Option<Vec<u8>>,
+    /// Only these entries of the archive.
+    pub list: Option<Arc<List>>,
+    /// Only rows, large objects and the values of sequences.
+    pub data_only: bool,
+    /// No rows.
+    pub schema_only: bool,
+    /// Switch triggers off while rows are loaded; with `data_only`.
+    pub disable_triggers: bool,
+    /// Leave ownership to the restoring role.
+    pub no_owner: bool,
+    /// Leave grants out.
+    pub no_privileges: bool,
+    /// Put everything into the default tablespace.
+    pub no_tablespaces: bool,
+    /// Without the one transaction that makes it atomic.
+    pub no_single_transaction: bool,
+}
+
+/// A running restore.
+pub enum Restore {
+    /// pg_restore, connected to the target.
+    Direct(ChildInput),
+    /// pg_restore writing SQL, which passes through us to psql.
+    Script(Script),
+    /// psql, fed with SQL text inside one transaction of ours.
+    Sql(OneTransaction),
+    /// psql, fed with SQL text that has transactions of its own.
+    Text(Psql),
+}
+
+impl Restore {
+    /// Restores a dump in the custom format. `psql` is needed only where the server is older than what pg_restore
+    /// takes for granted.
+    pub fn archive(
+        pg_restore: &Tool,
+        psql: Option<&Tool>,
+        server: Option<u32>,
+        session: &Session,
+        application: &str,
+        options: Options,
+        cancel: &Cancel,
+    ) -> Result<Restore> {
+        let mut command = session.command(&pg_restore.path, application);
+        options.give_to(&mut command);
+        if !options.no_single_transaction {
+            command.arg("--single-transaction");
+        }
+        let too_new = sets_too_much(pg_restore, server);
+        match psql {
+            Some(psql) if too_new || options.room.is_some() => {
+                command.arg("--file=-");
+                let psql = Psql::start(psql, session, application, cancel)?;
+                let room = options.room.unwrap_or_default();
+                let script = Script::start(command, psql, room, too_new, cancel)?;
+                Ok(Restore::Script(script))
+            }
+            _ => {
+                command.arg(session.database_argument());
+                let input = ChildInput::spawn("pg_restore", command, cancel, explain::restore)?;
+                Ok(Restore::Direct(input))
+            }
+        }
+    }
+
+    /// Restores SQL text, in one transaction that only [`Restore::finish`] commits.
+    pub fn sql(
+        psql: &Tool,
+        session: &Session,
+        application: &str,
+        cancel: &Cancel,
+    ) -> Result<Restore> {
+        let psql = Psql::start(psql, session, application, cancel)?;
+        Ok(Restore::Sql(OneTransaction::begin(psql)?))
+    }
+
+    /// Restores SQL text as it is, with whatever transactions and databases it makes itself.
+    pub fn text(
+        psql: &Tool,
+        session: &Session,
+        application: &str,
+        cancel: &Cancel,
+    ) -> Result<Restore> {
+        Ok(Restore::Text(Psql::start(
+            psql,
+            session,
+            application,
+            cancel,
+        )?))
+    }
+
+    /// Ends the input and waits until the child has committed and exited 0.
+    pub fn finish(self) -> Result<()> {
+        match self {
+            Restore::Direct(input) => input.finish().map(|_| ()),
+            Restore::Script(script) => script.finish(),
+            Restore::Sql(transaction) => transaction.commit(),
+            Restore::Text(psql) => psql.finish(),
+        }
+    }
+
+    /// Kills the child; in one transaction, the target is as before.
+    pub fn abort(self) {
+        match self {
+            Restore::Direct(input) => input.abort(),
+            Restore::Script(script) => script.abort(),
+            Restore::Sql(transaction) => transaction.abort(),
+            Restore::Text(psql) => psql.abort(),
+        }
+    }
+}
+
+impl Write for Restore {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Restore::Direct(input) => input.write(bytes),
+            Restore::Script(script) => script.write(bytes),
+            Restore::Sql(transaction) => transaction.write(bytes),
+            Restore::Text(psql) => psql.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Restores an archive that lies in `spool` over `jobs` connections at a time. Not one transaction.
+pub fn parallel(
+    pg_restore: &Tool,
+    session: &Session,
+    application: &str,
+    options: &Options,
+    jobs: u32,
+    spool: File,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut command = session.command(&pg_restore.path, application);
+    options.give_to(&mut command);
+    command.arg(format!("--jobs={jobs}"));
+    command.arg(session.database_argument());
+    // each of the processes opens the file anew, which may have no name any more
+    command.arg("/proc/self/fd/0");
+    process::run_on(spool, "pg_restore", command, cancel, explain::restore)
+}
+
+/// True if this pg_restore sets what a server of that version does not know.
+pub fn sets_too_much(pg_restore: &Tool, server: Option<u32>) -> bool {
+    pg_restore.major >= SETS_TRANSACTION_TIMEOUT
+        && server.is_some_and(|server| server < SETS_TRANSACTION_TIMEOUT)
+}
+
+impl Options {
+    /// Gives pg_restore all but the choice of a transaction and a target.
+    fn give_to(&self, command: &mut Command) {
+        command.args(["--exit-on-error", "--no-password"]);
+        if self.clean {
+            command.args(["--clean", "--if-exists"]);
+        }
+        for (wanted, argument) in [
+            (self.no_owner, "--no-owner"),
+            (self.no_privileges, "--no-privileges"),
+            (self.no_tablespaces, "--no-tablespaces"),
+            (self.data_only, "--data-only"),
+            (self.schema_only, "--schema-only"),
+            (self.disable_triggers, "--disable-triggers"),
+        ] {
+            if wanted {
+                command.arg(argument);
+            }
+        }
+        if let Some(list) = &self.list {
+            command.arg(list.argument());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What is in the target after a restore, compared with what was read from the archive.
+
+use super::plan::Plan;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::postgres::tools::Tools;
+use crate::repository::check_records::Fault;
+use crate::repository::manifest_details;
+use crate::repository::reference::{Selected, read_manifest};
+use crate::source::logical::archive::{Summary, TableName};
+use crate::source::logical::drill::{compare, redump};
+use crate::source::logical::dump_inspector;
+use crate::source::logical::table_comparison;
+use std::collections::BTreeSet;
+
+/// So many tables are dumped by name; more would be too much for the arguments of a program.
+const NAMED: usize = 100;
+/// So many differences are told.
+const TOLD: usize = 5;
+
+/// What a comparison came to.
+#[derive(Default)]
+pub(super) struct Checked {
+    /// How many tables were compared; none where that could not be done, which does not undo the restore.
+    pub tables: Option<u64>,
+    /// The target differs, and the backup is not to blame: an older one would fare no better.
+    pub differs: Option<Error>,
+}
+
+/// Dumps what was restored once more and compares it, table by table, with `archived`. Fails where they differ and nothing
+/// says that `archived` is what was backed up.
+pub(super) fn run(
+    plan: &Plan,
+    archived: &Summary,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<Checked> {
+    let subset = &plan.job.subset;
+    if subset.data_only || subset.schema_only {
+        return Ok(Checked::default());
+    }
+    match look(plan, archived, tools, cancel) {
+        Ok((tables, faults)) if faults.is_empty() => Ok(Checked {
+            tables: Some(tables),
+            differs: None,
+        }),
+        Ok((tables, faults)) => {
+            let error = differs(plan, &faults);
+            if !is_what_was_backed_up(plan, archived, cancel)? {
+                return Err(error.hint(
+                    "if other sessions or triggers write to it, that is why; else restore it anew, or an older backup",
+                ));
+            }
+            let error = error.hint(
+                "the backup is whole and holds what its manifest says, so something else wrote to the target: look for \
+                 event triggers and triggers that are always enabled, and for other sessions, then restore it anew",
+            );
+            Ok(Checked {
+                tables: Some(tables),
+                differs: Some(error),
+            })
+        }
+        Err(error) => {
+            cancel.check()?;
+            let shown = plan.job.session.shown();
+            log::warn!(
+                "{shown} is restored, but cannot be compared with the backup: {}",
+                error.report()
+            );
+            Ok(Checked::default())
+        }
+    }
+}
+
+/// True where the archive, as it was read, is what its manifest says.
+fn is_what_was_backed_up(plan: &Plan, archived: &Summary, cancel: &Cancel) -> Result<bool> {
+    let Selected::Stored { storage, entry } = plan.selected else {
+        return Ok(false);
+    };
+    let claimed = read_manifest(storage.as_ref(), entry, cancel).and_then(|manifest| {
+        let detail =
+            manifest.map(|manifest| manifest_details::detail(manifest, &entry.id, plan.keys));
+        Ok(detail.transpose()?.flatten())
+    });
+    cancel.check()?;
+    let claimed = claimed.ok().flatten();
+    Ok(claimed.is_some_and(|claimed| {
+        table_comparison::faults(&claimed, &dump_inspector::detail(archived)).is_empty()
+    }))
+}
+
+fn look(
+    plan: &Plan,
+    archived: &Summary,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<(u64, Vec<Fault>)> {
+    let psql = tools.need_psql(cancel)?;
+    let server = plan.server.unwrap_or(0);
+    let session = &plan.job.session;
+    // beside what was restored there may be other tables, and other people's
+    let alone = !plan.job.options.clean && !plan.job.subset.names_objects();
+    let mut archived = archived.clone();
+    let mut only = Vec::new();
+    if !alone {
+        let restored = plan.tables_with_rows();
+        keep(&mut archived, &restored);
+        if archived.tables.len() <= NAMED {
+            only.extend(archived.tables.iter().map(|data| data.table.clone()));
+        }
+        if archived.tables.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+    }
+    let mut restored = *redump::dump(&archived, session, server, &only, tools, cancel)?;
+    if !alone {
+        let names = archived
+            .tables
+            .iter()
+            .map(|data| data.table.clone())
+            .collect();
+        keep(&mut restored, &names);
+    }
+    let mut comparison = compare::compare(&archived, &restored);
+    for reordered in comparison.reordered.drain(..) {
+        let counted = redump::count(&reordered, &archived, &psql, session, cancel)?;
+        comparison.faults.extend(reordered.fault(&counted));
+    }
+    for note in &comparison.notes {
+        log::info!("{note}");
+    }
+    Ok((comparison.tables, comparison.faults))
+}
+
+/// Keeps these tables, and forgets the large objects, which belong to none.
+fn keep(summary: &mut Summary, names: &BTreeSet<TableName>) {
+    summary.tables.retain(|data| names.contains(&data.table));
+    summary.uncounted.retain(|table| names.contains(table));
+    summary.large_objects = None;
+}
+
+fn differs(plan: &Plan, faults: &[Fault]) -> Error {
+    let mut told: Vec<String> = faults.iter().take(TOLD).map(Fault::to_string).collect();
+    if faults.len() > TOLD {
+        told.push(format!("and {} more", faults.len() - TOLD));
+    }
+    Error::damaged(format!(
+        "{} was restored, and does not hold what the backup does: {}",
+        plan.job.session.shown(),
+        told.join("; ")
+    ))
+}

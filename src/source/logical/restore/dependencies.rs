@@ -1,0 +1,216 @@
+//! What a part of a backup takes along: what it needs and the target lacks, and what depends on a table that is
+//! dropped and made anew.
+
+use super::selection::{is_relation, is_remark, shown};
+use super::target_state::Holds;
+use crate::error::Error;
+use crate::source::logical::archive::{Catalog, Entry};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// So many names are told.
+const TOLD: usize = 5;
+
+/// What a part needs, found out.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// What is left out, since something that it needs is nowhere.
+    pub left_out: Vec<String>,
+    /// Tables that are nowhere, though something of the part cannot be made without them.
+    pub objection: Option<Error>,
+}
+
+/// Adds to the part `ids` what its objects need and `target` lacks, such as schemas, types and functions; never other
+/// tables, since those may be large. Where `lenient`, a foreign key, trigger or policy that needs such a table is left out.
+pub fn add_needed(
+    catalog: &Catalog,
+    ids: &mut HashSet<i64>,
+    target: &Holds,
+    lenient: bool,
+) -> Needs {
+    let by_id: HashMap<i64, &Entry> = entries_by_id(catalog);
+    let schemas = catalog.entries.iter();
+    let schemas: HashMap<&str, i64> = schemas
+        .filter(|entry| entry.kind == "SCHEMA")
+        .map(|entry| (entry.tag.as_str(), entry.id))
+        .collect();
+    let (mut added, mut lacking) = (HashSet::new(), Vec::new());
+    let mut left: Vec<i64> = ids.iter().copied().collect();
+    while let Some(entry) = left.pop().and_then(|id| by_id.get(&id)) {
+        let schema = schemas.get(entry.schema.as_str());
+        for id in entry.dependencies.iter().chain(schema) {
+            let Some(needed) = by_id.get(id).filter(|_| !ids.contains(id)) else {
+                continue;
+            };
+            if !target.lacks(needed) {
+                continue;
+            }
+            if is_relation(&needed.kind) && needed.kind != "SEQUENCE" {
+                lacking.push((*entry, *needed));
+            } else if comes_along(&needed.kind) {
+                ids.insert(*id);
+                added.insert(*id);
+                left.push(*id);
+            }
+        }
+    }
+    for entry in &catalog.entries {
+        let about_added = || entry.dependencies.iter().any(|id| added.contains(id));
+        if (is_remark(&entry.kind) || entry.kind == "SEQUENCE SET") && about_added() {
+            ids.insert(entry.id);
+        }
+    }
+    settle(catalog, ids, lacking, lenient)
+}
+
+/// Leaves out what may be left out of what lacks a table, and objects to the rest.
+fn settle(
+    catalog: &Catalog,
+    ids: &mut HashSet<i64>,
+    lacking: Vec<(&Entry, &Entry)>,
+    lenient: bool,
+) -> Needs {
+    let (mut left_out, mut missing) = (BTreeSet::new(), BTreeSet::new());
+    for (entry, needed) in lacking {
+        let what = match &*entry.kind {
+            "FK CONSTRAINT" => "foreign key",
+            "TRIGGER" => "trigger",
+            "POLICY" => "policy",
+            _ => "",
+        };
+        if !lenient || what.is_empty() {
+            missing.insert(shown(needed));
+            continue;
+        }
+        let (table, name) = entry.tag.split_once(' ').unwrap_or(("", &entry.tag));
+        left_out.insert(format!(
+            "the {what} {name} of {}.{table}, which needs {}",
+            entry.schema,
+            shown(needed)
+        ));
+        ids.remove(&entry.id);
+        let remarks = catalog
+            .entries
+            .iter()
+            .filter(|remark| is_remark(&remark.kind) && remark.dependencies.contains(&entry.id));
+        remarks.for_each(|remark| {
+            ids.remove(&remark.id);
+        });
+    }
+    let objection = (!missing.is_empty()).then(|| {
+        let names: Vec<String> = missing.into_iter().collect();
+        let options: Vec<String> = names.iter().take(TOLD).map(|name| format!("--table {name}")).collect();
+        Error::failed(format!(
+            "what is to be restored needs tables that the target lacks: {}",
+            some(&names)
+        ))
+        .hint(format!(
+            "restore them as well: {}; or look at it in a database of its own, where foreign keys to them are left \
+             out: --to NAME --create",
+            options.join(" ")
+        ))
+    });
+    Needs {
+        left_out: left_out.into_iter().collect(),
+        objection,
+    }
+}
+
+/// Adds to the part `ids` the views and foreign keys that depend on its tables in the backup and in the target: they go
+/// with what is dropped, and come back with it. Returns the names of those that belong to nothing of the part.
+pub fn add_dependents(catalog: &Catalog, ids: &mut HashSet<i64>, target: &Holds) -> Vec<String> {
+    let by_id = entries_by_id(catalog);
+    let mut names = Vec::new();
+    let is_view = |entry: &Entry| matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
+    let views = catalog.entries.iter().filter(|entry| is_view(entry));
+    let views: HashMap<String, &Entry> = views.map(|entry| (shown(entry), entry)).collect();
+    let needs_part = |entry: &Entry, ids: &HashSet<i64>| {
+        let mut needed = entry.dependencies.iter().filter(|id| ids.contains(id));
+        needed.any(|id| by_id.get(id).is_some_and(|entry| is_relation(&entry.kind)))
+    };
+    loop {
+        let before = names.len();
+        for entry in &catalog.entries {
+            let view = match entry.kind == "RULE" {
+                // of a view that needs what needs it, this is what it selects
+                true => shown(entry)
+                    .strip_suffix(" _RETURN")
+                    .and_then(|name| views.get(name)),
+                false => views.get(&shown(entry)).filter(|view| view.id == entry.id),
+            };
+            let Some(view) = view.filter(|view| !ids.contains(&view.id)) else {
+                continue;
+            };
+            if needs_part(entry, ids) && !target.lacks(view) {
+                ids.insert(view.id);
+                names.push(format!("{} {}", view.kind.to_lowercase(), shown(view)));
+            }
+        }
+        if names.len() == before {
+            break;
+        }
+    }
+    let part: HashSet<String> = catalog
+        .entries
+        .iter()
+        .filter(|entry| ids.contains(&entry.id))
+        .map(shown)
+        .collect();
+    for entry in catalog
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == "FK CONSTRAINT")
+    {
+        let (table, name) = entry.tag.split_once(' ').unwrap_or(("", &entry.tag));
+        let is_there = target.foreign_keys.contains(&shown(entry));
+        let of_part = part.contains(&format!("{}.{table}", entry.schema));
+        if needs_part(entry, ids) && is_there && !of_part {
+            ids.insert(entry.id);
+            names.push(format!("foreign key {name} of {}.{table}", entry.schema));
+        }
+    }
+    names
+}
+
+fn entries_by_id(catalog: &Catalog) -> HashMap<i64, &Entry> {
+    let entries = catalog.entries.iter();
+    entries.map(|entry| (entry.id, entry)).collect()
+}
+
+/// What a table may need and is restored with it.
+fn comes_along(kind: &str) -> bool {
+    matches!(
+        kind,
+        "SCHEMA"
+            | "EXTENSION"
+            | "TYPE"
+            | "SHELL TYPE"
+            | "DOMAIN"
+            | "COLLATION"
+            | "FUNCTION"
+            | "PROCEDURE"
+            | "AGGREGATE"
+            | "OPERATOR"
+            | "OPERATOR CLASS"
+            | "OPERATOR FAMILY"
+            | "CAST"
+            | "SEQUENCE"
+            | "ACCESS METHOD"
+            | "PROCEDURAL LANGUAGE"
+            | "FOREIGN DATA WRAPPER"
+            | "SERVER"
+    ) || kind.starts_with("TEXT SEARCH ")
+}
+
+/// The first few of these names, and how many more there are.
+pub fn some(names: &[String]) -> String {
+    let first = names
+        .iter()
+        .take(TOLD)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len() {
+        count if count > TOLD => format!("{first} and {} more", count - TOLD),
+        _ => first,
+    }
+}

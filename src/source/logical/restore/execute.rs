@@ -1,0 +1,239 @@
+//! The bytes of a backup on their way into the target.
+
+use super::plan::Plan;
+use super::spool::Spool;
+use super::target_state::Holds;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::format::sniff::Content;
+use crate::postgres::locks::Watch;
+use crate::postgres::psql::Psql;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Tool, Tools};
+use crate::repository::reference::{Selected, read_manifest};
+use crate::source::logical::archive::{Contents, Summary};
+use crate::source::logical::drop_existing;
+use crate::source::logical::dump_inspector::{DumpTap, tap_for};
+use crate::source::logical::pg_restore;
+use crate::source::logical::pg_restore::{Options, Restore};
+use crate::source::logical::toc_list::List;
+use std::io::Write;
+use std::sync::Arc;
+
+impl Plan<'_> {
+    /// Restores into a database that is there. Returns the bytes of the plain stream and, of an archive that could be
+    /// read, what it holds.
+    pub(super) fn restore(
+        &mut self,
+        application: &str,
+        tools: &Tools,
+        cancel: &Cancel,
+    ) -> Result<(u64, Option<Box<Summary>>)> {
+        let watch = match &self.psql {
+            Some(psql) => {
+                let limit = self.job.lock_timeout;
+                Some(Watch::start(
+                    psql.clone(),
+                    self.job.session.clone(),
+                    application.to_string(),
+                    (!limit.is_zero()).then_some(limit),
+                    cancel,
+                )?)
+            }
+            None => None,
+        };
+        let fed = match self.job.jobs {
+            Some(jobs) => self.in_parallel(jobs, application, tools, cancel),
+            None => {
+                let restore = self.start(application, tools, cancel)?;
+                self.feed(restore, cancel)
+            }
+        };
+        drop(watch);
+        fed.map_err(|error| self.own_up(error))
+    }
+
+    /// Says of a restore that was not one transaction what its failure means.
+    fn own_up(&self, error: Error) -> Error {
+        match self.is_atomic() {
+            true => error,
+            false => error.doing("the restore failed on its way").hint(
+                "it was not one transaction, so a part of it may be in the target: start again with an empty database",
+            ),
+        }
+    }
+
+    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<Restore> {
+        let (psql, session) = (self.psql.as_ref(), &self.session);
+        if let (Content::Sql, Some(psql)) = (self.content(), psql) {
+            return match self.job.create_in_dump_allowed {
+                true => Restore::text(psql, session, application, cancel),
+                false => Restore::sql(psql, session, application, cancel),
+            };
+        }
+        let pg_restore = self.pg_restore(tools, cancel)?;
+        log::debug!("using {pg_restore}");
+        let mut options = self.options()?;
+        options.room = psql.and_then(|_| self.room());
+        let server = self.server;
+        Restore::archive(
+            &pg_restore,
+            psql,
+            server,
+            session,
+            application,
+            options,
+            cancel,
+        )
+    }
+
+    fn options(&self) -> Result<Options> {
+        let mut options = self.job.options.clone();
+        if let (Some(catalog), Some(_)) = (&self.catalog, &self.choice.ids) {
+            let ids = catalog.entries.iter().map(|entry| entry.id);
+            let chosen = ids.filter(|id| self.choice.holds(*id));
+            options.list = Some(Arc::new(List::new(chosen)?));
+        }
+        Ok(options)
+    }
+
+    /// True where the target has nothing of what is restored.
+    pub(super) fn is_all_new(&self) -> bool {
+        let (Some(catalog), Some(holds)) = (self.catalog.as_deref(), &self.holds) else {
+            return false;
+        };
+        let mut chosen = catalog
+            .entries
+            .iter()
+            .filter(|entry| self.choice.holds(entry.id));
+        chosen.all(|entry| match &*entry.kind {
+            "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
+            kind => !Holds::knows(kind) || holds.lacks(entry),
+        })
+    }
+
+    /// The SQL that makes room for what is restored with `--clean`.
+    fn room(&self) -> Option<Vec<u8>> {
+        let catalog = self.catalog.as_deref().filter(|_| self.job.options.clean)?;
+        Some(drop_existing::block(catalog, &|id| self.choice.holds(id)))
+    }
+
+    /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
+    fn feed(
+        &mut self,
+        mut restore: Restore,
+        cancel: &Cancel,
+    ) -> Result<(u64, Option<Box<Summary>>)> {
+        match self.copy_to(&mut restore) {
+            Ok((bytes, tap)) => {
+                restore.finish()?;
+                Ok((bytes, tap.and_then(whole)))
+            }
+            Err(error) => {
+                restore.abort();
+                Err(self.inbound.blame(error, cancel))
+            }
+        }
+    }
+
+    fn copy_to(&mut self, target: &mut impl Write) -> Result<(u64, Option<DumpTap>)> {
+        let meter = Arc::clone(&self.meter);
+        if self.content() != Content::Archive {
+            let mut tap = tap_for(self.content(), false);
+            let bytes = self.inbound.copy_to(target, tap.as_mut(), &meter)?;
+            return Ok((bytes, None));
+        }
+        let mut tap = DumpTap::new();
+        let bytes = self.inbound.copy_to(target, &mut tap, &meter)?;
+        Ok((bytes, Some(tap)))
+    }
+
+    /// Decodes the whole archive into a file first: what is damaged reaches no database this way either.
+    fn in_parallel(
+        &mut self,
+        jobs: u32,
+        application: &str,
+        tools: &Tools,
+        cancel: &Cancel,
+    ) -> Result<(u64, Option<Box<Summary>>)> {
+        let pg_restore = self.pg_restore(tools, cancel)?;
+        log::debug!("using {pg_restore}");
+        let mut spool = Spool::new(self.expected_bytes(cancel)?)?;
+        let (bytes, tap) = self.copy_to(&mut spool)?;
+        let offsets = tap.as_ref().map_or(&[][..], DumpTap::offsets);
+        let offset_size = self
+            .catalog
+            .as_ref()
+            .map_or(8, |catalog| catalog.offset_size);
+        let file = spool.finish(offsets, offset_size)?;
+
+        log::warn!(
+            "restoring over {jobs} connections is not one transaction: a failure leaves a part behind"
+        );
+        let session = &self.session;
+        if let (Some(room), Some(psql)) = (self.room(), &self.psql) {
+            let catalog = self.catalog.as_deref();
+            let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
+            make_room(
+                &room,
+                encoding.unwrap_or("UTF8"),
+                psql,
+                session,
+                application,
+                cancel,
+            )?;
+        }
+        let mut options = self.options()?;
+        // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
+        options.clean &= !self.is_all_new();
+        pg_restore::parallel(
+            &pg_restore,
+            session,
+            application,
+            &options,
+            jobs,
+            file,
+            cancel,
+        )?;
+        Ok((bytes, tap.and_then(whole)))
+    }
+
+    /// About how large the plain dump is.
+    pub(super) fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
+        match self.selected {
+            Selected::Stored { storage, entry } => {
+                let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
+                Ok(manifest.map_or(entry.bytes, |manifest| manifest.dump.bytes))
+            }
+            Selected::File(path) => {
+                Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))
+            }
+        }
+    }
+}
+
+fn whole(tap: DumpTap) -> Option<Box<Summary>> {
+    match tap.into_contents() {
+        Some(Contents::Read(summary)) => Some(summary),
+        _ => None,
+    }
+}
+
+/// Drops what is to be replaced, in a transaction of its own.
+fn make_room(
+    room: &[u8],
+    encoding: &str,
+    psql: &Tool,
+    session: &Session,
+    application: &str,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut psql = Psql::start(psql, session, application, cancel)?;
+    let script = format!(
+        "\\encoding {encoding}\nSET client_min_messages = warning;\n\
+         SELECT pg_catalog.set_config('search_path', '', false);\n"
+    );
+    psql.write_all(script.as_bytes())?;
+    psql.write_all(room)?;
+    psql.finish()
+}

@@ -1,0 +1,122 @@
+//! What a restore would do, found out without doing it.
+
+use super::created_database::owner;
+use super::plan::Plan;
+use super::selection;
+use super::spool;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::format::sniff::Content;
+use crate::postgres::tools::Tools;
+use crate::repository::reference::{Selected, read_manifest};
+use crate::source::logical::archive::Entry;
+use chrono::{DateTime, Utc};
+
+/// What would happen to which server, from which backup.
+#[derive(Debug)]
+pub struct Preview {
+    /// The backup.
+    pub from: String,
+    /// When it began; unknown of a file.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Bytes on storage, where they are known.
+    pub stored_bytes: Option<u64>,
+    /// Bytes of the dump, where its manifest says so.
+    pub plain_bytes: Option<u64>,
+    /// Archive or SQL.
+    pub content: Content,
+    /// The server and database.
+    pub target: String,
+    /// The target is not there and would be made.
+    pub creates: bool,
+    /// What is there of the target is what a restore left behind that did not finish: it would be dropped first.
+    pub leftover: Option<String>,
+    /// Whom a database that would be made would belong to.
+    pub owner: Option<String>,
+    /// What the backup holds would be dropped first.
+    pub cleans: bool,
+    /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where nobody
+    /// could be asked.
+    pub drops: Option<Vec<String>>,
+    /// Those of the views and foreign keys that somebody did not name and would be made anew.
+    pub taken_along: Vec<String>,
+    /// A failure would leave a part behind.
+    pub atomic: bool,
+    /// The server's major version.
+    pub server: Option<u32>,
+    /// The server that was dumped, as it called itself.
+    pub dumped_server: Option<String>,
+    /// The pg_dump that was used.
+    pub dumped_by: Option<String>,
+    /// The pg_restore that would be used, with its place.
+    pub pg_restore: Option<String>,
+    /// The tables, views and sequences that would be restored, as `public.orders`.
+    pub relations: Option<Vec<String>>,
+    /// Roles that the backup refers to and the server lacks.
+    pub missing_roles: Vec<String>,
+    /// Extensions that are neither in the target nor installed on its server.
+    pub missing_extensions: Vec<String>,
+    /// What the role may not do and would be left out.
+    pub left_out: Vec<String>,
+    /// Where the decoded dump would be kept meanwhile.
+    pub spool: Option<String>,
+    /// Why the restore would be refused.
+    pub refusal: Option<Error>,
+}
+
+/// Finds out.
+pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Preview> {
+    let refusal = plan.refusal.take();
+    let refusal = refusal.map(|refusal| refusal.doing(super::cannot(plan.selected, plan.job)));
+    let (job, catalog) = (plan.job, plan.catalog.as_deref());
+    let (started_at, stored_bytes, plain_bytes) = match plan.selected {
+        Selected::Stored { storage, entry } => {
+            let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
+            let plain = manifest.map(|manifest| manifest.dump.bytes);
+            (Some(entry.id.timestamp.moment()), Some(entry.bytes), plain)
+        }
+        Selected::File(path) => {
+            let bytes = std::fs::metadata(path).ok().map(|found| found.len());
+            (None, bytes, None)
+        }
+    };
+    let pg_restore = match plan.content() {
+        Content::Archive => Some(plan.pg_restore(tools, cancel)?.to_string()),
+        _ => None,
+    };
+    let mut preview = Preview {
+        from: plan.selected.shown(),
+        started_at,
+        stored_bytes,
+        plain_bytes,
+        content: plan.content(),
+        target: job.session.shown().to_string(),
+        creates: plan.maintenance.is_some(),
+        leftover: plan.leftover.clone(),
+        owner: plan.maintenance.as_ref().and_then(|_| owner(plan, &[])),
+        cleans: job.options.clean,
+        drops: plan.outlook.as_ref().map(|outlook| outlook.dropped.clone()),
+        taken_along: plan.choice.taken_along.clone(),
+        atomic: plan.is_atomic(),
+        server: plan.server,
+        dumped_server: catalog.map(|catalog| catalog.server_version.clone()),
+        dumped_by: catalog.map(|catalog| catalog.pg_dump_version.clone()),
+        pg_restore,
+        relations: catalog.map(|catalog| {
+            let relations = plan.choice.relations(catalog);
+            relations.map(selection::shown).collect()
+        }),
+        missing_roles: Vec::new(),
+        missing_extensions: Vec::new(),
+        left_out: plan.choice.left_out.clone(),
+        spool: job.jobs.map(|_| spool::directory().display().to_string()),
+        refusal,
+    };
+    if let Some(catalog) = catalog {
+        let chosen = catalog.entries.iter();
+        let chosen: Vec<&Entry> = chosen.filter(|entry| plan.choice.holds(entry.id)).collect();
+        preview.missing_roles = plan.missing_roles(catalog, &chosen).into_iter().collect();
+        preview.missing_extensions = plan.missing_extensions(&chosen);
+    }
+    Ok(preview)
+}

@@ -1,0 +1,139 @@
+//! The roles that a backup needs and its new server lacks, made before it is restored.
+
+use crate::cancel::Cancel;
+use crate::error::{Doing, Result};
+use crate::postgres::encoding::Encoding;
+use crate::postgres::psql::{OneTransaction, Psql};
+use crate::postgres::query::{self, array, block_of};
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tool;
+use crate::source::logical::globals;
+use crate::source::logical::globals::Missing;
+use std::io::Write;
+use std::time::Duration;
+
+/// How long dropping what was made may take, after a run that was cancelled.
+const CLEANING: Duration = Duration::from_secs(60);
+
+/// Roles that were made for a restore: dropped again unless it came to its end.
+pub struct MadeRoles<'a> {
+    psql: &'a Tool,
+    session: &'a Session,
+    names: Vec<String>,
+    oids: Vec<String>,
+}
+
+impl<'a> MadeRoles<'a> {
+    /// Makes those of `text` that the server lacks, all or none.
+    ///
+    /// The name of a role is bytes, which no server translates between its databases. So they are made in `target`, where
+    /// the restore will name them; `session` is where they can be dropped from even when that is gone.
+    pub fn new(
+        text: &[u8],
+        psql: &'a Tool,
+        target: &Session,
+        session: &'a Session,
+        application: &str,
+        cancel: &Cancel,
+    ) -> Result<MadeRoles<'a>> {
+        let (text, encoding) = globals::text(text);
+        let ask = |sql: &str| query::rows_in(&encoding, psql, target, sql, cancel);
+        let existing = ask("SELECT rolname FROM pg_roles")?;
+        let missing = Missing::of(&text, &existing.into_iter().flatten().collect())?;
+        if !missing.tablespaces.is_empty() {
+            log::warn!(
+                "tablespaces are not made, since they lie in directories of the old machine: {}",
+                missing.tablespaces.join(", ")
+            );
+        }
+        if !missing.memberships.is_empty() {
+            let memberships = missing.memberships.iter();
+            let told: Vec<String> = memberships
+                .map(|(role, member)| format!("{member} in {role}"))
+                .collect();
+            log::warn!(
+                "roles that are there stay as they are, so these memberships are for you to grant: {}",
+                told.join(", ")
+            );
+        }
+        let script = Encoding::named(&encoding).encode(&missing.script());
+        let mut made = MadeRoles {
+            psql,
+            session,
+            names: missing.roles,
+            oids: Vec::new(),
+        };
+        if made.names.is_empty() {
+            log::info!("the server has all the roles that are beside the backup");
+            return Ok(made);
+        }
+        run(&script, &encoding, psql, target, application, cancel)
+            .doing(|| format!("cannot make the roles {}", made.names.join(", ")))
+            .map_err(|error| match error.first_hint() {
+                Some(_) => error,
+                None => error.hint("make them by hand, or restore without --globals"),
+            })?;
+        log::info!("made the roles {}", made.names.join(", "));
+        let names = array(made.names.iter().map(String::as_str));
+        let oids = format!("SELECT oid FROM pg_roles WHERE rolname = ANY ({names})");
+        made.oids = ask(&oids)?.into_iter().flatten().collect();
+        Ok(made)
+    }
+
+    /// What they are called.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// They stay.
+    pub fn keep(mut self) {
+        self.oids.clear();
+    }
+}
+
+fn run(
+    script: &[u8],
+    encoding: &str,
+    psql: &Tool,
+    session: &Session,
+    application: &str,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut transaction = OneTransaction::begin(Psql::start(psql, session, application, cancel)?)?;
+    // a message that quotes a statement would show a password
+    transaction.write_all(format!("\\encoding {encoding}\n\\set VERBOSITY terse\n").as_bytes())?;
+    transaction.write_all(script)?;
+    transaction.commit()
+}
+
+impl Drop for MadeRoles<'_> {
+    fn drop(&mut self) {
+        if self.oids.is_empty() {
+            return;
+        }
+        let names = &self.names;
+        let sql = block_of(&format!(
+            "
+DECLARE
+  role name;
+BEGIN
+  FOR role IN SELECT rolname FROM pg_catalog.pg_roles WHERE oid IN ({}) LOOP
+    EXECUTE pg_catalog.format('DROP ROLE %I', role);
+  END LOOP;
+END",
+            self.oids.join(", ")
+        ));
+        let dropped = Cancel::new().and_then(|fresh| {
+            let limited = fresh.with_deadline(CLEANING);
+            query::rows(self.psql, self.session, &sql, &limited)
+        });
+        match dropped {
+            Ok(_) => log::info!("dropped the roles {} again", names.join(", ")),
+            Err(error) => log::warn!(
+                "cannot drop the roles {} again: {}",
+                names.join(", "),
+                error.report()
+            ),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! What of an archive is restored: a part that somebody asked for, and not what the target's role may not do.
+//!
+//! A table comes with what belongs to it, as `pg_dump --table` has it: rows, indexes, keys, defaults, triggers, rules,
+//! policies, grants, comments, the sequences of its columns, its partitions, and its place in the publications that the
+//! target has. What else comes along is in `related`.
+
+use super::dependencies;
+use super::dependencies::Needs;
+use super::target_state::Holds;
+use crate::error::{Error, Result};
+use crate::source::logical::archive::{Catalog, Entry, TableName};
+use crate::text::nearest::nearest;
+use crate::text::shell;
+use std::collections::{BTreeSet, HashSet};
+
+/// The part of a backup that somebody asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subset {
+    /// Tables, views and sequences: `name` or `schema.name`. Empty means all.
+    pub tables: Vec<String>,
+    /// Schemas. Empty means all.
+    pub schemas: Vec<String>,
+    /// Rows, large objects and the values of sequences.
+    pub data_only: bool,
+    /// No rows.
+    pub schema_only: bool,
+}
+
+impl Subset {
+    /// True where everything is asked for.
+    pub fn is_whole(&self) -> bool {
+        *self == Subset::default()
+    }
+
+    /// True where only some objects are asked for.
+    pub fn names_objects(&self) -> bool {
+        !self.tables.is_empty() || !self.schemas.is_empty()
+    }
+}
+
+/// What is restored of an archive.
+#[derive(Debug, Default)]
+pub struct Choice {
+    /// These entries; none means all.
+    pub ids: Option<HashSet<i64>>,
+    /// What the role may not do and is left out, in words.
+    pub left_out: Vec<String>,
+    /// Views and foreign keys that are dropped and made anew with the tables that they need, in words.
+    pub taken_along: Vec<String>,
+    /// What cannot be restored, and why.
+    pub objection: Option<Error>,
+}
+
+impl Choice {
+    /// True if the entry is restored.
+    pub fn holds(&self, id: i64) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(&id))
+    }
+
+    /// The tables, views and sequences that are restored.
+    pub fn relations<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = &'a Entry> {
+        let entries = catalog.entries.iter();
+        entries.filter(|entry| is_relation(&entry.kind) && self.holds(entry.id))
+    }
+}
+
+/// Chooses from `catalog`. `clean` says that what is chosen is dropped first, and `create` that the database may be one
+/// that is made for it.
+pub fn choose(
+    catalog: &Catalog,
+    subset: &Subset,
+    clean: bool,
+    create: bool,
+    target: Option<&Holds>,
+) -> Result<Choice> {
+    let mut taken_along = Vec::new();
+    let mut needs = Needs::default();
+    let mut ids = match subset.names_objects() {
+        true => {
+            let replaces = target.filter(|_| clean);
+            let mut ids = part(catalog, subset, target, replaces, &mut taken_along)?;
+            if let Some(target) = target.filter(|_| !subset.data_only) {
+                needs = dependencies::add_needed(catalog, &mut ids, target, create);
+            }
+            Some(ids)
+        }
+        false => None,
+    };
+    let forbidden = target.map_or(Vec::new(), |target| forbidden(catalog, clean, target));
+    let mut left_out = needs.left_out;
+    for (entry, what) in forbidden {
+        let all = || catalog.entries.iter().map(|entry| entry.id).collect();
+        if ids.get_or_insert_with(all).remove(&entry.id) {
+            left_out.push(what);
+        }
+    }
+    Ok(Choice {
+        ids,
+        left_out,
+        taken_along,
+        objection: needs.objection,
+    })
+}
+
+/// Comments on extensions that belong to somebody else, and with `clean` the extensions themselves: they are there, and
+/// cannot be dropped.
+fn forbidden<'a>(catalog: &'a Catalog, clean: bool, target: &Holds) -> Vec<(&'a Entry, String)> {
+    let foreign = |name: &str| target.foreign_extensions.contains(name);
+    let mut found = Vec::new();
+    for entry in &catalog.entries {
+        match &*entry.kind {
+            "EXTENSION" if clean && foreign(&entry.tag) => {
+                let what = format!(
+                    "dropping and creating the extension {}, which belongs to somebody else",
+                    entry.tag
+                );
+                found.push((entry, what));
+            }
+            "COMMENT" => {
+                let name = entry.tag.strip_prefix("EXTENSION ").map(unquoted);
+                if let Some(name) = name.filter(|name| foreign(name)) {
+                    found.push((
+                        entry,
+                        format!(
+                            "the comment on the extension {name}, which belongs to somebody else"
+                        ),
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn unquoted(name: &str) -> String {
+    match name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_string(),
+    }
+}
+
+/// The part that `subset` names. Of a target that it `replaces` something in, what depends on that is `taken_along`.
+fn part(
+    catalog: &Catalog,
+    subset: &Subset,
+    target: Option<&Holds>,
+    replaces: Option<&Holds>,
+    taken_along: &mut Vec<String>,
+) -> Result<HashSet<i64>> {
+    for schema in &subset.schemas {
+        let is_there = |entry: &&Entry| {
+            entry.schema == *schema || entry.kind == "SCHEMA" && entry.tag == *schema
+        };
+        if !catalog.entries.iter().any(|entry| is_there(&entry)) {
+            let known = catalog.entries.iter().map(|entry| entry.schema.as_str());
+            let known: BTreeSet<&str> = known.filter(|name| !name.is_empty()).collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(
+                Error::usage(format!("the backup holds no schema {schema:?}"))
+                    .hint(format!("it holds: {}", known.join(", "))),
+            );
+        }
+    }
+    let in_schemas =
+        |entry: &Entry| subset.schemas.is_empty() || subset.schemas.contains(&entry.schema);
+    let mut ids: HashSet<i64> = match subset.tables.is_empty() {
+        true => schemas(catalog, subset, target),
+        false => {
+            let mut chosen = HashSet::new();
+            for name in &subset.tables {
+                chosen.insert(relation(catalog, name, &in_schemas)?);
+            }
+            chosen
+        }
+    };
+    if !subset.tables.is_empty() {
+        add_partitions(catalog, &mut ids);
+    }
+    if let Some(target) = replaces {
+        *taken_along = dependencies::add_dependents(catalog, &mut ids, target);
+    }
+    if !(subset.tables.is_empty() && taken_along.is_empty()) {
+        add_parts(catalog, &mut ids, &absent_publications(catalog, target));
+    }
+    // settings of the session that every restore needs
+    let settings = catalog
+        .entries
+        .iter()
+        .filter(|entry| is_setting(&entry.kind));
+    ids.extend(settings.map(|entry| entry.id));
+    Ok(ids)
+}
+
+/// Everything in the schemas, and those of the schemas themselves that the target lacks.
+fn schemas(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> HashSet<i64> {
+    let lacks = |schema: &str| target.is_none_or(|target| !target.schemas.contains(schema));
+    let absent = absent_publications(catalog, target);
+    let mut ids: HashSet<i64> = HashSet::new();
+    for entry in &catalog.entries {
+        let itself =
+            entry.kind == "SCHEMA" && subset.schemas.contains(&entry.tag) && lacks(&entry.tag);
+        let of_it = is_remark(&entry.kind) && entry.dependencies.iter().any(|id| ids.contains(id));
+        // what ties two objects together needs both of them
+        let whole = match &*entry.kind {
+            "PUBLICATION TABLE" => entry.dependencies.iter().all(|id| !absent.contains(id)),
+            kind if is_attachment(kind) => entry.dependencies.iter().all(|id| ids.contains(id)),
+            _ => true,
+        };
+        if itself || of_it || subset.schemas.contains(&entry.schema) && whole {
+            ids.insert(entry.id);
+        }
+    }
+    ids
+}
+
+/// The publications that are in the archive and not in the target: nothing can be added to them.
+fn absent_publications(catalog: &Catalog, target: Option<&Holds>) -> HashSet<i64> {
+    let entries = catalog.entries.iter();
+    let absent = entries.filter(|entry| {
+        let there = target.is_some_and(|target| target.publications.contains(&entry.tag));
+        entry.kind == "PUBLICATION" && !there
+    });
+    absent.map(|entry| entry.id).collect()
+}
+
+/// The one table, view or sequence that is called `name` or `schema.name`.
+fn relation(catalog: &Catalog, name: &str, wanted: &dyn Fn(&Entry) -> bool) -> Result<i64> {
+    let called = |entry: &&Entry| {
+        is_relation(&entry.kind) && wanted(entry) && (entry.tag == name || shown(entry) == name)
+    };
+    let found: Vec<&Entry> = catalog.entries.iter().filter(called).collect();
+    match found[..] {
+        [only] => Ok(only.id),
+        [] => {
+            let entries = catalog.entries.iter();
+            let entries = entries.filter(|entry| is_relation(&entry.kind) && wanted(entry));
+            Err(no_such_relation(name, &entries.collect::<Vec<_>>()))
+        }
+        _ => {
+            let names: Vec<String> = found.iter().map(|entry| shown(entry)).collect();
+            Err(Error::usage(format!(
+                "several tables are called {name:?}: {}",
+                names.join(", ")
+            ))
+            .hint("write the one that is meant as schema.name"))
+        }
+    }
+}
+
+/// Names the nearest one that there is, or else some of them.
+fn no_such_relation(name: &str, there: &[&Entry]) -> Error {
+    let error = Error::usage(format!("the backup holds no table {name:?}"));
+    let mut names: Vec<String> = there.iter().map(|entry| shown(entry)).collect();
+    let tags: Vec<&str> = there.iter().map(|entry| entry.tag.as_str()).collect();
+    let full: Vec<&str> = names.iter().map(String::as_str).collect();
+    let near = nearest(name, &full).or_else(|| nearest(name, &tags));
+    if let Some(near) = near {
+        // several schemas may have one that is called so
+        let called = there.iter().zip(&names);
+        let called = called.filter(|(entry, full)| entry.tag == near || *full == near);
+        let options = called.map(|(_, full)| format!("--table {}", shell::word(full)));
+        let options: Vec<String> = options.collect();
+        return error.hint(format!("the nearest is: {}", options.join(" or ")));
+    }
+    names.sort();
+    match names.is_empty() {
+        true => error,
+        false => error.hint(format!(
+            "it holds {}; without --table, --dry-run --json names all",
+            dependencies::some(&names)
+        )),
+    }
+}
+
+/// `schema.name`.
+pub fn shown(entry: &Entry) -> String {
+    format!("{}.{}", entry.schema, entry.tag)
+}
+
+/// Adds the partitions of what is chosen, and theirs.
+fn add_partitions(catalog: &Catalog, ids: &mut HashSet<i64>) {
+    let relations: HashSet<i64> = catalog
+        .entries
+        .iter()
+        .filter(|entry| is_relation(&entry.kind))
+        .map(|entry| entry.id)
+        .collect();
+    let attachments: Vec<&Entry> = catalog
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == "TABLE ATTACH")
+        .collect();
+    loop {
+        let before = ids.len();
+        for attachment in &attachments {
+            let tables = attachment
+                .dependencies
+                .iter()
+                .filter(|id| relations.contains(id));
+            let (child, parent): (Vec<i64>, Vec<i64>) = tables.partition(|id| {
+                // it is called after the child
+                let mut entries = catalog.entries.iter();
+                entries.any(|entry| entry.id == **id && same_name(entry, attachment))
+            });
+            if parent.iter().any(|id| ids.contains(id)) {
+                ids.extend(child);
+            }
+        }
+        if ids.len() == before {
+            return;
+        }
+    }
+}
+
+/// Adds what belongs to the chosen tables.
+fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>, absent_publications: &HashSet<i64>) {
+    let tables: Vec<&Entry> = catalog
+        .entries
+        .iter()
+        .filter(|entry| ids.contains(&entry.id))
+        .collect();
+    let names: HashSet<(&str, &str)> = tables
+        .iter()
+        .map(|entry| (entry.schema.as_str(), entry.tag.as_str()))
+        .collect();
+    let of_chosen = |entry: &Entry| {
+        names.contains(&(entry.schema.as_str(), entry.tag.as_str()))
+            // `table name`, where the name of the table may itself hold spaces
+            || entry.tag.match_indices(' ').any(|(at, _)| {
+                names.contains(&(entry.schema.as_str(), &entry.tag[..at]))
+            })
+    };
+    for entry in &catalog.entries {
+        let needs_chosen = || entry.dependencies.iter().any(|id| ids.contains(id));
+        let belongs = match &*entry.kind {
+            "TABLE DATA"
+            | "MATERIALIZED VIEW DATA"
+            | "ROW SECURITY"
+            | "CONSTRAINT"
+            | "CHECK CONSTRAINT"
+            | "FK CONSTRAINT"
+            | "DEFAULT"
+            | "TRIGGER"
+            | "RULE"
+            | "POLICY" => of_chosen(entry),
+            "INDEX" | "STATISTICS" | "STATISTICS DATA" | "SEQUENCE" | "SEQUENCE SET" => {
+                needs_chosen()
+            }
+            "PUBLICATION TABLE" => {
+                let mut needed = entry.dependencies.iter();
+                needs_chosen() && needed.all(|id| !absent_publications.contains(id))
+            }
+            kind if is_attachment(kind) => entry.dependencies.iter().all(|id| ids.contains(id)),
+            kind => is_remark(kind) && needs_chosen(),
+        };
+        if belongs {
+            ids.insert(entry.id);
+        }
+    }
+}
+
+fn same_name(one: &Entry, other: &Entry) -> bool {
+    (&one.schema, &one.tag) == (&other.schema, &other.tag)
+}
+
+/// What tables and their like are called.
+pub fn is_relation(kind: &str) -> bool {
+    matches!(
+        kind,
+        "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "FOREIGN TABLE" | "SEQUENCE"
+    )
+}
+
+/// What is said about another object.
+pub fn is_remark(kind: &str) -> bool {
+    matches!(kind, "ACL" | "COMMENT" | "SECURITY LABEL")
+}
+
+/// What ties two objects together.
+fn is_attachment(kind: &str) -> bool {
+    matches!(kind, "TABLE ATTACH" | "INDEX ATTACH" | "SEQUENCE OWNED BY")
+}
+
+fn is_setting(kind: &str) -> bool {
+    matches!(kind, "ENCODING" | "STDSTRINGS" | "SEARCHPATH")
+}
+
+/// The tables whose rows are restored.
+pub fn tables_with_rows(catalog: &Catalog, choice: &Choice) -> BTreeSet<TableName> {
+    let entries = catalog.entries.iter();
+    entries
+        .filter(|entry| entry.kind == "TABLE DATA" && choice.holds(entry.id))
+        .map(|entry| TableName {
+            schema: entry.schema.clone(),
+            name: entry.tag.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,188 @@
+//! What the database that is restored into holds, and what its role may do there.
+
+use super::selection::{is_relation, shown};
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::postgres::query;
+use crate::postgres::session::Session;
+use crate::postgres::tools::Tool;
+use crate::source::logical::archive::Entry;
+use std::collections::BTreeSet;
+
+/// What every database of a server tells: rows of a kind and a name.
+const SERVER: &str = "SELECT 'me', current_user::text \
+     UNION ALL SELECT 'databases', rolname FROM pg_roles WHERE rolname = current_user AND (rolcreatedb OR rolsuper) \
+     UNION ALL SELECT 'role', rolname FROM pg_roles \
+     UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, \
+         CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) \
+     UNION ALL SELECT 'own', rolname FROM pg_roles WHERE pg_has_role(oid, 'USAGE') \
+     UNION ALL SELECT 'available', name FROM pg_available_extensions";
+/// What the target itself tells.
+const TARGET: &str = " \
+     UNION ALL SELECT 'schemas', datname FROM pg_database \
+         WHERE datname = current_database() AND has_database_privilege(oid, 'CREATE') \
+     UNION ALL SELECT 'schema', nspname FROM pg_namespace \
+     UNION ALL SELECT 'public', rolname FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'public' \
+     UNION ALL SELECT 'closed', nspname FROM pg_namespace \
+         WHERE NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')) \
+     UNION ALL SELECT 'strange', nspname FROM pg_namespace WHERE NOT pg_has_role(nspowner, 'USAGE') \
+     UNION ALL SELECT 'extension', extname FROM pg_extension \
+     UNION ALL SELECT 'foreign', extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \
+     UNION ALL SELECT 'publication', pubname FROM pg_publication \
+         WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
+     UNION ALL SELECT 'relation', nspname || '.' || relname FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r','p','v','m','S','f') AND c.oid >= 16384 \
+     UNION ALL SELECT 'function', format('%s.%s(%s)', nspname, proname, \
+         CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE oidvectortypes(proargtypes) END) FROM pg_proc p \
+         JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384 \
+     UNION ALL SELECT 'type', nspname || '.' || typname FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace \
+         WHERE t.oid >= 16384 AND typcategory <> 'A' \
+           AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND relkind <> 'c') \
+     UNION ALL SELECT 'key', format('%s.%s %s', nspname, relname, conname) FROM pg_constraint \
+         JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE contype = 'f'";
+
+/// What is known of a target that is yet to be made: before PostgreSQL 15 its schema public belongs to the server's first
+/// role.
+const NEW: &str = " \
+     UNION ALL SELECT 'public', rolname FROM pg_roles \
+         WHERE oid = 10 AND current_setting('server_version_num')::int < 150000";
+
+/// What a database holds of what a restore asks about, and its server. Names are `name`, or `schema.name` as the archive
+/// has them.
+#[derive(Debug, Clone, Default)]
+pub struct Holds {
+    /// The role that asks.
+    pub role: String,
+    /// It may make databases.
+    pub may_create_databases: bool,
+    /// It may make schemas here.
+    pub may_create_schemas: bool,
+    /// The roles of the server.
+    pub roles: BTreeSet<String>,
+    /// Those of them to which the role may not give anything.
+    pub strangers: BTreeSet<String>,
+    /// Those of them whose rights the role has without further ado.
+    pub own: BTreeSet<String>,
+    /// Extensions that could be created.
+    pub available_extensions: BTreeSet<String>,
+    /// There is no such database yet: all that follows is empty, but for the owner of its schema public.
+    pub is_new: bool,
+    /// Its schemas.
+    pub schemas: BTreeSet<String>,
+    /// Whom the schema public belongs to, which is not made and not dropped, and so stays whose it is.
+    pub owner_of_public: Option<String>,
+    /// Those of them in which the role may create nothing.
+    pub closed_schemas: BTreeSet<String>,
+    /// Those of them that belong to somebody else.
+    pub foreign_schemas: BTreeSet<String>,
+    /// Extensions that are there.
+    pub extensions: BTreeSet<String>,
+    /// Those of them that belong to somebody else, who alone may comment on them or drop them.
+    pub foreign_extensions: BTreeSet<String>,
+    /// Publications that take single tables, and that the role may add to.
+    pub publications: BTreeSet<String>,
+    /// Tables, views and sequences.
+    pub relations: BTreeSet<String>,
+    /// Functions, procedures and aggregates, with the types of their arguments.
+    pub functions: BTreeSet<String>,
+    /// Types and domains.
+    pub types: BTreeSet<String>,
+    /// Foreign keys, as `schema.table name`.
+    pub foreign_keys: BTreeSet<String>,
+}
+
+impl Holds {
+    /// Asks the target, which is the database of `session`.
+    pub fn ask(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Holds> {
+        let sql = [SERVER, TARGET].concat();
+        Holds::of(query::names(psql, session, &sql, cancel)?)
+    }
+
+    /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
+    /// databases have in common counts.
+    pub fn ask_beside(
+        psql: &Tool,
+        session: &Session,
+        encoding: Option<&str>,
+        cancel: &Cancel,
+    ) -> Result<Holds> {
+        let sql = [SERVER, NEW].concat();
+        let rows = query::names_as(encoding, psql, session, &sql, cancel)?;
+        let holds = Holds::of(rows)?;
+        Ok(Holds {
+            is_new: true,
+            ..holds
+        })
+    }
+
+    fn of(rows: Vec<Vec<String>>) -> Result<Holds> {
+        let mut holds = Holds::default();
+        for row in rows {
+            let [kind, name] = <[String; 2]>::try_from(row).unwrap_or_default();
+            let into = match kind.as_str() {
+                "me" => {
+                    holds.role = name;
+                    continue;
+                }
+                "databases" => {
+                    holds.may_create_databases = true;
+                    continue;
+                }
+                "schemas" => {
+                    holds.may_create_schemas = true;
+                    continue;
+                }
+                "public" => {
+                    holds.owner_of_public = Some(name);
+                    continue;
+                }
+                "role" => &mut holds.roles,
+                "stranger" => &mut holds.strangers,
+                "own" => &mut holds.own,
+                "available" => &mut holds.available_extensions,
+                "schema" => &mut holds.schemas,
+                "closed" => &mut holds.closed_schemas,
+                "strange" => &mut holds.foreign_schemas,
+                "extension" => &mut holds.extensions,
+                "foreign" => &mut holds.foreign_extensions,
+                "publication" => &mut holds.publications,
+                "relation" => &mut holds.relations,
+                "function" => &mut holds.functions,
+                "type" => &mut holds.types,
+                "key" => &mut holds.foreign_keys,
+                _ => continue,
+            };
+            into.insert(name);
+        }
+        Ok(holds)
+    }
+
+    /// True of a kind of object of which all that the database has are known.
+    pub fn knows(kind: &str) -> bool {
+        is_relation(kind)
+            || matches!(
+                kind,
+                "SCHEMA"
+                    | "EXTENSION"
+                    | "FUNCTION"
+                    | "PROCEDURE"
+                    | "AGGREGATE"
+                    | "TYPE"
+                    | "DOMAIN"
+                    | "SHELL TYPE"
+            )
+    }
+
+    /// True of an entry that other objects need and that is not there. Of kinds that nobody looked for only a database
+    /// that is yet to be made is known to lack them.
+    pub fn lacks(&self, entry: &Entry) -> bool {
+        match &*entry.kind {
+            "SCHEMA" => !self.schemas.contains(&entry.tag),
+            "EXTENSION" => !self.extensions.contains(&entry.tag),
+            "FUNCTION" | "PROCEDURE" | "AGGREGATE" => !self.functions.contains(&shown(entry)),
+            "TYPE" | "DOMAIN" | "SHELL TYPE" => !self.types.contains(&shown(entry)),
+            kind if is_relation(kind) => !self.relations.contains(&shown(entry)),
+            _ => self.is_new,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The roles beside a backup: written with it, sealed whenever its archive is, and read back.
+
+use super::dump_inspector::{ScriptTap, tap_for};
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Kind, Result};
+use crate::format::read_pipeline::Inbound;
+use crate::format::seal::{Expect, Keys};
+use crate::format::sniff::Content;
+use crate::format::write_pipeline;
+use crate::format::write_pipeline::{Plan, Written};
+use crate::operation::backup::Job;
+use crate::postgres::tools::{Tool, Tools};
+use crate::progress::Meter;
+use crate::repository::names::{BackupId, Part, Shape};
+use crate::repository::reference::{checksum_in, listing_of};
+use crate::source::logical::globals;
+use crate::storage::Storage;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// What the label of the globals adds to that of their backup.
+const LABEL: &str = "#globals";
+/// More than the roles of any server; they are held in memory.
+const LARGEST: usize = 64 << 20;
+
+/// Dumps the roles of the server of `job`: the keys and bytes of two more sidecars.
+pub(crate) fn sidecars(
+    job: &Job,
+    id: &BackupId,
+    shape: Shape,
+    server: Option<u32>,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let pg_dumpall = tools.pg_dumpall(server, cancel)?;
+    log::debug!("using {pg_dumpall}");
+    let dumped = match dump(job, id, &pg_dumpall, true, cancel) {
+        Err(error) if globals::passwords_are_forbidden(&error) => {
+            log::warn!(
+                "the passwords of roles are not in the backup of {}: the server does not let this user read them",
+                job.database
+            );
+            dump(job, id, &pg_dumpall, false, cancel)
+        }
+        other => other,
+    };
+    let (bytes, written) = dumped.doing(|| "cannot back up the roles of the server")?;
+    let key = id.key(Part::Globals(shape));
+    let file = key.rsplit('/').next().unwrap_or_default();
+    let checksum = format!("{}  {file}\n", written.sha256);
+    Ok(vec![
+        (id.key(Part::GlobalsChecksum(shape)), checksum.into_bytes()),
+        (key, bytes),
+    ])
+}
+
+fn dump(
+    job: &Job,
+    id: &BackupId,
+    pg_dumpall: &Tool,
+    passwords: bool,
+    cancel: &Cancel,
+) -> Result<(Vec<u8>, Written)> {
+    let label = format!("{id}{LABEL}");
+    let plan = Plan {
+        gzip: job.gzip.map(|level| (level, 1)),
+        seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
+    };
+    let mut dump = globals::dump(pg_dumpall, &job.session, passwords, cancel)?;
+    let (bytes, written) = write_pipeline::write(
+        &mut dump,
+        Small(Vec::new()),
+        &plan,
+        &mut ScriptTap::default(),
+        &Meter::default(),
+    )?;
+    Ok((bytes.0, written))
+}
+
+/// The plain globals of the backup `id`. With `sealed_only`, what anybody who can write to the storage could have put
+/// there is none; `keys` is asked for only if they are sealed.
+pub fn read(
+    storage: &dyn Storage,
+    id: &BackupId,
+    keys: &dyn Fn() -> Result<Keys>,
+    sealed_only: bool,
+    cancel: &Cancel,
+) -> Result<Vec<u8>> {
+    let listing = listing_of(storage, Some(&id.database), cancel)?;
+    let backup = listing.backups.iter().find(|backup| backup.id == *id);
+    let mut parts = backup.iter().flat_map(|backup| &backup.sidecars);
+    let shape = parts.find_map(|part| match part {
+        Part::Globals(shape) if shape.sealed || !sealed_only => Some(*shape),
+        _ => None,
+    });
+    let (Some(backup), Some(shape)) = (backup, shape) else {
+        return Err(Error::new(
+            Kind::NotFound,
+            format!("there are no roles beside the backup {id}"),
+        )
+        .hint("backup.globals: true stores them with later backups"));
+    };
+    let key = id.key(Part::Globals(shape));
+    let doing = || format!("cannot read {}", storage.locate(&key));
+    let checksum = id.key(Part::GlobalsChecksum(shape));
+    let sha256 = match backup.has(Part::GlobalsChecksum(shape)) {
+        true => Some(checksum_in(storage.open(&checksum, cancel)?, &checksum)?),
+        false => None,
+    };
+    let meter = Arc::new(Meter::default());
+    let label = format!("{id}{LABEL}");
+    let stored = storage.open(&key, cancel)?;
+    let expected = Expect::Label(&label);
+    let mut inbound =
+        Inbound::open(stored, keys, expected, sha256, Arc::clone(&meter)).doing(doing)?;
+    if shape.sealed && !inbound.facts().shape.sealed {
+        return Err(Error::damaged(
+            "the name says that it is encrypted, the bytes are not",
+        ))
+        .doing(doing);
+    }
+    let mut plain = Small(Vec::new());
+    let mut tap = tap_for(Content::Sql, true);
+    inbound
+        .copy_to(&mut plain, tap.as_mut(), &meter)
+        .doing(doing)?;
+    Ok(plain.0)
+}
+
+/// Takes no more than [`LARGEST`] bytes.
+struct Small(Vec<u8>);
+
+impl Write for Small {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LARGEST {
+            let limit = LARGEST >> 20;
+            return Err(Error::failed(format!("the roles take more than {limit} MiB")).into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

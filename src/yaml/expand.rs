@@ -1,0 +1,480 @@
+//! String values with variables in them, expanded when they are needed and not before.
+//!
+//! `${VAR}` stands for the environment variable VAR, or for the content of the file that VAR_FILE names;
+//! `${VAR:-default}` for the default, up to the next `}`, where VAR is unset or empty; `$$` for a dollar
+//! sign. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked anew
+//! each time, so a secret that was rotated in its file is seen by the next run.
+
+use super::rules::{Fault, Rule};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+/// Where variables come from: [`process_env`], or a map in tests.
+pub type Env<'a> = dyn Fn(&str) -> Option<OsString> + Sync + 'a;
+
+/// The environment of this process.
+pub fn process_env(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// A string of the configuration as it was written.
+#[derive(Debug, Clone)]
+pub struct Text(Template);
+
+/// As [`Text`], for passwords, keys and tokens.
+#[derive(Debug, Clone)]
+pub struct SecretText {
+    template: Template,
+    place: Place,
+}
+
+/// Where a secret is, once its variables are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// There.
+    Here,
+    /// In the file of that name.
+    File,
+}
+
+#[derive(Clone)]
+struct Template {
+    field: String,
+    raw: Secret,
+    check: Rule,
+}
+
+impl Text {
+    pub(crate) fn new(field: &str, raw: &str, check: Rule) -> Text {
+        Text(Template::new(field, raw, check))
+    }
+
+    /// The key path, such as `databases[0].connection.host`.
+    pub fn field(&self) -> &str {
+        &self.0.field
+    }
+
+    /// The value with its variables replaced. An error names the field and the variable; so does an
+    /// empty value, and one that breaks the rule of its key.
+    pub fn resolve(&self, env: &Env) -> Result<String> {
+        Ok(self.0.resolve(env)?.expose().to_owned())
+    }
+
+    pub(crate) fn literal(&self) -> Option<String> {
+        self.0.literal().map(|secret| secret.expose().to_owned())
+    }
+
+    /// The secret in the file of this name, which is read anew each time.
+    pub(crate) fn into_file(self) -> SecretText {
+        SecretText {
+            template: self.0,
+            place: Place::File,
+        }
+    }
+
+    /// An error about the value of this field.
+    pub(crate) fn error(&self, what: impl std::fmt::Display) -> Error {
+        Error::usage(format!("{}: {what}", self.field()))
+    }
+}
+
+impl SecretText {
+    pub(crate) fn new(field: &str, raw: &str, check: Rule) -> SecretText {
+        SecretText {
+            template: Template::new(field, raw, check),
+            place: Place::Here,
+        }
+    }
+
+    /// The key path, such as `databases[0].connection.password`.
+    pub fn field(&self) -> &str {
+        &self.template.field
+    }
+
+    /// As [`Text::resolve`]; an error never holds the value.
+    pub fn resolve(&self, env: &Env) -> Result<Secret> {
+        let value = self.template.resolve(env)?;
+        match self.place {
+            Place::Here => Ok(value),
+            Place::File => self.read(&value)?.ok_or_else(|| {
+                let path = value.expose();
+                Error::usage(format!("{}: the file {path} is empty", self.field()))
+            }),
+        }
+    }
+
+    fn resolve_optional(&self, env: &Env) -> Result<Option<Secret>> {
+        let value = self.template.resolve_optional(env)?;
+        match (self.place, value) {
+            (Place::File, Some(path)) => self.read(&path),
+            (_, value) => Ok(value),
+        }
+    }
+
+    /// The content of the file, unless it is empty.
+    fn read(&self, path: &Secret) -> Result<Option<Secret>> {
+        let content = read_file(Path::new(path.expose()))
+            .map_err(|error| error.doing(format!("{}: cannot read the file", self.field())))?;
+        if content.expose().contains('\0') {
+            return Err(Error::usage(format!(
+                "{}: the file {} holds a NUL character, which no setting can carry",
+                self.field(),
+                path.expose()
+            )));
+        }
+        Ok(Some(content).filter(|content| !content.is_empty()))
+    }
+
+    /// The secret, where it stands in the configuration itself.
+    pub(crate) fn literal(&self) -> Option<Secret> {
+        match self.place {
+            Place::Here => self.template.literal(),
+            Place::File => None,
+        }
+    }
+}
+
+/// Expands an optional value; one that turns out empty counts as left out.
+pub(crate) fn optional(text: &Option<Text>, env: &Env) -> Result<Option<String>> {
+    let found = text.as_ref().map(|text| text.0.resolve_optional(env));
+    Ok(found
+        .transpose()?
+        .flatten()
+        .map(|secret| secret.expose().to_owned()))
+}
+
+/// As [`optional`], for secrets.
+pub(crate) fn optional_secret(text: &Option<SecretText>, env: &Env) -> Result<Option<Secret>> {
+    let found = text.as_ref().map(|text| text.resolve_optional(env));
+    Ok(found.transpose()?.flatten())
+}
+
+impl Template {
+    fn new(field: &str, raw: &str, check: Rule) -> Template {
+        Template {
+            field: field.to_owned(),
+            raw: Secret::new(raw),
+            check,
+        }
+    }
+
+    fn resolve(&self, env: &Env) -> Result<Secret> {
+        self.resolve_optional(env)?.ok_or_else(|| {
+            let variables: Vec<&str> = parts(self.raw.expose())
+                .filter_map(|part| match part {
+                    Part::Variable { name, .. } => Some(name),
+                    Part::Literal(_) => None,
+                })
+                .collect();
+            let error = Error::usage(format!("{} is empty", self.field));
+            match variables.is_empty() {
+                true => error,
+                false => error.hint(format!("give {} a value", variables.join(", "))),
+            }
+        })
+    }
+
+    fn resolve_optional(&self, env: &Env) -> Result<Option<Secret>> {
+        let mut text = String::new();
+        for part in parts(self.raw.expose()) {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Variable { name, default } => {
+                    text.push_str(variable(&self.field, name, default, env)?.expose())
+                }
+            }
+        }
+        let value = Secret::new(text);
+        if value.is_empty() {
+            return Ok(None);
+        }
+        self.check(value.expose())
+            .map_err(|fault| fault.error(&self.field))?;
+        Ok(Some(value))
+    }
+
+    fn check(&self, value: &str) -> Result<(), Fault> {
+        if value.contains('\0') {
+            return Err(Fault::new(
+                "holds a NUL character, which no setting can carry",
+            ));
+        }
+        (self.check)(value)
+    }
+
+    fn literal(&self) -> Option<Secret> {
+        parts(self.raw.expose())
+            .map(|part| match part {
+                Part::Literal(text) => Some(text),
+                Part::Variable { .. } => None,
+            })
+            .collect::<Option<String>>()
+            .map(Secret::new)
+    }
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.field) // the value may be a secret
+    }
+}
+
+/// Checks what can be checked without the environment: the rule of the key, where there are no variables.
+pub(crate) fn check_literal(raw: &str, check: Rule) -> Result<(), Fault> {
+    let template = Template::new("", raw, check);
+    match template.literal() {
+        Some(value) => template.check(value.expose()),
+        None => Ok(()),
+    }
+}
+
+/// True if the text holds `${` that is no variable, which is more often a slip than meant.
+pub(crate) fn has_stray_reference(raw: &str) -> bool {
+    parts(raw).any(|part| matches!(part, Part::Literal(text) if text.starts_with("${")))
+}
+
+enum Part<'a> {
+    Literal(&'a str),
+    Variable {
+        name: &'a str,
+        default: Option<&'a str>,
+    },
+}
+
+/// Splits a text into its literals and its variables. A `$` without a meaning begins a literal.
+fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some(tail) = rest.strip_prefix("$$") {
+            rest = tail;
+            return Some(Part::Literal("$"));
+        }
+        if let Some((name, default, tail)) = reference(rest) {
+            rest = tail;
+            return Some(Part::Variable { name, default });
+        }
+        let first = rest.chars().next()?.len_utf8();
+        let end = rest[first..].find('$').map_or(rest.len(), |at| at + first);
+        let (literal, tail) = rest.split_at(end);
+        rest = tail;
+        Some(Part::Literal(literal))
+    })
+}
+
+/// Takes `${NAME}` or `${NAME:-default}` off the front of `text`.
+fn reference(text: &str) -> Option<(&str, Option<&str>, &str)> {
+    let (inner, tail) = text.strip_prefix("${")?.split_once('}')?;
+    let (name, default) = match inner.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inner, None),
+    };
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_name = name.bytes().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit());
+    (is_name && !name.is_empty()).then_some((name, default, tail))
+}
+
+fn variable(field: &str, name: &str, default: Option<&str>, env: &Env) -> Result<Secret> {
+    let file_variable = format!("{name}_FILE");
+    let file = env(&file_variable).filter(|path| !path.is_empty());
+    match (env(name), file, default) {
+        (Some(_), Some(_), _) => Err(Error::usage(format!(
+            "{field}: {name} and {file_variable} are both set"
+        ))
+        .hint("unset one of them, so that it is clear which is meant")),
+        (Some(value), None, Some(default)) if value.is_empty() => Ok(Secret::new(default)),
+        (Some(value), None, _) => value
+            .into_string()
+            .map(Secret::new)
+            .map_err(|_| Error::usage(format!("{field}: the variable {name} is not UTF-8 text"))),
+        (None, Some(path), _) => read_file(Path::new(&path)).map_err(|error| {
+            error.doing(format!(
+                "{field}: cannot read the file that {file_variable} names"
+            ))
+        }),
+        (None, None, Some(default)) => Ok(Secret::new(default)),
+        (None, None, None) => Err(Error::usage(format!(
+            "{field} needs the variable {name}, which is not set"
+        ))
+        .hint(format!(
+            "set {name}, or set {file_variable} to the path of a file that holds the value"
+        ))),
+    }
+}
+
+/// No secret is larger; the limit keeps a wrong path from filling the memory.
+const LARGEST_FILE: u64 = 64 * 1024;
+
+/// The content of a secret file without its one final newline.
+fn read_file(path: &Path) -> Result<Secret> {
+    let fail = |what: String| Error::usage(format!("{}: {what}", path.display()));
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => fail(error.to_string()).hint(
+                "write the value into that file, readable by this user alone, or name another",
+            ),
+            ErrorKind::PermissionDenied => fail(error.to_string())
+                .hint("let this user read the file, or be the user whose file it is"),
+            _ => fail(error.to_string()),
+        })?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(fail(format!("is larger than {LARGEST_FILE} bytes")));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| fail("is not UTF-8 text".into()))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::rules::anything;
+
+    fn expand(raw: &str, vars: &[(&str, &str)]) -> Result<String> {
+        let env = |name: &str| {
+            let found = vars.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        Text::new("a.b", raw, anything).resolve(&env)
+    }
+
+    #[test]
+    fn variables_defaults_and_dollars_are_replaced_once() {
+        let vars = [("A", "${B}$$"), ("B", "b"), ("EMPTY", "")];
+        for (raw, expected) in [
+            ("${A}", "${B}$$"),
+            ("x${B}y${B}", "xbyb"),
+            ("${NONE:-dflt}", "dflt"),
+            ("${NONE:-a:-b $$ {}", "a:-b $$ {"),
+            ("${EMPTY:-dflt}", "dflt"),
+            ("${B:-dflt}", "b"),
+            ("[${EMPTY}${NONE:-}]", "[]"),
+            ("$$", "$"),
+            ("$${B}", "${B}"),
+            ("$$$${B}", "$${B}"),
+            ("$$${B}", "$b"),
+            ("pa$word $", "pa$word $"),
+            ("${", "${"),
+            ("${B", "${B"),
+            ("${}", "${}"),
+            ("${1B} ${B C} ${B-x}", "${1B} ${B C} ${B-x}"),
+            ("$B ${B}", "$B b"),
+            ("ü$ü", "ü$ü"),
+        ] {
+            assert_eq!(expand(raw, &vars).unwrap(), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_unset_variable_is_named_together_with_its_field() {
+        let error = expand("x${DB_PASSWORD}", &[]).unwrap_err();
+        assert_eq!(error.kind().exit_status(), 2);
+        assert_eq!(
+            error.report(),
+            "a.b needs the variable DB_PASSWORD, which is not set\n  hint: set DB_PASSWORD, or set \
+             DB_PASSWORD_FILE to the path of a file that holds the value"
+        );
+    }
+
+    #[test]
+    fn an_empty_value_is_an_error_where_it_is_needed_and_absent_where_not() {
+        let error = expand("${A}", &[("A", "")]).unwrap_err();
+        assert_eq!(error.report(), "a.b is empty\n  hint: give A a value");
+        let text = Some(Text::new("a.b", "${A:-}", anything));
+        assert_eq!(optional(&text, &|_| None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_stands_in_for_an_unset_variable_and_loses_one_final_newline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let name = path.to_str().unwrap();
+        for (content, expected) in [
+            ("s3cr3t\n", "s3cr3t"),
+            ("a\n\n", "a\n"),
+            ("b\r\n", "b"),
+            (" c ", " c "),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(expand("${A}", &[("A_FILE", name)]).unwrap(), expected);
+            assert_eq!(expand("${A:-x}", &[("A_FILE", name)]).unwrap(), expected);
+        }
+        let error = expand("${A}", &[("A_FILE", name), ("A", "")]).unwrap_err();
+        assert_eq!(error.to_string(), "a.b: A and A_FILE are both set");
+        let error = expand("${A}", &[("A_FILE", "/nonexistent/x")]).unwrap_err();
+        assert_eq!(
+            error.chain(),
+            "a.b: cannot read the file that A_FILE names: /nonexistent/x: No such file or directory (os error 2)"
+        );
+        assert_eq!(expand("${A}", &[("A", "v"), ("A_FILE", "")]).unwrap(), "v");
+    }
+
+    #[test]
+    fn a_rotated_secret_is_seen_by_the_next_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let env = |name: &str| (name == "A_FILE").then(|| path.clone().into_os_string());
+        let secret = SecretText::new("a.b", "${A}", anything);
+        for content in ["old", "new"] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(secret.resolve(&env).unwrap().expose(), content);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_file_is_its_content_and_never_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let secret = Text::new("a.password_file", path.to_str().unwrap(), anything).into_file();
+        let missing = secret.resolve(&|_| None).unwrap_err();
+        assert!(
+            missing
+                .chain()
+                .starts_with("a.password_file: cannot read the file: ")
+        );
+        assert!(missing.first_hint().is_some());
+        for (content, expected) in [
+            ("s3cr3t\n", Some("s3cr3t")),
+            ("${A}", Some("${A}")),
+            ("\n", None),
+            ("a\0", None),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let read = secret.resolve(&|_| None);
+            assert_eq!(
+                read.ok().as_ref().map(Secret::expose),
+                expected,
+                "{content:?}"
+            );
+        }
+        assert!(secret.literal().is_none());
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(optional_secret(&Some(secret), &|_| None).unwrap(), None);
+    }
+
+    #[test]
+    fn neither_debug_nor_errors_show_a_secret() {
+        let secret = SecretText::new("a.b", "canary\0", anything);
+        let error = secret.resolve(&|_| None).unwrap_err();
+        assert!(!format!("{secret:?} {error:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_reference_that_is_none_is_noticed() {
+        assert!(has_stray_reference("x${A-b}"));
+        assert!(has_stray_reference("${A"));
+        assert!(!has_stray_reference("${A}$${B}$x $"));
+    }
+}

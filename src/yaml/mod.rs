@@ -1,0 +1,9 @@
+//! The configuration file as text: read into values that know where they stand, with variables expanded, and every fault
+//! named by line, key and what was meant. It knows no key of ours.
+
+pub mod cursor;
+pub mod document;
+pub mod expand;
+pub mod problem;
+pub mod reader;
+pub mod rules;

@@ -1,0 +1,392 @@
+//! Taking values out of the tree, and noting what is wrong with them.
+//!
+//! A reading method that finds a problem notes it and gives `None`; reading goes on, so that one look at
+//! the report is enough to mend a file.
+
+use super::cursor::{Spot, Table};
+use super::document::Node;
+use super::expand::{self, Env, SecretText, Text};
+use super::problem::Problem;
+use super::rules::{self, Fault, Rule};
+use crate::text::duration;
+use crate::text::nearest::nearest;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// What has been found so far.
+pub(crate) struct Reader<'e> {
+    pub env: &'e Env<'e>,
+    /// The section that a misplaced key belongs to, where that is known.
+    pub home_of: fn(&str) -> Option<&'static str>,
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<String>,
+    /// The fields that hold a secret in plain text.
+    pub plain_secrets: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// Notes a problem with a value.
+    pub fn problem(&mut self, spot: &Spot, fault: Fault) {
+        self.note(spot, false, fault);
+    }
+
+    /// Notes a problem with the key of a value.
+    pub fn key_problem(&mut self, spot: &Spot, fault: Fault) {
+        self.note(spot, true, fault);
+    }
+
+    fn note(&mut self, spot: &Spot, on_key: bool, fault: Fault) {
+        self.problems.push(Problem {
+            path: spot.path.clone(),
+            steps: spot.steps.clone(),
+            on_key,
+            what: fault.what,
+            hint: fault.hint,
+        });
+    }
+
+    fn wrong_type(&mut self, spot: &Spot, expected: &str, secret: bool) -> Fault {
+        Fault::new(format!("must be {expected}, found {}", spot.found(secret)))
+    }
+
+    /// A mapping, whatever its keys; only a key that stands there twice is noted.
+    pub fn mapping<'n>(&mut self, spot: &Spot<'n>) -> Option<Table<'n>> {
+        let Node::Mapping(entries) = spot.node else {
+            let fault = self.wrong_type(spot, "a mapping", true);
+            self.problem(spot, fault);
+            return None;
+        };
+        for (index, (key, node)) in entries.iter().enumerate() {
+            if entries[..index].iter().any(|(earlier, _)| earlier == key) {
+                let spot = spot.entry(index, key, node);
+                self.key_problem(
+                    &spot,
+                    Fault::new("stands here twice").hint("remove one of the two"),
+                );
+            }
+        }
+        Some(Table {
+            spot: spot.clone(),
+            entries,
+            misspelt: Vec::new(),
+        })
+    }
+
+    /// A mapping that may hold only `known` keys.
+    pub fn table<'n>(&mut self, spot: &Spot<'n>, known: &[&str]) -> Option<Table<'n>> {
+        let mut table = self.mapping(spot)?;
+        let mut misspelt = Vec::new();
+        for (key, spot) in table.all().filter(|(key, _)| !known.contains(key)) {
+            let hint = match (nearest(key, known), (self.home_of)(key)) {
+                (Some(near), _) => {
+                    misspelt.push(near.to_owned());
+                    format!("did you mean {near}?")
+                }
+                (None, Some(home)) => format!("{key} belongs under {home}"),
+                (None, None) => format!("known here: {}", known.join(", ")),
+            };
+            self.key_problem(&spot, Fault::new("is not a known key").hint(hint));
+        }
+        table.misspelt = misspelt;
+        Some(table)
+    }
+
+    /// The value of a key that must be there.
+    pub fn require<'n>(&mut self, table: &Table<'n>, key: &str, hint: &str) -> Option<Spot<'n>> {
+        let found = table.get(key);
+        if found.is_none() {
+            let hinted = |what: &str| Fault::new(what).hint(hint);
+            match table.given(key) {
+                Some(empty) => self.problem(&empty, hinted("is empty")),
+                // told already, at the misspelt key
+                None if table.misspelt.iter().any(|meant| meant == key) => {}
+                None => {
+                    let path = table.spot.entry(0, key, table.spot.node).path;
+                    let absent = Spot {
+                        path,
+                        ..table.spot.clone()
+                    };
+                    self.problem(&absent, hinted("is missing"));
+                }
+            }
+        }
+        found
+    }
+
+    /// The items of a list.
+    pub fn list<'n>(&mut self, spot: &Spot<'n>) -> Option<Vec<Spot<'n>>> {
+        let Node::List(items) = spot.node else {
+            let fault = self.wrong_type(spot, "a list", true);
+            self.problem(
+                spot,
+                fault.hint("begin each item with a dash, or write [one, two]"),
+            );
+            return None;
+        };
+        let items = items.iter().enumerate();
+        Some(
+            items
+                .map(|(index, node)| spot.child(index, node, format!("{}[{index}]", spot.path)))
+                .collect(),
+        )
+    }
+
+    /// A list, or one value that stands for a list of one.
+    pub fn one_or_more<'n>(&mut self, spot: &Spot<'n>) -> Option<Vec<Spot<'n>>> {
+        match spot.node {
+            Node::Text(_) => Some(vec![spot.clone()]),
+            _ => self.list(spot),
+        }
+    }
+
+    /// A string that is expanded when it is used.
+    pub fn text(&mut self, spot: &Spot, check: Rule) -> Option<Text> {
+        let raw = self.string(spot, false)?;
+        self.checked(spot, raw, check)?;
+        Some(Text::new(&spot.path, raw, check))
+    }
+
+    /// As [`Reader::text`], for a secret.
+    pub fn secret(&mut self, spot: &Spot, check: Rule) -> Option<SecretText> {
+        let raw = self.string(spot, true)?;
+        self.checked(spot, raw, check)?;
+        Some(SecretText::new(&spot.path, raw, check))
+    }
+
+    /// As [`Reader::secret`], and a note if the value stands in the file itself.
+    pub fn password(&mut self, spot: &Spot) -> Option<SecretText> {
+        let secret = self.secret(spot, rules::anything)?;
+        if secret.literal().is_some() {
+            self.plain_secrets.push(spot.path.clone());
+        }
+        Some(secret)
+    }
+
+    /// The secret `password`, or the one in the file that `password_file` names.
+    pub fn password_or_file(&mut self, table: &Table) -> Option<SecretText> {
+        let Some(file) = table.get("password_file") else {
+            return self.password(&table.get("password")?);
+        };
+        if table.get("password").is_some() {
+            self.key_problem(
+                &file,
+                Fault::new("stands beside password").hint("keep the one that is meant"),
+            );
+        }
+        let text = self.text(&file, rules::path)?;
+        Some(text.into_file())
+    }
+
+    /// A string that is needed now: a name or a kind.
+    pub fn word(&mut self, spot: &Spot, check: Rule) -> Option<String> {
+        let text = self.text(spot, check)?;
+        self.expanded(spot, &text)
+    }
+
+    /// A port: a number, or a string that is one when expanded.
+    pub fn port(&mut self, spot: &Spot) -> Option<Text> {
+        let raw = match spot.node {
+            Node::Whole(number) => number.to_string(),
+            Node::Text(text) => text.clone(),
+            _ => {
+                let fault = self.wrong_type(spot, "a port number", false);
+                self.problem(spot, fault);
+                return None;
+            }
+        };
+        self.checked(spot, &raw, rules::port)?;
+        Some(Text::new(&spot.path, &raw, rules::port))
+    }
+
+    /// A whole number within `range`.
+    pub fn number(&mut self, spot: &Spot, range: RangeInclusive<u32>) -> Option<u32> {
+        let expected = match (*range.start(), *range.end()) {
+            (0, u32::MAX) => "a whole number, 0 or more".to_owned(),
+            (low, u32::MAX) => format!("a whole number, {low} or more"),
+            (low, high) => format!("a whole number from {low} to {high}"),
+        };
+        let value = match spot.node {
+            Node::Whole(value) => Some(*value),
+            Node::Text(_) => self.word(spot, rules::anything)?.parse().ok(),
+            _ => None,
+        };
+        let fits = value.and_then(|value| u32::try_from(value).ok());
+        let fits = fits.filter(|value| range.contains(value));
+        if fits.is_none() {
+            let fault = self.wrong_type(spot, &expected, false);
+            self.problem(spot, fault);
+        }
+        fits
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, spot: &Spot) -> Option<bool> {
+        let value = match spot.node {
+            Node::Flag(value) => Some(*value),
+            Node::Text(_) => self.word(spot, rules::anything)?.parse().ok(),
+            _ => None,
+        };
+        if value.is_none() {
+            let fault = self.wrong_type(spot, "true or false", false);
+            self.problem(spot, fault);
+        }
+        value
+    }
+
+    /// A duration such as `1h30m`; the number 0 is one too.
+    pub fn duration(&mut self, spot: &Spot) -> Option<Duration> {
+        match spot.node {
+            Node::Whole(0) => return Some(Duration::ZERO),
+            Node::Whole(number) => {
+                let fault = self.wrong_type(spot, "a duration with its unit", false);
+                self.problem(
+                    spot,
+                    fault.hint(format!(
+                        "write {number}s, {number}m, {number}h or {number}d"
+                    )),
+                );
+                return None;
+            }
+            _ => {}
+        }
+        let text = self.word(spot, rules::duration)?;
+        duration::parse(&text).ok()
+    }
+
+    /// A number of bytes, plain or with a unit.
+    pub fn size(
+        &mut self,
+        spot: &Spot,
+        range: RangeInclusive<u64>,
+        range_text: &str,
+    ) -> Option<u64> {
+        let value = match spot.node {
+            Node::Whole(value) => u64::try_from(*value).ok(),
+            Node::Text(_) => rules::size(&self.word(spot, rules::anything)?),
+            _ => None,
+        };
+        let fits = value.filter(|value| range.contains(value));
+        if fits.is_none() {
+            let fault = self.wrong_type(spot, &format!("a size from {range_text}"), false);
+            self.problem(spot, fault.hint("write 8MiB, 64MB or a number of bytes"));
+        }
+        fits
+    }
+
+    fn string<'n>(&mut self, spot: &Spot<'n>, secret: bool) -> Option<&'n str> {
+        if let Node::Text(text) = spot.node {
+            if expand::has_stray_reference(text) {
+                self.warnings.push(format!(
+                    "{}: ${{ without a variable name and }} stays as it is; write $${{ if that is meant",
+                    spot.path
+                ));
+            }
+            return Some(text);
+        }
+        let mut fault = self.wrong_type(spot, "a string", secret);
+        if matches!(
+            spot.node,
+            Node::Flag(_) | Node::Whole(_) | Node::Fraction(_)
+        ) {
+            fault = fault.hint("put it in quotes");
+        }
+        self.problem(spot, fault);
+        None
+    }
+
+    fn checked(&mut self, spot: &Spot, raw: &str, check: Rule) -> Option<()> {
+        match expand::check_literal(raw, check) {
+            Ok(()) => Some(()),
+            Err(fault) => {
+                self.problem(spot, fault);
+                None
+            }
+        }
+    }
+
+    fn expanded(&mut self, spot: &Spot, text: &Text) -> Option<String> {
+        match text.resolve(self.env) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                // the chain begins with the field, which the report says as well
+                let chain = error.chain();
+                let what = chain.strip_prefix(&spot.path).unwrap_or(&chain);
+                let fault = Fault::new(what.trim_start_matches([':', ' ']));
+                self.problem(
+                    spot,
+                    match error.first_hint() {
+                        Some(hint) => fault.hint(hint),
+                        None => fault,
+                    },
+                );
+                None
+            }
+        }
+    }
+
+    pub(crate) fn each<'n, T>(
+        &mut self,
+        spots: Vec<Spot<'n>>,
+        read: impl Fn(&mut Self, &Spot<'n>) -> Option<T>,
+    ) -> Vec<(Spot<'n>, Option<T>)> {
+        let read = |spot| {
+            let value = read(self, &spot);
+            (spot, value)
+        };
+        spots.into_iter().map(read).collect()
+    }
+
+    pub(crate) fn required_word(
+        &mut self,
+        table: &Table,
+        key: &str,
+        hint: &str,
+        check: Rule,
+    ) -> Option<String> {
+        let spot = self.require(table, key, hint)?;
+        self.word(&spot, check)
+    }
+
+    pub(crate) fn required_text(
+        &mut self,
+        table: &Table,
+        key: &str,
+        hint: &str,
+        check: Rule,
+    ) -> Option<Text> {
+        let spot = self.require(table, key, hint)?;
+        self.text(&spot, check)
+    }
+
+    pub(crate) fn optional_text(&mut self, table: &Table, key: &str, check: Rule) -> Option<Text> {
+        let spot = table.get(key)?;
+        self.text(&spot, check)
+    }
+
+    pub(crate) fn both_or_neither(&mut self, table: &Table, one: &str, other: &str) {
+        let (missing, there) = match (table.get(one), table.get(other)) {
+            (Some(spot), None) => (other, spot),
+            (None, Some(spot)) => (one, spot),
+            _ => return,
+        };
+        self.key_problem(
+            &there,
+            Fault::new(format!("needs {missing} beside it")).hint("give both or neither"),
+        );
+    }
+
+    pub(crate) fn foreign(&mut self, table: &Table, key: &str, place: &str) {
+        if let Some(spot) = table.get(key) {
+            self.key_problem(&spot, Fault::new(format!("does not belong in {place}")));
+        }
+    }
+
+    pub(crate) fn unknown_kind(&mut self, table: &Table, found: &str, known: &str) {
+        if let Some(spot) = table.get("type") {
+            self.problem(
+                &spot,
+                Fault::new(format!("must be {known}, found {found:?}")),
+            );
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What is wrong with a value, and the rules that any kind of key may have. Pure: each looks at one expanded value and
+//! tells what is wrong with it.
+//!
+//! The same rule holds when the file is loaded (for values without variables) and when the value is
+//! used (for all of them). A rule for a secret never puts the value into its message.
+
+use crate::error::Error;
+use crate::text::duration;
+use crate::text::nearest::nearest;
+
+/// What is wrong with a value, said after the name of its field, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    pub fn new(what: impl Into<String>) -> Fault {
+        Fault {
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Fault {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same as an error about `field`.
+    pub fn error(self, field: &str) -> Error {
+        let error = Error::usage(format!("{field} {}", self.what));
+        match self.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// A rule for one value.
+pub(crate) type Rule = fn(&str) -> Result<(), Fault>;
+
+pub(crate) fn anything(_: &str) -> Result<(), Fault> {
+    Ok(())
+}
+
+pub(crate) fn path(path: &str) -> Result<(), Fault> {
+    match path == "~" || path.starts_with("~/") {
+        true => Err(Fault::new("begins with ~, which is not expanded here")
+            .hint(format!("write ${{HOME}}{}", &path[1..]))),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn port(text: &str) -> Result<(), Fault> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(1..) if digits => Ok(()),
+        _ => Err(Fault::new(format!(
+            "must be a port number from 1 to 65535, found {text:?}"
+        ))
+        .hint("PostgreSQL usually listens on 5432, mail servers on 587 or 465")),
+    }
+}
+
+pub(crate) fn no_control(text: &str) -> Result<(), Fault> {
+    match text.chars().any(char::is_control) {
+        true => Err(Fault::new("contains a control character")),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn duration(text: &str) -> Result<(), Fault> {
+    duration::parse(text).map(|_| ()).map_err(|reason| {
+        Fault::new(format!("is not a duration: {text:?} {reason}"))
+            .hint("write 90s, 45m, 1h30m, 14d or 0")
+    })
+}
+
+pub(crate) fn http_url(text: &str, example: &str) -> Result<(), Fault> {
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let bad = |c: char| c.is_whitespace() || c.is_control();
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !rest.contains(bad) => Ok(()),
+        _ => Err(Fault::new("is not an http or https URL").hint(example)),
+    }
+}
+
+pub(crate) fn one_of(text: &str, known: &[&str]) -> Result<(), Fault> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let fault = Fault::new(format!(
+        "must be one of {}, found {text:?}",
+        known.join(", ")
+    ));
+    Err(match nearest(text, known) {
+        Some(near) => fault.hint(format!("did you mean {near}?")),
+        None => fault,
+    })
+}
+
+/// Reads a number of bytes: plain, or with `KB MB GB` (powers of 1000) or `KiB MiB GiB` (powers of 1024).
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim_start() {
+        "" | "B" => 1,
+        "KB" | "kB" => 1000,
+        "MB" => 1000 * 1000,
+        "GB" => 1000 * 1000 * 1000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
