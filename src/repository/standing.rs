@@ -44,21 +44,12 @@ pub enum Purpose {
     Verify,
 }
 
-/// What speaks against a copy of a backup.
+/// What speaks against a copy of a backup. Damage comes first: of what is out of the question for another reason, it is no
+/// news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Objection {
-    /// Options left out part of the database.
-    Partial,
-    /// It holds what a restore was about to replace.
-    BeforeRestore,
-    /// It is not encrypted, and encryption is configured: anybody who can write to the storage could have put it there.
-    Unsealed,
-    /// It begins later than now: a clock is or was wrong.
-    FromTheFuture,
     /// Its manifest is there and cannot be read, so it may be anything.
     UnknownManifest,
-    /// The run that writes it has not ended, or never will.
-    Unfinished,
     /// There is nothing in it.
     Empty,
     /// It has no manifest and does not begin as its name says.
@@ -67,6 +58,16 @@ pub enum Objection {
     OtherSize,
     /// A check found it bad then, at this level.
     FoundBad(DateTime<Utc>, CheckLevel),
+    /// It begins later than now: a clock is or was wrong.
+    FromTheFuture,
+    /// The run that writes it has not ended, or never will.
+    Unfinished,
+    /// It holds what a restore was about to replace.
+    BeforeRestore,
+    /// Options left out part of the database.
+    Partial,
+    /// It is not encrypted, and encryption is configured: anybody who can write to the storage could have put it there.
+    Unsealed,
 }
 
 impl Objection {
@@ -227,7 +228,7 @@ pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
 }
 
 impl Standing {
-    /// What keeps the backup from counting for `purpose`, the worst of it; see [`Objection::matters_for`].
+    /// What keeps the backup from counting for `purpose`, the greatest of it; see [`Objection::matters_for`].
     pub fn objection(&self, purpose: Purpose, partial_is_usual: bool) -> Option<Objection> {
         let objections = self.0.iter().copied();
         objections
