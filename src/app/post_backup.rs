@@ -3,7 +3,7 @@
 
 use super::App;
 use crate::cancel::Cancel;
-use crate::config::{Database, process_env};
+use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::Stored;
@@ -23,7 +23,7 @@ impl App {
     /// Writes down, on each of its storages, that the run for `database` failed.
     pub(super) fn record_failure(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         error: &Error,
         started_at: DateTime<Utc>,
     ) {
@@ -50,7 +50,7 @@ impl App {
     /// What is unusual about the backup that was just `stored`, beside those before it.
     pub(super) fn concerns(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &Stored,
         cancel: &Cancel,
     ) -> Vec<String> {
@@ -66,7 +66,7 @@ impl App {
 
     fn look_back(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &Stored,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {

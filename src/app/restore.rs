@@ -5,7 +5,7 @@ use super::compose::session;
 use super::fallback;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Doing, Error, Result};
 use crate::operation::pin;
 use crate::output;
@@ -102,7 +102,7 @@ impl App {
         &self,
         options: &cli::Restore,
         source: &str,
-        database: &Database,
+        database: &DatabaseSettings,
     ) -> Result<Job> {
         let configured = session(database)?;
         let target = match &options.to {
@@ -140,7 +140,7 @@ impl App {
     }
 
     /// Stores what the target holds now, where retention leaves it alone.
-    fn back_up_and_pin(&self, database: &Database, cancel: &Cancel) -> Result<()> {
+    fn back_up_and_pin(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<()> {
         let stored = self.dump_and_store(database, true, Duration::ZERO, cancel)?;
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
@@ -163,7 +163,7 @@ impl App {
         &self,
         reference: &Reference,
         options: &cli::Restore,
-    ) -> Result<(String, &Database)> {
+    ) -> Result<(String, &DatabaseSettings)> {
         match (reference.database(), &options.db) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))

@@ -3,7 +3,7 @@
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::Stored;
@@ -86,7 +86,7 @@ impl App {
 
     fn prune_one<'a>(
         &self,
-        database: &'a Database,
+        database: &'a DatabaseSettings,
         storage: &'a str,
         options: &cli::Prune,
         keys: Option<&Keys>,
@@ -117,7 +117,7 @@ impl App {
     /// goes wrong is a warning: the backup stands.
     pub(super) fn prune_after_backup(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &Stored,
         lock_wait: Duration,
         cancel: &Cancel,
@@ -148,7 +148,7 @@ impl App {
 
     fn prune_copies(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &Stored,
         options: &cli::Prune,
         keys: Option<&Keys>,

@@ -3,7 +3,7 @@
 use super::{App, overall, unattended};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, process_env};
+use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::operation::status::{self, Report, Subject};
 use crate::output;
@@ -57,7 +57,7 @@ impl App {
         }
     }
 
-    fn subject<'a>(&'a self, database: &'a Database, now: DateTime<Utc>) -> Subject<'a> {
+    fn subject<'a>(&'a self, database: &'a DatabaseSettings, now: DateTime<Utc>) -> Subject<'a> {
         let name = &database.name;
         let schedule = database.backup.schedule(&process_env);
         let schedule = schedule.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::repository::names::is_ours;
 use crate::storage::lock::Lock;
-use crate::storage::tee::{Fan, STALLED};
+use crate::storage::tee::{STALLED, Tee};
 use crate::storage::{CLEAN_UP, Storage, Upload};
 use std::io::Write;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum Archives {
     /// To a single one.
     One(Box<dyn Upload>),
     /// To several.
-    Several(Fan),
+    Several(Tee),
 }
 
 impl Copies {
@@ -76,7 +76,7 @@ impl Copies {
             (1, Some(only)) => Ok(Archives::One(only)),
             (_, last) => {
                 uploads.extend(last);
-                Ok(Archives::Several(Fan::new(uploads, STALLED, cancel)?))
+                Ok(Archives::Several(Tee::new(uploads, STALLED, cancel)?))
             }
         }
     }
