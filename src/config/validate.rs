@@ -4,7 +4,7 @@
 //! used (for all of them). A rule for a secret never puts the value into its message.
 
 use crate::postgres::uri;
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::schedule::Schedule;
 use crate::yaml::rules::{ValueFault, http_url, no_control, one_of};
 use chrono::{DateTime, Utc};
@@ -145,7 +145,7 @@ pub(super) fn server_side_encryption(text: &str) -> Result<(), ValueFault> {
 }
 
 pub(super) fn level(text: &str) -> Result<(), ValueFault> {
-    one_of(text, &Level::ALL.map(Level::name))
+    one_of(text, &CheckLevel::ALL.map(CheckLevel::name))
 }
 
 pub(super) fn pick(text: &str) -> Result<(), ValueFault> {
