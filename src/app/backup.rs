@@ -4,7 +4,7 @@ use super::compose::{gzip_level, session};
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, process_env};
+use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// How the run for one database ended, its retention included.
 pub(super) struct Ended<'a> {
-    pub database: &'a Database,
+    pub database: &'a DatabaseSettings,
     pub result: Result<StoredBackup>,
     /// What retention did on the storage of each copy, where it did anything.
     pub retention: Vec<Option<Value>>,
@@ -86,7 +86,7 @@ impl App {
     /// Backs one database up and prunes what its retention does not keep: one run, whoever asked for it.
     pub(super) fn backup_database<'a>(
         &self,
-        database: &'a Database,
+        database: &'a DatabaseSettings,
         lock_wait: Duration,
         cancel: &Cancel,
     ) -> Ended<'a> {
@@ -116,7 +116,7 @@ impl App {
 
     pub(super) fn dump_and_store(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         before_restore: bool,
         lock_wait: Duration,
         cancel: &Cancel,

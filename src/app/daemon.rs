@@ -5,7 +5,7 @@ use super::backup::tell_concerns;
 use super::verify::{Checked, Wanted};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, Verify, VerifyPick, process_env};
+use crate::config::{DatabaseSettings, VerifyPick, VerifySettings, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::heartbeat::Places;
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
@@ -218,7 +218,7 @@ impl App {
     }
 
     /// The end of a run that was due and that the daemon's own end came before.
-    fn not_begun(&self, run: &Run, database: &Database, stopped: Error) -> End {
+    fn not_begun(&self, run: &Run, database: &DatabaseSettings, stopped: Error) -> End {
         let (now, task) = (Utc::now(), run.task.name());
         let due = minute(run.due);
         let error = stopped
@@ -240,7 +240,7 @@ impl App {
     fn scheduled_backup(
         &self,
         run: &Run,
-        database: &Database,
+        database: &DatabaseSettings,
         run_timeout: Duration,
         cancel: &Cancel,
     ) -> End {
@@ -268,7 +268,7 @@ impl App {
     fn scheduled_check(
         &self,
         run: &Run,
-        verify: &Verify,
+        verify: &VerifySettings,
         run_timeout: Duration,
         cancel: &Cancel,
     ) -> End {

@@ -3,7 +3,7 @@
 
 use super::App;
 use crate::cancel::Cancel;
-use crate::config::{Database, process_env};
+use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
@@ -22,7 +22,7 @@ impl App {
     /// Writes down, on each of its storages, that the run for `database` failed.
     pub(super) fn record_failure(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         error: &Error,
         started_at: DateTime<Utc>,
     ) {
@@ -49,7 +49,7 @@ impl App {
     /// What is unusual about the backup that was just `stored`, beside those before it.
     pub(super) fn concerns(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Vec<String> {
@@ -65,7 +65,7 @@ impl App {
 
     fn look_back(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {

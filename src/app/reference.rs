@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::cancel::Cancel;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Error, Kind, Result};
 use crate::output;
 use crate::repository::Repository;
@@ -157,7 +157,7 @@ impl App {
     }
 
     /// The database for a reference that names none: `--db`, else the only one; only a path takes the first.
-    fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&Database> {
+    fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&DatabaseSettings> {
         match (chosen, self.config.databases.as_slice()) {
             (Some(name), _) => self.config.database(name),
             (None, [only]) => Ok(only),

@@ -6,7 +6,7 @@ use super::fallback;
 use super::reference::NamedBackup;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Doing, Error, Result};
 use crate::operation::pin;
 use crate::operation::verify::record::{self, Recording};
@@ -116,7 +116,7 @@ impl App {
         &self,
         options: &cli::Restore,
         source: &str,
-        database: &Database,
+        database: &DatabaseSettings,
     ) -> Result<Job> {
         let configured = session(database)?;
         let target = match &options.to {
@@ -154,7 +154,7 @@ impl App {
     }
 
     /// Stores what the target holds now, where retention leaves it alone.
-    fn back_up_and_pin(&self, database: &Database, cancel: &Cancel) -> Result<()> {
+    fn back_up_and_pin(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<()> {
         let stored = self.dump_and_store(database, true, Duration::ZERO, cancel)?;
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
@@ -172,7 +172,7 @@ impl App {
     }
 
     /// The database to restore into. A backup that names its database goes to that one; to another only with `--force`.
-    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&Database> {
+    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&DatabaseSettings> {
         match (named.reference.database(), options.db.as_deref()) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))

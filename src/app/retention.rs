@@ -3,7 +3,7 @@
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
@@ -89,7 +89,7 @@ impl App {
 
     fn prune_one<'a>(
         &self,
-        database: &'a Database,
+        database: &'a DatabaseSettings,
         storage: &'a str,
         options: &cli::Prune,
         keys: Option<&Keys>,
@@ -126,7 +126,7 @@ impl App {
     /// goes wrong is a warning: the backup stands.
     pub(super) fn prune_after_backup(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &StoredBackup,
         lock_wait: Duration,
         cancel: &Cancel,
@@ -157,7 +157,7 @@ impl App {
 
     fn prune_copies(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &StoredBackup,
         options: &cli::Prune,
         keys: Option<&Keys>,

@@ -5,7 +5,7 @@ use super::compose::session;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, Notification, Route, StorageKind, process_env};
+use crate::config::{DatabaseSettings, Notification, Route, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::http;
@@ -61,7 +61,7 @@ impl App {
         }
         told.all(check_keeper(&databases, path))?;
         for storage in &self.config.storages {
-            let users: Vec<&Database> = databases
+            let users: Vec<&DatabaseSettings> = databases
                 .iter()
                 .filter(|database| database.backup.storage.contains(&storage.name))
                 .copied()
@@ -105,7 +105,7 @@ impl App {
         checks
     }
 
-    fn check_database(&self, database: &Database, cancel: &Cancel) -> Result<Vec<Check>> {
+    fn check_database(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<Vec<Check>> {
         let name = &database.name;
         let subject = format!("database {name}");
         let mut checks = match (session(database), self.tools()) {
@@ -146,7 +146,7 @@ impl App {
     fn check_storage(
         &self,
         name: &str,
-        users: &[&Database],
+        users: &[&DatabaseSettings],
         told: &mut Told,
         cancel: &Cancel,
     ) -> Result<()> {
@@ -226,7 +226,7 @@ impl App {
 
     fn check_archives(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         storage: &dyn Storage,
         entries: &[Entry],
         cancel: &Cancel,
@@ -322,9 +322,9 @@ impl Failure {
 }
 
 /// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
-fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
+fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Check> {
     let subject = "daemon";
-    let scheduled = |database: &&&Database| {
+    let scheduled = |database: &&&DatabaseSettings| {
         let schedule = database.backup.schedule(&process_env);
         database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
     };
@@ -353,7 +353,7 @@ fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
 }
 
 /// The next runs, and whether `max_age` allows the time between them.
-fn check_schedule(database: &Database) -> Check {
+fn check_schedule(database: &DatabaseSettings) -> Check {
     let subject = format!("schedule of {}", database.name);
     let schedule = match database.backup.schedule(&process_env) {
         Ok(Some(schedule)) => schedule,

@@ -17,11 +17,10 @@
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
 //! is `<final name>.tmp`. A key that does not parse is not ours: every command leaves it alone.
 
+use crate::storage::TEMPORARY;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use std::fmt;
 
-/// The suffix of a write in progress.
-pub const TEMPORARY: &str = ".tmp";
 /// What an archive ends in, before its stages.
 const ARCHIVE: &str = ".dump";
 /// What the globals end in, before their stages.
