@@ -50,7 +50,7 @@ impl App {
             match ended.result {
                 Ok(stored) => {
                     ok += 1;
-                    bytes += stored.manifest.archive.bytes;
+                    bytes += stored.manifest.bytes();
                     for _ in 0..tell_concerns(name, &stored) {
                         missing += 1;
                         statuses.push(Kind::Partial);

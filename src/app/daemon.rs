@@ -329,7 +329,7 @@ fn tell_stored(name: &str, stored: &StoredBackup, took: Duration, recovered: boo
     let again = if recovered { ", again" } else { "" };
     log::info!(
         "{name}: backed up{again}, {} at {} in {}",
-        human_bytes(stored.manifest.archive.bytes),
+        human_bytes(stored.manifest.bytes()),
         stored.destination(),
         duration::display(took)
     );

@@ -61,9 +61,10 @@ impl BackupRun<'_> {
             },
         };
         if let Ok(stored) = &self.result {
-            event.bytes = stored.manifest.archive.bytes;
+            event.bytes = stored.manifest.bytes();
             event.dest = stored.destination().to_string();
-            event.key = Some(stored.manifest.archive.key.clone());
+            let objects = stored.manifest.objects();
+            event.key = objects.into_iter().next().map(|object| object.key);
         }
         if let Ok(stored) = &self.result {
             event.warnings = stored.warnings.clone();

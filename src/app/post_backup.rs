@@ -78,7 +78,7 @@ impl App {
         let backups = repository.backups();
         let mut concerns = Vec::new();
         if let Some(newest) = backups.iter().find(|backup| backup.id == id) {
-            let partial = stored.manifest.dump.partial;
+            let partial = stored.manifest.is_partial();
             let change = repository.size_change(&newest.copies[0], partial, cancel)?;
             if change.level > SizeLevel::Usual {
                 concerns.push(change.to_string());

@@ -18,7 +18,7 @@ pub fn backup_text(database: &str, result: &Result<StoredBackup>, took: Duration
     let Ok(stored) = result else {
         return format!("{database}\t{status}\t0\t-\t{took}");
     };
-    let (bytes, destination) = (stored.manifest.archive.bytes, stored.destination());
+    let (bytes, destination) = (stored.manifest.bytes(), stored.destination());
     let mut line = format!("{database}\t{status}\t{bytes}\t{destination}\t{took}");
     if stored.copies.len() > 1 {
         for copy in &stored.copies {
@@ -55,13 +55,15 @@ pub fn backup_json(
         Ok(stored) => {
             let manifest = &stored.manifest;
             event["destination"] = stored.destination().into();
-            event["key"] = manifest.archive.key.clone().into();
-            event["bytes"] = manifest.archive.bytes.into();
-            event["sha256"] = manifest.archive.sha256.clone().into();
-            event["plain_bytes"] = manifest.dump.bytes.into();
-            event["compression"] = manifest.pipeline.compression.clone().into();
-            event["encryption"] = manifest.pipeline.encryption.clone().into();
-            event["partial"] = manifest.dump.partial.into();
+            if let Some(part) = manifest.dump() {
+                event["key"] = part.archive.key.clone().into();
+                event["bytes"] = part.archive.bytes.into();
+                event["sha256"] = part.archive.sha256.clone().into();
+                event["plain_bytes"] = part.dump.bytes.into();
+                event["compression"] = part.pipeline.compression.clone().into();
+                event["encryption"] = part.pipeline.encryption.clone().into();
+            }
+            event["partial"] = manifest.is_partial().into();
             event["started_at"] = rfc3339::precise(manifest.started_at).into();
             event["finished_at"] = rfc3339::precise(manifest.finished_at).into();
             event["warnings"] = json!(stored.warnings);

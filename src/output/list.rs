@@ -37,14 +37,22 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "copies": copies,
     });
     if let Some(manifest) = &listed.manifest {
-        backup["plain_bytes"] = manifest.dump.bytes.into();
-        backup["partial"] = manifest.dump.partial.into();
-        backup["sha256"] = manifest.archive.sha256.clone().into();
+        let objects = manifest.objects();
+        let plain_bytes: u64 = objects.iter().map(|object| object.plain_bytes).sum();
+        backup["plain_bytes"] = plain_bytes.into();
+        backup["partial"] = manifest.is_partial().into();
+        if let [only] = objects.as_slice() {
+            backup["sha256"] = only.sha256.clone().into();
+        }
         backup["finished_at"] = rfc3339::precise(manifest.finished_at).into();
         backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
             .as_secs_f64()
             .into();
-        backup["server_version"] = json!(manifest.dump.server_version);
+        backup["server_version"] = json!(
+            manifest
+                .dump()
+                .and_then(|part| part.dump.server_version.clone())
+        );
     }
     backup
 }
@@ -110,7 +118,7 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
         (true, true) => "gz+enc",
     }
     .to_string();
-    if manifest.is_some_and(|manifest| manifest.dump.partial) {
+    if manifest.is_some_and(|manifest| manifest.is_partial()) {
         kind.push_str(" partial");
     }
     if backup.is_pinned() {
@@ -127,7 +135,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
         manifest
             .filter(|_| entry.bytes > 0)
             .map_or_else(unknown, |manifest| {
-                format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
+                let objects = manifest.objects();
+                let plain: u64 = objects.iter().map(|object| object.plain_bytes).sum();
+                format!("{:.1}", plain as f64 / entry.bytes as f64)
             }),
         manifest.map_or_else(unknown, |manifest| {
             duration::display(took(manifest.started_at, manifest.finished_at))

@@ -51,9 +51,11 @@ impl Entry {
     /// True where the archive has not the size that its manifest tells, and so is not what was stored.
     pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
         // a manifest may be about an archive of another shape under the same name
-        manifest.is_some_and(|manifest| {
-            manifest.archive.key == self.archive_key() && manifest.archive.bytes != self.bytes
-        })
+        let key = self.archive_key();
+        let objects = manifest.map(Manifest::objects).unwrap_or_default();
+        objects
+            .iter()
+            .any(|object| object.key == key && object.bytes != self.bytes)
     }
 }
 

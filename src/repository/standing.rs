@@ -194,12 +194,11 @@ pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
         records,
     } = known;
     let read = manifest.read();
-    let dump = read.map(|manifest| &manifest.dump);
     let bad = records.and_then(|records| records.last_bad(&entry.archive_key(), entry.bytes));
     let facts = [
-        (dump.is_some_and(|dump| dump.partial), Objection::Partial),
+        (read.is_some_and(Manifest::is_partial), Objection::Partial),
         (
-            dump.is_some_and(|dump| dump.before_restore),
+            read.is_some_and(Manifest::is_before_restore),
             Objection::BeforeRestore,
         ),
         (sealed_only && !entry.is_sealed(), Objection::Unsealed),

@@ -58,7 +58,7 @@ fn describe(
 ) -> Result<NewestBackup> {
     let manifest = repository.manifest(&newest.backup, cancel)?;
     let manifest = manifest.read();
-    let partial = manifest.is_some_and(|manifest| manifest.dump.partial);
+    let partial = manifest.is_some_and(|manifest| manifest.is_partial());
     let size = repository.size_change(&newest.copy, partial, cancel);
     let size = size.inspect_err(|error| log::debug!("{}", error.chain()));
     cancel.check()?;
