@@ -1,7 +1,7 @@
 //! `restore`: from which backup into which database.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::fallback;
 use super::reference::NamedBackup;
 use crate::cancel::Cancel;

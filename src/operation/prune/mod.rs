@@ -10,6 +10,7 @@
 //!   newest backup, or where backups come from different sources and nobody said that this is meant.
 
 mod facts;
+pub mod outcome;
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
