@@ -1,11 +1,11 @@
 //! What a configuration means: the complete example, and that each thing needs only its own variables.
 
 use backupkit::config::{
-    self, Compression, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route, StorageKind,
-    Tls, VerifyPick,
+    self, CompressionSetting, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route,
+    StorageKind, Tls, VerifyPick,
 };
 use backupkit::error::Kind;
-use backupkit::repository::check_records::Level;
+use backupkit::repository::check_records::CheckLevel;
 use chrono::DateTime;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -63,7 +63,7 @@ fn the_example_loads_with_and_without_its_variables() {
         assert_eq!(database.backup.storage, ["local"]);
         assert_eq!(
             database.backup.compression,
-            Compression::Gzip { level: None }
+            CompressionSetting::Gzip { level: None }
         );
         assert_eq!(database.backup.lock_timeout.as_secs(), 600);
         assert!(database.backup.encryption.enabled);
@@ -503,7 +503,7 @@ fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
     let verify = config.databases[0].verify.as_ref().unwrap();
     assert_eq!(
         (verify.level, verify.pick),
-        (Level::Full, VerifyPick::Latest)
+        (CheckLevel::Full, VerifyPick::Latest)
     );
     let next = verify
         .schedule(&unset)
@@ -517,7 +517,7 @@ fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
     let verify = config.databases[0].verify.as_ref().unwrap();
     assert_eq!(
         (verify.level, verify.pick),
-        (Level::Restore, VerifyPick::Random)
+        (CheckLevel::Restore, VerifyPick::Random)
     );
     let days = config.databases[0]
         .max_unverified_age

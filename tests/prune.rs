@@ -1,234 +1,23 @@
 //! What pruning leaves of a storage, on one in memory that can fail at any step.
 
+#[path = "support/shelf.rs"]
+mod shelf;
+
 use backupkit::cancel::Cancel;
-use backupkit::error::{Error, Kind, Result};
-use backupkit::operation::prune::{self, Job, Pruned};
-use backupkit::repository::check_records::{Check, Level, Outcome, Proof};
-use backupkit::repository::manifest;
-use backupkit::repository::manifest::{Manifest, Pipeline, Source};
-use backupkit::repository::names::{BackupId, Name, Part};
+use backupkit::error::{Kind, Result};
+use backupkit::operation::prune::{self, PruneJob, Pruned};
+use backupkit::repository::Expected;
+use backupkit::repository::check_records::{Check, CheckLevel, CheckOutcome, CheckRecords};
+use backupkit::repository::manifest::Source;
+use backupkit::repository::names::{BackupId, Name, Part, Timestamp};
+use backupkit::repository::places::{Place, Places};
 use backupkit::repository::retention::{Policy, Reason, Verdict};
-use backupkit::storage::{Object, Storage, Upload};
+use backupkit::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Cursor, Read, Write};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use shelf::{Faults, Shelf, id};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-
-type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
-
-/// Objects in memory.
-struct Shelf {
-    objects: Objects,
-    locks: tempfile::TempDir,
-    faults: Mutex<Faults>,
-    opened: Mutex<usize>,
-}
-
-/// What goes wrong, and when.
-#[derive(Default)]
-struct Faults {
-    /// So many objects are deleted, then nothing is any more.
-    deletions: Option<usize>,
-    listing: bool,
-    reading: Option<Kind>,
-    /// These appear after the first listing.
-    late: Vec<String>,
-}
-
-impl Shelf {
-    fn new() -> Shelf {
-        Shelf {
-            objects: Objects::default(),
-            locks: tempfile::tempdir().unwrap(),
-            faults: Mutex::default(),
-            opened: Mutex::default(),
-        }
-    }
-
-    fn of(keys: &[String]) -> Shelf {
-        let shelf = Shelf::new();
-        for key in keys {
-            shelf.lay(key, b"x");
-        }
-        shelf
-    }
-
-    fn lay(&self, key: &str, bytes: &[u8]) {
-        let mut objects = self.objects.lock().unwrap();
-        objects.insert(key.to_string(), bytes.to_vec());
-    }
-
-    fn keys(&self) -> BTreeSet<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
-    }
-
-    fn fail(&self, faults: Faults) {
-        *self.faults.lock().unwrap() = faults;
-    }
-
-    /// A whole backup with its sidecars, and what its manifest says.
-    fn lay_backup(&self, at: DateTime<Utc>, partial: bool, source: Option<Source>) -> BackupId {
-        let id = id("app", at);
-        let manifest = Manifest {
-            schema: 1,
-            tool: "a test".into(),
-            database: "app".into(),
-            started_at: at,
-            finished_at: at,
-            source,
-            archive: manifest::Archive {
-                key: format!("{id}.dump.gz"),
-                bytes: 1,
-                sha256: "00".into(),
-            },
-            dump: manifest::Dump {
-                bytes: 1,
-                format: "custom".into(),
-                server_version: None,
-                pg_dump_version: None,
-                fixed_output: false,
-                partial,
-                lost_rows: false,
-                before_restore: false,
-            },
-            pipeline: Pipeline {
-                compression: "gzip".into(),
-                encryption: "none".into(),
-            },
-            tables: None,
-            contents: None,
-            tables_sealed: None,
-        };
-        self.lay(&format!("{id}.dump.gz"), b"x");
-        self.lay(&format!("{id}.dump.gz.sha256"), b"x");
-        self.lay(&id.manifest_key(), &manifest.to_json().unwrap());
-        id
-    }
-}
-
-impl Shelf {
-    /// Lets its manifest say that rows were lost since the backup before.
-    fn lose_rows(&self, id: &BackupId) {
-        let mut objects = self.objects.lock().unwrap();
-        let manifest = objects.get_mut(&id.manifest_key()).unwrap();
-        let mut said: Manifest = serde_json::from_slice(manifest).unwrap();
-        said.dump.lost_rows = true;
-        *manifest = said.to_json().unwrap();
-    }
-}
-
-impl Storage for Shelf {
-    fn name(&self) -> &str {
-        "shelf"
-    }
-
-    fn locate(&self, key: &str) -> String {
-        key.to_string()
-    }
-
-    fn create(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(Page {
-            key: key.to_string(),
-            bytes: Vec::new(),
-            objects: Arc::clone(&self.objects),
-        }))
-    }
-
-    fn open(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
-        *self.opened.lock().unwrap() += 1;
-        if let Some(kind) = self.faults.lock().unwrap().reading {
-            return Err(Error::new(kind, "reading fails"));
-        }
-        match self.objects.lock().unwrap().get(key) {
-            Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
-            None => Err(Error::new(Kind::NotFound, "not there")),
-        }
-    }
-
-    fn stat(&self, _key: &str, _cancel: &Cancel) -> Result<Option<Object>> {
-        Ok(None)
-    }
-
-    /// Sloppy about where the name of a directory ends.
-    fn list(&self, directory: Option<&str>, _cancel: &Cancel) -> Result<Vec<Object>> {
-        let mut faults = self.faults.lock().unwrap();
-        if faults.listing {
-            return Err(Error::new(
-                Kind::Unavailable,
-                "page 2 of the listing is missing",
-            ));
-        }
-        let keys = self.keys().into_iter();
-        let wanted = keys.filter(|key| key.starts_with(directory.unwrap_or_default()));
-        let listed = wanted.map(|key| Object { key, bytes: 1 }).collect();
-        for key in faults.late.drain(..) {
-            self.lay(&key, b"x");
-        }
-        Ok(listed)
-    }
-
-    fn delete(&self, keys: &[String], _cancel: &Cancel) -> Result<()> {
-        let mut faults = self.faults.lock().unwrap();
-        for key in keys {
-            if let Some(left) = &mut faults.deletions {
-                if *left == 0 {
-                    return Err(Error::failed("cut off"));
-                }
-                *left -= 1;
-            }
-            self.objects.lock().unwrap().remove(key);
-        }
-        Ok(())
-    }
-
-    fn sweep(
-        &self,
-        _directory: &str,
-        _ours: &dyn Fn(&str) -> bool,
-        _cancel: &Cancel,
-    ) -> Result<Vec<String>> {
-        panic!("pruning leaves unfinished writes alone");
-    }
-
-    fn lock_file(&self, directory: &str) -> Result<PathBuf> {
-        Ok(self.locks.path().join(directory))
-    }
-
-    fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
-        self.lay(key, bytes);
-        Ok(())
-    }
-}
-
-/// An object in the making.
-struct Page {
-    key: String,
-    bytes: Vec<u8>,
-    objects: Objects,
-}
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.bytes.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Upload for Page {
-    fn commit(self: Box<Self>) -> Result<()> {
-        let mut objects = self.objects.lock().unwrap();
-        assert!(
-            objects.insert(self.key, self.bytes).is_none(),
-            "a commit replaces nothing"
-        );
-        Ok(())
-    }
-}
 
 fn start() -> DateTime<Utc> {
     "2026-11-01T02:00:00.123456789Z".parse().unwrap()
@@ -236,11 +25,6 @@ fn start() -> DateTime<Utc> {
 
 fn day(number: i64) -> DateTime<Utc> {
     start() + TimeDelta::days(number)
-}
-
-fn id(database: &str, at: DateTime<Utc>) -> BackupId {
-    let text = format!("{database}/{}", at.format("%Y%m%d_%H%M%S%.9fZ"));
-    BackupId::parse(&text).unwrap()
 }
 
 fn daily(count: u32) -> Policy {
@@ -259,11 +43,16 @@ fn prune_with(
     shelf: &Shelf,
     policy: &Policy,
     now: DateTime<Utc>,
-    change: impl Fn(&mut Job),
+    change: impl Fn(&mut PruneJob),
 ) -> Result<Pruned> {
-    let mut job = Job {
+    let places = Places::new(vec![Place {
+        name: shelf.name().to_string(),
+        storage: Ok(Arc::new(shelf.clone())),
+    }]);
+    let mut job = PruneJob {
         database: "app",
         storage: shelf,
+        expected: Expected::default(),
         policy,
         dry_run: false,
         accept_new_source: false,
@@ -271,7 +60,8 @@ fn prune_with(
         keys: None,
     };
     change(&mut job);
-    prune::run(&job, now + TimeDelta::minutes(1), &Cancel::new().unwrap())
+    let now = now + TimeDelta::minutes(1);
+    prune::run(&job, &places, now, &Cancel::new().unwrap())
 }
 
 fn source(host: &str, identifier: Option<&str>) -> Option<Source> {
@@ -436,15 +226,14 @@ fn a_run_that_is_cut_off_anywhere_is_finished_by_the_next_one() {
         shelf.fail(Faults::default());
         let between = shelf.keys();
         assert_eq!(between.len(), before.len() - cut);
-        // sidecars go first, but for the manifest of a partial backup
-        for key in &between {
-            let name = Name::parse(key).unwrap();
-            let orphaned = !between.contains(&format!("{}.dump.gz", name.id));
-            let partial = name.id.timestamp.moment() > day(3) && name.part == Part::Manifest;
-            assert!(
-                !orphaned || partial || key.contains("20261023"),
-                "after {cut}: {key}"
-            );
+        // an archive is never without what says what it is
+        for key in between.iter().filter(|key| key.ends_with(".dump.gz")) {
+            let id = Name::parse(key).unwrap().id;
+            for beside in [Part::Manifest, Part::OldChecks] {
+                let key = id.key(beside);
+                let was_there = before.contains(&key);
+                assert!(!was_there || between.contains(&key), "after {cut}: {key}");
+            }
         }
         prune(&shelf, &daily(2), day(5)).unwrap();
         assert_eq!(shelf.keys(), finished, "after {cut}");
@@ -570,7 +359,7 @@ fn a_failover_and_an_unknown_source_are_no_change() {
     shelf.lay_backup(day(0), false, None);
     shelf.lay_backup(day(1), false, source("db1", Some("71")));
     shelf.lay_backup(day(2), false, source("db2", Some("71")));
-    shelf.lay(&format!("{}.dump", id("app", day(3))), b"copied in");
+    shelf.lay(&format!("{}.dump", id("app", day(3))), b"PGDMP copied in");
     let pruned = prune(&shelf, &daily(1), day(9)).unwrap();
     assert!(pruned.refused.is_none());
     assert_eq!(shelf.keys().len(), 1);
@@ -712,11 +501,11 @@ fn a_run_waits_for_the_lock_of_its_database() {
 }
 
 /// Writes down that these checks were made of a backup that [`Shelf::lay_backup`] laid.
-fn record(shelf: &Shelf, id: &BackupId, checks: &[(Level, Outcome)]) {
-    let mut proof = Proof::default();
-    for (level, result) in checks {
-        proof.add(Check {
-            at: day(0),
+fn record(shelf: &Shelf, id: &BackupId, checks: &[(CheckLevel, CheckOutcome)]) {
+    for (number, (level, result)) in checks.iter().enumerate() {
+        let at = day(0) + TimeDelta::seconds(number as i64);
+        let check = Check {
+            at,
             tool: "a test".into(),
             level: *level,
             result: *result,
@@ -730,15 +519,16 @@ fn record(shelf: &Shelf, id: &BackupId, checks: &[(Level, Outcome)]) {
             kind: None,
             details: None,
             details_sealed: None,
-        });
+        };
+        let key = id.key(Part::Check(Timestamp::new(at)));
+        shelf.lay(&key, &CheckRecords::to_json(check).unwrap());
     }
-    shelf.lay(&id.key(Part::Verified), &proof.to_json().unwrap());
 }
 
 #[test]
 fn the_newest_backup_that_a_drill_proved_stays_and_older_proofs_keep_nothing() {
-    use Level::{Full, Restore};
-    use Outcome::{Bad, Good};
+    use CheckLevel::{Full, Restore};
+    use CheckOutcome::{Bad, Good};
     let shelf = Shelf::new();
     let ids: Vec<BackupId> = (0..10)
         .map(|number| shelf.lay_backup(day(number), false, None))
@@ -760,16 +550,16 @@ fn the_newest_backup_that_a_drill_proved_stays_and_older_proofs_keep_nothing() {
 }
 
 #[test]
-fn records_are_read_only_where_a_backup_would_go() {
+fn what_decides_is_read_once_a_run() {
     let shelf = Shelf::new();
     for number in 0..5 {
         let id = shelf.lay_backup(day(number), false, None);
-        record(&shelf, &id, &[(Level::Full, Outcome::Good)]);
+        record(&shelf, &id, &[(CheckLevel::Full, CheckOutcome::Good)]);
     }
     prune(&shelf, &daily(5), day(4)).unwrap();
-    assert_eq!(*shelf.opened.lock().unwrap(), 5, "the manifests");
+    assert_eq!(*shelf.opened.lock().unwrap(), 5 + 5);
     prune(&shelf, &daily(4), day(4)).unwrap();
-    assert_eq!(*shelf.opened.lock().unwrap(), 5 + 5 + 1, "and one record");
+    assert_eq!(*shelf.opened.lock().unwrap(), 2 * (5 + 5));
 }
 
 #[test]
@@ -778,8 +568,8 @@ fn nothing_goes_while_it_cannot_be_told_whether_it_is_proven() {
     for number in 0..3 {
         let id = shelf.lay_backup(day(number), false, None);
         if number == 0 {
-            record(&shelf, &id, &[(Level::Restore, Outcome::Good)]);
-            shelf.lay(&id.key(Part::Verified), br#"{"schema":2,"checks":[]}"#);
+            record(&shelf, &id, &[(CheckLevel::Restore, CheckOutcome::Good)]);
+            shelf.lay(&id.key(Part::OldChecks), br#"{"schema":2,"checks":[]}"#);
         }
     }
     let before = shelf.keys();

@@ -1,6 +1,7 @@
 //! `list`.
 
-use super::{App, overall};
+use super::context::App;
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -12,7 +13,7 @@ impl App {
     pub(super) fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
         let storages = self.config.storages.iter();
         let names: Vec<String> = storages.map(|storage| storage.name.clone()).collect();
-        let mut listed = list::run(self.places(&names), &options.db, options.all, cancel)?;
+        let mut listed = list::run(&self.places(&names), &options.db, options.all, cancel)?;
         if let [Holding { total: Err(_), .. }] = listed.storages.as_slice() {
             // the only one: its failure is that of the command
             let only = listed.storages.pop();

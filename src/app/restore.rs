@@ -1,21 +1,25 @@
 //! `restore`: from which backup into which database.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::fallback;
+use super::reference::NamedBackup;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Doing, Error, Result};
 use crate::operation::pin;
+use crate::operation::verify::record::{self, Recording};
 use crate::output;
 use crate::progress;
+use crate::repository::check_records::{CheckLevel, Evidence};
 use crate::repository::open::Rules;
-use crate::repository::reference::Reference;
+use crate::repository::pins::Pinning;
+use crate::repository::standing::Purpose;
 use crate::source::logical::pg_restore::Options;
 use crate::source::logical::restore;
 use crate::source::logical::restore::{Job, Preview, Subset};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
@@ -28,20 +32,20 @@ impl App {
     pub(super) fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
         options.check()?;
         let began = Instant::now();
-        let meant = self.meant(&options.from)?.by(options.at)?;
-        let reference = &meant.reference;
-        let (source, database) = self.source_and_target(reference, options)?;
-        let selected = self.find(&meant, &source, cancel)?;
-        let job = self.restore_job(options, &source, database)?;
+        let named = self.named(&options.from, options.at, options.db.as_deref())?;
+        let source = &named.database;
+        let database = self.target(&named, options)?;
+        let selected = self.find(&named, Purpose::Restore, cancel)?;
+        let job = self.restore_job(options, source, database)?;
         // another database on the same server is a choice, too
         let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
-            configured: self.configured_shape(&source),
+            configured: self.configured_shape(source),
             unchosen_target: (!chosen).then_some(database.name.as_str()),
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, reference);
+        let keys = || self.keys_for(source, &named.reference);
         let tools = self.tools()?;
         let with_older = |error| self.hint_older(error, &selected, fallback::same_restore, cancel);
         if options.dry_run {
@@ -73,23 +77,22 @@ impl App {
                 )
             })?;
         }
+        let (at, restoring) = (Utc::now(), Instant::now());
         let mut restored =
             restore::run(&selected, &keys, &rules, &job, &tools, cancel).map_err(with_older)?;
         if let Some(differs) = restored.differs.take() {
             return Err(differs);
         }
-        let compared = match restored.compared {
-            Some(0) => "it had no table to compare with the backup".to_string(),
-            Some(1) => "its table was compared with the backup and is the same".to_string(),
-            Some(count) => format!("{count} tables compared with the backup, all the same"),
-            None if options.data_only => {
-                "not compared with the backup, since --data-only adds to what was there".to_string()
-            }
-            None if options.schema_only => {
-                "not compared with the backup, since --schema-only leaves out the rows".to_string()
-            }
-            None => "not compared with the backup".to_string(),
-        };
+        if let (Some(tables), true) = (restored.compared, job.subset.is_whole()) {
+            let took = restoring.elapsed();
+            let recording = Recording {
+                copy: &selected,
+                keys: &keys,
+                sealed: self.encrypts(source),
+            };
+            record_proof(&recording, tables, (at, took), cancel);
+        }
+        let compared = what_was_compared(restored.compared, options);
         log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
         output::line(&match options.json {
@@ -102,7 +105,7 @@ impl App {
         &self,
         options: &cli::Restore,
         source: &str,
-        database: &Database,
+        database: &DatabaseSettings,
     ) -> Result<Job> {
         let configured = session(database)?;
         let target = match &options.to {
@@ -140,15 +143,15 @@ impl App {
     }
 
     /// Stores what the target holds now, where retention leaves it alone.
-    fn back_up_and_pin(&self, database: &Database, cancel: &Cancel) -> Result<()> {
+    fn back_up_and_pin(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<()> {
         let stored = self.dump_and_store(database, true, Duration::ZERO, cancel)?;
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
         let names: Vec<String> = copies.map(|copy| copy.storage.clone()).collect();
         pin::run(
             &id,
-            true,
-            self.places(&names),
+            Pinning::Pinned,
+            &self.places(&names),
             Duration::ZERO,
             Utc::now(),
             cancel,
@@ -157,27 +160,50 @@ impl App {
         Ok(())
     }
 
-    /// The database that the backup is of, and the one to restore into. A backup that names its database goes to
-    /// that one; to another only with `--force`.
-    pub(super) fn source_and_target(
-        &self,
-        reference: &Reference,
-        options: &cli::Restore,
-    ) -> Result<(String, &Database)> {
-        match (reference.database(), &options.db) {
+    /// The database to restore into. A backup that names its database goes to that one; to another only with `--force`.
+    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&DatabaseSettings> {
+        match (named.reference.database(), options.db.as_deref()) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))
                     .hint("add --force if the one is to be restored into the other"),
             ),
-            (Some(named), target) => {
-                let target = self.config.database(target.as_deref().unwrap_or(named))?;
-                Ok((named.to_string(), target))
-            }
-            (None, target) => {
-                let target = self.unnamed(reference, target.as_deref())?;
-                Ok((target.name.clone(), target))
-            }
+            (_, target) => self.config.database(target.unwrap_or(&named.database)),
         }
+    }
+}
+
+/// What the comparison with the backup came to, in words.
+fn what_was_compared(compared: Option<u64>, options: &cli::Restore) -> String {
+    match compared {
+        Some(0) => "it had no table to compare with the backup".to_string(),
+        Some(1) => "its table was compared with the backup and is the same".to_string(),
+        Some(count) => format!("{count} tables compared with the backup, all the same"),
+        None if options.data_only => {
+            "not compared with the backup, since --data-only adds to what was there".to_string()
+        }
+        None if options.schema_only => {
+            "not compared with the backup, since --schema-only leaves out the rows".to_string()
+        }
+        None => "not compared with the backup".to_string(),
+    }
+}
+
+/// Writes down beside the backup that it has restored and was found to be the same, as a drill does: there is no better
+/// proof. Who only may read there still has the restore.
+fn record_proof(
+    recording: &Recording,
+    tables: u64,
+    (at, took): (DateTime<Utc>, Duration),
+    cancel: &Cancel,
+) {
+    let evidence = Evidence {
+        tables: Some(tables),
+        restore_seconds: Some(took.as_secs_f64()),
+        ..Evidence::default()
+    };
+    let (level, result) = (CheckLevel::Restore, Ok(evidence));
+    if let Err(error) = record::write(recording, level, &result, (at, took), cancel) {
+        log::debug!("the restore is not recorded: {}", error.chain());
     }
 }
 

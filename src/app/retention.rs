@@ -1,33 +1,37 @@
 //! The commands about retention, and what `backup` does after a backup that ended well.
 
-use super::{App, overall};
+use super::context::App;
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
-use crate::operation::backup::Stored;
+use crate::operation::backup::StoredBackup;
+use crate::operation::prune::outcome::PruneOutcome;
 use crate::operation::{pin, prune};
-use crate::output::{self, Outcome};
-use crate::repository::copies::Copy;
-use crate::repository::reference::{Reference, Selected};
+use crate::output;
+use crate::repository::copies::StoredCopy;
+use crate::repository::located::Located;
+use crate::repository::pins::Pinning;
+use crate::repository::reference::Reference;
+use crate::repository::standing::Purpose;
 use chrono::Utc;
-use serde_json::Value;
 use std::time::Duration;
 
 /// `pin` or `unpin`.
-pub(super) struct Pin<'a> {
-    pinned: bool,
+pub(super) struct PinChange<'a> {
+    pinning: Pinning,
     backup: &'a str,
     db: Option<&'a str>,
     lock_wait: Duration,
     json: bool,
 }
 
-impl<'a> From<&'a cli::Pin> for Pin<'a> {
-    fn from(options: &'a cli::Pin) -> Pin<'a> {
-        Pin {
-            pinned: true,
+impl<'a> From<&'a cli::Pin> for PinChange<'a> {
+    fn from(options: &'a cli::Pin) -> PinChange<'a> {
+        PinChange {
+            pinning: Pinning::Pinned,
             backup: &options.backup,
             db: options.db.as_deref(),
             lock_wait: options.lock_wait,
@@ -36,10 +40,10 @@ impl<'a> From<&'a cli::Pin> for Pin<'a> {
     }
 }
 
-impl<'a> From<&'a cli::Unpin> for Pin<'a> {
-    fn from(options: &'a cli::Unpin) -> Pin<'a> {
-        Pin {
-            pinned: false,
+impl<'a> From<&'a cli::Unpin> for PinChange<'a> {
+    fn from(options: &'a cli::Unpin) -> PinChange<'a> {
+        PinChange {
+            pinning: Pinning::Unpinned,
             backup: &options.backup,
             db: options.db.as_deref(),
             lock_wait: options.lock_wait,
@@ -86,27 +90,33 @@ impl App {
 
     fn prune_one<'a>(
         &self,
-        database: &'a Database,
-        storage: &'a str,
+        database: &'a DatabaseSettings,
+        storage: &str,
         options: &cli::Prune,
         keys: Option<&Keys>,
         cancel: &Cancel,
-    ) -> Outcome<'a> {
-        let result = self.storage(storage).and_then(|storage| {
-            let job = prune::Job {
-                database: &database.name,
-                storage: storage.as_ref(),
-                policy: &database.retention,
-                dry_run: options.dry_run,
-                accept_new_source: options.accept_new_source,
-                lock_wait: options.lock_wait,
-                keys,
-            };
-            prune::run(&job, Utc::now(), cancel)
-        });
-        Outcome {
+    ) -> PruneOutcome<'a> {
+        let places = self.places(&[storage.to_string()]);
+        let result = match (places.usable(storage), places.take_failures().pop()) {
+            (Some(storage), _) => {
+                let job = prune::PruneJob {
+                    database: &database.name,
+                    storage: storage.as_ref(),
+                    expected: self.expected(&database.name),
+                    policy: &database.retention,
+                    dry_run: options.dry_run,
+                    accept_new_source: options.accept_new_source,
+                    lock_wait: options.lock_wait,
+                    keys,
+                };
+                prune::run(&job, &places, Utc::now(), cancel)
+            }
+            (None, Some((_, error))) => Err(error),
+            (None, None) => Err(Error::failed(format!("there is no storage {storage}"))),
+        };
+        PruneOutcome {
             database: &database.name,
-            storage,
+            storage: storage.to_string(),
             policy: &database.retention,
             dry_run: options.dry_run,
             result,
@@ -115,13 +125,13 @@ impl App {
 
     /// Prunes each storage that `stored` was just backed up to; the results are in the order of its copies. Whatever
     /// goes wrong is a warning: the backup stands.
-    pub(super) fn prune_after_backup(
+    pub(super) fn prune_after_backup<'a>(
         &self,
-        database: &Database,
-        stored: &Stored,
+        database: &'a DatabaseSettings,
+        stored: &StoredBackup,
         lock_wait: Duration,
         cancel: &Cancel,
-    ) -> Vec<Option<Value>> {
+    ) -> Vec<Option<PruneOutcome<'a>>> {
         if database.retention.keeps_everything() {
             return Vec::new();
         }
@@ -146,15 +156,15 @@ impl App {
         }
     }
 
-    fn prune_copies(
+    fn prune_copies<'a>(
         &self,
-        database: &Database,
-        stored: &Stored,
+        database: &'a DatabaseSettings,
+        stored: &StoredBackup,
         options: &cli::Prune,
         keys: Option<&Keys>,
         cancel: &Cancel,
-    ) -> Vec<Option<Value>> {
-        let prune = |copy: &Copy| {
+    ) -> Vec<Option<PruneOutcome<'a>>> {
+        let prune = |copy: &StoredCopy| {
             // where the newest backup is missing, the old ones are worth more
             copy.result.as_ref().ok()?;
             let outcome = self.prune_one(database, &copy.storage, options, keys, cancel);
@@ -167,23 +177,19 @@ impl App {
                     error.report()
                 );
             }
-            Some(output::summary_json(&outcome))
+            Some(outcome)
         };
         stored.copies.iter().map(prune).collect()
     }
 
-    pub(super) fn pin(&self, options: &Pin, cancel: &Cancel) -> Result<()> {
-        let meant = self.meant(options.backup)?;
-        let source = match meant.reference.database() {
-            Some(named) => named.to_string(),
-            None => self.unnamed(&meant.reference, options.db)?.name.clone(),
-        };
-        let id = match &meant.reference {
+    pub(super) fn pin(&self, options: &PinChange, cancel: &Cancel) -> Result<()> {
+        let named = self.named(options.backup, None, options.db)?;
+        let id = match &named.reference {
             // named in full, it is looked for where it is pinned
             Reference::Id(id) | Reference::Key(id, _) => id.clone(),
-            _ => match self.find(&meant, &source, cancel)? {
-                Selected::Stored { entry, .. } => entry.id,
-                Selected::File(path) => {
+            _ => match self.find(&named, Purpose::Restore, cancel)? {
+                Located::Stored { entry, .. } => entry.id,
+                Located::File(path) => {
                     return Err(Error::usage(format!(
                         "{} is a file and no backup on a storage",
                         path.display()
@@ -192,33 +198,30 @@ impl App {
                 }
             },
         };
-        let names = self.storages_of(&source, meant.storage.as_deref());
         let copies = pin::run(
             &id,
-            options.pinned,
-            self.places(&names),
+            options.pinning,
+            &named.places,
             options.lock_wait,
             Utc::now(),
             cancel,
         )?;
         if options.json {
-            output::line(&output::pin_json(&id, options.pinned, &copies).to_string())
+            output::line(&output::pin_json(&id, options.pinning, &copies).to_string())
         } else {
-            output::text_out(&output::pin_text(&id, options.pinned, &copies))
+            output::text_out(&output::pin_text(&id, options.pinning, &copies))
         }
     }
 }
 
-fn tell_warnings(outcome: &Outcome) {
-    if let Ok(pruned) = &outcome.result {
-        for warning in &pruned.warnings {
-            log::warn!("{}: {warning}", outcome.database);
-        }
+fn tell_warnings(outcome: &PruneOutcome) {
+    for warning in outcome.warnings() {
+        log::warn!("{}: {warning}", outcome.database);
     }
 }
 
 /// What is gone, in one line.
-fn tell_deleted(outcome: &Outcome) {
+fn tell_deleted(outcome: &PruneOutcome) {
     const SHOWN: usize = 5;
     let Ok(pruned) = &outcome.result else { return };
     let count = pruned.deleted().count();

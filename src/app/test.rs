@@ -1,11 +1,11 @@
 //! `test`: which checks there are with this configuration.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, Notification, Route, StorageKind, process_env};
+use crate::config::{DatabaseSettings, Notification, Route, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::http;
@@ -13,9 +13,10 @@ use crate::notify::{self, Event};
 use crate::operation::test;
 use crate::operation::test::{Check, Outcome};
 use crate::output;
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::repository::listing::Entry;
-use crate::repository::reference::{Reference, entries_of};
+use crate::repository::reference::Reference;
+use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
 use chrono::{SecondsFormat, Utc};
 use std::path::{Path, PathBuf};
@@ -26,12 +27,12 @@ use std::time::Duration;
 const SENDING: Duration = Duration::from_secs(60);
 
 /// The checks so far.
-struct Told {
+struct CheckList {
     checks: Vec<Check>,
     json: bool,
 }
 
-impl Told {
+impl CheckList {
     /// Adds a check, and prints it where a person waits for it.
     fn add(&mut self, check: Check) -> Result<()> {
         if !self.json {
@@ -49,7 +50,7 @@ impl Told {
 impl App {
     pub(super) fn check(&self, options: &cli::Test, path: &Path, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
-        let mut told = Told {
+        let mut told = CheckList {
             checks: Vec::new(),
             json: options.json,
         };
@@ -60,7 +61,7 @@ impl App {
         }
         told.all(check_keeper(&databases, path))?;
         for storage in &self.config.storages {
-            let users: Vec<&Database> = databases
+            let users: Vec<&DatabaseSettings> = databases
                 .iter()
                 .filter(|database| database.backup.storage.contains(&storage.name))
                 .copied()
@@ -104,7 +105,7 @@ impl App {
         checks
     }
 
-    fn check_database(&self, database: &Database, cancel: &Cancel) -> Result<Vec<Check>> {
+    fn check_database(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<Vec<Check>> {
         let name = &database.name;
         let subject = format!("database {name}");
         let mut checks = match (session(database), self.tools()) {
@@ -114,7 +115,7 @@ impl App {
                     .as_ref()
                     .is_ok_and(|options| !options.args.is_empty());
                 let verify = database.verify.as_ref();
-                let drilled = verify.is_some_and(|verify| verify.level == Level::Restore);
+                let drilled = verify.is_some_and(|verify| verify.level == CheckLevel::Restore);
                 let drill = drilled.then(|| self.drill(name)).transpose();
                 let wanted = test::database::Wanted {
                     chosen,
@@ -145,8 +146,8 @@ impl App {
     fn check_storage(
         &self,
         name: &str,
-        users: &[&Database],
-        told: &mut Told,
+        users: &[&DatabaseSettings],
+        told: &mut CheckList,
         cancel: &Cancel,
     ) -> Result<()> {
         let storage = match self.storage(name) {
@@ -158,7 +159,7 @@ impl App {
         // what is empty because nothing has been stored yet need not be listed, nor said to be missing
         let is_new = root.as_ref().is_some_and(|root| !root.exists());
         let (now, mut listed) = (Utc::now(), Vec::new());
-        let mut failures: Vec<Failure> = Vec::new();
+        let mut failures: Vec<StorageFailure> = Vec::new();
         for database in users {
             let name = &database.name;
             if let Some(first) = failures.iter_mut().find(|failure| failure.is_of_storage) {
@@ -185,7 +186,7 @@ impl App {
             let said = check.what.replace(&storage.locate(name), "");
             match failures.iter_mut().find(|failure| failure.said == said) {
                 Some(first) => first.others.push(name.clone()),
-                None => failures.push(Failure {
+                None => failures.push(StorageFailure {
                     check,
                     said,
                     is_of_storage: error == Some(Kind::Unavailable),
@@ -193,14 +194,15 @@ impl App {
                 }),
             }
         }
-        told.all(failures.into_iter().map(Failure::once))?;
+        told.all(failures.into_iter().map(StorageFailure::once))?;
         told.all(test::storage::clock(storage, cancel)?)?;
 
         let mut needed = 0;
         let mut archives = Vec::new();
         for database in listed {
-            match entries_of(storage, Some(&database.name), cancel) {
-                Ok(entries) => {
+            match listing_of(storage, Some(&database.name), cancel) {
+                Ok(listing) => {
+                    let entries = listing.entries();
                     needed += entries.last().map_or(0, |newest| newest.bytes);
                     archives.extend(self.check_archives(database, storage, &entries, cancel)?);
                 }
@@ -224,7 +226,7 @@ impl App {
 
     fn check_archives(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         storage: &dyn Storage,
         entries: &[Entry],
         cancel: &Cancel,
@@ -296,7 +298,7 @@ impl App {
 }
 
 /// Why one database cannot be kept on a storage, and others not either.
-struct Failure {
+struct StorageFailure {
     check: Check,
     /// The reason, without the database's directory.
     said: String,
@@ -306,7 +308,7 @@ struct Failure {
     others: Vec<String>,
 }
 
-impl Failure {
+impl StorageFailure {
     /// The reason, said once for all of them.
     fn once(mut self) -> Check {
         if !self.others.is_empty() {
@@ -320,9 +322,9 @@ impl Failure {
 }
 
 /// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
-fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
+fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Check> {
     let subject = "daemon";
-    let scheduled = |database: &&&Database| {
+    let scheduled = |database: &&&DatabaseSettings| {
         let schedule = database.backup.schedule(&process_env);
         database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
     };
@@ -351,7 +353,7 @@ fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
 }
 
 /// The next runs, and whether `max_age` allows the time between them.
-fn check_schedule(database: &Database) -> Check {
+fn check_schedule(database: &DatabaseSettings) -> Check {
     let subject = format!("schedule of {}", database.name);
     let schedule = match database.backup.schedule(&process_env) {
         Ok(Some(schedule)) => schedule,

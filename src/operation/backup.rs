@@ -3,9 +3,6 @@
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::codec::gzip;
-use crate::format::codec::gzip::Level;
-use crate::format::seal;
-use crate::format::seal::Keys;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Plan, Written};
 use crate::postgres::client::{APPLICATION, Client, application_name};
@@ -15,18 +12,22 @@ use crate::postgres::tools::{Tool, Tools};
 use crate::postgres::{explain, locks};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
-use crate::repository::copies::{Copies, Copy};
-use crate::repository::find::Place;
+use crate::repository::copies::{Copies, StoredCopy};
 use crate::repository::manifest;
-use crate::repository::manifest::{Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
+use crate::repository::manifest::{
+    Detail, DumpPart, Manifest, Pipeline, SCHEMA, SealedTables, Source, SourcePart, Table,
+};
 use crate::repository::names::{BackupId, Shape, Timestamp};
+use crate::repository::places::{Place, Places};
+use crate::repository::run_mark::RunMark;
+use crate::repository::{Expected, Repository, checksum_line, manifest_details};
 use crate::source::logical::archive::{Contents, Summary};
 use crate::source::logical::dump::Dump;
 use crate::source::logical::dump_inspector::{DumpTap, detail};
-use crate::source::logical::row_loss::previous_tables;
+use crate::source::logical::dump_job::DumpJob;
+use crate::source::logical::row_loss;
 use crate::source::logical::stored_globals;
 use crate::source::logical::table_comparison::{Shrunk, shrunk};
-use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -34,45 +35,21 @@ use std::time::Duration;
 
 /// How long asking about a failure may take.
 const ASKING: Duration = Duration::from_secs(30);
-/// The prefix of the label of a manifest's sealed table list.
-pub const TABLES_LABEL: &str = "#tables";
-
-/// One database to back up, with everything resolved.
-pub struct Job {
-    /// The database's `name`.
-    pub database: String,
-    /// How to reach it.
-    pub session: Session,
-    /// The level to compress at; `None` leaves compression to pg_dump.
-    pub gzip: Option<Level>,
-    /// The keys to seal with; `None` stores in the clear.
-    pub keys: Option<Keys>,
-    /// Options for pg_dump.
-    pub options: Vec<String>,
-    /// True where the options leave out part of the database.
-    pub partial: bool,
-    /// A restore is about to replace what it holds.
-    pub before_restore: bool,
-    /// Roles and tablespaces are stored beside it.
-    pub globals: bool,
-    /// How long to wait for a table lock.
-    pub lock_timeout: Duration,
-    /// How long to wait for another run of this database.
-    pub lock_wait: Duration,
-}
+/// How long looking at the backup before may take.
+const LOOKING: Duration = Duration::from_secs(30);
 
 /// A backup that is stored.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredBackup {
     /// Its manifest, as it lies beside each copy.
     pub manifest: Manifest,
     /// One for each storage, in their order; one of them at least is there.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<StoredCopy>,
     /// What should be looked at although the backup is good, a sentence each: tables that lost most of their rows.
     pub warnings: Vec<String>,
 }
 
-impl Stored {
+impl StoredBackup {
     /// Which backup it is.
     pub fn id(&self) -> BackupId {
         BackupId {
@@ -98,13 +75,14 @@ impl Stored {
 
 /// Backs up one database to all of `places`. `now` is asked for the start and the end of the run.
 pub fn run(
-    job: &Job,
+    job: &DumpJob,
     places: Vec<Place>,
+    expected: Expected,
     tools: &Tools,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Stored> {
-    let copies = Copies::lock(places, &job.database, job.lock_wait, cancel)?;
+) -> Result<StoredBackup> {
+    let copies = Copies::lock(places, &job.database, job.lock_wait, now(), cancel)?;
 
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let server = client.major_if_known()?;
@@ -123,7 +101,12 @@ pub fn run(
         true => stored_globals::sidecars(job, &id, shape, server, tools, cancel)?,
         false => Vec::new(),
     };
+    let previous = match job.partial {
+        true => None,
+        false => previous_tables(job, &copies, expected, started, cancel),
+    };
     let dumping = Dumping {
+        previous,
         fixed_output: fixed.is_some(),
         session: fixed.as_ref().unwrap_or(&client).session().clone(),
         source,
@@ -160,34 +143,48 @@ struct Dumping {
     /// The session is such that the text of rows depends on no setting of the server.
     fixed_output: bool,
     source: Source,
+    /// The tables of the backup before.
+    previous: Option<Vec<Table>>,
     /// The sidecars that hold roles.
     globals: Vec<(String, Vec<u8>)>,
     client: Client,
     pg_dump: Tool,
 }
 
+/// What the backup before holds, on the first storage; looking at it must not hold the next one up.
+fn previous_tables(
+    job: &DumpJob,
+    copies: &Copies,
+    expected: Expected,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Option<Vec<Table>> {
+    let cancel = cancel.with_deadline(LOOKING);
+    let places = Places::new(vec![copies.first()?]);
+    let names: Vec<String> = places.names().map(str::to_string).collect();
+    let opened = Repository::open(&job.database, &names, &places, expected, now, &cancel);
+    let repository = opened.inspect_err(|error| log::debug!("{}", error.chain()));
+    row_loss::previous_tables(&repository.ok()?, job.keys.as_ref(), &cancel)
+}
+
 fn dump_to_storages(
-    job: &Job,
+    job: &DumpJob,
     mut copies: Copies,
     id: &BackupId,
     shape: Shape,
     mut dumping: Dumping,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Stored> {
+) -> Result<StoredBackup> {
     let key = id.archive_key(shape);
     let label = id.to_string();
     let plan = Plan {
         gzip: job.gzip.map(|level| (level, gzip::threads())),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
-    let previous = match copies.first() {
-        Some(storage) if !job.partial => {
-            previous_tables(storage, &job.database, job.keys.as_ref(), cancel)
-        }
-        _ => None,
-    };
     let progress = Progress::start(&format!("backing up {}", job.database));
+    let mark = RunMark::of_dump(job.partial, job.before_restore);
+    copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
     let application = application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
@@ -205,7 +202,7 @@ fn dump_to_storages(
         true => Watch::start(client, None).ok(),
         false => None,
     };
-    let mut dump = Waiting { dump, watch };
+    let mut dump = WatchedDump { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
     let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
@@ -216,31 +213,50 @@ fn dump_to_storages(
         Some(Contents::Read(summary)) => Some(summary),
         _ => None,
     };
-    let warnings = match (previous, &read) {
+    let warnings = match (dumping.previous.take(), &read) {
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };
-    let mut manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
-    manifest.dump.lost_rows = !warnings.is_empty();
-    let mut sidecars = sidecars(id, shape, &manifest)?;
-    sidecars.splice(0..0, globals);
+    let mut part = describe(
+        job,
+        id,
+        dumping.fixed_output,
+        shape,
+        written,
+        read.as_deref(),
+    )?;
+    part.dump.lost_rows = !warnings.is_empty();
+    let checksum = checksum_line::line(&part.archive.sha256, &part.archive.key);
+    let manifest = Manifest {
+        schema: SCHEMA,
+        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
+        database: job.database.clone(),
+        started_at: id.timestamp.moment(),
+        finished_at: now(),
+        source: Some(dumping.source),
+        part: SourcePart::Dump(Box::new(part)),
+    };
+    // what is committed after the archive, the manifest last
+    let mut sidecars = globals;
+    sidecars.push((id.checksum_key(shape), checksum.into_bytes()));
+    sidecars.push((id.manifest_key(), manifest.to_json()?));
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
-    Ok(Stored {
+    Ok(StoredBackup {
         manifest,
         copies,
         warnings: warnings.iter().map(Shrunk::to_string).collect(),
     })
 }
 
+/// What the manifest says of the dump, but for what was lost since the one before.
 fn describe(
-    job: &Job,
+    job: &DumpJob,
     id: &BackupId,
-    dumping: Dumping,
+    fixed_output: bool,
     shape: Shape,
     written: Written,
     read: Option<&Summary>,
-    finished: DateTime<Utc>,
-) -> Result<Manifest> {
+) -> Result<DumpPart> {
     let archive = manifest::Archive {
         key: id.archive_key(shape),
         bytes: written.stored_bytes,
@@ -253,25 +269,23 @@ fn describe(
                 tables,
                 contents,
             };
-            (None, None, Some(seal_tables(&sealed, keys, id)?))
+            (
+                None,
+                None,
+                Some(manifest_details::seal_tables(&sealed, keys, id)?),
+            )
         }
         (Some(Detail { tables, contents }), None) => (Some(tables), contents, None),
         (None, _) => (None, None, None),
     };
-    Ok(Manifest {
-        schema: SCHEMA,
-        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
-        database: job.database.clone(),
-        started_at: id.timestamp.moment(),
-        finished_at: finished,
-        source: Some(dumping.source),
+    Ok(DumpPart {
         archive,
         dump: manifest::Dump {
             bytes: written.plain_bytes,
             format: "custom".into(),
             server_version: read.as_ref().map(|read| read.server_version.clone()),
             pg_dump_version: read.as_ref().map(|read| read.pg_dump_version.clone()),
-            fixed_output: dumping.fixed_output,
+            fixed_output,
             partial: job.partial,
             lost_rows: false,
             before_restore: job.before_restore,
@@ -286,30 +300,13 @@ fn describe(
     })
 }
 
-fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<String> {
-    let plain = serde_json::to_vec(tables)
-        .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
-    let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
-    Ok(Base64::encode_string(&sealed))
-}
-
-/// What is committed after the archive, the manifest last.
-fn sidecars(id: &BackupId, shape: Shape, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>> {
-    let file = manifest.archive.key.rsplit('/').next().unwrap_or_default();
-    let checksum = format!("{}  {file}\n", manifest.archive.sha256);
-    Ok(vec![
-        (id.checksum_key(shape), checksum.into_bytes()),
-        (id.manifest_key(), manifest.to_json()?),
-    ])
-}
-
 /// pg_dump, watched until it begins to speak.
-struct Waiting {
+struct WatchedDump {
     dump: ChildOutput,
     watch: Option<Watch>,
 }
 
-impl Read for Waiting {
+impl Read for WatchedDump {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.dump.read(buffer);
         self.watch = None;

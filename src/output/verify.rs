@@ -1,72 +1,16 @@
 //! What `verify` prints: a line for each copy and each fault, or the sums of a report.
 
-use super::list::table;
-use super::{error_json, rfc3339};
-use crate::error::{Kind, Result};
-use crate::operation::verify::record;
+use super::error::error_json;
 use crate::operation::verify::report::{Past, Row, rows};
-use crate::repository::check_records::{Evidence, Level, Outcome};
-use crate::repository::reference::Selected;
+use crate::operation::verify::verified::Verified;
+use crate::repository::check_records::{CheckLevel, CheckOutcome};
 use crate::text::duration;
 use crate::text::human::human_age;
+use crate::text::rfc3339;
+use crate::text::table::table;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// A copy that was checked.
-pub struct Verified {
-    /// The backup, or the path of a file.
-    pub backup: String,
-    /// The storage that the copy is on.
-    pub storage: Option<String>,
-    /// Its stored bytes; 0 for a file.
-    pub bytes: u64,
-    /// The address of the archive.
-    pub location: String,
-    /// How deep the check was.
-    pub level: Level,
-    /// What was found, or why nothing could be.
-    pub result: Result<Evidence>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-impl Verified {
-    /// The result of checking `copy`.
-    pub fn new(
-        copy: &Selected,
-        level: Level,
-        result: Result<Evidence>,
-        took: Duration,
-    ) -> Verified {
-        let (backup, storage, bytes) = match copy {
-            Selected::Stored { storage, entry } => {
-                let storage = storage.name().to_string();
-                (entry.id.to_string(), Some(storage), entry.bytes)
-            }
-            Selected::File(path) => (path.display().to_string(), None, 0),
-        };
-        Verified {
-            backup,
-            storage,
-            bytes,
-            location: copy.shown(),
-            level,
-            result,
-            took,
-        }
-    }
-
-    /// How it ended.
-    pub fn outcome(&self) -> Outcome {
-        record::outcome(&self.result)
-    }
-
-    /// Why the check could not be made.
-    pub fn failure(&self) -> Option<Kind> {
-        self.result.as_ref().err().map(|error| error.kind())
-    }
-}
 
 /// `backup, good, level, storage, duration` with tabs between, and a line for each fault.
 pub fn verified_text(verified: &Verified) -> String {
@@ -87,14 +31,14 @@ pub fn verified_text(verified: &Verified) -> String {
 }
 
 /// The document of `verify --json`.
-pub fn verify_json(all: &[Verified], level: Level) -> Value {
+pub fn verify_json(all: &[Verified], level: CheckLevel) -> Value {
     let count = |outcome| all.iter().filter(|one| one.outcome() == outcome).count();
     let checks: Vec<Value> = all.iter().map(verified_json).collect();
     json!({
         "level": level.name(),
-        "good": count(Outcome::Good),
-        "bad": count(Outcome::Bad),
-        "undecided": count(Outcome::Undecided),
+        "good": count(CheckOutcome::Good),
+        "bad": count(CheckOutcome::Bad),
+        "undecided": count(CheckOutcome::Undecided),
         "checks": checks,
     })
 }
@@ -154,9 +98,9 @@ fn report_row(row: &Row, now: DateTime<Utc>) -> [String; 12] {
         row.storage.to_string(),
         row.level.to_string(),
         row.checks.len().to_string(),
-        count(Outcome::Good),
-        count(Outcome::Bad),
-        count(Outcome::Undecided),
+        count(CheckOutcome::Good),
+        count(CheckOutcome::Bad),
+        count(CheckOutcome::Undecided),
         row.success()
             .map_or_else(unknown, |part| format!("{:.1}%", part * 100.0)),
         row.median().map_or_else(unknown, seconds),
@@ -173,7 +117,7 @@ fn report_row(row: &Row, now: DateTime<Utc>) -> [String; 12] {
 pub fn report_json(past: &[Past], since: DateTime<Utc>) -> Value {
     let rows: Vec<Value> = rows(past).iter().map(row_json).collect();
     let checks: Vec<Value> = past.iter().map(past_json).collect();
-    json!({ "since": rfc3339(since), "rows": rows, "checks": checks })
+    json!({ "since": rfc3339::precise(since), "rows": rows, "checks": checks })
 }
 
 fn row_json(row: &Row) -> Value {
@@ -182,14 +126,14 @@ fn row_json(row: &Row) -> Value {
         "storage": row.storage,
         "level": row.level.name(),
         "checks": row.checks.len(),
-        "good": row.count(Outcome::Good),
-        "bad": row.count(Outcome::Bad),
-        "undecided": row.count(Outcome::Undecided),
+        "good": row.count(CheckOutcome::Good),
+        "bad": row.count(CheckOutcome::Bad),
+        "undecided": row.count(CheckOutcome::Undecided),
         "success": row.success(),
         "median_seconds": row.median(),
         "trend": row.trend(),
         "median_restore_seconds": row.restore_median(),
-        "last_at": row.checks.last().map(|check| rfc3339(check.at)),
+        "last_at": row.checks.last().map(|check| rfc3339::precise(check.at)),
     })
 }
 
@@ -198,7 +142,7 @@ fn past_json(past: &Past) -> Value {
     json!({
         "backup": past.id.to_string(),
         "storage": past.storage,
-        "at": rfc3339(check.at),
+        "at": rfc3339::precise(check.at),
         "level": check.level.name(),
         "result": check.result.name(),
         "duration_seconds": check.duration_seconds,

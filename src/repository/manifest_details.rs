@@ -3,10 +3,20 @@
 use crate::error::{Error, Kind, Result};
 use crate::format::seal;
 use crate::format::seal::{Expect, Keys};
-use crate::operation::backup::TABLES_LABEL;
-use crate::repository::manifest::{Detail, Manifest, SealedTables};
+use crate::repository::manifest::{Detail, Manifest, SealedTables, SourcePart};
 use crate::repository::names::BackupId;
 use base64ct::{Base64, Encoding};
+
+/// What follows the label of a backup in that of its sealed list of tables.
+const TABLES_LABEL: &str = "#tables";
+
+/// Seals `tables`, as what the manifest of `id` says of the inside of the dump.
+pub fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<String> {
+    let plain = serde_json::to_vec(tables)
+        .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
+    let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
+    Ok(Base64::encode_string(&sealed))
+}
 
 /// What `manifest` says of the inside of the dump of `id`, where it says anything. `keys` is asked for only if that is
 /// sealed; what was sealed has to describe the same archive as the plain fields do.
@@ -15,9 +25,12 @@ pub fn detail(
     id: &BackupId,
     keys: &dyn Fn() -> Result<Keys>,
 ) -> Result<Option<Detail>> {
-    let Some(sealed) = &manifest.tables_sealed else {
-        let contents = manifest.contents;
-        return Ok(manifest.tables.map(|tables| Detail { tables, contents }));
+    let SourcePart::Dump(part) = manifest.part else {
+        return Ok(None);
+    };
+    let Some(sealed) = &part.tables_sealed else {
+        let contents = part.contents;
+        return Ok(part.tables.map(|tables| Detail { tables, contents }));
     };
     let damaged = |what: &str| Error::damaged(format!("the manifest of {id} {what}"));
     let container =
@@ -35,7 +48,7 @@ pub fn detail(
     })?;
     let sealed: SealedTables = serde_json::from_slice(&plain)
         .map_err(|error| damaged("has sealed details that cannot be read").because(error))?;
-    if sealed.archive != manifest.archive {
+    if sealed.archive != part.archive {
         return Err(damaged(
             "says something else about the archive than what is sealed in it",
         ));

@@ -5,7 +5,9 @@
 //! app_db/20261120_020000.123456789Z.dump[.gz][.enc].sha256   its checksum, as sha256sum prints it
 //! app_db/20261120_020000.123456789Z.json                     the manifest
 //! app_db/20261120_020000.123456789Z.globals.sql[.gz][.enc]   roles and tablespaces, may have a .sha256 too
-//! app_db/20261120_020000.123456789Z.verified.json            what checks of the archive found
+//! app_db/20261120_020000.123456789Z.run                      a run that is writing it, or died; gone once the manifest is there
+//! app_db/20261120_020000.123456789Z.20261121_060000.000000000Z.verified.json   what the check found that began then
+//! app_db/20261120_020000.123456789Z.verified.json            the same of several checks, as earlier versions wrote it
 //! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
 //! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
@@ -15,15 +17,16 @@
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
 //! is `<final name>.tmp`. A key that does not parse is not ours: every command leaves it alone.
 
+use crate::storage::TEMPORARY;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use std::fmt;
 
-/// The suffix of a write in progress.
-pub const TEMPORARY: &str = ".tmp";
 /// What an archive ends in, before its stages.
 const ARCHIVE: &str = ".dump";
 /// What the globals end in, before their stages.
 const GLOBALS: &str = ".globals.sql";
+/// What the name of a record of checks ends in.
+const CHECKS: &str = ".verified.json";
 /// The suffix of a checksum.
 const CHECKSUM: &str = ".sha256";
 /// The one object in a directory that belongs to no moment.
@@ -178,8 +181,12 @@ pub enum Part {
     Globals(Shape),
     /// The checksum of the globals of that shape.
     GlobalsChecksum(Shape),
-    /// The results of checks.
-    Verified,
+    /// A run is writing the backup; without a manifest beside it, it is unfinished.
+    Run,
+    /// The result of the check that began then.
+    Check(Timestamp),
+    /// The results of checks, all in one: how earlier versions wrote them.
+    OldChecks,
     /// Protects the backup from retention.
     Pin,
     /// Backups from this moment on are judged without those before it: the change of their source is meant. It
@@ -197,7 +204,9 @@ impl fmt::Display for Part {
             Part::Manifest => f.write_str(".json"),
             Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
             Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
-            Part::Verified => f.write_str(".verified.json"),
+            Part::Run => f.write_str(".run"),
+            Part::Check(began) => write!(f, ".{began}{CHECKS}"),
+            Part::OldChecks => f.write_str(CHECKS),
             Part::Pin => f.write_str(".pin"),
             Part::Accepted => f.write_str(".accepted"),
             Part::Probe => f.write_str(".probe"),
@@ -226,11 +235,15 @@ impl Part {
         }
         match suffix {
             ".json" => Some(Part::Manifest),
-            ".verified.json" => Some(Part::Verified),
+            ".run" => Some(Part::Run),
+            CHECKS => Some(Part::OldChecks),
             ".pin" => Some(Part::Pin),
             ".accepted" => Some(Part::Accepted),
             ".probe" => Some(Part::Probe),
-            _ => None,
+            _ => {
+                let began = suffix.strip_prefix('.')?.strip_suffix(CHECKS)?;
+                Some(Part::Check(Timestamp::parse(began)?))
+            }
         }
     }
 }
@@ -247,6 +260,14 @@ pub fn is_ours(key: &str) -> bool {
         .split_once('/')
         .is_some_and(|(database, file)| !database.is_empty() && file == LAST_FAILURE);
     last_failure || Name::parse(key).is_some()
+}
+
+/// The backup whose timestamp the file under `key` begins with, whether the rest of its name is known or not: what lies
+/// beside it may belong to something that only a newer version knows.
+pub fn beside(key: &str) -> Option<BackupId> {
+    let file = key.rfind('/')? + 1;
+    let (id, _) = key.split_at_checked(file + TIMESTAMP_LENGTH)?;
+    BackupId::parse(id)
 }
 
 /// A key of ours, taken apart.
@@ -288,7 +309,9 @@ mod tests {
         let id = BackupId::parse(&format!("app_db/{STAMP}")).unwrap();
         let mut parts = vec![
             Part::Manifest,
-            Part::Verified,
+            Part::Run,
+            Part::OldChecks,
+            Part::Check(id.timestamp),
             Part::Pin,
             Part::Accepted,
             Part::Probe,
@@ -305,7 +328,7 @@ mod tests {
             assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
             assert!(keys.insert(key));
         }
-        assert_eq!(keys.len(), 21);
+        assert_eq!(keys.len(), 23);
         let failure = last_failure_key("app_db");
         assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();
@@ -333,6 +356,9 @@ mod tests {
             &format!("app_db/{STAMP}.globals.sql.zst"),
             &format!("app_db/{STAMP}.globals"),
             &format!("app_db/{STAMP}.verified"),
+            &format!("app_db/{STAMP}.{STAMP}"),
+            &format!("app_db/{STAMP}.20261120.verified.json"),
+            &format!("app_db/{STAMP}.run.json"),
             "last-failure.json",
             "/last-failure.json",
             "a/b/last-failure.json",

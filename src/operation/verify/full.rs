@@ -9,11 +9,11 @@ use crate::format::read_pipeline::Inbound;
 use crate::format::sniff::Content;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
-use crate::repository::manifest::Detail;
+use crate::repository::located::Located;
+use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
 use crate::repository::open;
 use crate::repository::open::Bytes;
-use crate::repository::reference::Selected;
 use crate::source::logical::archive::Contents;
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
@@ -49,9 +49,12 @@ pub(super) fn look(
         let note = "it is not encrypted, and encryption is configured";
         evidence.note(note);
     }
-    let plain_bytes = manifest.as_ref().map(|manifest| manifest.dump.bytes);
+    let plain_bytes = manifest
+        .as_ref()
+        .and_then(Manifest::dump)
+        .map(|part| part.dump.bytes);
     let expected = match (manifest, selected) {
-        (Some(manifest), Selected::Stored { entry, .. }) => opened(
+        (Some(manifest), Located::Stored { entry, .. }) => opened(
             manifest_details::detail(manifest, &entry.id, keys),
             evidence,
         )?,

@@ -9,7 +9,8 @@ use crate::format::sniff::Content;
 use crate::postgres::client::Client;
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::located::Located;
+use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{Contents, Summary};
 use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
@@ -173,13 +174,14 @@ impl Plan<'_> {
     /// About how large the plain dump is.
     pub(super) fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
         match self.selected {
-            Selected::Stored { storage, entry } => {
+            Located::Stored { storage, entry } => {
                 let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
-                Ok(manifest.map_or(entry.bytes, |manifest| manifest.dump.bytes))
+                Ok(manifest
+                    .as_ref()
+                    .and_then(|manifest| manifest.dump())
+                    .map_or(entry.bytes, |part| part.dump.bytes))
             }
-            Selected::File(path) => {
-                Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))
-            }
+            Located::File(path) => Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len())),
         }
     }
 }

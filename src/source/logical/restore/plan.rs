@@ -17,9 +17,10 @@ use crate::postgres::databases;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
+use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{Catalog, CatalogReader, Looked, TableName, Version};
 use crate::source::logical::drop_existing;
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ const TAR: &[u8] = b"toc.dat\0";
 
 /// A backup, opened, and the target that it goes to.
 pub struct Plan<'a> {
-    pub(super) selected: &'a Selected,
+    pub(super) selected: &'a Located,
     pub(super) keys: &'a dyn Fn() -> Result<Keys>,
     pub(super) rules: &'a Rules<'a>,
     pub(super) job: &'a Job,
@@ -62,7 +63,7 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Opens `selected` and looks at the target of `job`.
     pub fn make(
-        selected: &'a Selected,
+        selected: &'a Located,
         keys: &'a dyn Fn() -> Result<Keys>,
         rules: &'a Rules,
         job: &'a Job,
@@ -180,15 +181,15 @@ fn refuse_templates(session: &Session) -> Result<()> {
 }
 
 /// The client, with the settings that the backup was dumped with: amounts of money are read as they were written.
-fn as_dumped(selected: &Selected, client: &Client) -> Result<Client> {
+fn as_dumped(selected: &Located, client: &Client) -> Result<Client> {
     let manifest = match selected {
-        Selected::Stored { storage, entry } => {
+        Located::Stored { storage, entry } => {
             read_manifest(storage.as_ref(), entry, client.cancel())
         }
-        Selected::File(_) => Ok(None),
+        Located::File(_) => Ok(None),
     };
     match manifest {
-        Ok(Some(manifest)) if manifest.dump.fixed_output => {
+        Ok(Some(manifest)) if manifest.dump().is_some_and(|part| part.dump.fixed_output) => {
             let fixed = client.with_fixed_output()?;
             Ok(fixed.unwrap_or_else(|| client.clone()))
         }
@@ -233,7 +234,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Catalog>>> {
 /// Refuses what is no dump, and SQL that nobody allowed.
 fn permit(
     inbound: &Inbound<Bytes>,
-    selected: &Selected,
+    selected: &Located,
     job: &Job,
     tools: &Tools,
     cancel: &Cancel,

@@ -13,7 +13,7 @@ use crate::postgres::databases;
 use crate::postgres::explain;
 use crate::postgres::quoting::identifier;
 use crate::postgres::tools::Tools;
-use crate::repository::reference::Selected;
+use crate::repository::located::Located;
 use crate::source::logical::archive::{Catalog, Entry};
 use crate::source::logical::drop_existing;
 use crate::source::logical::pg_restore;
@@ -179,9 +179,9 @@ impl Plan<'_> {
                         .collect::<Vec<_>>()
                         .join("; "),
                     match self.selected {
-                        Selected::Stored { .. } =>
+                        Located::Stored { .. } =>
                             ", or with --globals, which makes those that are beside the backup",
-                        Selected::File(_) => "",
+                        Located::File(_) => "",
                     }
                 )),
             );
