@@ -62,7 +62,12 @@ impl Copies {
                 let address = storage.locate(&key);
                 log::info!("removed {address}, which an earlier run left unfinished");
             }
-            run_mark::sweep(storage.as_ref(), database, now, cancel)?;
+            let swept = run_mark::sweep(storage.as_ref(), database, now, cancel);
+            if let Err(error) = swept {
+                cancel.check()?;
+                // with no right to delete there is still a backup to make
+                log::debug!("{}", error.chain());
+            }
             Ok(lock)
         })?;
         Ok(copies)
@@ -101,8 +106,9 @@ impl Copies {
             let gone = Cancel::new()
                 .and_then(|fresh| storage.delete(&key, &fresh.with_deadline(CLEAN_UP)));
             if let Err(error) = gone {
-                let error = error.doing(format!("cannot remove {}", storage.locate(&key[0])));
-                log::warn!("{}", error.report());
+                // beside a manifest it says nothing, and where nothing is it hides nothing
+                let shown = storage.locate(&key[0]);
+                log::debug!("cannot remove {shown}: {}", error.chain());
             }
         }
     }
