@@ -1,6 +1,6 @@
 //! `backup`: what each database's run is made of, and what is said of it.
 
-use super::compose::{gzip_level, session};
+use super::compose::{codec_options, session};
 use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::cli;
@@ -130,7 +130,7 @@ impl App {
         let job = DumpJob {
             database: database.name.clone(),
             session: session(database)?,
-            gzip: gzip_level(database.backup.compression)?,
+            codec: codec_options(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
             before_restore,

@@ -40,7 +40,7 @@ impl App {
         // another database on the same server is a choice, too
         let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
-            configured: self.configured_shape(source),
+            configured: self.configured_encoding(source),
             unchosen_target: (!chosen).then_some(database.name.as_str()),
             strict: options.strict_sniff,
             force: options.force,

@@ -135,7 +135,7 @@ impl App {
         let reference = wanted.reference.as_ref().unwrap_or(&latest);
         let keys = || self.keys_for(&wanted.database, reference);
         let rules = Rules {
-            configured: self.configured_shape(&wanted.database),
+            configured: self.configured_encoding(&wanted.database),
             unchosen_target: None,
             strict: false,
             force: false,

@@ -208,7 +208,7 @@ impl<'a> Facts<'a> {
         for copy in self.copies(index) {
             let held = HeldBackup {
                 id: copy.entry.id.clone(),
-                shape: copy.entry.shape,
+                encoding: copy.entry.encoding,
                 copies: vec![copy],
             };
             let standings = self.repository.standings(&held, cancel)?;
@@ -226,7 +226,7 @@ impl<'a> Facts<'a> {
         Ok(true)
     }
 
-    /// The archives of one backup: one, unless somebody laid the same backup there in another shape.
+    /// The archives of one backup: one, unless somebody laid the same backup there encoded in another way.
     fn copies(&self, index: usize) -> Vec<Copy> {
         let entries = self.backups[index].entries();
         entries

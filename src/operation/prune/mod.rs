@@ -234,7 +234,7 @@ fn unopened(
     looked_at.sort();
     looked_at.dedup();
     for entry in listing.entries() {
-        if !entry.shape.sealed || !looked_at.contains(&&entry.id) {
+        if !entry.encoding.cipher.is_encrypted() || !looked_at.contains(&&entry.id) {
             continue;
         }
         match key_check::opens(job.storage, &entry, keys, cancel) {
@@ -271,8 +271,8 @@ fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel
 fn delete(job: &PruneJob, batch: &[&Backup], cancel: &Cancel) -> Result<()> {
     let (mut archives, mut beside) = (Vec::new(), Vec::new());
     for backup in batch {
-        let shapes = backup.archives.iter();
-        archives.extend(shapes.map(|(shape, _)| backup.id.archive_key(*shape)));
+        let encodings = backup.archives.iter();
+        archives.extend(encodings.map(|(encoding, _)| backup.id.archive_key(*encoding)));
         let sidecars = backup.sidecars.iter();
         beside.extend(sidecars.map(|part| backup.id.key(*part)));
     }
