@@ -1,6 +1,6 @@
 //! What the configuration says, made: storages, keys, tools, sessions.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::config::{
     CompressionSetting, Connection, DatabaseSettings, S3Keys, StorageKind, process_env,

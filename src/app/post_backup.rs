@@ -1,7 +1,7 @@
 //! What follows a run for one database, for those who look later: the record of a failure, or what is unusual about
 //! a backup that ended well.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};

@@ -1,7 +1,7 @@
 //! `restore`: from which backup into which database.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::fallback;
 use super::reference::NamedBackup;
 use crate::cancel::Cancel;
@@ -92,18 +92,7 @@ impl App {
             };
             record_proof(&recording, tables, (at, took), cancel);
         }
-        let compared = match restored.compared {
-            Some(0) => "it had no table to compare with the backup".to_string(),
-            Some(1) => "its table was compared with the backup and is the same".to_string(),
-            Some(count) => format!("{count} tables compared with the backup, all the same"),
-            None if options.data_only => {
-                "not compared with the backup, since --data-only adds to what was there".to_string()
-            }
-            None if options.schema_only => {
-                "not compared with the backup, since --schema-only leaves out the rows".to_string()
-            }
-            None => "not compared with the backup".to_string(),
-        };
+        let compared = what_was_compared(restored.compared, options);
         log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
         output::line(&match options.json {
@@ -180,6 +169,22 @@ impl App {
             ),
             (_, target) => self.config.database(target.unwrap_or(&named.database)),
         }
+    }
+}
+
+/// What the comparison with the backup came to, in words.
+fn what_was_compared(compared: Option<u64>, options: &cli::Restore) -> String {
+    match compared {
+        Some(0) => "it had no table to compare with the backup".to_string(),
+        Some(1) => "its table was compared with the backup and is the same".to_string(),
+        Some(count) => format!("{count} tables compared with the backup, all the same"),
+        None if options.data_only => {
+            "not compared with the backup, since --data-only adds to what was there".to_string()
+        }
+        None if options.schema_only => {
+            "not compared with the backup, since --schema-only leaves out the rows".to_string()
+        }
+        None => "not compared with the backup".to_string(),
     }
 }
 

@@ -241,7 +241,7 @@ fn dump_to_storages(
         let (psql, session) = (psql.clone(), job.session.clone());
         Watch::start(psql, session, application, None, cancel).ok()
     });
-    let mut dump = Waiting { dump, watch };
+    let mut dump = WatchedDump { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
     let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
@@ -340,12 +340,12 @@ fn describe(
 }
 
 /// pg_dump, watched until it begins to speak.
-struct Waiting {
+struct WatchedDump {
     dump: ChildOutput,
     watch: Option<Watch>,
 }
 
-impl Read for Waiting {
+impl Read for WatchedDump {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.dump.read(buffer);
         self.watch = None;

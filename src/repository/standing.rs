@@ -150,7 +150,7 @@ impl Objection {
 
 /// What is known of one copy of a backup.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct KnownCopy<'a> {
     /// What a listing says.
     pub entry: &'a Entry,
     /// What lies beside it.
@@ -187,8 +187,8 @@ impl KnownManifest {
 pub struct Standing(Vec<Objection>);
 
 /// What speaks against the copy that is `known` at the moment `now`; with `sealed_only`, that it is not sealed.
-pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
-    let Known {
+pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standing {
+    let KnownCopy {
         entry,
         manifest,
         records,
