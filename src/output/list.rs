@@ -2,8 +2,9 @@
 
 use super::error::error_json;
 use crate::format::encoding::Codec;
-use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy};
+use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
 use crate::repository::check_records::{Check, CheckOutcome};
+use crate::repository::listing::OtherBackup;
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
@@ -16,7 +17,18 @@ use std::time::Duration;
 pub fn list_json(listed: &ListedBackups) -> Value {
     let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
     let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
-    json!({ "backups": backups, "older": listed.older, "storages": storages })
+    let others: Vec<Value> = listed.others.iter().map(other_json).collect();
+    json!({ "backups": backups, "older": listed.older, "others": others, "storages": storages })
+}
+
+fn other_json(other: &ListedOther) -> Value {
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    json!({
+        "id": id.to_string(),
+        "storage": other.storage,
+        "kind": kind,
+        "bytes": bytes,
+    })
 }
 
 fn backup_json(listed: &ListedBackup) -> Value {
@@ -34,6 +46,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "encrypted": entry.encoding.cipher.is_encrypted(),
         "manifest": entry.has_manifest,
         "pinned": listed.is_pinned(),
+        "unfinished": entry.is_unfinished(),
         "verified": listed.check().map(check_json),
         "copies": copies,
     });
@@ -102,6 +115,7 @@ pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
     ];
     let mut rows = vec![header.map(String::from)];
     rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
+    rows.extend(listed.others.iter().map(|other| other_row(other, now)));
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(listed.storages.iter().map(holding_row));
@@ -126,6 +140,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     if backup.copies.iter().any(|copy| copy.damaged) {
         kind.push_str(" damaged");
     }
+    if entry.is_unfinished() {
+        kind.push_str(" unfinished");
+    }
     let storages: Vec<&str> = backup.copies.iter().map(|copy| &*copy.storage).collect();
     [
         entry.id.to_string(),
@@ -149,6 +166,22 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     ]
 }
 
+/// A backup of another source than a database, of which no more is known than its names tell.
+fn other_row(other: &ListedOther, now: DateTime<Utc>) -> [String; 8] {
+    let unknown = || "-".to_string();
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    [
+        id.to_string(),
+        human_age(now - id.timestamp.moment()),
+        human_bytes(*bytes),
+        unknown(),
+        unknown(),
+        kind.map_or_else(unknown, |kind| kind.to_string()),
+        unknown(),
+        other.storage.clone(),
+    ]
+}
+
 /// `full 3d 4h ago`, and before it whatever it is but good.
 fn verified(check: &Check, now: DateTime<Utc>) -> String {
     let when = format!("{} {} ago", check.level, human_age(now - check.at));
@@ -167,7 +200,7 @@ fn holding_row(holding: &Holding) -> [String; 4] {
             human_bytes(total.bytes),
             total
                 .oldest
-                .map_or_else(|| "-".to_string(), |oldest| rfc3339::second(oldest)),
+                .map_or_else(|| "-".to_string(), rfc3339::second),
         ],
         Err(_) => [name, "?".into(), "?".into(), "?".into()],
     }

@@ -4,6 +4,7 @@
 //! derive from its own name, and nothing is deleted or left unchecked on its word.
 
 use crate::error::{Error, Result};
+use crate::text::escape::printable;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +97,18 @@ pub enum SourceKind {
     /// What changed in a tree of files since its parent.
     #[serde(rename = "incr.files")]
     IncrementalFiles,
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SourceKind::Dump => "dump",
+            SourceKind::FullCluster => "full cluster",
+            SourceKind::IncrementalCluster => "incremental cluster",
+            SourceKind::FullFiles => "full files",
+            SourceKind::IncrementalFiles => "incremental files",
+        })
+    }
 }
 
 /// One object of a backup as it lies on storage.
@@ -349,18 +362,9 @@ pub struct TableName {
 }
 
 impl fmt::Display for TableName {
-    /// For people: control characters escaped.
+    /// For people: what could steer a terminal is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in [&self.schema, ".", &self.name]
-            .into_iter()
-            .flat_map(|part| part.chars())
-        {
-            match char.is_control() {
-                true => write!(f, "{}", char.escape_default())?,
-                false => write!(f, "{char}")?,
-            }
-        }
-        Ok(())
+        write!(f, "{}.{}", printable(&self.schema), printable(&self.name))
     }
 }
 

@@ -1,11 +1,8 @@
 //! What the database that is restored into holds, and what its role may do there.
 
 use super::selection::{is_relation, shown};
-use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::postgres::query;
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
+use crate::postgres::client::Client;
 use crate::source::logical::archive::Entry;
 use std::collections::BTreeSet;
 
@@ -92,22 +89,17 @@ pub struct Holds {
 }
 
 impl Holds {
-    /// Asks the target, which is the database of `session`.
-    pub fn ask(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Holds> {
+    /// Asks the target, which is the database of `client`.
+    pub fn ask(client: &Client) -> Result<Holds> {
         let sql = [SERVER, TARGET].concat();
-        Holds::of(query::names(psql, session, &sql, cancel)?)
+        Holds::of(client.query_names(&sql)?)
     }
 
     /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
     /// databases have in common counts.
-    pub fn ask_beside(
-        psql: &Tool,
-        session: &Session,
-        encoding: Option<&str>,
-        cancel: &Cancel,
-    ) -> Result<Holds> {
+    pub fn ask_beside(client: &Client, encoding: Option<&str>) -> Result<Holds> {
         let sql = [SERVER, NEW].concat();
-        let rows = query::names_as(encoding, psql, session, &sql, cancel)?;
+        let rows = client.query_names_as(encoding, &sql)?;
         let holds = Holds::of(rows)?;
         Ok(Holds {
             is_new: true,
