@@ -5,6 +5,7 @@
 
 use super::header::{Compression, Version};
 use crate::postgres::encoding::Encoding;
+use crate::text::escape::printable;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,17 +85,9 @@ pub struct TableName {
 }
 
 impl fmt::Display for TableName {
-    /// For people: control characters escaped.
+    /// For people: what could steer a terminal is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in [&self.schema, ".", &self.name] {
-            for char in part.chars() {
-                match char.is_control() {
-                    true => write!(f, "{}", char.escape_default())?,
-                    false => write!(f, "{char}")?,
-                }
-            }
-        }
-        Ok(())
+        write!(f, "{}.{}", printable(&self.schema), printable(&self.name))
     }
 }
 

@@ -10,7 +10,7 @@ use super::target_state::Holds;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::read_pipeline::Inbound;
-use crate::format::seal::{Keys, printable};
+use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
@@ -23,6 +23,7 @@ use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{Catalog, CatalogReader, Looked, TableName, Version};
 use crate::source::logical::drop_existing;
+use crate::text::escape::printable;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
