@@ -61,7 +61,7 @@ impl App {
                     let error = error.doing(format!("cannot back up {name}"));
                     log::error!("{}", error.report());
                     statuses.push(error.kind());
-                    stopped = matches!(error.kind(), Kind::Signal(_)).then_some(error);
+                    stopped = error.ends_the_run().then_some(error);
                 }
             }
             self.notify(&event);

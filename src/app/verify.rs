@@ -383,7 +383,7 @@ fn needs_check(
                 age.map_or(true, |age| age >= limit)
             }))
         }
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => Err(error),
+        Err(error) if error.ends_the_run() => Err(error),
         Err(error) => {
             log::warn!("{}", error.report());
             Ok(true)

@@ -136,7 +136,7 @@ pub struct OtherBackup {
 
 /// What lies under one moment of one database.
 #[derive(Default)]
-struct Moment {
+struct MomentFiles {
     archives: Vec<(ArchiveEncoding, u64)>,
     /// The objects of another source.
     objects: Vec<(ObjectName, u64)>,
@@ -163,7 +163,7 @@ pub struct Listing {
 impl Listing {
     /// Sorts keys and sizes.
     pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
-        let mut found: BTreeMap<BackupId, Moment> = BTreeMap::new();
+        let mut found: BTreeMap<BackupId, MomentFiles> = BTreeMap::new();
         let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
@@ -209,8 +209,8 @@ impl Listing {
     }
 
     /// Adds what lies under one moment of one database.
-    fn add(&mut self, id: BackupId, moment: Moment) {
-        let Moment {
+    fn add(&mut self, id: BackupId, moment: MomentFiles) {
+        let MomentFiles {
             mut archives,
             objects,
             mut sidecars,

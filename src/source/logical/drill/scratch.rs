@@ -136,7 +136,7 @@ impl Scratch {
             return error;
         };
         match cluster.obituary() {
-            Some(said) if !matches!(error.kind(), Kind::Signal(_)) => {
+            Some(said) if !error.ends_the_run() => {
                 Error::failed(format!("the throwaway server went away: {said}")).because(error)
             }
             _ => error,

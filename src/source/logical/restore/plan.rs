@@ -8,7 +8,7 @@ use super::selection;
 use super::selection::{Choice, choose};
 use super::target_state::Holds;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
@@ -276,7 +276,7 @@ fn refuse_sql(shown: &str, job: &Job, tools: &Tools, cancel: &Cancel) -> Result<
         "run it with psql by --allow-sql-fallback if you trust where it comes from".to_string();
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let found = match not_empty(&client) {
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+        Err(error) if error.ends_the_run() => return Err(error),
         other => other.ok().flatten(),
     };
     if let Some(what) = found {
