@@ -19,8 +19,8 @@ use crate::repository::find::Place;
 use crate::repository::manifest;
 use crate::repository::manifest::{Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
 use crate::repository::names::{BackupId, Shape, Timestamp};
-use crate::source::logical::archive::{Contents, Summary};
-use crate::source::logical::dump::Dump;
+use crate::source::logical::archive::{DumpContents, Summary};
+use crate::source::logical::dump::PgDump;
 use crate::source::logical::dump_inspector::{DumpTap, detail};
 use crate::source::logical::row_loss::previous_tables;
 use crate::source::logical::stored_globals;
@@ -228,7 +228,7 @@ fn dump_to_storages(
     let archives = copies.start(&key, cancel)?;
     let application = query::application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
-    let dump = Dump {
+    let dump = PgDump {
         session: &dumping.session,
         application: &application,
         options: &options,
@@ -249,7 +249,7 @@ fn dump_to_storages(
 
     let globals = std::mem::take(&mut dumping.globals);
     let read = match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
     let warnings = match (previous, &read) {

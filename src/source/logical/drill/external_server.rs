@@ -11,7 +11,7 @@ use crate::postgres::psql::Psql;
 use crate::postgres::query::{self, block_of, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
-use crate::source::logical::archive::Catalog;
+use crate::source::logical::archive::Toc;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -55,7 +55,7 @@ impl Lent {
     /// Makes one for an archive of a server whose major version is `least`.
     pub fn make(
         maintenance: &Session,
-        catalog: &Catalog,
+        catalog: &Toc,
         least: u32,
         psql: &Tool,
         cancel: &Cancel,
@@ -88,7 +88,7 @@ impl Lent {
         }
     }
 
-    fn fill(&self, catalog: &Catalog, cancel: &Cancel) -> Result<()> {
+    fn fill(&self, catalog: &Toc, cancel: &Cancel) -> Result<()> {
         create_database(&self.maintenance, &self.name, catalog, &self.psql, cancel)?;
         let made_for = Some(self.name.as_str());
         make_roles(&self.session, catalog, "", made_for, &self.psql, cancel)

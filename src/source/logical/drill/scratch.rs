@@ -10,7 +10,7 @@ use crate::postgres::query::{self, array, block_of, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Server, Tool};
 use crate::process::account::{self, Account};
-use crate::source::logical::archive::Catalog;
+use crate::source::logical::archive::Toc;
 use std::io::Write;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes one for the archive of `catalog`.
     pub fn make(
-        catalog: &Catalog,
+        catalog: &Toc,
         options: &Options,
         plain_bytes: u64,
         psql: &Tool,
@@ -167,7 +167,7 @@ pub(super) fn own(
 /// database, where the restore will name them, and from the encoding in which it will.
 pub(super) fn make_roles(
     scratch: &Session,
-    catalog: &Catalog,
+    catalog: &Toc,
     attributes: &str,
     made_for: Option<&str>,
     psql: &Tool,
@@ -216,7 +216,7 @@ pub(super) fn run_script(
 pub(super) fn create_database(
     maintenance: &Session,
     name: &str,
-    catalog: &Catalog,
+    catalog: &Toc,
     psql: &Tool,
     cancel: &Cancel,
 ) -> Result<()> {

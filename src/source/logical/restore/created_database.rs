@@ -98,7 +98,7 @@ fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
 }
 
 /// A database that was made for a restore: dropped again unless the restore came to its end.
-pub struct Made<'a> {
+pub struct CreatedDatabase<'a> {
     psql: &'a Tool,
     maintenance: &'a Session,
     name: &'a str,
@@ -106,7 +106,7 @@ pub struct Made<'a> {
     kept: bool,
 }
 
-impl<'a> Made<'a> {
+impl<'a> CreatedDatabase<'a> {
     /// Makes the database `name` for a restore of `from`, like the one that was dumped. What a restore left behind that
     /// did not finish is dropped first.
     pub fn new(
@@ -116,7 +116,7 @@ impl<'a> Made<'a> {
         from: &str,
         locale: &[(String, String)],
         cancel: &Cancel,
-    ) -> Result<Made<'a>> {
+    ) -> Result<CreatedDatabase<'a>> {
         if let Some(comment) = leftover(psql, maintenance, name, cancel)? {
             log::warn!("dropping the database {name}, which a restore left behind: {comment}");
             databases::drop_idle(psql, maintenance, name, cancel)?;
@@ -132,7 +132,7 @@ impl<'a> Made<'a> {
                 "or make it by hand and restore without --create: createdb --template=template0 {name}"
             ))
         })?;
-        let made = Made {
+        let made = CreatedDatabase {
             psql,
             maintenance,
             name,
@@ -202,7 +202,7 @@ impl<'a> Made<'a> {
     }
 }
 
-impl Drop for Made<'_> {
+impl Drop for CreatedDatabase<'_> {
     fn drop(&mut self) {
         if self.kept {
             return;

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::spool::Spool;
-use super::target_state::Holds;
+use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
@@ -11,12 +11,12 @@ use crate::postgres::psql::Psql;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::repository::reference::{Selected, read_manifest};
-use crate::source::logical::archive::{Contents, Summary};
+use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
 use crate::source::logical::pg_restore;
-use crate::source::logical::pg_restore::{Options, Restore};
-use crate::source::logical::toc_list::List;
+use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
+use crate::source::logical::toc_list::TocList;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -63,12 +63,12 @@ impl Plan<'_> {
         }
     }
 
-    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<Restore> {
+    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<PgRestore> {
         let (psql, session) = (self.psql.as_ref(), &self.session);
         if let (Content::Sql, Some(psql)) = (self.content(), psql) {
             return match self.job.create_in_dump_allowed {
-                true => Restore::text(psql, session, application, cancel),
-                false => Restore::sql(psql, session, application, cancel),
+                true => PgRestore::text(psql, session, application, cancel),
+                false => PgRestore::sql(psql, session, application, cancel),
             };
         }
         let pg_restore = self.pg_restore(tools, cancel)?;
@@ -76,7 +76,7 @@ impl Plan<'_> {
         let mut options = self.options()?;
         options.room = psql.and_then(|_| self.room());
         let server = self.server;
-        Restore::archive(
+        PgRestore::archive(
             &pg_restore,
             psql,
             server,
@@ -87,12 +87,12 @@ impl Plan<'_> {
         )
     }
 
-    fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<PgRestoreOptions> {
         let mut options = self.job.options.clone();
         if let (Some(catalog), Some(_)) = (&self.catalog, &self.choice.ids) {
             let ids = catalog.entries.iter().map(|entry| entry.id);
             let chosen = ids.filter(|id| self.choice.holds(*id));
-            options.list = Some(Arc::new(List::new(chosen)?));
+            options.list = Some(Arc::new(TocList::new(chosen)?));
         }
         Ok(options)
     }
@@ -108,7 +108,7 @@ impl Plan<'_> {
             .filter(|entry| self.choice.holds(entry.id));
         chosen.all(|entry| match &*entry.kind {
             "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
-            kind => !Holds::knows(kind) || holds.lacks(entry),
+            kind => !TargetState::knows(kind) || holds.lacks(entry),
         })
     }
 
@@ -121,7 +121,7 @@ impl Plan<'_> {
     /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
     fn feed(
         &mut self,
-        mut restore: Restore,
+        mut restore: PgRestore,
         cancel: &Cancel,
     ) -> Result<(u64, Option<Box<Summary>>)> {
         match self.copy_to(&mut restore) {
@@ -214,7 +214,7 @@ impl Plan<'_> {
 
 fn whole(tap: DumpTap) -> Option<Box<Summary>> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     }
 }

@@ -16,14 +16,14 @@ use std::time::Duration;
 const CLEANING: Duration = Duration::from_secs(60);
 
 /// Roles that were made for a restore: dropped again unless it came to its end.
-pub struct MadeRoles<'a> {
+pub struct CreatedRoles<'a> {
     psql: &'a Tool,
     session: &'a Session,
     names: Vec<String>,
     oids: Vec<String>,
 }
 
-impl<'a> MadeRoles<'a> {
+impl<'a> CreatedRoles<'a> {
     /// Makes those of `text` that the server lacks, all or none.
     ///
     /// The name of a role is bytes, which no server translates between its databases. So they are made in `target`, where
@@ -35,7 +35,7 @@ impl<'a> MadeRoles<'a> {
         session: &'a Session,
         application: &str,
         cancel: &Cancel,
-    ) -> Result<MadeRoles<'a>> {
+    ) -> Result<CreatedRoles<'a>> {
         let (text, encoding) = globals::text(text);
         let ask = |sql: &str| query::rows_in(&encoding, psql, target, sql, cancel);
         let existing = ask("SELECT rolname FROM pg_roles")?;
@@ -57,7 +57,7 @@ impl<'a> MadeRoles<'a> {
             );
         }
         let script = Encoding::named(&encoding).encode(&missing.script());
-        let mut made = MadeRoles {
+        let mut made = CreatedRoles {
             psql,
             session,
             names: missing.roles,
@@ -106,7 +106,7 @@ fn run(
     transaction.commit()
 }
 
-impl Drop for MadeRoles<'_> {
+impl Drop for CreatedRoles<'_> {
     fn drop(&mut self) {
         if self.oids.is_empty() {
             return;
