@@ -5,7 +5,7 @@ use backupkit::config::{
     Tls, VerifyPick,
 };
 use backupkit::error::Kind;
-use backupkit::repository::check_records::Level;
+use backupkit::repository::check_records::CheckLevel;
 use chrono::DateTime;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -503,7 +503,7 @@ fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
     let verify = config.databases[0].verify.as_ref().unwrap();
     assert_eq!(
         (verify.level, verify.pick),
-        (Level::Full, VerifyPick::Latest)
+        (CheckLevel::Full, VerifyPick::Latest)
     );
     let next = verify
         .schedule(&unset)
@@ -517,7 +517,7 @@ fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
     let verify = config.databases[0].verify.as_ref().unwrap();
     assert_eq!(
         (verify.level, verify.pick),
-        (Level::Restore, VerifyPick::Random)
+        (CheckLevel::Restore, VerifyPick::Random)
     );
     let days = config.databases[0]
         .max_unverified_age

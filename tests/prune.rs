@@ -2,16 +2,19 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Kind, Result};
-use backupkit::operation::prune::{self, Job, Pruned};
-use backupkit::repository::check_records::{Check, Level, Outcome, Proof};
+use backupkit::operation::prune::{self, PruneJob, Pruned};
+use backupkit::repository::Expected;
+use backupkit::repository::check_records::{Check, CheckLevel, CheckOutcome, CheckRecords};
 use backupkit::repository::manifest;
 use backupkit::repository::manifest::{Manifest, Pipeline, Source};
-use backupkit::repository::names::{BackupId, Name, Part};
+use backupkit::repository::names::{BackupId, Name, Part, Timestamp};
+use backupkit::repository::places::{Place, Places};
 use backupkit::repository::retention::{Policy, Reason, Verdict};
 use backupkit::storage::{Object, Storage, Upload};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +22,10 @@ use std::time::Duration;
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// Objects in memory.
-struct Shelf {
+#[derive(Clone)]
+struct Shelf(Arc<Kept>);
+
+struct Kept {
     objects: Objects,
     locks: tempfile::TempDir,
     faults: Mutex<Faults>,
@@ -37,20 +43,38 @@ struct Faults {
     late: Vec<String>,
 }
 
+impl Deref for Shelf {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.0
+    }
+}
+
+/// What an archive of this key begins with.
+fn head(key: &str) -> &'static [u8] {
+    match key.rsplit('.').next() {
+        Some("enc") => b"BKENC002",
+        Some("gz") => b"\x1f\x8b\x08\0",
+        Some("dump") => b"PGDMP",
+        _ => b"x",
+    }
+}
+
 impl Shelf {
     fn new() -> Shelf {
-        Shelf {
+        Shelf(Arc::new(Kept {
             objects: Objects::default(),
             locks: tempfile::tempdir().unwrap(),
             faults: Mutex::default(),
             opened: Mutex::default(),
-        }
+        }))
     }
 
     fn of(keys: &[String]) -> Shelf {
         let shelf = Shelf::new();
         for key in keys {
-            shelf.lay(key, b"x");
+            shelf.lay(key, head(key));
         }
         shelf
     }
@@ -259,11 +283,16 @@ fn prune_with(
     shelf: &Shelf,
     policy: &Policy,
     now: DateTime<Utc>,
-    change: impl Fn(&mut Job),
+    change: impl Fn(&mut PruneJob),
 ) -> Result<Pruned> {
-    let mut job = Job {
+    let places = Places::new(vec![Place {
+        name: shelf.name().to_string(),
+        storage: Ok(Arc::new(shelf.clone())),
+    }]);
+    let mut job = PruneJob {
         database: "app",
         storage: shelf,
+        expected: Expected::default(),
         policy,
         dry_run: false,
         accept_new_source: false,
@@ -271,7 +300,8 @@ fn prune_with(
         keys: None,
     };
     change(&mut job);
-    prune::run(&job, now + TimeDelta::minutes(1), &Cancel::new().unwrap())
+    let now = now + TimeDelta::minutes(1);
+    prune::run(&job, &places, now, &Cancel::new().unwrap())
 }
 
 fn source(host: &str, identifier: Option<&str>) -> Option<Source> {
@@ -436,15 +466,14 @@ fn a_run_that_is_cut_off_anywhere_is_finished_by_the_next_one() {
         shelf.fail(Faults::default());
         let between = shelf.keys();
         assert_eq!(between.len(), before.len() - cut);
-        // sidecars go first, but for the manifest of a partial backup
-        for key in &between {
-            let name = Name::parse(key).unwrap();
-            let orphaned = !between.contains(&format!("{}.dump.gz", name.id));
-            let partial = name.id.timestamp.moment() > day(3) && name.part == Part::Manifest;
-            assert!(
-                !orphaned || partial || key.contains("20261023"),
-                "after {cut}: {key}"
-            );
+        // an archive is never without what says what it is
+        for key in between.iter().filter(|key| key.ends_with(".dump.gz")) {
+            let id = Name::parse(key).unwrap().id;
+            for beside in [Part::Manifest, Part::OldChecks] {
+                let key = id.key(beside);
+                let was_there = before.contains(&key);
+                assert!(!was_there || between.contains(&key), "after {cut}: {key}");
+            }
         }
         prune(&shelf, &daily(2), day(5)).unwrap();
         assert_eq!(shelf.keys(), finished, "after {cut}");
@@ -570,7 +599,7 @@ fn a_failover_and_an_unknown_source_are_no_change() {
     shelf.lay_backup(day(0), false, None);
     shelf.lay_backup(day(1), false, source("db1", Some("71")));
     shelf.lay_backup(day(2), false, source("db2", Some("71")));
-    shelf.lay(&format!("{}.dump", id("app", day(3))), b"copied in");
+    shelf.lay(&format!("{}.dump", id("app", day(3))), b"PGDMP copied in");
     let pruned = prune(&shelf, &daily(1), day(9)).unwrap();
     assert!(pruned.refused.is_none());
     assert_eq!(shelf.keys().len(), 1);
@@ -712,11 +741,11 @@ fn a_run_waits_for_the_lock_of_its_database() {
 }
 
 /// Writes down that these checks were made of a backup that [`Shelf::lay_backup`] laid.
-fn record(shelf: &Shelf, id: &BackupId, checks: &[(Level, Outcome)]) {
-    let mut proof = Proof::default();
-    for (level, result) in checks {
-        proof.add(Check {
-            at: day(0),
+fn record(shelf: &Shelf, id: &BackupId, checks: &[(CheckLevel, CheckOutcome)]) {
+    for (number, (level, result)) in checks.iter().enumerate() {
+        let at = day(0) + TimeDelta::seconds(number as i64);
+        let check = Check {
+            at,
             tool: "a test".into(),
             level: *level,
             result: *result,
@@ -730,15 +759,16 @@ fn record(shelf: &Shelf, id: &BackupId, checks: &[(Level, Outcome)]) {
             kind: None,
             details: None,
             details_sealed: None,
-        });
+        };
+        let key = id.key(Part::Check(Timestamp::new(at)));
+        shelf.lay(&key, &CheckRecords::to_json(check).unwrap());
     }
-    shelf.lay(&id.key(Part::Verified), &proof.to_json().unwrap());
 }
 
 #[test]
 fn the_newest_backup_that_a_drill_proved_stays_and_older_proofs_keep_nothing() {
-    use Level::{Full, Restore};
-    use Outcome::{Bad, Good};
+    use CheckLevel::{Full, Restore};
+    use CheckOutcome::{Bad, Good};
     let shelf = Shelf::new();
     let ids: Vec<BackupId> = (0..10)
         .map(|number| shelf.lay_backup(day(number), false, None))
@@ -760,16 +790,16 @@ fn the_newest_backup_that_a_drill_proved_stays_and_older_proofs_keep_nothing() {
 }
 
 #[test]
-fn records_are_read_only_where_a_backup_would_go() {
+fn what_decides_is_read_once_a_run() {
     let shelf = Shelf::new();
     for number in 0..5 {
         let id = shelf.lay_backup(day(number), false, None);
-        record(&shelf, &id, &[(Level::Full, Outcome::Good)]);
+        record(&shelf, &id, &[(CheckLevel::Full, CheckOutcome::Good)]);
     }
     prune(&shelf, &daily(5), day(4)).unwrap();
-    assert_eq!(*shelf.opened.lock().unwrap(), 5, "the manifests");
+    assert_eq!(*shelf.opened.lock().unwrap(), 5 + 5);
     prune(&shelf, &daily(4), day(4)).unwrap();
-    assert_eq!(*shelf.opened.lock().unwrap(), 5 + 5 + 1, "and one record");
+    assert_eq!(*shelf.opened.lock().unwrap(), 2 * (5 + 5));
 }
 
 #[test]
@@ -778,8 +808,8 @@ fn nothing_goes_while_it_cannot_be_told_whether_it_is_proven() {
     for number in 0..3 {
         let id = shelf.lay_backup(day(number), false, None);
         if number == 0 {
-            record(&shelf, &id, &[(Level::Restore, Outcome::Good)]);
-            shelf.lay(&id.key(Part::Verified), br#"{"schema":2,"checks":[]}"#);
+            record(&shelf, &id, &[(CheckLevel::Restore, CheckOutcome::Good)]);
+            shelf.lay(&id.key(Part::OldChecks), br#"{"schema":2,"checks":[]}"#);
         }
     }
     let before = shelf.keys();

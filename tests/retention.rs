@@ -105,12 +105,12 @@ fn oracle(all: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<bool> {
             let young = policy
                 .keep_within
                 .is_some_and(|limit| (now - this.at).num_seconds() < limit.as_secs() as i64);
-            let full = || all.iter().filter(|one| !one.partial);
+            let full = || all.iter().filter(|one| one.counts);
             let next = full()
                 .filter(|one| one.at > this.at)
                 .min_by_key(|one| one.at);
             let fresh = |one: &Candidate| one.lost_rows && (now - one.at).num_days() < 7;
-            let loss = !this.partial
+            let loss = this.counts
                 && (next.is_some_and(fresh)
                     || fresh(this) && full().any(|older| older.at < this.at));
             everything
@@ -119,7 +119,7 @@ fn oracle(all: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<bool> {
                 || young
                 || loss
                 || by_rules(&|_| true, index)
-                || !this.partial && by_rules(&|one| !one.partial, index)
+                || this.counts && by_rules(&|one| one.counts, index)
         })
         .collect()
 }
@@ -151,7 +151,7 @@ fn history(numbers: &mut Numbers) -> (Vec<Candidate>, Policy, DateTime<Utc>) {
         if seen.insert(at) {
             candidates.push(Candidate {
                 at,
-                partial: numbers.one_in(5),
+                counts: !numbers.one_in(5),
                 pinned: numbers.one_in(15),
                 proven: numbers.one_in(10),
                 lost_rows: numbers.one_in(8),
@@ -216,7 +216,7 @@ fn random_histories_never_lose_what_no_rule_may_touch_and_every_verdict_has_a_tr
         };
         let floors = [
             newest(&|_| true),
-            newest(&|one| !one.partial),
+            newest(&|one| one.counts),
             newest(&|one| one.proven),
         ];
         for index in floors.into_iter().flatten() {
@@ -278,7 +278,7 @@ fn nothing_said_about_a_backup_makes_another_one_go() {
         }
         let plain = plan(&candidates, &policy, now);
         for one in &mut candidates {
-            (one.partial, one.pinned, one.proven) =
+            (one.counts, one.pinned, one.proven) =
                 (numbers.one_in(2), numbers.one_in(9), numbers.one_in(9));
             one.lost_rows = numbers.one_in(5);
         }
@@ -449,7 +449,7 @@ fn no_rules_keep_everything_and_so_does_a_clock_that_is_behind() {
 #[test]
 fn a_partial_backup_takes_no_full_ones_place() {
     let partial = |text: &str| Candidate {
-        partial: true,
+        counts: false,
         ..full(text)
     };
     let candidates = [
@@ -482,7 +482,7 @@ fn a_partial_backup_takes_no_full_ones_place() {
     let all: Vec<Candidate> = candidates
         .iter()
         .map(|one| Candidate {
-            partial: true,
+            counts: false,
             ..one.clone()
         })
         .collect();

@@ -8,8 +8,9 @@ use crate::config::{Database, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
-use crate::operation::backup::{self, Job, Stored};
+use crate::operation::backup::{self, StoredBackup};
 use crate::output;
+use crate::source::logical::dump_job::DumpJob;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 /// How the run for one database ended, its retention included.
 pub(super) struct Ended<'a> {
     pub database: &'a Database,
-    pub result: Result<Stored>,
+    pub result: Result<StoredBackup>,
     /// What retention did on the storage of each copy, where it did anything.
     pub retention: Vec<Option<Value>>,
     pub started_at: DateTime<Utc>,
@@ -119,14 +120,14 @@ impl App {
         before_restore: bool,
         lock_wait: Duration,
         cancel: &Cancel,
-    ) -> Result<Stored> {
-        let places = self.places(&database.backup.storage);
+    ) -> Result<StoredBackup> {
+        let places = self.targets(&database.backup.storage);
         let dump_options = database.backup.options(&process_env)?;
         let keys = match database.backup.encryption.seal_password(&process_env)? {
             Some(password) => Some(Keys::new(vec![password], Arc::clone(&self.derivations))?),
             None => None,
         };
-        let job = Job {
+        let job = DumpJob {
             database: database.name.clone(),
             session: session(database)?,
             gzip: gzip_level(database.backup.compression)?,
@@ -138,12 +139,19 @@ impl App {
             lock_timeout: database.backup.lock_timeout,
             lock_wait,
         };
-        backup::run(&job, places, &self.tools()?, &Utc::now, cancel)
+        backup::run(
+            &job,
+            places,
+            self.expected(&database.name),
+            &self.tools()?,
+            &Utc::now,
+            cancel,
+        )
     }
 }
 
 /// Says what should be looked at, and which copies are missing; returns how many.
-pub(super) fn tell_concerns(name: &str, stored: &Stored) -> usize {
+pub(super) fn tell_concerns(name: &str, stored: &StoredBackup) -> usize {
     for warning in &stored.warnings {
         log::warn!("{name}: {warning}");
     }

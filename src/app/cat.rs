@@ -6,8 +6,9 @@ use crate::cli;
 use crate::error::{Doing, Error, Result};
 use crate::operation::cat;
 use crate::output::Stdout;
+use crate::repository::located::Located;
 use crate::repository::open::Rules;
-use crate::repository::reference::Selected;
+use crate::repository::standing::Purpose;
 use crate::source::logical::stored_globals;
 use std::io::{self, IsTerminal, Write};
 
@@ -17,26 +18,22 @@ impl App {
             return Err(Error::usage("a dump is nothing for a terminal")
                 .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));
         }
-        let meant = self.meant(&options.backup)?.by(options.at)?;
-        let reference = &meant.reference;
-        let source = match reference.database() {
-            Some(named) => named.to_string(),
-            None => self.unnamed(reference, options.db.as_deref())?.name.clone(),
-        };
-        let selected = self.find(&meant, &source, cancel)?;
+        let named = self.named(&options.backup, options.at, options.db.as_deref())?;
+        let source = &named.database;
+        let selected = self.find(&named, Purpose::Restore, cancel)?;
         let rules = Rules {
-            configured: self.configured_shape(&source),
+            configured: self.configured_shape(source),
             unchosen_target: None,
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, reference);
+        let keys = || self.keys_for(source, &named.reference);
         let mut target = Stdout::new(cancel)?;
         if options.globals {
-            let Selected::Stored { storage, entry } = &selected else {
+            let Located::Stored { storage, entry } = &selected else {
                 return Err(Error::usage("--globals is for a backup on a storage"));
             };
-            let sealed_only = self.encrypts(&source) && !options.force;
+            let sealed_only = self.encrypts(source) && !options.force;
             let text =
                 stored_globals::read(storage.as_ref(), &entry.id, &keys, sealed_only, cancel)?;
             return match target.write_all(&text) {

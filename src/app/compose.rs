@@ -1,20 +1,23 @@
 //! What the configuration says, made: storages, keys, tools, sessions.
 
 use super::App;
+use crate::cancel::Cancel;
 use crate::config::{Compression, Connection, Database, S3Keys, StorageKind, process_env};
 use crate::error::Result;
 use crate::format::codec::gzip::Level;
 use crate::format::seal::Keys;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
-use crate::repository::find::Place;
 use crate::repository::names::Shape;
+use crate::repository::places::{Place, Places};
 use crate::repository::reference::Reference;
+use crate::repository::{Expected, Repository};
 use crate::secret::Secret;
 use crate::source::logical::drill;
 use crate::storage::Storage;
 use crate::storage::local::Local;
 use crate::storage::s3::{S3, Settings};
+use chrono::Utc;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,13 +64,43 @@ impl App {
         }
     }
 
-    /// The storages of these names, each usable or not by itself.
-    pub(super) fn places(&self, names: &[String]) -> Vec<Place> {
+    /// The storages of these names, each usable or not by itself, to be written to.
+    pub(super) fn targets(&self, names: &[String]) -> Vec<Place> {
         let place = |name: &String| Place {
             name: name.clone(),
-            storage: self.storage(name),
+            storage: self.storage(name).map(Arc::from),
         };
         names.iter().map(place).collect()
+    }
+
+    /// The same, to be asked.
+    pub(super) fn places(&self, names: &[String]) -> Places {
+        Places::new(self.targets(names))
+    }
+
+    /// What the configuration makes of `database`, as far as it decides which backups count.
+    pub(super) fn expected(&self, database: &str) -> Expected {
+        let Ok(configured) = self.config.database(database) else {
+            return Expected::default();
+        };
+        // options that cannot be resolved make no backup either, so which count makes no difference
+        let options = configured.backup.options(&process_env);
+        Expected {
+            sealed: configured.backup.encryption.enabled,
+            partial: options.is_ok_and(|options| options.is_partial()),
+        }
+    }
+
+    /// What lies on `places` of `database`.
+    pub(super) fn repository<'a>(
+        &self,
+        database: &str,
+        places: &'a Places,
+        cancel: &Cancel,
+    ) -> Result<Repository<'a>> {
+        let names: Vec<String> = places.names().map(str::to_string).collect();
+        let expected = self.expected(database);
+        Repository::open(database, &names, places, expected, Utc::now(), cancel)
     }
 
     pub(super) fn tools(&self) -> Result<Tools> {

@@ -14,10 +14,10 @@ use crate::daemon::{self, End, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Derivations;
 use crate::notify::{self, Event};
-use crate::operation::backup::Stored;
+use crate::operation::backup::StoredBackup;
 use crate::output::{self, NextRuns, Verified};
-use crate::repository::check_records::Outcome;
-use crate::repository::holdings::Pick;
+use crate::repository::check_records::CheckOutcome;
+use crate::repository::pick::Pick;
 use crate::storage::lock::runtime_directory;
 use crate::text::duration;
 use crate::text::human::human_bytes;
@@ -324,7 +324,7 @@ impl Checked {
         match self
             .copies
             .iter()
-            .any(|copy| copy.outcome() == Outcome::Bad)
+            .any(|copy| copy.outcome() == CheckOutcome::Bad)
         {
             true => Ending::Failed,
             false if failures().any(|kind| !kind.may_pass()) => Ending::Failed,
@@ -334,7 +334,7 @@ impl Checked {
     }
 }
 
-fn tell_stored(name: &str, stored: &Stored, took: Duration, recovered: bool) {
+fn tell_stored(name: &str, stored: &StoredBackup, took: Duration, recovered: bool) {
     let again = if recovered { ", again" } else { "" };
     log::info!(
         "{name}: backed up{again}, {} at {} in {}",
@@ -355,7 +355,7 @@ fn took_too_long(error: Error, limit: Duration) -> Error {
     .hint("raise --run-timeout if the database has grown, else see what the run waited for")
 }
 
-fn ending(result: &Result<Stored>) -> Ending {
+fn ending(result: &Result<StoredBackup>) -> Ending {
     match result {
         Ok(stored) if !stored.is_everywhere() => Ending::Degraded,
         Ok(_) => Ending::Well,

@@ -6,6 +6,7 @@ use crate::cli;
 use crate::error::Result;
 use crate::operation::diff::{self, Side};
 use crate::output;
+use crate::repository::standing::Purpose;
 
 impl App {
     pub(super) fn diff(&self, options: &cli::Diff, cancel: &Cancel) -> Result<()> {
@@ -18,16 +19,9 @@ impl App {
     }
 
     fn side(&self, name: &str, options: &cli::Diff, cancel: &Cancel) -> Result<Side> {
-        let meant = self.meant(name)?;
-        let database = match meant.reference.database() {
-            Some(named) => named.to_string(),
-            None => {
-                let only = options.db.as_deref();
-                self.unnamed(&meant.reference, only)?.name.clone()
-            }
-        };
-        let selected = self.find(&meant, &database, cancel)?;
-        let keys = || self.keys_for(&database, &meant.reference);
+        let named = self.named(name, None, options.db.as_deref())?;
+        let selected = self.find(&named, Purpose::Restore, cancel)?;
+        let keys = || self.keys_for(&named.database, &named.reference);
         diff::side(&selected, &keys, cancel)
     }
 }

@@ -2,10 +2,16 @@
 
 use super::App;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind};
-use crate::repository::fallback::older_good;
-use crate::repository::reference::Selected;
+use crate::error::{Error, Kind, Result};
+use crate::repository::located::Located;
+use crate::repository::names::BackupId;
 use crate::text::shell;
+use std::time::Duration;
+
+/// Looking for it must not keep the answer waiting.
+const LOOKING: Duration = Duration::from_secs(30);
+/// No more backups than this are looked at.
+const MOST: usize = 20;
 
 impl App {
     /// Adds that command, which `command` makes of the name of the backup, to an error about a wrong password or a
@@ -13,27 +19,33 @@ impl App {
     pub(super) fn hint_older(
         &self,
         error: Error,
-        selected: &Selected,
+        selected: &Located,
         command: fn(&str) -> String,
         cancel: &Cancel,
     ) -> Error {
-        let Selected::Stored { entry, .. } = selected else {
+        let Located::Stored { entry, .. } = selected else {
             return error;
         };
         if !matches!(error.kind(), Kind::WrongPassword | Kind::Damaged) {
             return error;
         }
-        let database = &entry.id.database;
-        let places = self.places(&self.storages_of(database, None));
-        match older_good(&entry.id, places, self.encrypts(database), cancel) {
-            Some(older) => {
+        match self.older_good(&entry.id, cancel) {
+            Ok(Some(older)) => {
                 let command = command(&older.to_string());
                 error.also_hint(format!(
                     "the next older backup that no check found bad: {command}"
                 ))
             }
-            None => error,
+            // not finding another one is no reason to hide why this one cannot be used
+            _ => error,
         }
+    }
+
+    fn older_good(&self, id: &BackupId, cancel: &Cancel) -> Result<Option<BackupId>> {
+        let cancel = cancel.with_deadline(LOOKING);
+        let places = self.places(&self.storages_of(&id.database, None));
+        let repository = self.repository(&id.database, &places, &cancel)?;
+        repository.older(id, MOST, &cancel)
     }
 }
 

@@ -12,7 +12,7 @@ impl App {
     pub(super) fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
         let storages = self.config.storages.iter();
         let names: Vec<String> = storages.map(|storage| storage.name.clone()).collect();
-        let mut listed = list::run(self.places(&names), &options.db, options.all, cancel)?;
+        let mut listed = list::run(&self.places(&names), &options.db, options.all, cancel)?;
         if let [Holding { total: Err(_), .. }] = listed.storages.as_slice() {
             // the only one: its failure is that of the command
             let only = listed.storages.pop();

@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 use crate::config::process_env;
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event, Outcome, Told};
-use crate::operation::backup::Stored;
+use crate::operation::backup::StoredBackup;
 use crate::output::Verified;
 use serde_json::Value;
 use std::time::Duration;
@@ -123,7 +123,7 @@ fn failure(check: &Verified) -> Option<Error> {
 }
 
 /// Fails where a storage has no copy, naming each.
-fn missing(stored: &Stored) -> Result<()> {
+fn missing(stored: &StoredBackup) -> Result<()> {
     let mut said: Vec<String> = Vec::new();
     let mut hint = None;
     for copy in &stored.copies {

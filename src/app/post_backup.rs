@@ -6,12 +6,11 @@ use crate::cancel::Cancel;
 use crate::config::{Database, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
-use crate::operation::backup::Stored;
+use crate::operation::backup::StoredBackup;
 use crate::repository::last_failure::Failure;
-use crate::repository::names::{BackupId, Timestamp};
-use crate::repository::reference::{Reference, entries_of};
-use crate::repository::size_check;
-use crate::repository::{failure_record, key_check, trend};
+use crate::repository::reference::Reference;
+use crate::repository::size_check::SizeLevel;
+use crate::repository::{failure_record, key_check};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +50,7 @@ impl App {
     pub(super) fn concerns(
         &self,
         database: &Database,
-        stored: &Stored,
+        stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Vec<String> {
         let cancel = cancel.with_deadline(LOOKING);
@@ -67,33 +66,33 @@ impl App {
     fn look_back(
         &self,
         database: &Database,
-        stored: &Stored,
+        stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {
         let Some(copy) = stored.copies.iter().find(|copy| copy.result.is_ok()) else {
             return Ok(Vec::new());
         };
-        let storage = self.storage(&copy.storage)?;
-        let id = BackupId {
-            database: database.name.clone(),
-            timestamp: Timestamp::new(stored.manifest.started_at),
-        };
-        let entries = entries_of(storage.as_ref(), Some(&id.database), cancel)?;
+        let id = stored.id();
+        let places = self.places(std::slice::from_ref(&copy.storage));
+        let repository = self.repository(&id.database, &places, cancel)?;
+        let backups = repository.backups();
         let mut concerns = Vec::new();
-        if let Some(newest) = entries.iter().find(|entry| entry.id == id) {
+        if let Some(newest) = backups.iter().find(|backup| backup.id == id) {
             let partial = stored.manifest.dump.partial;
-            let change = trend::among(storage.as_ref(), &entries, newest, partial, cancel)?;
-            if change.level > size_check::Level::Usual {
+            let change = repository.size_change(&newest.copies[0], partial, cancel)?;
+            if change.level > SizeLevel::Usual {
                 concerns.push(change.to_string());
             }
         }
-        let mut earlier = entries.iter().rev().filter(|entry| entry.id < id);
+        let mut earlier = backups.iter().filter(|backup| backup.id < id);
         if database.backup.encryption.enabled
-            && let Some(before) = earlier.find(|entry| entry.shape.sealed)
+            && let Some(before) = earlier.find(|backup| backup.shape.sealed)
+            && let Some(storage) = places.usable(&copy.storage)
         {
             let keys = self.keys_for(&id.database, &Reference::Id(id.clone()))?;
-            if key_check::opens(storage.as_ref(), before, &keys, cancel)?.is_none() {
-                concerns.push(key_check::changed(storage.as_ref(), before).report());
+            let entry = &before.copies[0].entry;
+            if key_check::opens(storage.as_ref(), entry, &keys, cancel)?.is_none() {
+                concerns.push(key_check::changed(storage.as_ref(), entry).report());
             }
         }
         Ok(concerns)

@@ -5,13 +5,27 @@ use crate::cancel::Cancel;
 use crate::config::Database;
 use crate::error::{Error, Kind, Result};
 use crate::output;
-use crate::repository::find;
+use crate::repository::Repository;
+use crate::repository::located::Located;
 use crate::repository::names::Timestamp;
-use crate::repository::reference::{Meant, Reference, Selected, looks_like_a_path};
+use crate::repository::places::Places;
+use crate::repository::reference::{Meant, Reference, looks_like_a_path};
+use crate::repository::standing::Purpose;
+use chrono::{DateTime, Utc};
+
+/// What a command names: a database, which of its backups, and where to look for it.
+pub(super) struct NamedBackup {
+    /// The database's name.
+    pub database: String,
+    /// Which backup.
+    pub reference: Reference,
+    /// The storages to look on.
+    pub places: Places,
+}
 
 impl App {
     /// What a backup's name on the command line means with this configuration.
-    pub(super) fn meant(&self, text: &str) -> Result<Meant> {
+    fn meant(&self, text: &str) -> Result<Meant> {
         let storages = self.config.storages.iter();
         let databases = self.config.databases.iter();
         let databases: Vec<&str> = databases.map(|known| &*known.name).collect();
@@ -63,26 +77,87 @@ impl App {
         }
     }
 
-    pub(super) fn find(&self, meant: &Meant, source: &str, cancel: &Cancel) -> Result<Selected> {
-        let places = self.places(&self.storages_of(source, meant.storage.as_deref()));
-        let sealed_only = self.encrypts(source);
-        let found = find::find(&meant.reference, source, places, sealed_only, cancel);
-        let selected = found.map_err(|error| match self.config.database(source) {
+    /// The backup that `text` names, with `--at` and, where it names no database, with `--db`.
+    pub(super) fn named(
+        &self,
+        text: &str,
+        at: Option<DateTime<Utc>>,
+        db: Option<&str>,
+    ) -> Result<NamedBackup> {
+        let meant = self.meant(text)?.by(at)?;
+        let database = match meant.reference.database() {
+            Some(named) => named.to_string(),
+            None => self.unnamed(&meant.reference, db)?.name.clone(),
+        };
+        Ok(NamedBackup {
+            places: self.places(&self.storages_of(&database, meant.storage.as_deref())),
+            reference: meant.reference,
+            database,
+        })
+    }
+
+    /// The copy of it that comes first, where it is on a storage; the latest is the one for `purpose`.
+    pub(super) fn find(
+        &self,
+        named: &NamedBackup,
+        purpose: Purpose,
+        cancel: &Cancel,
+    ) -> Result<Located> {
+        if let Reference::Path(path) = &named.reference {
+            return Ok(Located::File(path.clone()));
+        }
+        let repository = self.repository(&named.database, &named.places, cancel)?;
+        self.find_in(&repository, named, purpose, cancel)
+    }
+
+    /// All of its copies.
+    pub(super) fn find_copies(
+        &self,
+        named: &NamedBackup,
+        purpose: Purpose,
+        cancel: &Cancel,
+    ) -> Result<Vec<Located>> {
+        if let Reference::Path(path) = &named.reference {
+            return Ok(vec![Located::File(path.clone())]);
+        }
+        let repository = self.repository(&named.database, &named.places, cancel)?;
+        let found = self.find_in(&repository, named, purpose, cancel)?;
+        let Located::Stored { entry, .. } = &found else {
+            return Ok(vec![found]);
+        };
+        let backups = repository.backups().into_iter();
+        let copies = backups
+            .filter(|backup| backup.id == entry.id && backup.shape == entry.shape)
+            .flat_map(|backup| backup.copies);
+        Ok(copies
+            .filter_map(|copy| repository.located(&copy))
+            .collect())
+    }
+
+    fn find_in(
+        &self,
+        repository: &Repository,
+        named: &NamedBackup,
+        purpose: Purpose,
+        cancel: &Cancel,
+    ) -> Result<Located> {
+        let found = repository.find(&named.reference, purpose, cancel);
+        let located = found.map_err(|error| match self.config.database(&named.database) {
             Err(unknown) if error.kind() == Kind::NotFound => with_nearest(error, &unknown),
             _ => error,
         })?;
         // which one a moment leads to is not seen in the command
-        if let (Reference::Latest { by: Some(by), .. }, Selected::Stored { entry, .. }) =
-            (&meant.reference, &selected)
+        if let (Reference::Latest { by: Some(by), .. }, Located::Stored { entry, .. }) =
+            (&named.reference, &located)
         {
             let by = output::second(*by);
             log::info!("the newest backup that had begun by {by} is {}", entry.id);
         }
-        Ok(selected)
+        Ok(located)
     }
 
     /// The database for a reference that names none: `--db`, else the only one; only a path takes the first.
-    pub(super) fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&Database> {
+    fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&Database> {
         match (chosen, self.config.databases.as_slice()) {
             (Some(name), _) => self.config.database(name),
             (None, [only]) => Ok(only),

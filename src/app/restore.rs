@@ -3,19 +3,23 @@
 use super::App;
 use super::compose::session;
 use super::fallback;
+use super::reference::NamedBackup;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::Database;
 use crate::error::{Doing, Error, Result};
 use crate::operation::pin;
+use crate::operation::verify::record::{self, Recording};
 use crate::output;
 use crate::progress;
+use crate::repository::check_records::{CheckLevel, Evidence};
 use crate::repository::open::Rules;
-use crate::repository::reference::Reference;
+use crate::repository::pins::Pinning;
+use crate::repository::standing::Purpose;
 use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
 use crate::source::logical::restore::{RestorePreview, RestoreRequest, Subset};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
@@ -28,20 +32,20 @@ impl App {
     pub(super) fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
         options.check()?;
         let began = Instant::now();
-        let meant = self.meant(&options.from)?.by(options.at)?;
-        let reference = &meant.reference;
-        let (source, database) = self.source_and_target(reference, options)?;
-        let selected = self.find(&meant, &source, cancel)?;
-        let job = self.restore_job(options, &source, database)?;
+        let named = self.named(&options.from, options.at, options.db.as_deref())?;
+        let source = &named.database;
+        let database = self.target(&named, options)?;
+        let selected = self.find(&named, Purpose::Restore, cancel)?;
+        let job = self.restore_job(options, source, database)?;
         // another database on the same server is a choice, too
         let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
-            configured: self.configured_shape(&source),
+            configured: self.configured_shape(source),
             unchosen_target: (!chosen).then_some(database.name.as_str()),
             strict: options.strict_sniff,
             force: options.force,
         };
-        let keys = || self.keys_for(&source, reference);
+        let keys = || self.keys_for(source, &named.reference);
         let tools = self.tools()?;
         let with_older = |error| self.hint_older(error, &selected, fallback::same_restore, cancel);
         if options.dry_run {
@@ -73,10 +77,20 @@ impl App {
                 )
             })?;
         }
+        let (at, restoring) = (Utc::now(), Instant::now());
         let mut restored =
             restore::run(&selected, &keys, &rules, &job, &tools, cancel).map_err(with_older)?;
         if let Some(differs) = restored.differs.take() {
             return Err(differs);
+        }
+        if let (Some(tables), true) = (restored.compared, job.subset.is_whole()) {
+            let took = restoring.elapsed();
+            let recording = Recording {
+                copy: &selected,
+                keys: &keys,
+                sealed: self.encrypts(source),
+            };
+            record_proof(&recording, tables, (at, took), cancel);
         }
         let compared = match restored.compared {
             Some(0) => "it had no table to compare with the backup".to_string(),
@@ -147,8 +161,8 @@ impl App {
         let names: Vec<String> = copies.map(|copy| copy.storage.clone()).collect();
         pin::run(
             &id,
-            true,
-            self.places(&names),
+            Pinning::Pinned,
+            &self.places(&names),
             Duration::ZERO,
             Utc::now(),
             cancel,
@@ -157,27 +171,34 @@ impl App {
         Ok(())
     }
 
-    /// The database that the backup is of, and the one to restore into. A backup that names its database goes to
-    /// that one; to another only with `--force`.
-    pub(super) fn source_and_target(
-        &self,
-        reference: &Reference,
-        options: &cli::Restore,
-    ) -> Result<(String, &Database)> {
-        match (reference.database(), &options.db) {
+    /// The database to restore into. A backup that names its database goes to that one; to another only with `--force`.
+    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&Database> {
+        match (named.reference.database(), options.db.as_deref()) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))
                     .hint("add --force if the one is to be restored into the other"),
             ),
-            (Some(named), target) => {
-                let target = self.config.database(target.as_deref().unwrap_or(named))?;
-                Ok((named.to_string(), target))
-            }
-            (None, target) => {
-                let target = self.unnamed(reference, target.as_deref())?;
-                Ok((target.name.clone(), target))
-            }
+            (_, target) => self.config.database(target.unwrap_or(&named.database)),
         }
+    }
+}
+
+/// Writes down beside the backup that it has restored and was found to be the same, as a drill does: there is no better
+/// proof. Who only may read there still has the restore.
+fn record_proof(
+    recording: &Recording,
+    tables: u64,
+    (at, took): (DateTime<Utc>, Duration),
+    cancel: &Cancel,
+) {
+    let evidence = Evidence {
+        tables: Some(tables),
+        restore_seconds: Some(took.as_secs_f64()),
+        ..Evidence::default()
+    };
+    let (level, result) = (CheckLevel::Restore, Ok(evidence));
+    if let Err(error) = record::write(recording, level, &result, (at, took), cancel) {
+        log::debug!("the restore is not recorded: {}", error.chain());
     }
 }
 

@@ -6,18 +6,21 @@ use crate::cli;
 use crate::config::Database;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
-use crate::operation::backup::Stored;
+use crate::operation::backup::StoredBackup;
 use crate::operation::{pin, prune};
 use crate::output::{self, Outcome};
-use crate::repository::copies::Copy;
-use crate::repository::reference::{Reference, Selected};
+use crate::repository::copies::StoredCopy;
+use crate::repository::located::Located;
+use crate::repository::pins::Pinning;
+use crate::repository::reference::Reference;
+use crate::repository::standing::Purpose;
 use chrono::Utc;
 use serde_json::Value;
 use std::time::Duration;
 
 /// `pin` or `unpin`.
 pub(super) struct Pin<'a> {
-    pinned: bool,
+    pinning: Pinning,
     backup: &'a str,
     db: Option<&'a str>,
     lock_wait: Duration,
@@ -27,7 +30,7 @@ pub(super) struct Pin<'a> {
 impl<'a> From<&'a cli::Pin> for Pin<'a> {
     fn from(options: &'a cli::Pin) -> Pin<'a> {
         Pin {
-            pinned: true,
+            pinning: Pinning::Pinned,
             backup: &options.backup,
             db: options.db.as_deref(),
             lock_wait: options.lock_wait,
@@ -39,7 +42,7 @@ impl<'a> From<&'a cli::Pin> for Pin<'a> {
 impl<'a> From<&'a cli::Unpin> for Pin<'a> {
     fn from(options: &'a cli::Unpin) -> Pin<'a> {
         Pin {
-            pinned: false,
+            pinning: Pinning::Unpinned,
             backup: &options.backup,
             db: options.db.as_deref(),
             lock_wait: options.lock_wait,
@@ -92,18 +95,24 @@ impl App {
         keys: Option<&Keys>,
         cancel: &Cancel,
     ) -> Outcome<'a> {
-        let result = self.storage(storage).and_then(|storage| {
-            let job = prune::Job {
-                database: &database.name,
-                storage: storage.as_ref(),
-                policy: &database.retention,
-                dry_run: options.dry_run,
-                accept_new_source: options.accept_new_source,
-                lock_wait: options.lock_wait,
-                keys,
-            };
-            prune::run(&job, Utc::now(), cancel)
-        });
+        let places = self.places(&[storage.to_string()]);
+        let result = match (places.usable(storage), places.take_failures().pop()) {
+            (Some(storage), _) => {
+                let job = prune::PruneJob {
+                    database: &database.name,
+                    storage: storage.as_ref(),
+                    expected: self.expected(&database.name),
+                    policy: &database.retention,
+                    dry_run: options.dry_run,
+                    accept_new_source: options.accept_new_source,
+                    lock_wait: options.lock_wait,
+                    keys,
+                };
+                prune::run(&job, &places, Utc::now(), cancel)
+            }
+            (None, Some((_, error))) => Err(error),
+            (None, None) => Err(Error::failed(format!("there is no storage {storage}"))),
+        };
         Outcome {
             database: &database.name,
             storage,
@@ -118,7 +127,7 @@ impl App {
     pub(super) fn prune_after_backup(
         &self,
         database: &Database,
-        stored: &Stored,
+        stored: &StoredBackup,
         lock_wait: Duration,
         cancel: &Cancel,
     ) -> Vec<Option<Value>> {
@@ -149,12 +158,12 @@ impl App {
     fn prune_copies(
         &self,
         database: &Database,
-        stored: &Stored,
+        stored: &StoredBackup,
         options: &cli::Prune,
         keys: Option<&Keys>,
         cancel: &Cancel,
     ) -> Vec<Option<Value>> {
-        let prune = |copy: &Copy| {
+        let prune = |copy: &StoredCopy| {
             // where the newest backup is missing, the old ones are worth more
             copy.result.as_ref().ok()?;
             let outcome = self.prune_one(database, &copy.storage, options, keys, cancel);
@@ -173,17 +182,13 @@ impl App {
     }
 
     pub(super) fn pin(&self, options: &Pin, cancel: &Cancel) -> Result<()> {
-        let meant = self.meant(options.backup)?;
-        let source = match meant.reference.database() {
-            Some(named) => named.to_string(),
-            None => self.unnamed(&meant.reference, options.db)?.name.clone(),
-        };
-        let id = match &meant.reference {
+        let named = self.named(options.backup, None, options.db)?;
+        let id = match &named.reference {
             // named in full, it is looked for where it is pinned
             Reference::Id(id) | Reference::Key(id, _) => id.clone(),
-            _ => match self.find(&meant, &source, cancel)? {
-                Selected::Stored { entry, .. } => entry.id,
-                Selected::File(path) => {
+            _ => match self.find(&named, Purpose::Restore, cancel)? {
+                Located::Stored { entry, .. } => entry.id,
+                Located::File(path) => {
                     return Err(Error::usage(format!(
                         "{} is a file and no backup on a storage",
                         path.display()
@@ -192,19 +197,18 @@ impl App {
                 }
             },
         };
-        let names = self.storages_of(&source, meant.storage.as_deref());
         let copies = pin::run(
             &id,
-            options.pinned,
-            self.places(&names),
+            options.pinning,
+            &named.places,
             options.lock_wait,
             Utc::now(),
             cancel,
         )?;
         if options.json {
-            output::line(&output::pin_json(&id, options.pinned, &copies).to_string())
+            output::line(&output::pin_json(&id, options.pinning, &copies).to_string())
         } else {
-            output::text_out(&output::pin_text(&id, options.pinned, &copies))
+            output::text_out(&output::pin_text(&id, options.pinning, &copies))
         }
     }
 }

@@ -5,9 +5,11 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{Database, process_env};
 use crate::error::{Error, Kind, Result};
-use crate::operation::status::{self, Report, Subject};
+use crate::operation::status;
+use crate::operation::status::report::{DatabaseStatus, StatusReport};
+use crate::operation::status::subject::StatusSubject;
 use crate::output;
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::repository::reference::Reference;
 use chrono::{DateTime, Utc};
 use std::path::Path;
@@ -22,17 +24,13 @@ impl App {
                 storages.push(name.clone());
             }
         }
-        let subjects: Vec<Subject> = databases
+        let subjects: Vec<StatusSubject> = databases
             .into_iter()
             .map(|database| self.subject(database, now))
             .collect();
-        let mut report = status::run(self.places(&storages), subjects, now, cancel)?;
-        let scheduled = |database: &status::Database| {
-            database.next_run.is_some() || database.next_check.is_some()
-        };
-        let keeper = unattended::keeper(path);
-        report.unattended = report.databases.iter().any(scheduled) && keeper.is_nobody();
-        report.daemon = keeper.daemon();
+        let attendance = unattended::keeper(path).attendance();
+        let places = self.places(&storages);
+        let report = status::run(&places, subjects, attendance, now, cancel)?;
         if options.nagios {
             output::line(&output::status_nagios(&report))?;
             return match output::nagios_status(report.level()) {
@@ -57,7 +55,7 @@ impl App {
         }
     }
 
-    fn subject<'a>(&'a self, database: &'a Database, now: DateTime<Utc>) -> Subject<'a> {
+    fn subject<'a>(&'a self, database: &'a Database, now: DateTime<Utc>) -> StatusSubject<'a> {
         let name = &database.name;
         let schedule = database.backup.schedule(&process_env);
         let schedule = schedule.unwrap_or_else(|error| {
@@ -71,19 +69,16 @@ impl App {
             log::warn!("the next check is not known: {}", error.report());
             None
         });
-        // options that cannot be resolved make no backup either, so which count makes no difference
-        let options = database.backup.options(&process_env);
         let latest = Reference::Latest {
             database: Some(name.clone()),
             by: None,
         };
-        Subject {
+        StatusSubject {
             name: name.clone(),
             storages: database.backup.storage.clone(),
-            sealed_only: database.backup.encryption.enabled,
-            partial_counts: options.is_ok_and(|options| options.is_partial()),
+            expected: self.expected(name),
             max_age: database.max_age,
-            verify_level: verify.map_or(Level::Restore, |verify| verify.level),
+            verify_level: verify.map_or(CheckLevel::Restore, |verify| verify.level),
             max_unverified_age: database.max_unverified_age,
             next_run: schedule.and_then(|schedule| schedule.next_after(now)),
             next_check: checks.and_then(|checks| checks.next_after(now)),
@@ -94,12 +89,12 @@ impl App {
 
 /// A backup that is too old or was last proven good too long ago, else one that is not good, else a storage that could
 /// not be asked.
-fn verdict(report: &Report) -> Option<Kind> {
-    let late = |database: &status::Database| database.too_old || database.proven.too_long_ago;
+fn verdict(report: &StatusReport) -> Option<Kind> {
+    let late = |database: &DatabaseStatus| database.too_old || database.proven.too_long_ago;
     if report.databases.iter().any(late) {
         return Some(Kind::TooOld);
     }
-    if report.databases.iter().any(status::Database::is_damaged) {
+    if report.databases.iter().any(DatabaseStatus::is_damaged) {
         return Some(Kind::Damaged);
     }
     let failures = report.storages.iter();

@@ -13,9 +13,10 @@ use crate::notify::{self, Event};
 use crate::operation::test;
 use crate::operation::test::{Check, Outcome};
 use crate::output;
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::repository::listing::Entry;
-use crate::repository::reference::{Reference, entries_of};
+use crate::repository::reference::Reference;
+use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
 use chrono::{SecondsFormat, Utc};
 use std::path::{Path, PathBuf};
@@ -114,7 +115,7 @@ impl App {
                     .as_ref()
                     .is_ok_and(|options| !options.args.is_empty());
                 let verify = database.verify.as_ref();
-                let drilled = verify.is_some_and(|verify| verify.level == Level::Restore);
+                let drilled = verify.is_some_and(|verify| verify.level == CheckLevel::Restore);
                 let drill = drilled.then(|| self.drill(name)).transpose();
                 let wanted = test::database::Wanted {
                     chosen,
@@ -199,8 +200,9 @@ impl App {
         let mut needed = 0;
         let mut archives = Vec::new();
         for database in listed {
-            match entries_of(storage, Some(&database.name), cancel) {
-                Ok(entries) => {
+            match listing_of(storage, Some(&database.name), cancel) {
+                Ok(listing) => {
+                    let entries = listing.entries();
                     needed += entries.last().map_or(0, |newest| newest.bytes);
                     archives.extend(self.check_archives(database, storage, &entries, cancel)?);
                 }

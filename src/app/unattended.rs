@@ -3,7 +3,8 @@
 use crate::config::{self, DEFAULT_PATH, process_env};
 use crate::daemon::heartbeat;
 use crate::daemon::heartbeat::{Life, Seen};
-use crate::operation::status::Daemon;
+use crate::operation::status::Attendance;
+use crate::operation::status::report::DaemonLife;
 use crate::storage::lock::runtime_directories;
 use crate::text::shell::word;
 use std::path::{Path, PathBuf};
@@ -42,23 +43,19 @@ pub(super) fn keeper(path: &Path) -> Keeper {
 }
 
 impl Keeper {
-    /// True where there is none, as far as can be seen.
-    pub fn is_nobody(&self) -> bool {
-        matches!(self, Keeper::Nobody)
-    }
-
-    /// The daemon, where there is one.
-    pub fn daemon(self) -> Option<Daemon> {
-        let Keeper::Daemon(life, alive) = self else {
-            return None;
-        };
-        Some(Daemon {
-            pid: life.pid,
-            started_at: life.started_at,
-            ticked_at: life.ticked_at,
-            running: life.running,
-            alive,
-        })
+    /// The same for those who only want to know whether the schedules are obeyed.
+    pub fn attendance(self) -> Attendance {
+        match self {
+            Keeper::Daemon(life, alive) => Attendance::Daemon(DaemonLife {
+                pid: life.pid,
+                started_at: life.started_at,
+                ticked_at: life.ticked_at,
+                running: life.running,
+                alive,
+            }),
+            Keeper::Nobody => Attendance::Nobody,
+            Keeper::Timer | Keeper::Unknown => Attendance::Other,
+        }
     }
 }
 

@@ -5,14 +5,17 @@ use super::{App, overall};
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
+use crate::operation::verify::record::{self, Recording};
 use crate::operation::verify::report::{self, Past};
-use crate::operation::verify::{self, Subject, record};
+use crate::operation::verify::{self, Subject};
 use crate::output::{self, Verified};
-use crate::repository::check_records::{Evidence, Level, Outcome};
-use crate::repository::holdings::{Pick, Shelves, below};
-use crate::repository::names::{BackupId, Shape};
+use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
+use crate::repository::located::Located;
 use crate::repository::open::Rules;
-use crate::repository::reference::{Reference, Selected, proof_of};
+use crate::repository::pick::{Pick, below};
+use crate::repository::reference::Reference;
+use crate::repository::sidecars::records_of;
+use crate::repository::standing::Purpose;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ pub(super) struct Wanted {
     /// What was named on the command line, for the passwords that may open a file.
     pub reference: Option<Reference>,
     /// The copies, by backup.
-    pub copies: Vec<Selected>,
+    pub copies: Vec<Located>,
     /// The storages that could not be asked.
     pub failures: Vec<(String, Error)>,
 }
@@ -96,7 +99,7 @@ impl App {
     pub(super) fn verify_copies(
         &self,
         wanted: &Wanted,
-        level: Level,
+        level: CheckLevel,
         shown: &mut dyn FnMut(&Verified) -> Result<()>,
         cancel: &Cancel,
     ) -> Result<Checked> {
@@ -121,8 +124,8 @@ impl App {
     fn verify_copy(
         &self,
         wanted: &Wanted,
-        copy: &Selected,
-        level: Level,
+        copy: &Located,
+        level: CheckLevel,
         cancel: &Cancel,
     ) -> Result<Option<Verified>> {
         let latest = Reference::Latest {
@@ -151,7 +154,12 @@ impl App {
             log::info!("{} was deleted before it was checked", copy.shown());
             return Ok(None);
         }
-        if let Err(error) = record::write(&subject, level, &result, (at, took), cancel) {
+        let recording = Recording {
+            copy,
+            keys: &keys,
+            sealed: self.encrypts(&wanted.database),
+        };
+        if let Err(error) = record::write(&recording, level, &result, (at, took), cancel) {
             cancel.check()?;
             log::warn!(
                 "what was found is not recorded beside the backup: {}",
@@ -164,7 +172,7 @@ impl App {
     }
 
     /// Says on stderr what is wrong and what to do; stdout gets the result.
-    fn tell(&self, verified: &Verified, copy: &Selected, cancel: &Cancel) {
+    fn tell(&self, verified: &Verified, copy: &Located, cancel: &Cancel) {
         let shown = copy.shown();
         match &verified.result {
             Ok(Evidence { faults, notes, .. }) => {
@@ -198,7 +206,7 @@ impl App {
         if !options.backups.is_empty() {
             let named = options.backups.iter();
             return named
-                .map(|name| self.named(name, options, cancel))
+                .map(|name| self.wanted_by_name(name, options, cancel))
                 .collect();
         }
         let mut all = Vec::new();
@@ -219,57 +227,39 @@ impl App {
     }
 
     /// Every copy of the one backup that is named, or the one on the storage that is.
-    fn named(&self, name: &str, options: &cli::Verify, cancel: &Cancel) -> Result<Wanted> {
-        let meant = self.meant(name)?;
+    fn wanted_by_name(&self, name: &str, options: &cli::Verify, cancel: &Cancel) -> Result<Wanted> {
         let only = match options.db.as_slice() {
             [] => None,
             [one] => Some(one.as_str()),
             _ => return Err(Error::usage("several databases are named for one backup")),
         };
-        let database = match meant.reference.database() {
-            Some(named) => named.to_string(),
-            None => self.unnamed(&meant.reference, only)?.name.clone(),
-        };
-        let (copies, failures) = match self.find(&meant, &database, cancel)? {
-            file @ Selected::File(_) => (vec![file], Vec::new()),
-            Selected::Stored { entry, .. } => {
-                let names = self.storages_of(&database, meant.storage.as_deref());
-                let shelves = Shelves::list(self.places(&names), &database, cancel)?;
-                let copies = shelves.copies(&entry.id, entry.shape);
-                (copies, shelves.failures)
-            }
-        };
+        let named = self.named(name, None, only)?;
+        let copies = self.find_copies(&named, Purpose::Verify, cancel)?;
         Ok(Wanted {
-            database,
-            reference: Some(meant.reference),
+            failures: named.places.take_failures(),
+            database: named.database,
+            reference: Some(named.reference),
             copies,
-            failures,
         })
     }
 
     /// The copies of the backups of one database that `pick` chooses.
     pub(super) fn picked(&self, database: &str, pick: Pick, cancel: &Cancel) -> Result<Wanted> {
-        let shelves = self.shelves(database, cancel)?;
-        let backups = shelves.backups();
-        if backups.is_empty() && shelves.failures.is_empty() {
+        let places = self.places(&self.storages_of(database, None));
+        let repository = self.repository(database, &places, cancel)?;
+        let picked = repository.pick(pick, &mut below, cancel)?;
+        let failures = places.take_failures();
+        if picked.is_empty() && failures.is_empty() && !matches!(pick, Pick::Random(_)) {
             let error = Error::new(Kind::NotFound, format!("there is no backup of {database}"));
             return Err(error.hint("make one with: backupkit backup"));
         }
-        let picked: Vec<(BackupId, Shape)> = pick.from(backups, &mut below);
-        let copies = picked.iter();
+        let copies = picked.iter().flat_map(|backup| &backup.copies);
         Ok(Wanted {
             database: database.to_string(),
             reference: None,
-            copies: copies
-                .flat_map(|(id, shape)| shelves.copies(id, *shape))
-                .collect(),
-            failures: shelves.failures,
+            copies: copies.filter_map(|copy| repository.located(copy)).collect(),
+            failures,
         })
-    }
-
-    fn shelves(&self, database: &str, cancel: &Cancel) -> Result<Shelves> {
-        let places = self.places(&self.storages_of(database, None));
-        Shelves::list(places, database, cancel)
     }
 
     fn verify_report(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
@@ -281,13 +271,14 @@ impl App {
             .unwrap_or(chrono::DateTime::UNIX_EPOCH);
         let (mut past, mut ok, mut failures): (Vec<Past>, _, _) = (Vec::new(), 0, Vec::new());
         for database in self.chosen(&options.db)? {
-            let shelves = self.shelves(&database.name, cancel)?;
-            for (storage, error) in &shelves.failures {
+            let places = self.places(&database.backup.storage);
+            let repository = self.repository(&database.name, &places, cancel)?;
+            ok += repository.listings().len();
+            past.extend(report::past(&repository, since, cancel)?);
+            for (storage, error) in places.take_failures() {
                 log::warn!("cannot list the storage {storage}: {}", error.report());
                 failures.push(error.kind());
             }
-            ok += shelves.shelves.len();
-            past.extend(report::past(&shelves, since, cancel)?);
         }
         if options.json {
             output::line(&output::report_json(&past, since).to_string())?;
@@ -304,9 +295,9 @@ impl App {
 }
 
 /// True where the check missed something because the archive is no longer there.
-fn is_gone(result: &Result<Evidence>, copy: &Selected, cancel: &Cancel) -> bool {
+fn is_gone(result: &Result<Evidence>, copy: &Located, cancel: &Cancel) -> bool {
     match (result, copy) {
-        (Err(error), Selected::Stored { storage, entry }) if error.kind() == Kind::NotFound => {
+        (Err(error), Located::Stored { storage, entry }) if error.kind() == Kind::NotFound => {
             matches!(storage.stat(&entry.archive_key(), cancel), Ok(None))
         }
         _ => false,
@@ -359,14 +350,19 @@ fn pick(options: &cli::Verify) -> Pick {
 }
 
 /// True unless a check of at least this level found this copy good within `limit`.
-fn needs_check(copy: &Selected, level: Level, limit: Duration, cancel: &Cancel) -> Result<bool> {
-    let Selected::Stored { storage, entry } = copy else {
+fn needs_check(
+    copy: &Located,
+    level: CheckLevel,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<bool> {
+    let Located::Stored { storage, entry } = copy else {
         return Ok(true);
     };
-    if !entry.has_proof {
+    if !entry.has_records() {
         return Ok(true);
     }
-    match proof_of(storage.as_ref(), &entry.id, cancel) {
+    match records_of(storage.as_ref(), entry, cancel) {
         Ok(proof) => {
             let good = proof.last_good(level, &entry.archive_key(), entry.bytes);
             Ok(good.is_none_or(|check| {
@@ -386,15 +382,17 @@ fn needs_check(copy: &Selected, level: Level, limit: Duration, cancel: &Cancel) 
 /// Any bad one decides; else what could not be checked, `lost` storages among it.
 fn status(all: &[Verified], lost: Vec<Kind>) -> Option<Kind> {
     let count = |outcome| all.iter().filter(|one| one.outcome() == outcome).count();
-    if count(Outcome::Bad) > 0 {
+    if count(CheckOutcome::Bad) > 0 {
         return Some(Kind::Damaged);
     }
     let mut undecided: Vec<Kind> = all.iter().filter_map(Verified::failure).collect();
     undecided.extend(lost);
     match undecided.as_slice() {
-        [first, ..] if count(Outcome::Good) == 0 && undecided.iter().all(|kind| kind == first) => {
+        [first, ..]
+            if count(CheckOutcome::Good) == 0 && undecided.iter().all(|kind| kind == first) =>
+        {
             Some(*first)
         }
-        _ => overall(count(Outcome::Good), &undecided),
+        _ => overall(count(CheckOutcome::Good), &undecided),
     }
 }

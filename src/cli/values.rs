@@ -1,6 +1,6 @@
 //! How the values of options are read.
 
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// `exists`, `checksum`, `full` or `restore`.
-pub(super) fn level(text: &str) -> std::result::Result<Level, String> {
+pub(super) fn level(text: &str) -> std::result::Result<CheckLevel, String> {
     text.parse()
 }
 

@@ -1,7 +1,7 @@
 //! What `verify` accepts.
 
 use super::values::{duration, level};
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,10 +33,10 @@ pub struct Verify {
     #[argh(
         option,
         arg_name = "LEVEL",
-        default = "Level::Full",
+        default = "CheckLevel::Full",
         from_str_fn(level)
     )]
-    pub level: Level,
+    pub level: CheckLevel,
 
     /// only this database, by its configured name; may be repeated
     #[argh(option, arg_name = "NAME")]

@@ -4,7 +4,7 @@
 //! their `${VAR}` until they are used, so that a variable missing for one thing never blocks another.
 //! The methods that expand them are in `resolve.rs`.
 
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::repository::retention::Policy;
 use crate::yaml::expand::{SecretText, Text};
 use std::time::Duration;
@@ -99,7 +99,7 @@ pub struct Database {
 pub struct Verify {
     pub(super) schedule: Text,
     /// How deep the checks are.
-    pub level: Level,
+    pub level: CheckLevel,
     /// Which backup is checked.
     pub pick: VerifyPick,
 }

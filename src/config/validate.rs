@@ -4,7 +4,7 @@
 //! used (for all of them). A rule for a secret never puts the value into its message.
 
 use crate::postgres::uri;
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::schedule::Schedule;
 use crate::yaml::rules::{Fault, http_url, no_control, one_of};
 use chrono::{DateTime, Utc};
@@ -140,7 +140,7 @@ pub(super) fn server_side_encryption(text: &str) -> Result<(), Fault> {
 }
 
 pub(super) fn level(text: &str) -> Result<(), Fault> {
-    one_of(text, &Level::ALL.map(Level::name))
+    one_of(text, &CheckLevel::ALL.map(CheckLevel::name))
 }
 
 pub(super) fn pick(text: &str) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use super::types::{Verify, VerifyPick};
 use super::validate;
 use crate::error::Result;
-use crate::repository::check_records::Level;
+use crate::repository::check_records::CheckLevel;
 use crate::schedule::Schedule;
 use crate::yaml::cursor::Spot;
 use crate::yaml::expand::Env;
@@ -22,7 +22,7 @@ impl Reader<'_> {
         );
         let level = match table.get("level") {
             Some(spot) => self.word(&spot, validate::level),
-            None => Some(Level::Full.name().into()),
+            None => Some(CheckLevel::Full.name().into()),
         };
         let pick = match table.get("pick") {
             Some(spot) => self.word(&spot, validate::pick),

@@ -3,9 +3,6 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::codec::gzip;
-use crate::format::codec::gzip::Level;
-use crate::format::seal;
-use crate::format::seal::Keys;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Plan, Written};
 use crate::postgres::locks::Watch;
@@ -14,18 +11,22 @@ use crate::postgres::tools::{Tool, Tools};
 use crate::postgres::{explain, locks, query};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
-use crate::repository::copies::{Copies, Copy};
-use crate::repository::find::Place;
+use crate::repository::copies::{Copies, StoredCopy};
 use crate::repository::manifest;
-use crate::repository::manifest::{Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source};
+use crate::repository::manifest::{
+    Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source, Table,
+};
 use crate::repository::names::{BackupId, Shape, Timestamp};
+use crate::repository::places::{Place, Places};
+use crate::repository::run_mark::RunMark;
+use crate::repository::{Expected, Repository, checksum_line, manifest_details};
 use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::dump::PgDump;
 use crate::source::logical::dump_inspector::{DumpTap, detail};
-use crate::source::logical::row_loss::previous_tables;
+use crate::source::logical::dump_job::DumpJob;
+use crate::source::logical::row_loss;
 use crate::source::logical::stored_globals;
 use crate::source::logical::table_comparison::{Shrunk, shrunk};
-use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -33,45 +34,21 @@ use std::time::Duration;
 
 /// How long asking about a failure may take.
 const ASKING: Duration = Duration::from_secs(30);
-/// The prefix of the label of a manifest's sealed table list.
-pub const TABLES_LABEL: &str = "#tables";
-
-/// One database to back up, with everything resolved.
-pub struct Job {
-    /// The database's `name`.
-    pub database: String,
-    /// How to reach it.
-    pub session: Session,
-    /// The level to compress at; `None` leaves compression to pg_dump.
-    pub gzip: Option<Level>,
-    /// The keys to seal with; `None` stores in the clear.
-    pub keys: Option<Keys>,
-    /// Options for pg_dump.
-    pub options: Vec<String>,
-    /// True where the options leave out part of the database.
-    pub partial: bool,
-    /// A restore is about to replace what it holds.
-    pub before_restore: bool,
-    /// Roles and tablespaces are stored beside it.
-    pub globals: bool,
-    /// How long to wait for a table lock.
-    pub lock_timeout: Duration,
-    /// How long to wait for another run of this database.
-    pub lock_wait: Duration,
-}
+/// How long looking at the backup before may take.
+const LOOKING: Duration = Duration::from_secs(30);
 
 /// A backup that is stored.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredBackup {
     /// Its manifest, as it lies beside each copy.
     pub manifest: Manifest,
     /// One for each storage, in their order; one of them at least is there.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<StoredCopy>,
     /// What should be looked at although the backup is good, a sentence each: tables that lost most of their rows.
     pub warnings: Vec<String>,
 }
 
-impl Stored {
+impl StoredBackup {
     /// Which backup it is.
     pub fn id(&self) -> BackupId {
         BackupId {
@@ -97,13 +74,14 @@ impl Stored {
 
 /// Backs up one database to all of `places`. `now` is asked for the start and the end of the run.
 pub fn run(
-    job: &Job,
+    job: &DumpJob,
     places: Vec<Place>,
+    expected: Expected,
     tools: &Tools,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Stored> {
-    let copies = Copies::lock(places, &job.database, job.lock_wait, cancel)?;
+) -> Result<StoredBackup> {
+    let copies = Copies::lock(places, &job.database, job.lock_wait, now(), cancel)?;
 
     let psql = tools.psql(cancel)?;
     let server = server_major(psql.as_ref(), &job.session, cancel)?;
@@ -122,7 +100,12 @@ pub fn run(
         true => stored_globals::sidecars(job, &id, shape, server, tools, cancel)?,
         false => Vec::new(),
     };
+    let previous = match job.partial {
+        true => None,
+        false => previous_tables(job, &copies, expected, started, cancel),
+    };
     let dumping = Dumping {
+        previous,
         session,
         fixed_output: fixed,
         source,
@@ -197,34 +180,48 @@ struct Dumping {
     /// The session is such that the text of rows depends on no setting of the server.
     fixed_output: bool,
     source: Source,
+    /// The tables of the backup before.
+    previous: Option<Vec<Table>>,
     /// The sidecars that hold roles.
     globals: Vec<(String, Vec<u8>)>,
     psql: Option<Tool>,
     pg_dump: Tool,
 }
 
+/// What the backup before holds, on the first storage; looking at it must not hold the next one up.
+fn previous_tables(
+    job: &DumpJob,
+    copies: &Copies,
+    expected: Expected,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Option<Vec<Table>> {
+    let cancel = cancel.with_deadline(LOOKING);
+    let places = Places::new(vec![copies.first()?]);
+    let names: Vec<String> = places.names().map(str::to_string).collect();
+    let opened = Repository::open(&job.database, &names, &places, expected, now, &cancel);
+    let repository = opened.inspect_err(|error| log::debug!("{}", error.chain()));
+    row_loss::previous_tables(&repository.ok()?, job.keys.as_ref(), &cancel)
+}
+
 fn dump_to_storages(
-    job: &Job,
+    job: &DumpJob,
     mut copies: Copies,
     id: &BackupId,
     shape: Shape,
     mut dumping: Dumping,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Stored> {
+) -> Result<StoredBackup> {
     let key = id.archive_key(shape);
     let label = id.to_string();
     let plan = Plan {
         gzip: job.gzip.map(|level| (level, gzip::threads())),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
-    let previous = match copies.first() {
-        Some(storage) if !job.partial => {
-            previous_tables(storage, &job.database, job.keys.as_ref(), cancel)
-        }
-        _ => None,
-    };
     let progress = Progress::start(&format!("backing up {}", job.database));
+    let mark = RunMark::of_dump(job.partial, job.before_restore);
+    copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
     let application = query::application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
@@ -252,7 +249,7 @@ fn dump_to_storages(
         Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
-    let warnings = match (previous, &read) {
+    let warnings = match (dumping.previous.take(), &read) {
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };
@@ -261,7 +258,7 @@ fn dump_to_storages(
     let mut sidecars = sidecars(id, shape, &manifest)?;
     sidecars.splice(0..0, globals);
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
-    Ok(Stored {
+    Ok(StoredBackup {
         manifest,
         copies,
         warnings: warnings.iter().map(Shrunk::to_string).collect(),
@@ -269,7 +266,7 @@ fn dump_to_storages(
 }
 
 fn describe(
-    job: &Job,
+    job: &DumpJob,
     id: &BackupId,
     dumping: Dumping,
     shape: Shape,
@@ -289,7 +286,11 @@ fn describe(
                 tables,
                 contents,
             };
-            (None, None, Some(seal_tables(&sealed, keys, id)?))
+            (
+                None,
+                None,
+                Some(manifest_details::seal_tables(&sealed, keys, id)?),
+            )
         }
         (Some(Detail { tables, contents }), None) => (Some(tables), contents, None),
         (None, _) => (None, None, None),
@@ -322,17 +323,9 @@ fn describe(
     })
 }
 
-fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<String> {
-    let plain = serde_json::to_vec(tables)
-        .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
-    let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
-    Ok(Base64::encode_string(&sealed))
-}
-
 /// What is committed after the archive, the manifest last.
 fn sidecars(id: &BackupId, shape: Shape, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>> {
-    let file = manifest.archive.key.rsplit('/').next().unwrap_or_default();
-    let checksum = format!("{}  {file}\n", manifest.archive.sha256);
+    let checksum = checksum_line::line(&manifest.archive.sha256, &manifest.archive.key);
     Ok(vec![
         (id.checksum_key(shape), checksum.into_bytes()),
         (id.manifest_key(), manifest.to_json()?),

@@ -5,17 +5,17 @@ use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
+use crate::repository::located::Located;
 use crate::repository::names::Shape;
 use crate::repository::open;
 use crate::repository::open::Rules;
-use crate::repository::reference::Selected;
 use crate::source::logical::dump_inspector::tap_for;
 use std::io::Write;
 use std::sync::Arc;
 
 /// Writes the plain stream of `selected` to `target`, its end only after every layer has ended well.
 pub fn run(
-    selected: &Selected,
+    selected: &Located,
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
     target: &mut impl Write,

@@ -3,10 +3,11 @@
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
+use crate::repository::located::Located;
 use crate::repository::manifest::Detail;
 use crate::repository::manifest_details;
 use crate::repository::names::BackupId;
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::sidecars::read_manifest;
 
 /// One of the two backups.
 #[derive(Debug)]
@@ -18,8 +19,8 @@ pub struct Side {
 }
 
 /// Reads the manifest of `selected`; an error where it has none that tells of its tables.
-pub fn side(selected: &Selected, keys: &dyn Fn() -> Result<Keys>, cancel: &Cancel) -> Result<Side> {
-    let Selected::Stored { storage, entry } = selected else {
+pub fn side(selected: &Located, keys: &dyn Fn() -> Result<Keys>, cancel: &Cancel) -> Result<Side> {
+    let Located::Stored { storage, entry } = selected else {
         let shown = selected.shown();
         return Err(
             Error::usage(format!("{shown} is a file, which has no manifest"))

@@ -5,29 +5,25 @@
 //! does not hide the others.
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
-use crate::repository::check_records::{Check, Outcome};
-use crate::repository::find::Place;
+use crate::error::{Error, Result};
+use crate::repository::check_records::{Check, CheckOutcome};
+use crate::repository::held::{self, Copy, HeldBackup};
 use crate::repository::listing::Entry;
 use crate::repository::manifest::Manifest;
-use crate::repository::names::{BackupId, Shape};
-use crate::repository::reference::{entries_of, proof_of, read_manifest};
+use crate::repository::places::Places;
+use crate::repository::sidecars::{listing_of, read_manifest, records_of};
 use crate::storage::Storage;
 use chrono::{DateTime, Utc};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// How many backups of a database are shown, and how many manifests read: each costs a request on remote storage.
 pub const NEWEST: usize = 20;
 
-/// The storages that answer, by name.
-type Usable = HashMap<String, Box<dyn Storage>>;
-
 /// What there is.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedBackups {
     /// The backups, by database and the newest first.
-    pub backups: Vec<Backup>,
+    pub backups: Vec<ListedBackup>,
     /// How many older ones were left out.
     pub older: usize,
     /// Each storage, in the order of the configuration.
@@ -36,14 +32,14 @@ pub struct Listed {
 
 /// One backup, and what is written down about it.
 #[derive(Debug)]
-pub struct Backup {
+pub struct ListedBackup {
     /// Its copies, one at least, in the order of the storages.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<ListedCopy>,
     /// What the manifest says, where it was read.
     pub manifest: Option<Manifest>,
 }
 
-impl Backup {
+impl ListedBackup {
     /// What a listing says of the first copy.
     pub fn entry(&self) -> &Entry {
         &self.copies[0].entry
@@ -52,7 +48,7 @@ impl Backup {
     /// The check to show: one that found a copy bad, else the newest of any copy.
     pub fn check(&self) -> Option<&Check> {
         let checks = self.copies.iter().filter_map(|copy| copy.check.as_ref());
-        checks.max_by_key(|check| (check.result == Outcome::Bad, check.at))
+        checks.max_by_key(|check| (check.result == CheckOutcome::Bad, check.at))
     }
 
     /// True where any copy is pinned.
@@ -63,7 +59,7 @@ impl Backup {
 
 /// A backup on one storage.
 #[derive(Debug)]
-pub struct Copy {
+pub struct ListedCopy {
     /// The storage's name.
     pub storage: String,
     /// The address of the archive.
@@ -82,12 +78,12 @@ pub struct Holding {
     /// Its name.
     pub storage: String,
     /// What it holds of the databases asked about, or why that is not known.
-    pub total: Result<Total>,
+    pub total: Result<StorageTotal>,
 }
 
 /// What one storage holds.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Total {
+pub struct StorageTotal {
     /// The number of archives.
     pub backups: usize,
     /// Their size.
@@ -98,73 +94,106 @@ pub struct Total {
 
 /// The backups of these databases (or of all that a storage holds) on `places`. Unless `all` are asked for, only the
 /// newest [`NEWEST`] of each database.
-pub fn run(places: Vec<Place>, databases: &[String], all: bool, cancel: &Cancel) -> Result<Listed> {
-    let (mut usable, mut holdings) = (Usable::new(), Vec::new());
-    let mut found: BTreeMap<(String, Reverse<BackupId>, Shape), Vec<Copy>> = BTreeMap::new();
-    for place in places {
-        let listed = place.storage.and_then(|storage| {
-            let entries = entries(storage.as_ref(), databases, cancel)?;
-            Ok((storage, entries))
-        });
-        let (storage, entries) = match listed {
-            Ok(listed) => listed,
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
-            Err(error) => {
-                holdings.push(Holding {
-                    storage: place.name,
-                    total: Err(error),
-                });
-                continue;
-            }
-        };
-        holdings.push(Holding {
-            storage: place.name.clone(),
-            total: Ok(total(&entries)),
-        });
-        for entry in entries {
-            let database = entry.id.database.clone();
-            let key = (database, Reverse(entry.id.clone()), entry.shape);
-            found.entry(key).or_default().push(Copy {
-                storage: place.name.clone(),
-                location: storage.locate(&entry.archive_key()),
-                entry,
-                check: None,
-                damaged: false,
-            });
-        }
-        usable.insert(place.name, storage);
+pub fn run(
+    places: &Places,
+    databases: &[String],
+    all: bool,
+    cancel: &Cancel,
+) -> Result<ListedBackups> {
+    let names: Vec<String> = places.names().map(str::to_string).collect();
+    let mut listings: Vec<(String, Vec<Entry>)> = Vec::new();
+    for name in &names {
+        let entries = places.ask(name, |storage| entries(storage, databases, cancel))?;
+        listings.extend(entries.map(|entries| (name.clone(), entries)));
     }
+    let mut failures = places.take_failures();
+    let holding = |name: &String| {
+        let failed = failures.iter().position(|(failed, _)| failed == name);
+        let listing = listings.iter().find(|(listed, _)| listed == name);
+        Holding {
+            storage: name.clone(),
+            total: match failed {
+                Some(at) => Err(failures.swap_remove(at).1),
+                None => Ok(listing
+                    .map(|(_, entries)| total(entries))
+                    .unwrap_or_default()),
+            },
+        }
+    };
+    let storages = names.iter().map(holding).collect();
 
     let (mut backups, mut older) = (Vec::new(), 0);
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for ((database, ..), mut copies) in found {
-        let count = counts.entry(database).or_default();
+    let mut held = held::merge(
+        listings
+            .iter()
+            .map(|(name, entries)| (&**name, entries.clone())),
+    );
+    held.sort_by(|a, b| a.id.database.cmp(&b.id.database));
+    for HeldBackup { id, copies, .. } in held {
+        let count = counts.entry(id.database).or_default();
         *count += 1;
         if *count > NEWEST && !all {
             older += 1;
             continue;
         }
-        let mut manifest = None;
-        if *count <= NEWEST {
-            manifest = read(&copies, &mut usable, cancel)?;
-            for copy in &mut copies {
-                copy.check = last_check(copy, &mut usable, cancel)?;
-                copy.damaged = copy.entry.differs_from(manifest.as_ref());
-                if copy.damaged {
-                    log::warn!("{} has not the size that its manifest tells", copy.location);
-                }
-            }
-        }
-        backups.push(Backup { copies, manifest });
+        backups.push(describe(copies, *count <= NEWEST, places, cancel)?);
     }
-    Ok(Listed {
+    Ok(ListedBackups {
         backups,
         older,
-        storages: holdings,
+        storages,
     })
 }
 
-impl Listed {
+/// One backup, with what lies beside it where it is to be `read`.
+fn describe(
+    copies: Vec<Copy>,
+    read: bool,
+    places: &Places,
+    cancel: &Cancel,
+) -> Result<ListedBackup> {
+    let mut manifest = None;
+    if read {
+        for Copy { storage, entry } in &copies {
+            let found = places.read(storage, |storage| read_manifest(storage, entry, cancel))?;
+            manifest = found.flatten();
+            if manifest.is_some() {
+                break;
+            }
+        }
+    }
+    let mut listed = Vec::new();
+    for Copy { storage, entry } in copies {
+        let key = entry.archive_key();
+        let location = match places.opened(&storage) {
+            Some(opened) => opened.locate(&key),
+            None => key,
+        };
+        let mut check = None;
+        if read && entry.has_records() {
+            let records = places.read(&storage, |storage| records_of(storage, &entry, cancel))?;
+            check = records.and_then(|records| records.last().cloned());
+        }
+        let damaged = entry.differs_from(manifest.as_ref());
+        if damaged {
+            log::warn!("{location} has not the size that its manifest tells");
+        }
+        listed.push(ListedCopy {
+            storage,
+            location,
+            entry,
+            check,
+            damaged,
+        });
+    }
+    Ok(ListedBackup {
+        copies: listed,
+        manifest,
+    })
+}
+
+impl ListedBackups {
     /// The storages that could not be listed, and why.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &Error)> {
         let failed = |holding: &Holding| holding.total.is_err();
@@ -175,67 +204,22 @@ impl Listed {
 
 fn entries(storage: &dyn Storage, databases: &[String], cancel: &Cancel) -> Result<Vec<Entry>> {
     if databases.is_empty() {
-        return entries_of(storage, None, cancel);
+        return Ok(listing_of(storage, None, cancel)?.entries());
     }
     let mut entries = Vec::new();
     for (index, database) in databases.iter().enumerate() {
         if !databases[..index].contains(database) {
-            entries.extend(entries_of(storage, Some(database), cancel)?);
+            entries.extend(listing_of(storage, Some(database), cancel)?.entries());
         }
     }
     Ok(entries)
 }
 
-fn total(entries: &[Entry]) -> Total {
+fn total(entries: &[Entry]) -> StorageTotal {
     let moments = entries.iter().map(|entry| entry.id.timestamp.moment());
-    Total {
+    StorageTotal {
         backups: entries.len(),
         bytes: entries.iter().map(|entry| entry.bytes).sum(),
         oldest: moments.min(),
-    }
-}
-
-/// The manifest beside the first copy that has a readable one. Where none can be read, that costs the details and
-/// not the listing.
-fn read(copies: &[Copy], storages: &mut Usable, cancel: &Cancel) -> Result<Option<Manifest>> {
-    for copy in copies {
-        let read = |storage: &dyn Storage| read_manifest(storage, &copy.entry, cancel);
-        if let Some(Some(manifest)) = readable(&copy.storage, storages, read)? {
-            return Ok(Some(manifest));
-        }
-    }
-    Ok(None)
-}
-
-/// The last check of one copy, where its records can be read.
-fn last_check(copy: &Copy, storages: &mut Usable, cancel: &Cancel) -> Result<Option<Check>> {
-    if !copy.entry.has_proof {
-        return Ok(None);
-    }
-    let read = |storage: &dyn Storage| proof_of(storage, &copy.entry.id, cancel);
-    let proof = readable(&copy.storage, storages, read)?;
-    Ok(proof.and_then(|proof| proof.last().cloned()))
-}
-
-/// What is read from a storage; nothing, with a warning, where it cannot be.
-fn readable<T>(
-    name: &str,
-    storages: &mut Usable,
-    read: impl Fn(&dyn Storage) -> Result<T>,
-) -> Result<Option<T>> {
-    let Some(storage) = storages.get(name) else {
-        return Ok(None);
-    };
-    match read(storage.as_ref()) {
-        Ok(read) => Ok(Some(read)),
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => Err(error),
-        Err(error) => {
-            log::warn!("{}", error.report());
-            // one that went away is not waited for again and again
-            if error.kind() == Kind::Unavailable {
-                storages.remove(name);
-            }
-            Ok(None)
-        }
     }
 }

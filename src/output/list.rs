@@ -1,8 +1,8 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::{error_json, rfc3339};
-use crate::operation::list::{Backup, Copy, Holding, Listed};
-use crate::repository::check_records::{Check, Outcome};
+use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy};
+use crate::repository::check_records::{Check, CheckOutcome};
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The document of `list --json`.
-pub fn list_json(listed: &Listed) -> Value {
+pub fn list_json(listed: &ListedBackups) -> Value {
     let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
     let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
     json!({ "backups": backups, "older": listed.older, "storages": storages })
 }
 
-fn backup_json(listed: &Backup) -> Value {
+fn backup_json(listed: &ListedBackup) -> Value {
     let entry = listed.entry();
     let copies: Vec<Value> = listed.copies.iter().map(copy_json).collect();
     let mut backup = json!({
@@ -47,7 +47,7 @@ fn backup_json(listed: &Backup) -> Value {
     backup
 }
 
-fn copy_json(copy: &Copy) -> Value {
+fn copy_json(copy: &ListedCopy) -> Value {
     json!({
         "storage": copy.storage,
         "location": copy.location,
@@ -85,7 +85,7 @@ fn holding_json(holding: &Holding) -> Value {
 }
 
 /// The table of `list`, and below it one of the storages. `now` is for the ages.
-pub fn list_text(listed: &Listed, now: DateTime<Utc>) -> String {
+pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
     let header = [
         "BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "VERIFIED", "STORAGE",
     ];
@@ -97,7 +97,7 @@ pub fn list_text(listed: &Listed, now: DateTime<Utc>) -> String {
     format!("{}\n{}", table(&rows), table(&storages))
 }
 
-fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 8] {
+fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     let entry = backup.entry();
     let manifest = backup.manifest.as_ref();
     let unknown = || "-".to_string();
@@ -142,7 +142,7 @@ fn row(backup: &Backup, now: DateTime<Utc>) -> [String; 8] {
 fn verified(check: &Check, now: DateTime<Utc>) -> String {
     let when = format!("{} {} ago", check.level, human_age(now - check.at));
     match check.result {
-        Outcome::Good => when,
+        CheckOutcome::Good => when,
         other => format!("{}: {when}", other.name()),
     }
 }

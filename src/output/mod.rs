@@ -20,8 +20,8 @@ pub use verify::{Verified, report_json, report_text, verified_text, verify_json}
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::operation::backup::Stored;
-use crate::repository::copies::Copy;
+use crate::operation::backup::StoredBackup;
+use crate::repository::copies::StoredCopy;
 use crate::text::duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::event::PollFlags;
@@ -115,7 +115,7 @@ impl Write for Stdout {
 }
 
 /// The line of one database of `backup`. With several storages a field for each of them follows.
-pub fn backup_text(database: &str, result: &Result<Stored>, took: Duration) -> String {
+pub fn backup_text(database: &str, result: &Result<StoredBackup>, took: Duration) -> String {
     let took = duration::display(took);
     let status = backup_status(result);
     let Ok(stored) = result else {
@@ -132,7 +132,7 @@ pub fn backup_text(database: &str, result: &Result<Stored>, took: Duration) -> S
     line
 }
 
-fn backup_status(result: &Result<Stored>) -> &'static str {
+fn backup_status(result: &Result<StoredBackup>) -> &'static str {
     match result {
         Ok(stored) if stored.is_everywhere() => "ok",
         Ok(_) => "degraded",
@@ -143,7 +143,7 @@ fn backup_status(result: &Result<Stored>) -> &'static str {
 /// The same as a JSON object. `retention` is what it did on the storage of each copy, if anything.
 pub fn backup_json(
     database: &str,
-    result: &Result<Stored>,
+    result: &Result<StoredBackup>,
     retention: Vec<Option<Value>>,
     took: Duration,
 ) -> Value {
@@ -181,7 +181,7 @@ pub fn backup_json(
     event
 }
 
-fn copy_json(copy: &Copy, retention: Option<Value>) -> Value {
+fn copy_json(copy: &StoredCopy, retention: Option<Value>) -> Value {
     let mut object = match &copy.result {
         Ok(destination) => json!({ "status": "ok", "destination": destination }),
         Err(error) => json!({ "status": "failed", "error": error_json(error) }),

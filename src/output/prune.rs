@@ -2,9 +2,9 @@
 
 use super::{error_json, rfc3339};
 use crate::error::{Error, Result};
-use crate::operation::pin::Copy;
 use crate::operation::prune::{Judged, Pruned};
 use crate::repository::names::BackupId;
+use crate::repository::pins::{PinnedCopy, Pinning};
 use crate::repository::retention::{Period, Policy, Reason, Verdict, Why};
 use crate::text::human::human_bytes;
 use chrono::{Datelike, NaiveDate};
@@ -146,9 +146,14 @@ fn strip(month: &[Judged]) -> String {
     days.into_iter().collect()
 }
 
+/// Why a backup takes the place of no other one.
+fn label(backup: &Judged) -> Option<&'static str> {
+    Some(backup.objection?.label())
+}
+
 /// True for neighbours that go for the same reason, which share a line.
 fn goes_alike(a: &Judged, b: &Judged) -> bool {
-    !a.verdict.keeps() && a.verdict == b.verdict && a.partial == b.partial
+    !a.verdict.keeps() && a.verdict == b.verdict && label(a) == label(b)
 }
 
 /// The line of one backup, or of several alike, newest first.
@@ -158,8 +163,8 @@ fn row(alike: &[Judged]) -> String {
         Verdict::Keep(reasons) => ('+', reasons_text(reasons).join(", ")),
         Verdict::Delete(why) => ('-', why_text(why, Some(day_of(newest)))),
     };
-    if newest.partial == Some(true) {
-        why.push_str(" (partial)");
+    if let Some(label) = label(newest) {
+        why.push_str(&format!(" ({label})"));
     }
     let at = |backup: &Judged, format: &str| {
         let at = backup.id.timestamp.moment();
@@ -307,14 +312,18 @@ fn judged_json(backup: &Judged) -> Value {
         "started_at": rfc3339(backup.id.timestamp.moment()),
         "bytes": backup.bytes,
         "partial": backup.partial,
+        "objection": label(backup),
         "verdict": verdict,
         "reasons": reasons,
     })
 }
 
 /// A line for each copy that `pin` or `unpin` found.
-pub fn pin_text(id: &BackupId, pinned: bool, copies: &[Copy]) -> String {
-    let word = if pinned { "pinned" } else { "unpinned" };
+pub fn pin_text(id: &BackupId, pinning: Pinning, copies: &[PinnedCopy]) -> String {
+    let word = match pinning {
+        Pinning::Pinned => "pinned",
+        Pinning::Unpinned => "unpinned",
+    };
     let lines = copies.iter();
     lines
         .map(|copy| format!("{id}\t{word}\t{}\n", copy.storage))
@@ -322,10 +331,10 @@ pub fn pin_text(id: &BackupId, pinned: bool, copies: &[Copy]) -> String {
 }
 
 /// The document of `pin --json` and `unpin --json`.
-pub fn pin_json(id: &BackupId, pinned: bool, copies: &[Copy]) -> Value {
+pub fn pin_json(id: &BackupId, pinning: Pinning, copies: &[PinnedCopy]) -> Value {
     let copies: Vec<Value> = copies
         .iter()
         .map(|copy| json!({ "storage": copy.storage, "changed": copy.changed }))
         .collect();
-    json!({ "id": id.to_string(), "pinned": pinned, "copies": copies })
+    json!({ "id": id.to_string(), "pinned": pinning == Pinning::Pinned, "copies": copies })
 }

@@ -2,13 +2,16 @@
 
 use super::list::table;
 use super::{error_json, rfc3339};
-use crate::operation::status::{Copy, Database, Holder, Level, Newest, Problem, Report, State};
+use crate::operation::status::report::{
+    CopyState, DatabaseStatus, NewestBackup, NewestCopy, Problem, Severity, StatusReport,
+    StorageStatus,
+};
 use crate::text::human::{human_age, human_bytes};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 /// A row for each database, what is wrong with each, a row for each storage.
-pub fn status_text(report: &Report) -> String {
+pub fn status_text(report: &StatusReport) -> String {
     let header = [
         "DATABASE",
         "STATE",
@@ -64,7 +67,7 @@ fn filled(rows: Vec<[String; 10]>) -> Vec<Vec<String>> {
 }
 
 /// What is wrong, each with the database or the storage that it is about.
-fn problems(report: &Report) -> impl Iterator<Item = (String, Problem)> {
+fn problems(report: &StatusReport) -> impl Iterator<Item = (String, Problem)> {
     let databases = report.databases.iter().flat_map(|database| {
         let problems = database.problems.iter();
         problems.map(|problem| (database.name.clone(), problem.clone()))
@@ -73,15 +76,15 @@ fn problems(report: &Report) -> impl Iterator<Item = (String, Problem)> {
         let problem = storage.problem.clone()?;
         Some((format!("storage {}", storage.name), problem))
     });
-    let daemon = report.daemon_problem();
+    let daemon = report.daemon_problem.clone();
     let daemon = daemon.map(|problem| ("daemon".to_string(), problem));
     databases.chain(storages).chain(daemon)
 }
 
-fn row(database: &Database, now: DateTime<Utc>) -> [String; 10] {
+fn row(database: &DatabaseStatus, now: DateTime<Utc>) -> [String; 10] {
     let unknown = || "-".to_string();
     let newest = database.newest.as_ref();
-    let of = |tell: fn(&Newest) -> String| newest.map_or_else(unknown, tell);
+    let of = |tell: fn(&NewestBackup) -> String| newest.map_or_else(unknown, tell);
     [
         database.name.clone(),
         database.level().name().to_string(),
@@ -103,7 +106,7 @@ fn row(database: &Database, now: DateTime<Utc>) -> [String; 10] {
 }
 
 /// How long ago a backup was proven restorable; where none was, how long ago it passed the checks that are made.
-fn proven(database: &Database, now: DateTime<Utc>) -> Option<String> {
+fn proven(database: &DatabaseStatus, now: DateTime<Utc>) -> Option<String> {
     let age = |at: DateTime<Utc>| human_age(now - at);
     let proven = &database.proven;
     let verified = |at| format!("{} ({})", age(at), database.verify_level);
@@ -111,8 +114,8 @@ fn proven(database: &Database, now: DateTime<Utc>) -> Option<String> {
     restorable.or_else(|| proven.verified_at.map(verified))
 }
 
-fn storage_row(storage: &Holder) -> [String; 4] {
-    let level = storage.problem.as_ref().map_or(Level::Ok, |p| p.level);
+fn storage_row(storage: &StorageStatus) -> [String; 4] {
+    let level = storage.problem.as_ref().map_or(Severity::Ok, |p| p.level);
     let (free, total) = match &storage.space {
         Ok(Some(space)) => (human_bytes(space.free), human_bytes(space.total)),
         Ok(None) => ("-".into(), "-".into()),
@@ -134,7 +137,7 @@ fn minute(moment: DateTime<Utc>) -> String {
 }
 
 /// The document of `status --json`.
-pub fn status_json(report: &Report) -> Value {
+pub fn status_json(report: &StatusReport) -> Value {
     let databases: Vec<Value> = report
         .databases
         .iter()
@@ -146,19 +149,19 @@ pub fn status_json(report: &Report) -> Value {
         "state": report.level().name(),
         "databases": databases,
         "storages": storages,
-        "unattended": report.unattended,
+        "unattended": report.is_unattended(),
         "daemon": report.daemon.as_ref().map(|daemon| json!({
             "pid": daemon.pid,
             "alive": daemon.alive,
             "started_at": rfc3339(daemon.started_at),
             "ticked_at": rfc3339(daemon.ticked_at),
             "running": daemon.running,
-            "state": report.daemon_problem().map_or(Level::Ok, |problem| problem.level).name(),
+            "state": report.daemon_problem.clone().map_or(Severity::Ok, |problem| problem.level).name(),
         })),
     })
 }
 
-fn database_json(database: &Database, now: DateTime<Utc>) -> Value {
+fn database_json(database: &DatabaseStatus, now: DateTime<Utc>) -> Value {
     let newest = database.newest.as_ref();
     let failed_since = database.failed_since().is_some();
     json!({
@@ -190,7 +193,7 @@ fn database_json(database: &Database, now: DateTime<Utc>) -> Value {
     })
 }
 
-fn newest_json(newest: &Newest) -> Value {
+fn newest_json(newest: &NewestBackup) -> Value {
     let copies: Vec<Value> = newest.copies.iter().map(copy_json).collect();
     json!({
         "id": newest.entry.id.to_string(),
@@ -210,12 +213,12 @@ fn newest_json(newest: &Newest) -> Value {
     })
 }
 
-fn copy_json(copy: &Copy) -> Value {
+fn copy_json(copy: &NewestCopy) -> Value {
     let (status, location) = match &copy.state {
-        State::There(location) => ("ok", Some(location)),
-        State::Damaged(location, _) => ("damaged", Some(location)),
-        State::Missing => ("missing", None),
-        State::Unknown => ("unknown", None),
+        CopyState::There(location) => ("ok", Some(location)),
+        CopyState::Damaged(location, _) => ("damaged", Some(location)),
+        CopyState::Missing => ("missing", None),
+        CopyState::Unknown => ("unknown", None),
     };
     json!({ "storage": copy.storage, "status": status, "location": location })
 }
@@ -224,11 +227,11 @@ fn problem_json(problem: &Problem) -> Value {
     json!({ "state": problem.level.name(), "what": problem.what })
 }
 
-fn storage_json(storage: &Holder) -> Value {
+fn storage_json(storage: &StorageStatus) -> Value {
     let mut object = json!({
         "storage": storage.name,
         "status": if storage.space.is_ok() { "ok" } else { "failed" },
-        "state": storage.problem.as_ref().map_or(Level::Ok, |problem| problem.level).name(),
+        "state": storage.problem.as_ref().map_or(Severity::Ok, |problem| problem.level).name(),
         "free_bytes": null,
         "total_bytes": null,
     });
@@ -244,16 +247,16 @@ fn storage_json(storage: &Holder) -> Value {
 }
 
 /// What a monitoring plugin exits with.
-pub fn nagios_status(level: Level) -> u8 {
+pub fn nagios_status(level: Severity) -> u8 {
     match level {
-        Level::Ok | Level::Noted => 0,
-        Level::Warning => 1,
-        Level::Critical => 2,
-        Level::Unknown => 3,
+        Severity::Ok | Severity::Noted => 0,
+        Severity::Warning => 1,
+        Severity::Critical => 2,
+        Severity::Unknown => 3,
     }
 }
 
-fn nagios_word(level: Level) -> &'static str {
+fn nagios_word(level: Severity) -> &'static str {
     match nagios_status(level) {
         0 => "OK",
         1 => "WARNING",
@@ -263,9 +266,9 @@ fn nagios_word(level: Level) -> &'static str {
 }
 
 /// The line of `status --nagios`: the state, what is wrong or how it stands, and the performance data.
-pub fn status_nagios(report: &Report) -> String {
-    let mut said: Vec<(Level, String)> = problems(report)
-        .filter(|(_, problem)| problem.level > Level::Noted)
+pub fn status_nagios(report: &StatusReport) -> String {
+    let mut said: Vec<(Severity, String)> = problems(report)
+        .filter(|(_, problem)| problem.level > Severity::Noted)
         .map(|(name, problem)| (problem.level, format!("{name}: {}", problem.what)))
         .collect();
     said.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
@@ -300,7 +303,7 @@ pub fn nagios_line(word: &str, said: &str) -> String {
 }
 
 /// `'label'=value[unit];[warn];[crit];[min]` for age, size and time since a check, as the Monitoring Plugins' guidelines have it.
-fn performance(database: &Database, now: DateTime<Utc>) -> String {
+fn performance(database: &DatabaseStatus, now: DateTime<Utc>) -> String {
     let Some(newest) = &database.newest else {
         return String::new();
     };

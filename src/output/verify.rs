@@ -5,8 +5,8 @@ use super::{error_json, rfc3339};
 use crate::error::{Kind, Result};
 use crate::operation::verify::record;
 use crate::operation::verify::report::{Past, Row, rows};
-use crate::repository::check_records::{Evidence, Level, Outcome};
-use crate::repository::reference::Selected;
+use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
+use crate::repository::located::Located;
 use crate::text::duration;
 use crate::text::human::human_age;
 use chrono::{DateTime, Utc};
@@ -24,7 +24,7 @@ pub struct Verified {
     /// The address of the archive.
     pub location: String,
     /// How deep the check was.
-    pub level: Level,
+    pub level: CheckLevel,
     /// What was found, or why nothing could be.
     pub result: Result<Evidence>,
     /// How long it took.
@@ -34,17 +34,17 @@ pub struct Verified {
 impl Verified {
     /// The result of checking `copy`.
     pub fn new(
-        copy: &Selected,
-        level: Level,
+        copy: &Located,
+        level: CheckLevel,
         result: Result<Evidence>,
         took: Duration,
     ) -> Verified {
         let (backup, storage, bytes) = match copy {
-            Selected::Stored { storage, entry } => {
+            Located::Stored { storage, entry } => {
                 let storage = storage.name().to_string();
                 (entry.id.to_string(), Some(storage), entry.bytes)
             }
-            Selected::File(path) => (path.display().to_string(), None, 0),
+            Located::File(path) => (path.display().to_string(), None, 0),
         };
         Verified {
             backup,
@@ -58,7 +58,7 @@ impl Verified {
     }
 
     /// How it ended.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> CheckOutcome {
         record::outcome(&self.result)
     }
 
@@ -87,14 +87,14 @@ pub fn verified_text(verified: &Verified) -> String {
 }
 
 /// The document of `verify --json`.
-pub fn verify_json(all: &[Verified], level: Level) -> Value {
+pub fn verify_json(all: &[Verified], level: CheckLevel) -> Value {
     let count = |outcome| all.iter().filter(|one| one.outcome() == outcome).count();
     let checks: Vec<Value> = all.iter().map(verified_json).collect();
     json!({
         "level": level.name(),
-        "good": count(Outcome::Good),
-        "bad": count(Outcome::Bad),
-        "undecided": count(Outcome::Undecided),
+        "good": count(CheckOutcome::Good),
+        "bad": count(CheckOutcome::Bad),
+        "undecided": count(CheckOutcome::Undecided),
         "checks": checks,
     })
 }
@@ -154,9 +154,9 @@ fn report_row(row: &Row, now: DateTime<Utc>) -> [String; 12] {
         row.storage.to_string(),
         row.level.to_string(),
         row.checks.len().to_string(),
-        count(Outcome::Good),
-        count(Outcome::Bad),
-        count(Outcome::Undecided),
+        count(CheckOutcome::Good),
+        count(CheckOutcome::Bad),
+        count(CheckOutcome::Undecided),
         row.success()
             .map_or_else(unknown, |part| format!("{:.1}%", part * 100.0)),
         row.median().map_or_else(unknown, seconds),
@@ -182,9 +182,9 @@ fn row_json(row: &Row) -> Value {
         "storage": row.storage,
         "level": row.level.name(),
         "checks": row.checks.len(),
-        "good": row.count(Outcome::Good),
-        "bad": row.count(Outcome::Bad),
-        "undecided": row.count(Outcome::Undecided),
+        "good": row.count(CheckOutcome::Good),
+        "bad": row.count(CheckOutcome::Bad),
+        "undecided": row.count(CheckOutcome::Undecided),
         "success": row.success(),
         "median_seconds": row.median(),
         "trend": row.trend(),

@@ -3,19 +3,22 @@
 //! A storage that fails at any step loses its copy, and the others go on as long as one is left. Only a cancelled
 //! run and a lock that another run of the database holds end all of them at once.
 
-use super::find::Place;
+use super::names::{BackupId, Part, is_ours};
+use super::places::{Place, ends_the_run as is_signal};
+use super::run_mark::{self, RunMark};
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
-use crate::repository::names::is_ours;
+use crate::error::{Doing, Error, Kind, Result};
 use crate::storage::lock::Lock;
 use crate::storage::tee::{Fan, STALLED};
 use crate::storage::{CLEAN_UP, Storage, Upload};
+use chrono::{DateTime, Utc};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What became of the copy on one storage.
 #[derive(Debug)]
-pub struct Copy {
+pub struct StoredCopy {
     /// The storage's name.
     pub storage: String,
     /// Where people find it, or why there is none.
@@ -25,6 +28,8 @@ pub struct Copy {
 /// The storages that a run writes to, each locked for it.
 pub struct Copies {
     places: Vec<Place>,
+    /// The backup that is marked as being written, until its mark is gone.
+    marked: Option<BackupId>,
     _locks: Vec<Lock>,
 }
 
@@ -42,10 +47,12 @@ impl Copies {
         places: Vec<Place>,
         database: &str,
         wait: Duration,
+        now: DateTime<Utc>,
         cancel: &Cancel,
     ) -> Result<Copies> {
         let mut copies = Copies {
             places,
+            marked: None,
             _locks: Vec::new(),
         };
         copies._locks = copies.each(ends_the_run, |storage| {
@@ -55,18 +62,54 @@ impl Copies {
                 let address = storage.locate(&key);
                 log::info!("removed {address}, which an earlier run left unfinished");
             }
+            run_mark::sweep(storage, database, now, cancel)?;
             Ok(lock)
         })?;
         Ok(copies)
     }
 
-    /// The first storage that is left.
-    pub fn first(&self) -> Option<&dyn Storage> {
-        let mut storages = self
+    /// The first storage that is left, to be asked.
+    pub fn first(&self) -> Option<Place> {
+        self.places.iter().find_map(|place| {
+            let storage = place.storage.as_ref().ok()?;
+            Some(Place {
+                name: place.name.clone(),
+                storage: Ok(Arc::clone(storage)),
+            })
+        })
+    }
+
+    /// Marks `id` as being written on each storage, before any of its objects is there.
+    pub fn mark(&mut self, id: &BackupId, mark: &RunMark, cancel: &Cancel) -> Result<()> {
+        let (key, bytes) = (id.key(Part::Run), mark.to_json()?);
+        self.marked = Some(id.clone());
+        self.each(ends_the_run, |storage| {
+            storage
+                .put(&key, &bytes, cancel)
+                .doing(|| format!("cannot write {}", storage.locate(&key)))
+        })
+        .map(drop)
+    }
+
+    /// Takes the mark away, on each storage that has it: the backup is whole there, or nothing is there of it. Where that
+    /// cannot be done a later run does it.
+    fn unmark(&mut self) {
+        let Some(id) = self.marked.take() else {
+            return;
+        };
+        let key = [id.key(Part::Run)];
+        for storage in self
             .places
             .iter()
-            .filter_map(|place| place.storage.as_ref().ok());
-        storages.next().map(AsRef::as_ref)
+            .filter_map(|place| place.storage.as_ref().ok())
+        {
+            let gone = Cancel::new()
+                .and_then(|fresh| storage.delete(&key, &fresh.with_deadline(CLEAN_UP)));
+            if let Err(error) = gone {
+                let error = error.doing(format!("cannot remove {}", storage.locate(&key[0])));
+                log::warn!("{}", error.report());
+            }
+        }
     }
 
     /// Starts writing the archive to each storage.
@@ -89,7 +132,7 @@ impl Copies {
         key: &str,
         sidecars: &[(String, Vec<u8>)],
         cancel: &Cancel,
-    ) -> Result<Vec<Copy>> {
+    ) -> Result<Vec<StoredCopy>> {
         let archives = match archives {
             Archives::One(only) => vec![Ok(only)],
             Archives::Several(fan) => fan.finish()?,
@@ -119,11 +162,13 @@ impl Copies {
                 committed.inspect_err(|_| remove(storage, &keys))
             },
         )?;
-        let copy = |place: Place| Copy {
+        self.unmark();
+        let copy = |place: Place| StoredCopy {
             storage: place.name,
             result: place.storage.map(|storage| storage.locate(key)),
         };
-        Ok(self.places.into_iter().map(copy).collect())
+        let places = std::mem::take(&mut self.places);
+        Ok(places.into_iter().map(copy).collect())
     }
 
     /// Does one step on each storage that is left. One where it fails is left no more; an error is one that is
@@ -179,6 +224,13 @@ impl Copies {
     }
 }
 
+impl Drop for Copies {
+    /// A run that failed leaves no mark behind: what it wrote is gone with it. One that is killed leaves it to the next.
+    fn drop(&mut self) {
+        self.unmark();
+    }
+}
+
 impl Write for Archives {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
@@ -193,10 +245,6 @@ impl Write for Archives {
             Archives::Several(fan) => fan.flush(),
         }
     }
-}
-
-fn is_signal(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Signal(_))
 }
 
 fn ends_the_run(error: &Error) -> bool {

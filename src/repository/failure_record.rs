@@ -1,7 +1,7 @@
 //! The record of a run that failed, beside the backups, for `status` on whatever host.
 
-use super::find::Place;
-use super::reference::read_small;
+use super::places::Places;
+use super::sidecars::read_small;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::{Expect, Keys, open_bytes, seal_bytes};
@@ -50,12 +50,9 @@ fn label(database: &str) -> String {
 
 /// Writes `failure` down on each of `places`, as far as that can be done. The run's own token is no use here: it may be
 /// cancelled, and that be the failure.
-pub fn record(failure: &Failure, places: &[Place]) {
+pub fn record(failure: &Failure, places: &Places) {
     let key = last_failure_key(&failure.database);
-    for place in places {
-        let Ok(storage) = &place.storage else {
-            continue;
-        };
+    for storage in places.names().filter_map(|name| places.usable(name)) {
         let written = Cancel::new().and_then(|cancel| {
             let cancel = cancel.with_deadline(LIMIT);
             storage.replace(&key, &failure.to_json()?, &cancel)

@@ -1,7 +1,7 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
 use super::manifest::Manifest;
-use super::names::{BackupId, Name, Part, Shape, Timestamp};
+use super::names::{self, BackupId, Name, Part, Shape, Timestamp};
 use std::collections::BTreeMap;
 
 /// One archive as a listing shows it.
@@ -19,14 +19,33 @@ pub struct Entry {
     pub has_checksum: bool,
     /// True where retention leaves it alone for good.
     pub pinned: bool,
-    /// True where records of checks lie beside it.
-    pub has_proof: bool,
+    /// True where a run marks it as one that it is writing.
+    pub has_run: bool,
+    /// The checks of which a record lies beside it, the oldest first.
+    pub checks: Vec<Timestamp>,
+    /// True where records in the form of earlier versions lie beside it.
+    pub has_old_checks: bool,
 }
 
 impl Entry {
     /// The key of its archive.
     pub fn archive_key(&self) -> String {
         self.id.archive_key(self.shape)
+    }
+
+    /// True where records of checks lie beside it.
+    pub fn has_records(&self) -> bool {
+        self.has_old_checks || !self.checks.is_empty()
+    }
+
+    /// True for what a run has not written to its end: the manifest comes last.
+    pub fn is_unfinished(&self) -> bool {
+        self.has_run && !self.has_manifest
+    }
+
+    /// True for an encrypted archive, by its name.
+    pub fn is_sealed(&self) -> bool {
+        self.shape.sealed
     }
 
     /// True where the archive has not the size that its manifest tells, and so is not what was stored.
@@ -55,12 +74,29 @@ impl Backup {
         self.sidecars.contains(&part)
     }
 
+    /// True for what a run has not written to its end.
+    pub fn is_unfinished(&self) -> bool {
+        self.has(Part::Run) && !self.has(Part::Manifest)
+    }
+
     /// Size of its archives on storage.
     pub fn bytes(&self) -> u64 {
         self.archives.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    fn entries(&self) -> impl Iterator<Item = Entry> {
+    /// The checks of which a record lies beside it, the oldest first.
+    fn checks(&self) -> Vec<Timestamp> {
+        let recorded = self.sidecars.iter().filter_map(|part| match part {
+            Part::Check(began) => Some(*began),
+            _ => None,
+        });
+        let mut checks: Vec<Timestamp> = recorded.collect();
+        checks.sort();
+        checks
+    }
+
+    /// Its archives.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
         self.archives.iter().map(|&(shape, bytes)| Entry {
             id: self.id.clone(),
             shape,
@@ -68,9 +104,20 @@ impl Backup {
             has_manifest: self.has(Part::Manifest),
             has_checksum: self.has(Part::Checksum(shape)),
             pinned: self.has(Part::Pin),
-            has_proof: self.has(Part::Verified),
+            has_run: self.has(Part::Run),
+            checks: self.checks(),
+            has_old_checks: self.has(Part::OldChecks),
         })
     }
+}
+
+/// A backup that a run has marked as its own, and that has no manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Which.
+    pub id: BackupId,
+    /// The keys of all that is there of it, but for the mark.
+    pub keys: Vec<String>,
 }
 
 /// What the keys of a storage, or of one directory of it, come to.
@@ -80,6 +127,8 @@ pub struct Listing {
     pub backups: Vec<Backup>,
     /// Keys of ours that have lost what they belonged to, sorted.
     pub orphans: Vec<String>,
+    /// What runs have begun and not ended, whether anything of it is there yet or not, oldest first.
+    pub unfinished: Vec<Unfinished>,
     /// For each database where a change of source was accepted, the moment of the last time.
     pub accepted: BTreeMap<String, Timestamp>,
 }
@@ -91,12 +140,16 @@ impl Listing {
         struct Found {
             archives: Vec<(Shape, u64)>,
             sidecars: Vec<Part>,
-            in_progress: bool,
+            /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
+            spared: bool,
         }
         let mut found: BTreeMap<BackupId, Found> = BTreeMap::new();
         let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
+                if let Some(id) = names::beside(key) {
+                    found.entry(id).or_default().spared = true;
+                }
                 continue;
             };
             if name.part == Part::Accepted {
@@ -108,7 +161,7 @@ impl Listing {
             }
             let backup = found.entry(name.id).or_default();
             match name.part {
-                _ if name.temporary => backup.in_progress = true,
+                _ if name.temporary => backup.spared = true,
                 Part::Archive(shape) => backup.archives.push((shape, bytes)),
                 sidecar => backup.sidecars.push(sidecar),
             }
@@ -119,22 +172,34 @@ impl Listing {
             Found {
                 mut archives,
                 mut sidecars,
-                in_progress,
+                spared,
             },
         ) in found
         {
+            // in one order, whatever order the storage lists in
+            archives.sort();
+            sidecars.sort_by_key(Part::to_string);
+            let has = |part| sidecars.contains(&part);
+            let is_unfinished = has(Part::Run) && !has(Part::Manifest);
+            if is_unfinished {
+                let archives = archives.iter().map(|(shape, _)| id.archive_key(*shape));
+                let others = sidecars.iter().filter(|part| **part != Part::Run);
+                listing.unfinished.push(Unfinished {
+                    id: id.clone(),
+                    keys: archives.chain(others.map(|part| id.key(*part))).collect(),
+                });
+            } else if has(Part::Run) {
+                // its run was killed before it could take the mark away
+                listing.orphans.push(id.key(Part::Run));
+            }
             if archives.is_empty() {
-                // what is being written now may only be waiting for its archive
-                if !in_progress {
+                if !spared && !is_unfinished {
                     listing
                         .orphans
                         .extend(sidecars.iter().map(|part| id.key(*part)));
                 }
                 continue;
             }
-            // in one order, whatever order the storage lists in
-            archives.sort();
-            sidecars.sort_by_key(Part::to_string);
             listing.backups.push(Backup {
                 id,
                 archives,
@@ -151,6 +216,7 @@ impl Listing {
                 .extend(ids.iter().map(|id| id.key(Part::Accepted)));
         }
         listing.orphans.sort();
+        listing.orphans.dedup();
         listing.backups.sort_by(|a, b| {
             (a.id.timestamp, &a.id.database).cmp(&(b.id.timestamp, &b.id.database))
         });
@@ -228,7 +294,7 @@ mod tests {
         let backup = &listing.backups[0];
         assert_eq!(backup.bytes(), 7);
         assert_eq!(backup.sidecars.len(), 6);
-        assert!(backup.has(Part::Pin) && backup.has(Part::Verified));
+        assert!(backup.has(Part::Pin) && backup.has(Part::OldChecks));
         assert!(listing.entries()[0].pinned);
         assert_eq!(
             listing.orphans,

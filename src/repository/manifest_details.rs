@@ -3,10 +3,20 @@
 use crate::error::{Error, Kind, Result};
 use crate::format::seal;
 use crate::format::seal::{Expect, Keys};
-use crate::operation::backup::TABLES_LABEL;
 use crate::repository::manifest::{Detail, Manifest, SealedTables};
 use crate::repository::names::BackupId;
 use base64ct::{Base64, Encoding};
+
+/// What follows the label of a backup in that of its sealed list of tables.
+const TABLES_LABEL: &str = "#tables";
+
+/// Seals `tables`, as what the manifest of `id` says of the inside of the dump.
+pub fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<String> {
+    let plain = serde_json::to_vec(tables)
+        .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
+    let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
+    Ok(Base64::encode_string(&sealed))
+}
 
 /// What `manifest` says of the inside of the dump of `id`, where it says anything. `keys` is asked for only if that is
 /// sealed; what was sealed has to describe the same archive as the plain fields do.

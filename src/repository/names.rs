@@ -5,7 +5,9 @@
 //! app_db/20261120_020000.123456789Z.dump[.gz][.enc].sha256   its checksum, as sha256sum prints it
 //! app_db/20261120_020000.123456789Z.json                     the manifest
 //! app_db/20261120_020000.123456789Z.globals.sql[.gz][.enc]   roles and tablespaces, may have a .sha256 too
-//! app_db/20261120_020000.123456789Z.verified.json            what checks of the archive found
+//! app_db/20261120_020000.123456789Z.run                      a run that is writing it, or died; gone once the manifest is there
+//! app_db/20261120_020000.123456789Z.verified.20261121_060000.000000000Z.json   what a check of it found, by the start of the check
+//! app_db/20261120_020000.123456789Z.verified.json            the same of several checks, as earlier versions wrote it
 //! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
 //! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
@@ -24,6 +26,10 @@ pub const TEMPORARY: &str = ".tmp";
 const ARCHIVE: &str = ".dump";
 /// What the globals end in, before their stages.
 const GLOBALS: &str = ".globals.sql";
+/// What stands before the start of a check, in the name of its record.
+const CHECK: &str = ".verified.";
+/// What that name ends in.
+const JSON: &str = ".json";
 /// The suffix of a checksum.
 const CHECKSUM: &str = ".sha256";
 /// The one object in a directory that belongs to no moment.
@@ -178,8 +184,12 @@ pub enum Part {
     Globals(Shape),
     /// The checksum of the globals of that shape.
     GlobalsChecksum(Shape),
-    /// The results of checks.
-    Verified,
+    /// A run is writing the backup; without a manifest beside it, it is unfinished.
+    Run,
+    /// The result of the check that began then.
+    Check(Timestamp),
+    /// The results of checks, all in one: how earlier versions wrote them.
+    OldChecks,
     /// Protects the backup from retention.
     Pin,
     /// Backups from this moment on are judged without those before it: the change of their source is meant. It
@@ -197,7 +207,9 @@ impl fmt::Display for Part {
             Part::Manifest => f.write_str(".json"),
             Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
             Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
-            Part::Verified => f.write_str(".verified.json"),
+            Part::Run => f.write_str(".run"),
+            Part::Check(began) => write!(f, "{CHECK}{began}{JSON}"),
+            Part::OldChecks => f.write_str(".verified.json"),
             Part::Pin => f.write_str(".pin"),
             Part::Accepted => f.write_str(".accepted"),
             Part::Probe => f.write_str(".probe"),
@@ -226,11 +238,15 @@ impl Part {
         }
         match suffix {
             ".json" => Some(Part::Manifest),
-            ".verified.json" => Some(Part::Verified),
+            ".run" => Some(Part::Run),
+            ".verified.json" => Some(Part::OldChecks),
             ".pin" => Some(Part::Pin),
             ".accepted" => Some(Part::Accepted),
             ".probe" => Some(Part::Probe),
-            _ => None,
+            _ => {
+                let began = suffix.strip_prefix(CHECK)?.strip_suffix(JSON)?;
+                Some(Part::Check(Timestamp::parse(began)?))
+            }
         }
     }
 }
@@ -247,6 +263,14 @@ pub fn is_ours(key: &str) -> bool {
         .split_once('/')
         .is_some_and(|(database, file)| !database.is_empty() && file == LAST_FAILURE);
     last_failure || Name::parse(key).is_some()
+}
+
+/// The backup whose timestamp the file under `key` begins with, whether the rest of its name is known or not: what lies
+/// beside it may belong to something that only a newer version knows.
+pub fn beside(key: &str) -> Option<BackupId> {
+    let file = key.rfind('/')? + 1;
+    let (id, _) = key.split_at_checked(file + TIMESTAMP_LENGTH)?;
+    BackupId::parse(id)
 }
 
 /// A key of ours, taken apart.
@@ -288,7 +312,9 @@ mod tests {
         let id = BackupId::parse(&format!("app_db/{STAMP}")).unwrap();
         let mut parts = vec![
             Part::Manifest,
-            Part::Verified,
+            Part::Run,
+            Part::OldChecks,
+            Part::Check(id.timestamp),
             Part::Pin,
             Part::Accepted,
             Part::Probe,
@@ -305,7 +331,7 @@ mod tests {
             assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
             assert!(keys.insert(key));
         }
-        assert_eq!(keys.len(), 21);
+        assert_eq!(keys.len(), 23);
         let failure = last_failure_key("app_db");
         assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();
@@ -333,6 +359,9 @@ mod tests {
             &format!("app_db/{STAMP}.globals.sql.zst"),
             &format!("app_db/{STAMP}.globals"),
             &format!("app_db/{STAMP}.verified"),
+            &format!("app_db/{STAMP}.verified.{STAMP}"),
+            &format!("app_db/{STAMP}.verified.20261120.json"),
+            &format!("app_db/{STAMP}.run.json"),
             "last-failure.json",
             "/last-failure.json",
             "a/b/last-failure.json",

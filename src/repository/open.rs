@@ -1,12 +1,12 @@
 //! Opening a backup for reading: the layers, and the rules about what its name, its label and the
 //! configuration say of it.
 
-use super::reference::{Selected, read_checksum};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::read_pipeline::{Facts, Inbound};
 use crate::format::seal::{Expect, Keys, Version, printable};
 use crate::progress::Meter;
+use crate::repository::located::{Located, read_checksum};
 use crate::repository::names::{BackupId, Name, Shape};
 use crate::storage::local;
 use std::io::{self, Read};
@@ -30,7 +30,7 @@ pub type Bytes = Box<dyn Read + Send>;
 
 /// Opens the layers of `selected`. `keys` is asked for only if the archive is sealed.
 pub fn open(
-    selected: &Selected,
+    selected: &Located,
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
     meter: Arc<Meter>,
@@ -42,10 +42,10 @@ pub fn open(
 }
 
 /// The stored bytes of `selected`.
-pub fn stored(selected: &Selected, cancel: &Cancel) -> Result<Bytes> {
+pub fn stored(selected: &Located, cancel: &Cancel) -> Result<Bytes> {
     let inner: Bytes = match selected {
-        Selected::Stored { storage, entry } => storage.open(&entry.archive_key(), cancel)?,
-        Selected::File(path) => Box::new(local::open_file(path)?),
+        Located::Stored { storage, entry } => storage.open(&entry.archive_key(), cancel)?,
+        Located::File(path) => Box::new(local::open_file(path)?),
     };
     Ok(Box::new(Watched {
         inner,
@@ -55,7 +55,7 @@ pub fn stored(selected: &Selected, cancel: &Cancel) -> Result<Bytes> {
 
 /// Opens the layers of `stored`, which are the bytes of `selected` and hash to `sha256` where that is known.
 pub fn layers(
-    selected: &Selected,
+    selected: &Located,
     stored: Bytes,
     sha256: Option<String>,
     keys: &dyn Fn() -> Result<Keys>,
@@ -64,8 +64,8 @@ pub fn layers(
 ) -> Result<Inbound<Bytes>> {
     let doing = || format!("cannot read {}", selected.shown());
     let label = match selected {
-        Selected::Stored { entry, .. } => Some(entry.id.to_string()),
-        Selected::File(_) => None,
+        Located::Stored { entry, .. } => Some(entry.id.to_string()),
+        Located::File(_) => None,
     };
     let expected = match &label {
         Some(label) if !rules.force => Expect::Label(label),
@@ -89,8 +89,8 @@ impl Read for Watched {
     }
 }
 
-fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
-    let stored = matches!(selected, Selected::Stored { .. });
+fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
+    let stored = matches!(selected, Located::Stored { .. });
     let named = selected.named_shape();
     // whoever can write to the storage could otherwise replace a sealed archive by a plain one of theirs
     if stored && named.is_some_and(|shape| shape.sealed) && !facts.shape.sealed {
@@ -121,11 +121,11 @@ fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
         );
     }
     match (selected, &facts.label) {
-        (Selected::File(_), Some(label)) => {
+        (Located::File(_), Some(label)) => {
             log::info!("the archive says that it is {}", printable(label));
             require_target(label, rules)
         }
-        (Selected::File(path), None) => {
+        (Located::File(path), None) => {
             // a name proves nothing, so it only warns
             if let (Some(id), Some(target)) = (named_database(path), rules.unchosen_target)
                 && id.database != target
@@ -137,7 +137,7 @@ fn judge(selected: &Selected, facts: &Facts, rules: &Rules) -> Result<()> {
             }
             Ok(())
         }
-        (Selected::Stored { entry, .. }, Some(label)) if *label != entry.id.to_string() => {
+        (Located::Stored { entry, .. }, Some(label)) if *label != entry.id.to_string() => {
             // only --force comes here
             log::warn!(
                 "the archive found as {} says that it is {}",

@@ -1,19 +1,10 @@
 //! Which backup is meant: `DB`, `DB/latest`, `latest`, `DB/TIMESTAMP`, a storage key or a local path, and all but
-//! the last with `STORAGE:` before it; and how what lies beside a backup is read.
+//! the last with `STORAGE:` before it.
 
-use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Kind, Result};
-use crate::repository::check_records;
-use crate::repository::check_records::Proof;
-use crate::repository::listing::{Entry, Listing};
-use crate::repository::manifest;
-use crate::repository::manifest::Manifest;
+use crate::error::{Error, Result};
 use crate::repository::names::{BackupId, Name, Part, Shape};
-use crate::storage::Storage;
 use chrono::{DateTime, Utc};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A backup as somebody named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,156 +125,10 @@ impl Meant {
     }
 }
 
-/// A backup that was found.
-pub enum Selected {
-    /// On a storage, under a name of ours.
-    Stored {
-        /// Where.
-        storage: Arc<dyn Storage>,
-        /// What the listing says of it.
-        entry: Entry,
-    },
-    /// A file that somebody named.
-    File(PathBuf),
-}
-
-impl Selected {
-    /// How people find it.
-    pub fn shown(&self) -> String {
-        match self {
-            Selected::Stored { storage, entry } => storage.locate(&entry.archive_key()),
-            Selected::File(path) => path.display().to_string(),
-        }
-    }
-
-    /// What its name promises of its bytes.
-    pub fn named_shape(&self) -> Option<Shape> {
-        match self {
-            Selected::Stored { entry, .. } => Some(entry.shape),
-            Selected::File(path) => path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .and_then(Shape::of_file_name),
-        }
-    }
-}
-
-/// The backups on `storage`, oldest first, from a listing alone.
-pub fn entries_of(
-    storage: &dyn Storage,
-    database: Option<&str>,
-    cancel: &Cancel,
-) -> Result<Vec<Entry>> {
-    Ok(listing_of(storage, database, cancel)?.entries())
-}
-
-/// What lies on `storage` of one database, or of all.
-pub fn listing_of(
-    storage: &dyn Storage,
-    database: Option<&str>,
-    cancel: &Cancel,
-) -> Result<Listing> {
-    let objects = storage
-        .list(database, cancel)
-        .doing(|| format!("cannot list the storage {}", storage.name()))?;
-    // `app` is no prefix of `app2`, whatever a storage makes of it
-    let wanted = |key: &str| match database {
-        Some(database) => key
-            .split_once('/')
-            .is_some_and(|(directory, _)| directory == database),
-        None => true,
-    };
-    let objects = objects.iter().filter(|object| wanted(&object.key));
-    Ok(Listing::new(
-        objects.map(|object| (object.key.as_str(), object.bytes)),
-    ))
-}
-
-/// The manifest beside a backup, if there is one.
-pub fn read_manifest(
-    storage: &dyn Storage,
-    entry: &Entry,
-    cancel: &Cancel,
-) -> Result<Option<Manifest>> {
-    if !entry.has_manifest {
-        return Ok(None);
-    }
-    manifest_of(storage, &entry.id, cancel).map(Some)
-}
-
-/// The manifest of a backup that has one.
-pub fn manifest_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<Manifest> {
-    let key = id.manifest_key();
-    let bytes = read_small(storage.open(&key, cancel)?, manifest::LARGEST, &key)?;
-    Manifest::from_json(&bytes, &key)
-}
-
-/// The records of checks of a backup that has some.
-pub fn proof_of(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<Proof> {
-    let key = id.key(Part::Verified);
-    let bytes = read_small(storage.open(&key, cancel)?, check_records::LARGEST, &key)?;
-    Proof::from_json(&bytes, &key)
-}
-
-/// The SHA-256 in the `.sha256` beside a backup, if there is one.
-pub fn read_checksum(selected: &Selected, cancel: &Cancel) -> Result<Option<String>> {
-    let (reader, name): (Box<dyn Read>, String) = match selected {
-        Selected::Stored { entry, .. } if !entry.has_checksum => return Ok(None),
-        Selected::Stored { storage, entry } => {
-            let key = entry.id.checksum_key(entry.shape);
-            (storage.open(&key, cancel)?, key)
-        }
-        Selected::File(path) => {
-            let beside = beside(path);
-            match crate::storage::local::open_file(&beside) {
-                Ok(file) => (Box::new(file), beside.display().to_string()),
-                Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
-    };
-    checksum_in(reader, &name).map(Some)
-}
-
-/// The SHA-256 that a file such as `sha256sum` writes begins with; `name` is only for the message.
-pub(crate) fn checksum_in(reader: impl Read, name: &str) -> Result<String> {
-    const LARGEST: u64 = 64 * 1024;
-    let bytes = read_small(reader, LARGEST, name)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let hash = text.split_whitespace().next().unwrap_or_default();
-    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(
-            Error::damaged(format!("{name} does not begin with a SHA-256 checksum"))
-                .hint("remove it if you know why; the archive can be read without it"),
-        );
-    }
-    Ok(hash.to_string())
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".sha256");
-    PathBuf::from(name)
-}
-
-/// All of a small object; one that is larger than it may be is damaged.
-pub(crate) fn read_small(reader: impl Read, largest: u64, name: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader
-        .take(largest + 1)
-        .read_to_end(&mut bytes)
-        .doing(|| format!("cannot read {name}"))?;
-    if bytes.len() as u64 > largest {
-        return Err(Error::damaged(format!(
-            "{name} is larger than {largest} bytes"
-        )));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     fn latest(database: Option<&str>) -> Reference {
         Reference::Latest {

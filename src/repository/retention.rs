@@ -6,14 +6,14 @@
 //!
 //! What holds whatever the rules say:
 //!
-//! - The newest backup stays, the newest full one does, and so does the newest that a drill proved.
+//! - The newest backup stays, the newest that counts does, and so does the newest that a restore proved.
 //! - A pinned backup stays.
 //! - The full backup before one in which a table lost most of its rows stays for [`AFTER_LOSS`], and so does that one:
 //!   whoever deletes rows by mistake often makes a backup next.
-//! - A partial backup never takes the place of a full one: the rules are applied to all backups, and once
-//!   more to the full ones as if there were no others, and what either keeps stays.
-//! - So nothing that is said *about* a backup (partial, pinned, proven, rows lost) makes another one go that would have
-//!   stayed without it.
+//! - What does not count (partial, made before a restore, damaged, ...) never takes the place of what does: the rules are
+//!   applied to all backups, and once more to those that count as if there were no others, and what either keeps stays.
+//! - So nothing that is said *about* a backup (that it counts or not, pinned, proven, rows lost) makes another one go that
+//!   would have stayed without it.
 //! - Nothing goes while the clock is behind the newest backup: one of the two is wrong.
 //! - What stays now and is judged again alone, stays.
 
@@ -45,11 +45,11 @@ pub struct Policy {
 pub struct Candidate {
     /// The start of its run.
     pub at: DateTime<Utc>,
-    /// Options left out part of the database.
-    pub partial: bool,
+    /// It may take a place that would else belong to an older one: it is full, and nothing is known to be wrong with it.
+    pub counts: bool,
     /// Somebody wants it kept for good.
     pub pinned: bool,
-    /// A drill restored it and found the same data.
+    /// A drill or a restore found the same data in it.
     pub proven: bool,
     /// A table has lost most of its rows since the backup before.
     pub lost_rows: bool,
@@ -63,7 +63,7 @@ impl Candidate {
     pub fn full(at: DateTime<Utc>) -> Candidate {
         Candidate {
             at,
-            partial: false,
+            counts: true,
             pinned: false,
             proven: false,
             lost_rows: false,
@@ -107,7 +107,7 @@ pub enum Reason {
     ClockBehind,
     /// The newest of all.
     Newest,
-    /// The newest full one, where newer partial ones exist.
+    /// The newest one that counts, where newer ones do not.
     NewestFull,
     /// Among the newest this many.
     Last(u32),
@@ -115,7 +115,7 @@ pub enum Reason {
     Within(Duration),
     /// The newest of its period.
     NewestOf(Period),
-    /// The newest that a drill proved.
+    /// The newest that a restore proved.
     Proven,
     /// Pinned.
     Pinned,
@@ -154,9 +154,9 @@ impl Verdict {
         matches!(self, Verdict::Keep(_))
     }
 
-    /// True where the verdict would be another one if the backup turned out to be partial, or where others'
+    /// True where the verdict would be another one if the backup turned out not to count, or where others'
     /// would.
-    pub fn rests_on_being_full(&self) -> bool {
+    pub fn rests_on_counting(&self) -> bool {
         match self {
             Verdict::Delete(_) => false,
             Verdict::Keep(reasons) => reasons.iter().any(|reason| {
@@ -232,7 +232,7 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Pl
     let full: Vec<usize> = newest_first
         .iter()
         .copied()
-        .filter(|&index| !candidates[index].partial)
+        .filter(|&index| candidates[index].counts)
         .collect();
 
     let mut stays = Stays::new(candidates);
@@ -325,7 +325,7 @@ impl<'a> Stays<'a> {
                 .map(|(_, period_of)| period_of(at.date_naive()))
                 .find_map(|period| {
                     let stays = *self.periods.get(&period)?;
-                    // an older full one may stay where this partial one goes
+                    // an older one that counts may stay where this one, which does not, goes
                     (stays > at).then_some(Why::Newer { period, stays })
                 })
                 .unwrap_or(Why::Older)

@@ -1,46 +1,50 @@
-//! What the manifests of a database's backups say, read only where retention needs it.
+//! What is known of a database's backups, found out only where retention needs it.
 //!
-//! A manifest costs a request on remote storage, so only these are read: those of the newest backups, of
-//! the ones that would go and their next newer ones, and of the ones that take a place which belongs to full backups.
+//! A manifest costs a request on remote storage, and so does each record of a check. So these are read of few backups:
+//! of the newest, of the ones that would go and their next newer ones, and of the ones that take a place which belongs to
+//! backups that count.
 //!
-//! So do records of checks, which tell the newest backup that a drill proved. They are read only of backups that
-//! would go, the newest first; where one of these is proven, of those that are newer, until one of them is, too.
+//! Which backup a restore proved is looked up only of backups that would go, the newest first; where one of these is
+//! proven, of those that are newer, until one of them is, too.
 
 use crate::cancel::Cancel;
-use crate::error::{Kind, Result};
-use crate::repository::check_records::Level;
+use crate::error::Result;
+use crate::repository::Repository;
+use crate::repository::check_records::CheckLevel;
+use crate::repository::held::{Copy, HeldBackup};
 use crate::repository::listing::Backup;
 use crate::repository::manifest::Source;
 use crate::repository::names::{Part, Timestamp};
-use crate::repository::reference;
-use crate::repository::retention;
-use crate::repository::retention::{Candidate, Plan, Policy, Reason, Verdict};
-use crate::storage::Storage;
+use crate::repository::retention::{self, Candidate, Plan, Policy, Reason, Verdict};
+use crate::repository::standing::{Objection, Purpose};
 use chrono::{DateTime, Utc};
 
 /// The sources of this many of the newest backups are always compared.
 const NEWEST: usize = 20;
 
-/// What one manifest says.
+/// What is known of one backup.
 #[derive(Debug, Clone)]
 struct Fact {
-    full: bool,
+    /// What keeps it from taking the place of an older one.
+    objection: Option<Objection>,
+    partial: bool,
     lost_rows: bool,
     source: Option<Source>,
 }
 
-/// What is known so far of the backups of one database.
+/// What is known so far of the backups of one database on one storage.
 pub(super) struct Facts<'a> {
-    storage: &'a dyn Storage,
+    repository: &'a Repository<'a>,
+    storage: &'a str,
     /// Oldest first.
     backups: &'a [Backup],
     known: Vec<Option<Fact>>,
-    /// Whether a drill proved it, where that was looked up.
+    /// Whether a restore proved it, where that was looked up.
     proven: Vec<Option<bool>>,
 }
 
 /// Two sources that backups of one database came from.
-pub(super) struct Change {
+pub(super) struct SourceChange {
     /// That of the newest backup that tells.
     pub newest: Source,
     /// Another one, of the newest backup that differs.
@@ -48,9 +52,14 @@ pub(super) struct Change {
 }
 
 impl<'a> Facts<'a> {
-    /// Nothing is known yet.
-    pub fn new(storage: &'a dyn Storage, backups: &'a [Backup]) -> Facts<'a> {
+    /// Nothing is known yet. The `repository` is a strict one, so that nothing is deleted where too little is known.
+    pub fn new(
+        repository: &'a Repository<'a>,
+        storage: &'a str,
+        backups: &'a [Backup],
+    ) -> Facts<'a> {
         Facts {
+            repository,
             storage,
             backups,
             known: vec![None; backups.len()],
@@ -60,10 +69,15 @@ impl<'a> Facts<'a> {
 
     /// Whether this one is partial, where that is known.
     pub fn partial(&self, index: usize) -> Option<bool> {
-        self.known[index].as_ref().map(|fact| !fact.full)
+        self.known[index].as_ref().map(|fact| fact.partial)
     }
 
-    /// Plans, and reads manifests until the plan rests on nothing unknown.
+    /// What keeps this one from taking the place of another, where that is known.
+    pub fn objection(&self, index: usize) -> Option<Objection> {
+        self.known[index].as_ref()?.objection
+    }
+
+    /// Plans, and reads until the plan rests on nothing unknown.
     pub fn plan(&mut self, policy: &Policy, now: DateTime<Utc>, cancel: &Cancel) -> Result<Plan> {
         for index in (0..self.backups.len()).rev().take(NEWEST) {
             self.learn(index, cancel)?;
@@ -72,12 +86,12 @@ impl<'a> Facts<'a> {
             let plan = retention::plan(&self.candidates(), policy, now);
             let mut learnt = false;
             for (index, verdict) in plan.verdicts.iter().enumerate() {
-                if !verdict.keeps() || verdict.rests_on_being_full() {
+                if !verdict.keeps() || verdict.rests_on_counting() {
                     learnt |= self.learn(index, cancel)?;
                 }
-                // the next full one may tell that this one is what it lost rows of
+                // the next one that counts may tell that this one is what it lost rows of
                 if !verdict.keeps()
-                    && let Some(next) = self.unknown_next_full(index)
+                    && let Some(next) = self.unknown_next(index)
                 {
                     learnt |= self.learn(next, cancel)?;
                 }
@@ -88,33 +102,38 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The next newer backup that may be a full one, if nothing is known of it yet.
-    fn unknown_next_full(&self, index: usize) -> Option<usize> {
-        let next =
-            (index + 1..self.backups.len()).find(|&next| self.partial(next) != Some(true))?;
-        self.known[next].is_none().then_some(next)
-    }
-
     /// Two different sources among the backups from `accepted` on.
-    pub fn change(&self, accepted: Option<Timestamp>) -> Option<Change> {
+    pub fn change(&self, accepted: Option<Timestamp>) -> Option<SourceChange> {
         let newest_first = self.backups.iter().zip(&self.known).rev();
         let mut sources = newest_first
             .take_while(|(backup, _)| accepted.is_none_or(|since| backup.id.timestamp >= since))
             .filter_map(|(_, fact)| fact.as_ref()?.source.as_ref());
         let newest = sources.next()?;
         let before = sources.find(|source| !source.is(newest))?;
-        Some(Change {
+        Some(SourceChange {
             newest: newest.clone(),
             before: before.clone(),
         })
     }
 
-    /// Until it is known, a backup counts as full, so that what this decides is looked at.
+    fn counts(&self, index: usize) -> Option<bool> {
+        let fact = self.known[index].as_ref()?;
+        Some(fact.objection.is_none())
+    }
+
+    /// The next newer backup that may count, if nothing is known of it yet.
+    fn unknown_next(&self, index: usize) -> Option<usize> {
+        let next =
+            (index + 1..self.backups.len()).find(|&next| self.counts(next) != Some(false))?;
+        self.known[next].is_none().then_some(next)
+    }
+
+    /// Until it is known, a backup counts, so that what this decides is looked at.
     fn candidates(&self) -> Vec<Candidate> {
         let backups = self.backups.iter().enumerate();
         backups
             .map(|(index, backup)| Candidate {
-                partial: self.partial(index) == Some(true),
+                counts: self.counts(index) != Some(false),
                 pinned: backup.has(Part::Pin),
                 proven: self.proven[index] == Some(true),
                 lost_rows: self.known[index]
@@ -158,62 +177,63 @@ impl<'a> Facts<'a> {
         if self.proven[index].is_some() {
             return Ok(false);
         }
-        let backup = &self.backups[index];
-        self.proven[index] = Some(backup.has(Part::Verified) && self.is_proven(backup, cancel)?);
+        let mut proven = false;
+        for copy in self.copies(index) {
+            cancel.check()?;
+            let records = self.repository.records(&copy, cancel)?;
+            let (key, bytes) = (copy.entry.archive_key(), copy.entry.bytes);
+            proven |= records.is_some_and(|records| {
+                records
+                    .last_good(CheckLevel::Restore, &key, bytes)
+                    .is_some()
+            });
+        }
+        self.proven[index] = Some(proven);
         Ok(true)
     }
 
-    fn is_proven(&self, backup: &Backup, cancel: &Cancel) -> Result<bool> {
-        cancel.check()?;
-        match reference::proof_of(self.storage, &backup.id, cancel) {
-            Ok(proof) => Ok(backup.archives.iter().any(|(shape, bytes)| {
-                let key = backup.id.archive_key(*shape);
-                proof.last_good(Level::Restore, &key, *bytes).is_some()
-            })),
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NotFound) => {
-                log::warn!("{}", error.report());
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads one manifest, unless that was done before.
+    /// Finds out about one backup, unless that was done before.
     fn learn(&mut self, index: usize, cancel: &Cancel) -> Result<bool> {
         if self.known[index].is_some() {
             return Ok(false);
         }
-        let fact = self.read(&self.backups[index], cancel)?;
+        cancel.check()?;
+        let mut least: Option<Option<Objection>> = None;
+        let mut fact = Fact {
+            objection: None,
+            partial: false,
+            lost_rows: false,
+            source: None,
+        };
+        for copy in self.copies(index) {
+            let held = HeldBackup {
+                id: copy.entry.id.clone(),
+                shape: copy.entry.shape,
+                copies: vec![copy],
+            };
+            let standings = self.repository.standings(&held, cancel)?;
+            let objections = standings.iter();
+            let objections = objections.map(|standing| standing.objection(Purpose::Keep, false));
+            least = objections.chain(least).min();
+            if let Some(manifest) = self.repository.manifest(&held, cancel)?.read() {
+                fact.partial = manifest.dump.partial;
+                fact.lost_rows = manifest.dump.lost_rows;
+                fact.source = manifest.source.clone();
+            }
+        }
+        fact.objection = least.flatten();
         self.known[index] = Some(fact);
         Ok(true)
     }
 
-    fn read(&self, backup: &Backup, cancel: &Cancel) -> Result<Fact> {
-        cancel.check()?;
-        if !backup.has(Part::Manifest) {
-            return Ok(Fact {
-                full: true,
-                lost_rows: false,
-                source: None,
-            });
-        }
-        match reference::manifest_of(self.storage, &backup.id, cancel) {
-            Ok(manifest) => Ok(Fact {
-                full: !manifest.dump.partial,
-                lost_rows: manifest.dump.lost_rows,
-                source: manifest.source,
-            }),
-            // it may be anything, so it takes no full backup's place; all other failures mean that too little is
-            // known to delete at all
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NotFound) => {
-                log::warn!("{}", error.report());
-                Ok(Fact {
-                    full: false,
-                    lost_rows: false,
-                    source: None,
-                })
-            }
-            Err(error) => Err(error),
-        }
+    /// The archives of one backup: one, unless somebody laid the same backup there in another shape.
+    fn copies(&self, index: usize) -> Vec<Copy> {
+        let entries = self.backups[index].entries();
+        entries
+            .map(|entry| Copy {
+                storage: self.storage.to_string(),
+                entry,
+            })
+            .collect()
     }
 }

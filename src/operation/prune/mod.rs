@@ -2,9 +2,8 @@
 //!
 //! What holds, wherever a run is cut off:
 //!
-//! - The sidecars of a backup go before its archive, the manifest last of them. What is left in between is an
-//!   archive by itself, which retention judges like any other, so the next run finishes it. The manifest of a
-//!   partial backup goes after the archive instead: without it, the archive would pass for a full one.
+//! - The archive of a backup goes before what lies beside it, so that one that is no full one, or is known to be bad, never
+//!   passes for a good one. What is left in between is swept by the next run.
 //! - Sidecars whose archive is gone are swept, where two listings in a row agree that it is.
 //! - Nothing else is touched: no foreign name, no other database, nothing that is being written.
 //! - Nothing is deleted at all where a listing or a manifest could not be read, where the clock is behind the
@@ -18,24 +17,29 @@ use crate::format::seal::Keys;
 use crate::repository::key_check;
 use crate::repository::listing::{Backup, Entry, Listing};
 use crate::repository::names::{BackupId, Part};
-use crate::repository::reference::listing_of;
+use crate::repository::places::Places;
 use crate::repository::retention;
 use crate::repository::retention::{Plan, Policy, Verdict};
+use crate::repository::sidecars::listing_of;
+use crate::repository::standing::Objection;
+use crate::repository::{Expected, Repository, run_mark};
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
 use chrono::{DateTime, SecondsFormat, Utc};
-use facts::{Change, Facts};
+use facts::{Facts, SourceChange};
 use std::time::Duration;
 
 /// So many backups are deleted in one go, which on remote storage is three requests.
 const BATCH: usize = 100;
 
 /// One database on one storage, and what to keep there.
-pub struct Job<'a> {
+pub struct PruneJob<'a> {
     /// The database's `name`.
     pub database: &'a str,
     /// Where its backups are.
     pub storage: &'a dyn Storage,
+    /// What the configuration makes of it.
+    pub expected: Expected,
     /// What to keep.
     pub policy: &'a Policy,
     /// Only say what would happen.
@@ -55,6 +59,8 @@ pub struct Judged {
     pub id: BackupId,
     /// Size of its archive.
     pub bytes: u64,
+    /// What keeps it from taking the place of an older one, where that was looked up.
+    pub objection: Option<Objection>,
     /// Options left out part of the database; `None` where nothing hung on it, so that it was not looked up.
     pub partial: Option<bool>,
     /// The verdict and the reasons.
@@ -86,27 +92,49 @@ impl Pruned {
     }
 }
 
-/// Deletes what no rule keeps at the moment `now`.
-pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
+/// Deletes what no rule keeps at the moment `now`, of the storage of `job`, which is the one of `places`.
+pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
     // a dry run, or one without rules, needs no right to write
     let writes = !job.dry_run && !job.policy.keeps_everything();
     let _lock = match writes {
         true => {
             let path = job.storage.lock_file(job.database)?;
-            Lock::take_if_there(&path, job.lock_wait, cancel)?
+            let lock = Lock::take_if_there(&path, job.lock_wait, cancel)?;
+            if lock.is_some() {
+                run_mark::sweep(job.storage, job.database, now, cancel)?;
+            }
+            lock
         }
         false => None,
     };
-    let listing = listing_of(job.storage, Some(job.database), cancel)?;
+    let storage = job.storage.name();
+    let repository = Repository::open(
+        job.database,
+        &[storage.to_string()],
+        places,
+        job.expected,
+        now,
+        cancel,
+    )?
+    .strict();
+    if let Some((_, error)) = places.take_failures().pop() {
+        return Err(error);
+    }
+    let mut listing = match repository.listings() {
+        [(_, listing)] => listing.clone(),
+        _ => Listing::default(),
+    };
+    // what a run is writing is not for retention to judge
+    listing.backups.retain(|backup| !backup.is_unfinished());
     if job.policy.keeps_everything() {
         let candidates = vec![retention::Candidate::full(now); listing.backups.len()];
         let plan = retention::plan(&candidates, job.policy, now);
-        return Ok(judged(&listing.backups, &plan, |_| None));
+        return Ok(judged(&listing.backups, &plan, None));
     }
 
-    let mut facts = Facts::new(job.storage, &listing.backups);
+    let mut facts = Facts::new(&repository, storage, &listing.backups);
     let plan = facts.plan(job.policy, now, cancel)?;
-    let mut pruned = judged(&listing.backups, &plan, |index| facts.partial(index));
+    let mut pruned = judged(&listing.backups, &plan, Some(&facts));
     if plan.clock_is_behind() {
         pruned.refused = Some(clock_is_behind(job, &listing, now));
         return Ok(pruned);
@@ -129,15 +157,10 @@ pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
         pruned.swept = listing.orphans;
         return Ok(pruned);
     }
-    let doomed: Vec<Doomed> = listing
-        .backups
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| !plan.verdicts[*index].keeps())
-        .map(|(index, backup)| Doomed {
-            backup,
-            partial: facts.partial(index) == Some(true),
-        })
+    let judged = listing.backups.iter().zip(&plan.verdicts);
+    let doomed: Vec<&Backup> = judged
+        .filter(|(_, verdict)| !verdict.keeps())
+        .map(|(backup, _)| backup)
         .collect();
     if let Some(keys) = job.keys
         && !doomed.is_empty()
@@ -153,12 +176,13 @@ pub fn run(job: &Job, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
     Ok(pruned)
 }
 
-fn judged(backups: &[Backup], plan: &Plan, partial: impl Fn(usize) -> Option<bool>) -> Pruned {
+fn judged(backups: &[Backup], plan: &Plan, facts: Option<&Facts>) -> Pruned {
     let judged = backups.iter().zip(&plan.verdicts).enumerate();
     let newest_first = judged.rev().map(|(index, (backup, verdict))| Judged {
         id: backup.id.clone(),
         bytes: backup.bytes(),
-        partial: partial(index),
+        objection: facts.and_then(|facts| facts.objection(index)),
+        partial: facts.and_then(|facts| facts.partial(index)),
         verdict: verdict.clone(),
     });
     Pruned {
@@ -169,7 +193,7 @@ fn judged(backups: &[Backup], plan: &Plan, partial: impl Fn(usize) -> Option<boo
     }
 }
 
-fn clock_is_behind(job: &Job, listing: &Listing, now: DateTime<Utc>) -> Error {
+fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Error {
     let newest = listing.backups.last().map(|backup| backup.id.to_string());
     Error::refused(format!(
         "nothing is deleted on {}: it is {} here, and there is a backup from the future, {}",
@@ -180,7 +204,7 @@ fn clock_is_behind(job: &Job, listing: &Listing, now: DateTime<Utc>) -> Error {
     .hint("set the clock right, or remove that backup if it is the one that is wrong")
 }
 
-fn source_changed(job: &Job, change: &Change) -> Error {
+fn source_changed(job: &PruneJob, change: &SourceChange) -> Error {
     Error::refused(format!(
         "nothing is deleted on {}: the newest backup of {} is of {}, earlier ones are of {}",
         job.storage.name(),
@@ -197,15 +221,15 @@ fn source_changed(job: &Job, change: &Change) -> Error {
 /// An encrypted archive that no password of `keys` opens: of the newest backup but one, or of the oldest or the newest
 /// that goes. A changed password shows at one of them, and each costs a derivation.
 fn unopened(
-    job: &Job,
+    job: &PruneJob,
     listing: &Listing,
-    doomed: &[Doomed],
+    doomed: &[&Backup],
     keys: &Keys,
     cancel: &Cancel,
 ) -> Result<Option<Entry>> {
     let before = listing.backups.iter().rev().nth(1).map(|backup| &backup.id);
     let ends = [doomed.first(), doomed.last()];
-    let ends = ends.into_iter().flatten().map(|doomed| &doomed.backup.id);
+    let ends = ends.into_iter().flatten().map(|backup| &backup.id);
     let mut looked_at: Vec<&BackupId> = before.into_iter().chain(ends).collect();
     looked_at.sort();
     looked_at.dedup();
@@ -224,7 +248,7 @@ fn unopened(
     Ok(None)
 }
 
-fn password_changed(job: &Job, entry: &Entry) -> Error {
+fn password_changed(job: &PruneJob, entry: &Entry) -> Error {
     key_check::changed(job.storage, entry).doing(format!(
         "nothing is deleted on {} until the earlier password is listed under encryption.previous_passwords",
         job.storage.name()
@@ -232,7 +256,7 @@ fn password_changed(job: &Job, entry: &Entry) -> Error {
 }
 
 /// Writes down that the backups from the newest one on are judged without those before it.
-fn accept(job: &Job, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
+fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
     let Some(newest) = listing.backups.last().filter(|_| !job.dry_run) else {
         return Ok(());
     };
@@ -243,36 +267,23 @@ fn accept(job: &Job, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel) -> 
         .doing(|| format!("cannot accept the new source of {}", job.database))
 }
 
-/// A backup that goes.
-struct Doomed<'a> {
-    backup: &'a Backup,
-    partial: bool,
-}
-
-/// Deletes these backups in the order that the module promises.
-fn delete(job: &Job, batch: &[Doomed], cancel: &Cancel) -> Result<()> {
-    let (mut before, mut archives, mut after) = (Vec::new(), Vec::new(), Vec::new());
-    for Doomed { backup, partial } in batch {
-        let others = backup
-            .sidecars
-            .iter()
-            .filter(|part| **part != Part::Manifest);
-        before.extend(others.map(|part| backup.id.key(*part)));
-        if backup.has(Part::Manifest) {
-            let manifests = if *partial { &mut after } else { &mut before };
-            manifests.push(backup.id.manifest_key());
-        }
+/// Deletes these backups, their archives first.
+fn delete(job: &PruneJob, batch: &[&Backup], cancel: &Cancel) -> Result<()> {
+    let (mut archives, mut beside) = (Vec::new(), Vec::new());
+    for backup in batch {
         let shapes = backup.archives.iter();
         archives.extend(shapes.map(|(shape, _)| backup.id.archive_key(*shape)));
+        let sidecars = backup.sidecars.iter();
+        beside.extend(sidecars.map(|part| backup.id.key(*part)));
     }
-    for keys in [before, archives, after] {
+    for keys in [archives, beside] {
         if !keys.is_empty() {
             job.storage
                 .delete(&keys, cancel)
                 .doing(|| format!("cannot delete old backups of {}", job.database))?;
         }
     }
-    for Doomed { backup, .. } in batch {
+    for backup in batch {
         log::debug!("deleted {}", backup.id);
     }
     Ok(())
@@ -280,7 +291,7 @@ fn delete(job: &Job, batch: &[Doomed], cancel: &Cancel) -> Result<()> {
 
 /// Removes sidecars whose archive is gone. A backup that is being stored elsewhere at this moment shows its archive
 /// first, so what had none in one listing and has none in the next is no such backup.
-fn sweep(job: &Job, orphans: Vec<String>, cancel: &Cancel) -> Result<Vec<String>> {
+fn sweep(job: &PruneJob, orphans: Vec<String>, cancel: &Cancel) -> Result<Vec<String>> {
     if orphans.is_empty() {
         return Ok(orphans);
     }

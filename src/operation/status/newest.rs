@@ -1,140 +1,94 @@
-//! The newest backup of a database that counts, over all of its storages.
+//! The newest backup of a database that shows that backups are made, over all of its storages.
 
-use super::{Copy, Damaged, Flaw, Newest, State, Storages, Subject};
+use super::report::{CopyState, DamagedBackup, NewestBackup, NewestCopy};
+use super::subject::StatusSubject;
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::repository::listing::Entry;
-use crate::repository::manifest::Manifest;
-use crate::repository::names::{BackupId, Shape};
-use crate::repository::reference::{proof_of, read_manifest};
-use crate::repository::size_check::Change;
-use crate::repository::trend;
+use crate::repository::names::BackupId;
+use crate::repository::size_check::SizeChange;
+use crate::repository::standing::{Objection, Purpose};
+use crate::repository::{Newest, PassedOver, Repository};
 use chrono::{DateTime, Utc};
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
-/// The copies of a backup: each storage that lists it, and what it lists.
-type Copies<'a> = Vec<(&'a str, &'a Entry)>;
+/// What was found on the way from the newest backup to the newest that counts.
+pub(super) struct Found {
+    pub newest: Option<NewestBackup>,
+    /// Newer ones that have no good copy.
+    pub damaged: Vec<DamagedBackup>,
+    /// The newest of those that begin later than now.
+    pub from_the_future: Option<BackupId>,
+}
 
-/// The newest backup of `subject`: full unless the configuration makes none, encrypted where that is asked for, and
-/// with one copy at least of the size that its manifest tells that no check found bad. With it, the newer ones that
-/// have no such copy.
+/// The newest backup of `subject` that counts, and what is wrong with newer ones.
 pub(super) fn find(
-    subject: &Subject,
-    listings: &[(&str, Vec<Entry>)],
-    asked: &mut Storages,
+    subject: &StatusSubject,
+    repository: &Repository,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<(Option<Newest>, Vec<Damaged>)> {
-    let mut damaged = Vec::new();
-    for (id, shape, copies) in merged(listings) {
-        if subject.sealed_only && !shape.sealed {
-            continue;
-        }
-        let manifest = manifest(&copies, asked, cancel)?;
-        let manifest = manifest.as_ref();
-        let partial = manifest.is_some_and(|manifest| manifest.dump.partial);
-        if partial && !subject.partial_counts {
-            continue;
-        }
-        let mut flaws = Vec::new();
-        for (name, entry) in &copies {
-            flaws.push(flaw(name, entry, manifest, asked, cancel)?);
-        }
-        let whole = flaws.iter().position(Option::is_none);
-        let Some((storage, entry)) = whole.map(|at| copies[at]) else {
-            let flaw = flaws.into_iter().flatten().max();
-            damaged.extend(flaw.map(|flaw| Damaged {
-                id: id.clone(),
-                flaw,
-            }));
-            continue;
-        };
-        let listing = listings.iter().find(|(name, _)| *name == storage);
-        let entries = listing.map_or(&[][..], |(_, entries)| entries);
-        let size = asked.ask(storage, |storage| {
-            trend::among(storage, entries, entry, partial, cancel)
-        })?;
-        let state = |name: &String| Copy {
-            storage: name.clone(),
-            state: state(name, &copies, &flaws, asked),
-        };
-        let newest = Newest {
-            entry: entry.clone(),
-            finished_at: manifest.map(|manifest| manifest.finished_at),
-            partial,
-            age: now - id.timestamp.moment(),
-            size: size.unwrap_or_else(|| Change::new(entry.bytes, &[])),
-            copies: subject.storages.iter().map(state).collect(),
-        };
-        return Ok((Some(newest), damaged));
-    }
-    Ok((None, damaged))
+) -> Result<Found> {
+    let mut passed_over = Vec::new();
+    let newest = repository.newest(Purpose::OnTime, |_| true, &mut passed_over, cancel)?;
+    let newest = match newest {
+        Some(newest) => Some(describe(subject, repository, newest, now, cancel)?),
+        None => None,
+    };
+    let id = |passed: &PassedOver| passed.copy.entry.id.clone();
+    let is_future = |passed: &&PassedOver| passed.objection == Objection::FromTheFuture;
+    let damaged = passed_over
+        .iter()
+        .filter(|passed| passed.objection.is_damage());
+    Ok(Found {
+        newest,
+        damaged: damaged
+            .map(|passed| DamagedBackup {
+                id: id(passed),
+                flaw: passed.objection,
+            })
+            .collect(),
+        from_the_future: passed_over.iter().find(is_future).map(id),
+    })
 }
 
-/// Every backup once, newest first.
-fn merged<'a>(listings: &'a [(&'a str, Vec<Entry>)]) -> Vec<(&'a BackupId, Shape, Copies<'a>)> {
-    let mut found: BTreeMap<(Reverse<&BackupId>, Shape), Copies> = BTreeMap::new();
-    for (name, entries) in listings {
-        for entry in entries {
-            let copies = found.entry((Reverse(&entry.id), entry.shape)).or_default();
-            copies.push((name, entry));
-        }
-    }
-    found
-        .into_iter()
-        .map(|((Reverse(id), shape), copies)| (id, shape, copies))
-        .collect()
-}
-
-/// The manifest beside the first copy that has a readable one.
-fn manifest(
-    copies: &[(&str, &Entry)],
-    asked: &mut Storages,
+fn describe(
+    subject: &StatusSubject,
+    repository: &Repository,
+    newest: Newest,
+    now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Option<Manifest>> {
-    for (name, entry) in copies {
-        let read = asked.read(name, |storage| read_manifest(storage, entry, cancel))?;
-        if let Some(Some(manifest)) = read {
-            return Ok(Some(manifest));
-        }
-    }
-    Ok(None)
+) -> Result<NewestBackup> {
+    let manifest = repository.manifest(&newest.backup, cancel)?;
+    let manifest = manifest.read();
+    let partial = manifest.is_some_and(|manifest| manifest.dump.partial);
+    let size = repository.size_change(&newest.copy, partial, cancel);
+    let size = size.inspect_err(|error| log::debug!("{}", error.chain()));
+    cancel.check()?;
+    let entry = newest.copy.entry.clone();
+    let state = |name: &String| NewestCopy {
+        storage: name.clone(),
+        state: state(name, &newest, repository),
+    };
+    Ok(NewestBackup {
+        finished_at: manifest.map(|manifest| manifest.finished_at),
+        partial,
+        age: now - entry.id.timestamp.moment(),
+        size: size.unwrap_or_else(|_| SizeChange::new(entry.bytes, &[])),
+        copies: subject.storages.iter().map(state).collect(),
+        entry,
+    })
 }
 
-/// What is known to be wrong with the copy on the storage `name`.
-fn flaw(
-    name: &str,
-    entry: &Entry,
-    manifest: Option<&Manifest>,
-    asked: &mut Storages,
-    cancel: &Cancel,
-) -> Result<Option<Flaw>> {
-    if entry.differs_from(manifest) {
-        return Ok(Some(Flaw::Size));
-    }
-    if !entry.has_proof {
-        return Ok(None);
-    }
-    let read = asked.read(name, |storage| proof_of(storage, &entry.id, cancel))?;
-    let found = read.and_then(|proof| {
-        let bad = proof.last_bad(&entry.archive_key(), entry.bytes)?;
-        Some(Flaw::Found(bad.at, bad.level))
-    });
-    Ok(found)
-}
-
-fn state(name: &str, copies: &[(&str, &Entry)], flaws: &[Option<Flaw>], asked: &Storages) -> State {
-    let found = copies.iter().position(|(storage, _)| *storage == name);
-    match (found, asked.storages.get(name)) {
+fn state(name: &str, newest: &Newest, repository: &Repository) -> CopyState {
+    let mut copies = newest.backup.copies.iter();
+    let found = copies.position(|copy| copy.storage == name);
+    match (found, repository.places().usable(name)) {
         (Some(at), Some(storage)) => {
-            let address = storage.locate(&copies[at].1.archive_key());
-            match flaws[at] {
-                Some(flaw) => State::Damaged(address, flaw),
-                None => State::There(address),
+            let address = storage.locate(&newest.backup.copies[at].entry.archive_key());
+            match newest.standings[at].damage() {
+                Some(flaw) => CopyState::Damaged(address, flaw),
+                None => CopyState::There(address),
             }
         }
-        _ if asked.failures.contains_key(name) => State::Unknown,
-        _ => State::Missing,
+        _ if repository.places().has_failed(name) => CopyState::Unknown,
+        _ => CopyState::Missing,
     }
 }

@@ -1,13 +1,14 @@
 //! When a check last proved a backup of a database good, from the records beside its backups.
 
-use super::{Storages, Subject};
+use super::subject::StatusSubject;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::operation::list::NEWEST;
-use crate::repository::check_records::{Level, last_proven};
-use crate::repository::listing::Entry;
-use crate::repository::reference::proof_of;
+use crate::repository::Repository;
+use crate::repository::check_records::{CheckLevel, last_proven};
+use crate::repository::held::Copy;
 use chrono::{DateTime, Utc};
+use std::collections::HashMap;
 
 /// What the records of checks come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Proven {
     }
 
     /// True where the newest check is older than `subject` allows.
-    fn is_late(&self, subject: &Subject, now: DateTime<Utc>) -> bool {
+    fn is_late(&self, subject: &StatusSubject, now: DateTime<Utc>) -> bool {
         let since = self.verified_at.map(|at| (now - at).to_std());
         subject.max_unverified_age.is_some_and(|limit| match since {
             Some(since) => since.is_ok_and(|since| since > limit),
@@ -36,48 +37,52 @@ impl Proven {
     }
 }
 
-/// What is written down about the backups of `subject` that `listings` show. The records of the newest [`NEWEST`] that
-/// have some are read on each storage; the older ones, each a request, only before it would be said that the last
-/// check is too long ago: one that picks at random may have been of any of them.
+/// What is written down about the backups of `subject`. The records of the newest [`NEWEST`] that have some are read on
+/// each storage; the older ones, each a request, only before it would be said that the last check is too long ago: one
+/// that picks at random may have been of any of them.
 pub(super) fn find(
-    subject: &Subject,
-    listings: &[(&str, Vec<Entry>)],
-    asked: &mut Storages,
+    subject: &StatusSubject,
+    repository: &Repository,
     now: DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Proven> {
-    let counts = |entry: &&Entry| entry.shape.sealed || !subject.sealed_only;
-    let mut recorded: Vec<(usize, &str, &Entry)> = Vec::new();
-    for (name, entries) in listings {
-        let newest_first = entries.iter().rev().filter(counts);
-        let with_records = newest_first.filter(|entry| entry.has_proof);
-        recorded.extend(with_records.enumerate().map(|(rank, e)| (rank, *name, e)));
+    let sealed_only = subject.expected.sealed;
+    let mut backups = repository.backups();
+    backups.retain(|backup| backup.shape.sealed || !sealed_only);
+    let mut ranks: HashMap<&str, usize> = HashMap::new();
+    let mut recorded: Vec<(usize, &Copy)> = Vec::new();
+    for copy in backups.iter().flat_map(|backup| &backup.copies) {
+        if copy.entry.has_records() {
+            let rank = ranks.entry(&copy.storage).or_default();
+            recorded.push((*rank, copy));
+            *rank += 1;
+        }
     }
-    recorded.sort_by_key(|(rank, ..)| *rank);
+    recorded.sort_by_key(|(rank, _)| *rank);
 
     let mut proven = Proven::default();
-    for (rank, name, entry) in recorded {
+    for (rank, copy) in recorded {
         if rank >= NEWEST && !proven.is_late(subject, now) {
             break;
         }
-        let read = asked.read(name, |storage| proof_of(storage, &entry.id, cancel))?;
-        let Some(proof) = read else {
+        let Some(records) = repository.records(copy, cancel)? else {
             continue;
         };
-        let key = entry.archive_key();
-        let last = |level| last_proven([(&proof, &*key, entry.bytes)], level);
-        proven.add(last(Level::Restore), last(subject.verify_level));
+        let key = copy.entry.archive_key();
+        let last = |level| last_proven([(&*records, &*key, copy.entry.bytes)], level);
+        proven.add(last(CheckLevel::Restore), last(subject.verify_level));
     }
 
-    let entries = listings.iter().flat_map(|(_, entries)| entries);
-    let oldest = entries.filter(counts).map(|entry| entry.id.timestamp);
-    let oldest = oldest.min().map(|oldest| (now - oldest.moment()).to_std());
+    let oldest = backups.last();
+    let oldest = oldest.map(|oldest| (now - oldest.id.timestamp.moment()).to_std());
     // before the first check is due its absence says nothing, and a storage that cannot be asked may know of one
     let due = match (oldest, subject.max_unverified_age) {
         (Some(Ok(age)), Some(limit)) => age > limit,
         _ => false,
     };
-    let told = proven.verified_at.is_some() || (due && asked.failed(subject).is_empty());
+    let places = repository.places();
+    let all_asked = || subject.storages.iter().all(|name| !places.has_failed(name));
+    let told = proven.verified_at.is_some() || (due && all_asked());
     proven.too_long_ago = told && proven.is_late(subject, now);
     Ok(proven)
 }

@@ -4,7 +4,7 @@ use super::Check;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::repository::names::{BackupId, Part, Timestamp};
-use crate::repository::reference::read_small;
+use crate::repository::sidecars::read_small;
 use crate::storage::{Storage, TO_BE_USED};
 use crate::text::human::human_bytes;
 use chrono::{DateTime, TimeDelta, Utc};

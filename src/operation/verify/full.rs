@@ -9,11 +9,11 @@ use crate::format::read_pipeline::Inbound;
 use crate::format::sniff::Content;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
+use crate::repository::located::Located;
 use crate::repository::manifest::Detail;
 use crate::repository::manifest_details;
 use crate::repository::open;
 use crate::repository::open::Bytes;
-use crate::repository::reference::Selected;
 use crate::source::logical::archive::DumpContents;
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
@@ -51,7 +51,7 @@ pub(super) fn look(
     }
     let plain_bytes = manifest.as_ref().map(|manifest| manifest.dump.bytes);
     let expected = match (manifest, selected) {
-        (Some(manifest), Selected::Stored { entry, .. }) => opened(
+        (Some(manifest), Located::Stored { entry, .. }) => opened(
             manifest_details::detail(manifest, &entry.id, keys),
             evidence,
         )?,

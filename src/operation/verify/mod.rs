@@ -20,32 +20,32 @@ mod stored;
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
 use crate::format::seal::Keys;
-use crate::repository::check_records::{Evidence, Level};
+use crate::repository::check_records::{CheckLevel, Evidence};
+use crate::repository::located::Located;
 use crate::repository::open::Rules;
-use crate::repository::reference::Selected;
 use crate::source::logical::drill;
 use sidecars::Claims;
 
 /// One copy of a backup, and what it takes to look into it.
 pub struct Subject<'a> {
     /// Where it is.
-    pub selected: &'a Selected,
+    pub selected: &'a Located,
     /// The keys that may open it; asked for only if it is sealed.
     pub keys: &'a dyn Fn() -> Result<Keys>,
     /// What the configuration says of it.
     pub rules: &'a Rules<'a>,
-    /// How it is drilled; asked for only by [`Level::Restore`].
+    /// How it is drilled; asked for only by [`CheckLevel::Restore`].
     pub drill: &'a dyn Fn() -> Result<drill::Options>,
 }
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
-pub fn check(subject: &Subject, level: Level, cancel: &Cancel) -> Result<Evidence> {
+pub fn check(subject: &Subject, level: CheckLevel, cancel: &Cancel) -> Result<Evidence> {
     let (claims, mut evidence) = sidecars::look(subject.selected, cancel)?;
     let looked = match level {
-        Level::Exists => Ok(()),
-        Level::Checksum => stored::look(subject, &claims, &mut evidence, cancel),
-        Level::Full => full::look(subject, claims, &mut evidence, cancel),
-        Level::Restore => restore(subject, claims, &mut evidence, cancel),
+        CheckLevel::Exists => Ok(()),
+        CheckLevel::Checksum => stored::look(subject, &claims, &mut evidence, cancel),
+        CheckLevel::Full => full::look(subject, claims, &mut evidence, cancel),
+        CheckLevel::Restore => restore(subject, claims, &mut evidence, cancel),
     };
     match looked {
         Ok(()) => Ok(evidence),

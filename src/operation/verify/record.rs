@@ -1,15 +1,20 @@
 //! What a check found, written down beside the backup.
 //!
-//! No lock is taken, which a backup may hold for hours: of two checks of one backup that end in the same moment, one
-//! may go unrecorded. A record whose backup was pruned meanwhile is swept by the next prune.
+//! Each check is an object of its own, so that of two checks that end in the same moment, on whatever host, both are kept.
+//! No lock is taken, which a backup may hold for hours. A record whose backup was pruned meanwhile is swept by the next
+//! prune.
 
-use super::Subject;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
-use crate::format::seal;
-use crate::repository::check_records::{Check, Details, Evidence, Level, Outcome, Proof};
-use crate::repository::names::Part;
-use crate::repository::reference::{Selected, proof_of};
+use crate::format::seal::{self, Keys};
+use crate::repository::check_records::{
+    self, Check, CheckLevel, CheckOutcome, CheckRecords, Details, Evidence,
+};
+use crate::repository::listing::Entry;
+use crate::repository::located::Located;
+use crate::repository::names::{Part, Timestamp};
+use crate::repository::sidecars::records_of;
+use crate::storage::Storage;
 use base64ct::{Base64, Encoding};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -18,35 +23,36 @@ use std::time::Duration;
 const LABEL: &str = "#verified";
 
 /// How a check with this result ended.
-pub fn outcome(result: &Result<Evidence>) -> Outcome {
+pub fn outcome(result: &Result<Evidence>) -> CheckOutcome {
     match result {
-        Ok(evidence) if evidence.faults.is_empty() => Outcome::Good,
-        Ok(_) => Outcome::Bad,
-        Err(_) => Outcome::Undecided,
+        Ok(evidence) if evidence.faults.is_empty() => CheckOutcome::Good,
+        Ok(_) => CheckOutcome::Bad,
+        Err(_) => CheckOutcome::Undecided,
     }
 }
 
-/// Adds the record of one check to those beside the backup. Writes nothing about a file.
+/// Of which copy a check is recorded, and how.
+pub struct Recording<'a> {
+    /// The copy. Nothing is written about a file.
+    pub copy: &'a Located,
+    /// What seals the words about it.
+    pub keys: &'a dyn Fn() -> Result<Keys>,
+    /// They are sealed, whether the archive is or not.
+    pub sealed: bool,
+}
+
+/// Adds the record of one check to those beside the backup.
 pub fn write(
-    subject: &Subject,
-    level: Level,
+    recording: &Recording,
+    level: CheckLevel,
     result: &Result<Evidence>,
     (at, took): (DateTime<Utc>, Duration),
     cancel: &Cancel,
 ) -> Result<()> {
-    let Selected::Stored { storage, entry } = subject.selected else {
+    let Located::Stored { storage, entry } = recording.copy else {
         return Ok(());
     };
-    let key = entry.id.key(Part::Verified);
-    let mut proof = match proof_of(storage.as_ref(), &entry.id, cancel) {
-        Ok(proof) => proof,
-        Err(error) if error.kind() == Kind::NotFound => Proof::default(),
-        Err(error) if error.kind() == Kind::Damaged => {
-            log::warn!("{}; they begin anew", error.report());
-            Proof::default()
-        }
-        Err(error) => return Err(error),
-    };
+    let key = entry.id.key(Part::Check(Timestamp::new(at)));
     let evidence = result.as_ref().ok();
     let mut check = Check {
         at,
@@ -65,18 +71,32 @@ pub fn write(
         details_sealed: None,
     };
     let details = details(result);
-    let configured = subject.rules.configured;
     if details.is_empty() {
         // nothing to tell, nothing to seal
-    } else if entry.shape.sealed || configured.is_some_and(|shape| shape.sealed) {
-        check.details_sealed = sealed(subject, &details, &format!("{}{LABEL}", entry.id));
+    } else if entry.shape.sealed || recording.sealed {
+        check.details_sealed = sealed(recording, &details, &format!("{}{LABEL}", entry.id));
     } else {
         check.details = Some(details);
     }
-    proof.add(check);
     storage
-        .replace(&key, &proof.to_json()?, cancel)
-        .doing(|| format!("cannot write {}", storage.locate(&key)))
+        .put(&key, &CheckRecords::to_json(check)?, cancel)
+        .doing(|| format!("cannot write {}", storage.locate(&key)))?;
+    if entry.checks.len() >= check_records::MOST {
+        forget(storage.as_ref(), entry, at, cancel)?;
+    }
+    Ok(())
+}
+
+/// Deletes the records that are too many, now that there is one of a check that began `at`.
+fn forget(storage: &dyn Storage, entry: &Entry, at: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
+    let mut entry = entry.clone();
+    entry.checks.push(Timestamp::new(at));
+    let records = records_of(storage, &entry, cancel)?;
+    let old = records.too_many().into_iter();
+    let keys: Vec<String> = old
+        .map(|check| entry.id.key(Part::Check(Timestamp::new(check.at))))
+        .collect();
+    storage.delete(&keys, cancel)
 }
 
 fn kind(result: &Result<Evidence>) -> Option<Kind> {
@@ -103,9 +123,9 @@ fn details(result: &Result<Evidence>) -> Details {
 }
 
 /// Without a password nobody can be told, and a stranger must not be.
-fn sealed(subject: &Subject, details: &Details, label: &str) -> Option<String> {
+fn sealed(recording: &Recording, details: &Details, label: &str) -> Option<String> {
     let plain = serde_json::to_vec(details).ok()?;
-    let sealed = (subject.keys)().and_then(|keys| seal::seal_bytes(&plain, &keys, label));
+    let sealed = (recording.keys)().and_then(|keys| seal::seal_bytes(&plain, &keys, label));
     match sealed {
         Ok(container) => Some(Base64::encode_string(&container)),
         Err(error) => {

@@ -1,11 +1,10 @@
 //! What earlier checks found, summed up. Pure, but for the reading of the records.
 
 use crate::cancel::Cancel;
-use crate::error::{Kind, Result};
-use crate::repository::check_records::{Check, Level, Outcome};
-use crate::repository::holdings::Shelves;
+use crate::error::Result;
+use crate::repository::Repository;
+use crate::repository::check_records::{Check, CheckLevel, CheckOutcome};
 use crate::repository::names::BackupId;
-use crate::repository::reference::proof_of;
 use chrono::{DateTime, Utc};
 
 /// A check, and what was checked.
@@ -27,29 +26,25 @@ pub struct Row<'a> {
     /// The storage's name.
     pub storage: &'a str,
     /// The level.
-    pub level: Level,
+    pub level: CheckLevel,
     /// The checks, oldest first.
     pub checks: Vec<&'a Check>,
 }
 
 /// The records of all checks since then, oldest first. A record that cannot be read is a warning.
-pub fn past(shelves: &Shelves, since: DateTime<Utc>, cancel: &Cancel) -> Result<Vec<Past>> {
+pub fn past(repository: &Repository, since: DateTime<Utc>, cancel: &Cancel) -> Result<Vec<Past>> {
     let mut past = Vec::new();
-    for shelf in &shelves.shelves {
-        for entry in shelf.entries.iter().filter(|entry| entry.has_proof) {
-            let proof = match proof_of(shelf.storage.as_ref(), &entry.id, cancel) {
-                Ok(proof) => proof,
-                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
-                Err(error) => {
-                    log::warn!("{}", error.report());
-                    continue;
-                }
+    for backup in repository.backups() {
+        for copy in &backup.copies {
+            let Some(records) = repository.records(copy, cancel)? else {
+                continue;
             };
-            let recent = proof.checks.into_iter().filter(|check| check.at >= since);
+            let checks = records.checks.iter();
+            let recent = checks.filter(|check| check.at >= since);
             past.extend(recent.map(|check| Past {
-                id: entry.id.clone(),
-                storage: shelf.storage.name().to_string(),
-                check,
+                id: backup.id.clone(),
+                storage: copy.storage.clone(),
+                check: check.clone(),
             }));
         }
     }
@@ -82,14 +77,17 @@ pub fn rows(past: &[Past]) -> Vec<Row<'_>> {
 
 impl Row<'_> {
     /// How many ended so.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: CheckOutcome) -> usize {
         let checks = self.checks.iter();
         checks.filter(|check| check.result == outcome).count()
     }
 
     /// The part of the checks that came to a result and found the backup good.
     pub fn success(&self) -> Option<f64> {
-        let (good, bad) = (self.count(Outcome::Good), self.count(Outcome::Bad));
+        let (good, bad) = (
+            self.count(CheckOutcome::Good),
+            self.count(CheckOutcome::Bad),
+        );
         (good + bad > 0).then(|| good as f64 / (good + bad) as f64)
     }
 
@@ -113,7 +111,7 @@ impl Row<'_> {
     pub fn restore_median(&self) -> Option<f64> {
         let good = self.checks.iter();
         let times: Vec<f64> = good
-            .filter(|check| check.result == Outcome::Good)
+            .filter(|check| check.result == CheckOutcome::Good)
             .filter_map(|check| check.restore_seconds)
             .collect();
         median(&times)
@@ -122,7 +120,7 @@ impl Row<'_> {
     fn durations(&self) -> Vec<f64> {
         let checks = self.checks.iter();
         checks
-            .filter(|check| check.result == Outcome::Good)
+            .filter(|check| check.result == CheckOutcome::Good)
             .map(|check| check.duration_seconds)
             .collect()
     }
@@ -143,7 +141,7 @@ fn median(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn past(seconds: i64, storage: &str, result: Outcome, took: f64) -> Past {
+    fn past(seconds: i64, storage: &str, result: CheckOutcome, took: f64) -> Past {
         let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds);
         Past {
             id: BackupId::parse("app/20261120_020000.123456789Z").unwrap(),
@@ -151,7 +149,7 @@ mod tests {
             check: Check {
                 at,
                 tool: "t".into(),
-                level: Level::Full,
+                level: CheckLevel::Full,
                 result,
                 key: "k".into(),
                 bytes: 1,
@@ -169,7 +167,7 @@ mod tests {
 
     #[test]
     fn success_counts_results_and_the_trend_compares_the_halves() {
-        use Outcome::{Bad, Good, Undecided};
+        use CheckOutcome::{Bad, Good, Undecided};
         let all = [
             past(1, "a", Good, 1.0),
             past(2, "a", Good, 3.0),

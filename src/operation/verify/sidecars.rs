@@ -4,8 +4,9 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
 use crate::repository::check_records::Evidence;
 use crate::repository::listing::Entry;
+use crate::repository::located::{Located, read_checksum};
 use crate::repository::manifest::Manifest;
-use crate::repository::reference::{Selected, read_checksum, read_manifest};
+use crate::repository::sidecars::read_manifest;
 use crate::storage::local;
 
 /// What is claimed about an archive by what lies beside it.
@@ -18,15 +19,15 @@ pub struct Claims {
 }
 
 /// Reads the sidecars of `selected`, and compares them with it and with each other.
-pub(super) fn look(selected: &Selected, cancel: &Cancel) -> Result<(Claims, Evidence)> {
+pub(super) fn look(selected: &Located, cancel: &Cancel) -> Result<(Claims, Evidence)> {
     let mut evidence = Evidence::default();
     let mut claims = Claims {
         sha256: damage_is_a_fault(read_checksum(selected, cancel), &mut evidence)?.flatten(),
         manifest: None,
     };
     let (storage, entry) = match selected {
-        Selected::Stored { storage, entry } => (storage, entry),
-        Selected::File(path) => {
+        Located::Stored { storage, entry } => (storage, entry),
+        Located::File(path) => {
             let metadata = local::open_file(path)?.metadata();
             if metadata
                 .doing(|| format!("cannot look at {}", path.display()))?

@@ -7,8 +7,8 @@ use crate::error::{Doing, Result};
 use crate::format::measure::{Measure, Measured};
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
+use crate::repository::located::Located;
 use crate::repository::open;
-use crate::repository::reference::Selected;
 use std::io::{ErrorKind, Read};
 
 /// How much is read at a time.
@@ -43,7 +43,7 @@ pub(super) fn look(
 pub(super) fn judge(
     measure: &Measure,
     expected: Option<&str>,
-    selected: &Selected,
+    selected: &Located,
     evidence: &mut Evidence,
 ) {
     let found = measure.sha256_hex();
@@ -54,7 +54,7 @@ pub(super) fn judge(
         Some(_) => {}
         None => evidence.note("there is no checksum to compare the stored bytes with"),
     }
-    if let Selected::Stored { entry, .. } = selected
+    if let Located::Stored { entry, .. } = selected
         && entry.bytes != measure.bytes
     {
         evidence.fault(format!(

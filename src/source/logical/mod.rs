@@ -5,6 +5,7 @@ pub mod drill;
 pub mod drop_existing;
 pub mod dump;
 pub mod dump_inspector;
+pub mod dump_job;
 pub mod globals;
 pub mod pg_restore;
 pub mod restore;

@@ -4,27 +4,17 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::repository::manifest::Table;
-use crate::repository::manifest_details;
-use crate::repository::names::Part;
-use crate::repository::reference::{listing_of, manifest_of};
-use crate::storage::Storage;
-use std::time::Duration;
+use crate::repository::standing::Purpose;
+use crate::repository::{Repository, manifest_details};
 
-/// Looking at the backup before must not hold the next one up.
-const LOOKING: Duration = Duration::from_secs(30);
-/// Of so many backups one should be full.
-const MOST: usize = 5;
-
-/// The tables of the newest full backup of `database`, where that can be told. Costs a listing and a manifest; whatever
-/// goes wrong only costs the comparison.
+/// The tables of the newest backup that a new one can be compared with, where that can be told. Costs its manifest, and
+/// those of newer ones that do not count; whatever goes wrong only costs the comparison.
 pub fn previous_tables(
-    storage: &dyn Storage,
-    database: &str,
+    repository: &Repository,
     keys: Option<&Keys>,
     cancel: &Cancel,
 ) -> Option<Vec<Table>> {
-    let cancel = cancel.with_deadline(LOOKING);
-    match look(storage, database, keys, &cancel) {
+    match look(repository, keys, cancel) {
         Ok(tables) => tables,
         Err(error) => {
             log::debug!("the backup before is not compared: {}", error.chain());
@@ -34,25 +24,22 @@ pub fn previous_tables(
 }
 
 fn look(
-    storage: &dyn Storage,
-    database: &str,
+    repository: &Repository,
     keys: Option<&Keys>,
     cancel: &Cancel,
 ) -> Result<Option<Vec<Table>>> {
-    let listing = listing_of(storage, Some(database), cancel)?;
-    let newest_first = listing.backups.iter().rev();
-    let newest_first = newest_first.filter(|backup| backup.has(Part::Manifest));
-    for backup in newest_first.take(MOST) {
-        let manifest = manifest_of(storage, &backup.id, cancel)?;
-        if manifest.dump.partial {
-            continue;
-        }
-        let keys = || {
-            let missing = || Error::failed("it is encrypted, and encryption is not configured");
-            keys.cloned().ok_or_else(missing)
-        };
-        let detail = manifest_details::detail(manifest, &backup.id, &keys)?;
-        return Ok(detail.map(|detail| detail.tables));
-    }
-    Ok(None)
+    let newest = repository.newest(Purpose::Compare, |_| true, &mut Vec::new(), cancel)?;
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let manifest = repository.manifest(&newest.backup, cancel)?;
+    let Some(manifest) = manifest.read() else {
+        return Ok(None);
+    };
+    let keys = || {
+        let missing = || Error::failed("it is encrypted, and encryption is not configured");
+        keys.cloned().ok_or_else(missing)
+    };
+    let detail = manifest_details::detail(manifest.clone(), &newest.backup.id, &keys)?;
+    Ok(detail.map(|detail| detail.tables))
 }

@@ -1,6 +1,7 @@
 //! The roles beside a backup: written with it, sealed whenever its archive is, and read back.
 
 use super::dump_inspector::{ScriptTap, tap_for};
+use super::dump_job::DumpJob;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
@@ -8,11 +9,11 @@ use crate::format::seal::{Expect, Keys};
 use crate::format::sniff::Content;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Plan, Written};
-use crate::operation::backup::Job;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::Meter;
+use crate::repository::checksum_line;
 use crate::repository::names::{BackupId, Part, Shape};
-use crate::repository::reference::{checksum_in, listing_of};
+use crate::repository::sidecars::listing_of;
 use crate::source::logical::globals;
 use crate::storage::Storage;
 use std::io::{self, Write};
@@ -25,7 +26,7 @@ const LARGEST: usize = 64 << 20;
 
 /// Dumps the roles of the server of `job`: the keys and bytes of two more sidecars.
 pub(crate) fn sidecars(
-    job: &Job,
+    job: &DumpJob,
     id: &BackupId,
     shape: Shape,
     server: Option<u32>,
@@ -46,8 +47,7 @@ pub(crate) fn sidecars(
     };
     let (bytes, written) = dumped.doing(|| "cannot back up the roles of the server")?;
     let key = id.key(Part::Globals(shape));
-    let file = key.rsplit('/').next().unwrap_or_default();
-    let checksum = format!("{}  {file}\n", written.sha256);
+    let checksum = checksum_line::line(&written.sha256, &key);
     Ok(vec![
         (id.key(Part::GlobalsChecksum(shape)), checksum.into_bytes()),
         (key, bytes),
@@ -55,7 +55,7 @@ pub(crate) fn sidecars(
 }
 
 fn dump(
-    job: &Job,
+    job: &DumpJob,
     id: &BackupId,
     pg_dumpall: &Tool,
     passwords: bool,
@@ -104,7 +104,10 @@ pub fn read(
     let doing = || format!("cannot read {}", storage.locate(&key));
     let checksum = id.key(Part::GlobalsChecksum(shape));
     let sha256 = match backup.has(Part::GlobalsChecksum(shape)) {
-        true => Some(checksum_in(storage.open(&checksum, cancel)?, &checksum)?),
+        true => Some(checksum_line::read(
+            storage.open(&checksum, cancel)?,
+            &checksum,
+        )?),
         false => None,
     };
     let meter = Arc::new(Meter::default());

@@ -5,9 +5,10 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::tools::Tools;
 use crate::repository::check_records::Fault;
+use crate::repository::located::Located;
 use crate::repository::manifest::TableName;
 use crate::repository::manifest_details;
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::Summary;
 use crate::source::logical::drill::{compare, redump};
 use crate::source::logical::dump_inspector;
@@ -75,7 +76,7 @@ pub(super) fn run(
 
 /// True where the archive, as it was read, is what its manifest says.
 fn is_what_was_backed_up(plan: &Plan, archived: &Summary, cancel: &Cancel) -> Result<bool> {
-    let Selected::Stored { storage, entry } = plan.selected else {
+    let Located::Stored { storage, entry } = plan.selected else {
         return Ok(false);
     };
     let claimed = read_manifest(storage.as_ref(), entry, cancel).and_then(|manifest| {

@@ -10,7 +10,8 @@ use crate::postgres::locks::Watch;
 use crate::postgres::psql::Psql;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::located::Located;
+use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
@@ -201,13 +202,11 @@ impl Plan<'_> {
     /// About how large the plain dump is.
     pub(super) fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
         match self.selected {
-            Selected::Stored { storage, entry } => {
+            Located::Stored { storage, entry } => {
                 let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
                 Ok(manifest.map_or(entry.bytes, |manifest| manifest.dump.bytes))
             }
-            Selected::File(path) => {
-                Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))
-            }
+            Located::File(path) => Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len())),
         }
     }
 }

@@ -37,9 +37,9 @@ use crate::format::sniff::Content;
 use crate::postgres::query;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
+use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
-use crate::repository::reference::Selected;
 use crate::source::logical::pg_restore::PgRestoreOptions;
 use comparison::TargetComparison;
 use created_database::CreatedDatabase;
@@ -102,7 +102,7 @@ pub struct RestoreReport {
 
 /// Says what [`run`] would do, and why it would be refused if it would.
 pub fn preview(
-    selected: &Selected,
+    selected: &Located,
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
     job: &RestoreRequest,
@@ -115,7 +115,7 @@ pub fn preview(
 
 /// Restores `selected` as `job` says. `keys` is asked for only if the archive is sealed.
 pub fn run(
-    selected: &Selected,
+    selected: &Located,
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
     job: &RestoreRequest,
@@ -207,7 +207,7 @@ pub fn run(
     })
 }
 
-fn cannot(selected: &Selected, job: &RestoreRequest) -> String {
+fn cannot(selected: &Located, job: &RestoreRequest) -> String {
     let (from, target) = (selected.shown(), job.session.shown());
     format!("cannot restore {from} into {target}")
 }
@@ -227,7 +227,7 @@ impl Plan<'_> {
         if !self.job.globals {
             return Ok(None);
         }
-        let Selected::Stored { storage, entry } = self.selected else {
+        let Located::Stored { storage, entry } = self.selected else {
             return Err(Error::usage("--globals is for a backup on a storage").hint(
                 "name it by its database and time stamp, or restore the roles by hand with psql",
             ));

@@ -17,10 +17,11 @@ use crate::postgres::databases;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
+use crate::repository::located::Located;
 use crate::repository::manifest::TableName;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::drop_existing;
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ const TAR: &[u8] = b"toc.dat\0";
 
 /// A backup, opened, and the target that it goes to.
 pub struct Plan<'a> {
-    pub(super) selected: &'a Selected,
+    pub(super) selected: &'a Located,
     pub(super) keys: &'a dyn Fn() -> Result<Keys>,
     pub(super) rules: &'a Rules<'a>,
     pub(super) job: &'a RestoreRequest,
@@ -62,7 +63,7 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Opens `selected` and looks at the target of `job`.
     pub fn make(
-        selected: &'a Selected,
+        selected: &'a Located,
         keys: &'a dyn Fn() -> Result<Keys>,
         rules: &'a Rules,
         job: &'a RestoreRequest,
@@ -183,14 +184,14 @@ fn refuse_templates(session: &Session) -> Result<()> {
 
 /// The session, with the settings that the backup was dumped with: amounts of money are read as they were written.
 fn as_dumped(
-    selected: &Selected,
+    selected: &Located,
     psql: Option<&Tool>,
     session: &Session,
     cancel: &Cancel,
 ) -> Result<Session> {
     let manifest = match selected {
-        Selected::Stored { storage, entry } => read_manifest(storage.as_ref(), entry, cancel),
-        Selected::File(_) => Ok(None),
+        Located::Stored { storage, entry } => read_manifest(storage.as_ref(), entry, cancel),
+        Located::File(_) => Ok(None),
     };
     match manifest {
         Ok(Some(manifest)) if manifest.dump.fixed_output => {
@@ -244,7 +245,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
 /// Refuses what is no dump, and SQL that nobody allowed.
 fn permit(
     inbound: &Inbound<Bytes>,
-    selected: &Selected,
+    selected: &Located,
     job: &RestoreRequest,
     tools: &Tools,
     cancel: &Cancel,

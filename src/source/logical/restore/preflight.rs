@@ -11,7 +11,7 @@ use crate::error::{Doing, Error, Result};
 use crate::postgres::query::{self, identifier};
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::repository::reference::Selected;
+use crate::repository::located::Located;
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing;
 use crate::source::logical::pg_restore;
@@ -179,9 +179,9 @@ impl Plan<'_> {
                         .collect::<Vec<_>>()
                         .join("; "),
                     match self.selected {
-                        Selected::Stored { .. } =>
+                        Located::Stored { .. } =>
                             ", or with --globals, which makes those that are beside the backup",
-                        Selected::File(_) => "",
+                        Located::File(_) => "",
                     }
                 )),
             );

@@ -8,7 +8,8 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
 use crate::postgres::tools::Tools;
-use crate::repository::reference::{Selected, read_manifest};
+use crate::repository::located::Located;
+use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::TocEntry;
 use chrono::{DateTime, Utc};
 
@@ -70,12 +71,12 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Res
     let refusal = refusal.map(|refusal| refusal.doing(super::cannot(plan.selected, plan.job)));
     let (job, catalog) = (plan.job, plan.catalog.as_deref());
     let (started_at, stored_bytes, plain_bytes) = match plan.selected {
-        Selected::Stored { storage, entry } => {
+        Located::Stored { storage, entry } => {
             let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
             let plain = manifest.map(|manifest| manifest.dump.bytes);
             (Some(entry.id.timestamp.moment()), Some(entry.bytes), plain)
         }
-        Selected::File(path) => {
+        Located::File(path) => {
             let bytes = std::fs::metadata(path).ok().map(|found| found.len());
             (None, bytes, None)
         }

@@ -1,0 +1,194 @@
+//! Finds the backup that a reference means.
+//!
+//! A storage that cannot be asked does not hide what the others hold; only where none of them has the backup is its
+//! failure the answer, since the backup may be there.
+
+use super::held::{Copy, HeldBackup};
+use super::located::Located;
+use super::names::BackupId;
+use super::reference::Reference;
+use super::standing::{Objection, Purpose};
+use super::{PassedOver, Repository};
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use chrono::{DateTime, SecondsFormat, Utc};
+
+impl Repository<'_> {
+    /// The copy that `reference` means, of several the one on the storage that comes first. The latest is the newest that
+    /// counts for `purpose`; where none does because all are damaged, the newest of those, so that what is wrong with it
+    /// is told.
+    pub fn find(
+        &self,
+        reference: &Reference,
+        purpose: Purpose,
+        cancel: &Cancel,
+    ) -> Result<Located> {
+        let found = match reference {
+            Reference::Path(path) => return Ok(Located::File(path.clone())),
+            Reference::Latest { by, .. } => self.latest(*by, purpose, cancel)?,
+            Reference::Id(id) => self.only_one(id)?,
+            Reference::Key(id, shape) => {
+                let mut backups = self.backups().into_iter();
+                let found = backups.find(|backup| backup.id == *id && backup.shape == *shape);
+                found.and_then(first_copy)
+            }
+        };
+        let Some(copy) = found else {
+            return Err(self.not_found(reference));
+        };
+        for (name, error) in self.places().take_failures() {
+            let missed = match reference {
+                Reference::Latest { .. } => "a newer backup may be on",
+                _ => "cannot look on",
+            };
+            log::warn!("{missed} the storage {name}: {}", error.report());
+        }
+        self.located(&copy).ok_or_else(|| self.not_found(reference))
+    }
+
+    /// A copy as it is opened; `None` where its storage answers no more.
+    pub fn located(&self, copy: &Copy) -> Option<Located> {
+        let storage = self.places().usable(&copy.storage)?;
+        Some(Located::Stored {
+            storage: storage.clone(),
+            entry: copy.entry.clone(),
+        })
+    }
+
+    /// The newest backup before `id` that counts for a restore, looking at no more than `most`.
+    pub fn older(&self, id: &BackupId, most: usize, cancel: &Cancel) -> Result<Option<BackupId>> {
+        let backups = self.backups();
+        let older = backups.iter().filter(|backup| backup.id < *id);
+        for backup in older.take(most) {
+            let standings = self.standings(backup, cancel)?;
+            let mut standings = standings.iter();
+            if standings.any(|standing| self.counts(standing, Purpose::Restore)) {
+                return Ok(Some(backup.id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn latest(
+        &self,
+        by: Option<DateTime<Utc>>,
+        purpose: Purpose,
+        cancel: &Cancel,
+    ) -> Result<Option<Copy>> {
+        let in_time = |id: &BackupId| by.is_none_or(|by| id.timestamp.moment() <= by);
+        let mut passed_over = Vec::new();
+        let newest = self.newest(purpose, in_time, &mut passed_over, cancel)?;
+        for passed in &passed_over {
+            self.tell(passed);
+        }
+        let is_damaged = |passed: &PassedOver| passed.objection.is_damage();
+        let damaged = || passed_over.iter().find(|passed| is_damaged(passed));
+        Ok(match newest {
+            Some(newest) => Some(newest.copy),
+            None => damaged().map(|passed| passed.copy.clone()),
+        })
+    }
+
+    /// Says what was passed over, louder where somebody may not expect it.
+    fn tell(&self, passed: &PassedOver) {
+        let PassedOver { copy, objection } = passed;
+        let id = &copy.entry.id;
+        match objection {
+            Objection::Partial => log::info!("passing over {id}, a partial backup"),
+            Objection::BeforeRestore => {
+                log::info!("passing over {id}, which holds what a restore was about to replace");
+            }
+            Objection::Unfinished => {
+                log::info!("passing over {id}, which is not finished");
+            }
+            _ => {
+                let key = copy.entry.archive_key();
+                let storage = self.places().usable(&copy.storage);
+                let shown = storage.map_or(key.clone(), |storage| storage.locate(&key));
+                log::warn!("passing over {shown}: {}", objection.words(self.now));
+            }
+        }
+    }
+
+    /// The archive of one backup, on the first storage that has it. With encryption configured a sealed one goes before
+    /// an unsealed one of the same name, which anybody who can write to the storage could have put there; two on one
+    /// storage that are alike in that are one too many.
+    fn only_one(&self, id: &BackupId) -> Result<Option<Copy>> {
+        let mut copies: Vec<Copy> = self
+            .backups()
+            .into_iter()
+            .filter(|backup| backup.id == *id)
+            .flat_map(|backup| backup.copies)
+            .collect();
+        let position = |copy: &Copy| {
+            let mut listings = self.listings().iter();
+            listings.position(|(storage, _)| *storage == copy.storage)
+        };
+        copies.sort_by_key(position);
+        let Some(first) = copies.first().map(|copy| copy.storage.clone()) else {
+            return Ok(None);
+        };
+        copies.retain(|copy| copy.storage == first);
+        if self.expected.sealed && copies.iter().any(|copy| copy.entry.is_sealed()) {
+            copies.retain(|copy| copy.entry.is_sealed());
+        }
+        if copies.len() > 1 {
+            let keys = copies.iter().map(|copy| copy.entry.archive_key());
+            let keys: Vec<String> = keys.collect();
+            return Err(
+                Error::refused(format!("{id} has several archives: {}", keys.join(", ")))
+                    .hint("name the one that is meant by its key"),
+            );
+        }
+        Ok(copies.pop())
+    }
+
+    /// Why there is nothing: a storage that could not be asked, else that no storage has it.
+    fn not_found(&self, reference: &Reference) -> Error {
+        let places = self.places();
+        let name = self.name();
+        let looked_in = self.listings().iter();
+        let looked_in: Vec<String> = looked_in
+            .filter_map(|(storage, _)| Some(places.usable(storage)?.locate(name)))
+            .collect();
+        let mut failures = places.take_failures().into_iter();
+        if let Some((storage, error)) = failures.next() {
+            for (storage, error) in failures {
+                log::warn!("cannot look on the storage {storage}: {}", error.report());
+            }
+            return match looked_in.is_empty() {
+                true => error,
+                false => error.doing(format!(
+                    "there is none in {}, and the storage {storage} cannot be asked",
+                    looked_in.join(", ")
+                )),
+            };
+        }
+        let what = match reference {
+            Reference::Id(id) => format!("there is no backup {id}"),
+            Reference::Key(id, shape) => format!("there is no backup {}", id.archive_key(*shape)),
+            _ if self.expected.sealed => format!("there is no encrypted full backup of {name}"),
+            _ => format!("there is no full backup of {name}"),
+        };
+        let when = match reference {
+            Reference::Latest { by: Some(by), .. } => {
+                let by = by.to_rfc3339_opts(SecondsFormat::Secs, true);
+                format!(" from {by} or before")
+            }
+            _ => String::new(),
+        };
+        let hint = match reference {
+            Reference::Latest { .. } => {
+                "see which there are with: backupkit list; one that is partial, not encrypted or made before a restore has \
+                 to be named by its DB/TIMESTAMP"
+            }
+            _ => "see which there are with: backupkit list",
+        };
+        let place = looked_in.join(", ");
+        Error::new(Kind::NotFound, format!("{what}{when} in {place}")).hint(hint)
+    }
+}
+
+fn first_copy(backup: HeldBackup) -> Option<Copy> {
+    backup.copies.into_iter().next()
+}

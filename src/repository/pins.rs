@@ -1,0 +1,98 @@
+//! Pins: a backup that retention leaves alone for good, on every storage that holds it.
+
+use super::names::{BackupId, Part, is_ours};
+use super::places::Places;
+use super::sidecars::listing_of;
+use crate::cancel::Cancel;
+use crate::error::{Doing, Result};
+use crate::storage::Storage;
+use crate::storage::lock::Lock;
+use chrono::{DateTime, SecondsFormat, Utc};
+use std::time::Duration;
+
+/// Whether a backup is to be pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinning {
+    /// Retention is to leave it alone.
+    Pinned,
+    /// Retention judges it by the rules again.
+    Unpinned,
+}
+
+/// One copy of a backup that is pinned, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedCopy {
+    /// The storage's name.
+    pub storage: String,
+    /// False where it was as wanted already.
+    pub changed: bool,
+}
+
+/// Pins or unpins each copy of `id` on `places`, and gives those that are as wanted now. The lock keeps a prune on this
+/// machine from deleting what is being pinned.
+pub fn set(
+    id: &BackupId,
+    pinning: Pinning,
+    places: &Places,
+    lock_wait: Duration,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Vec<PinnedCopy>> {
+    let names: Vec<String> = places.names().map(str::to_string).collect();
+    let mut copies = Vec::new();
+    for name in names {
+        // looked for before the lock, which would make a directory for a database that is not there
+        let found = places.ask(&name, |storage| is_there(storage, id, cancel))?;
+        if found != Some(true) {
+            continue;
+        }
+        let Some(storage) = places.usable(&name) else {
+            continue;
+        };
+        // a lock that another run holds is a reason to stop, and not to pin some of the copies
+        let changed = set_one(storage.as_ref(), id, pinning, lock_wait, now, cancel)?;
+        copies.extend(changed.map(|changed| PinnedCopy {
+            storage: name,
+            changed,
+        }));
+    }
+    Ok(copies)
+}
+
+/// Whether the copy was changed; `None` where it is gone.
+fn set_one(
+    storage: &dyn Storage,
+    id: &BackupId,
+    pinning: Pinning,
+    lock_wait: Duration,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Option<bool>> {
+    let _lock = Lock::take(&storage.lock_file(&id.database)?, lock_wait, cancel)?;
+    // what a pin that died left would stand in the way of this one
+    storage.sweep(&id.database, &is_ours, cancel)?;
+    let listing = listing_of(storage, Some(&id.database), cancel)?;
+    let Some(backup) = listing.backups.iter().find(|backup| backup.id == *id) else {
+        return Ok(None);
+    };
+    let key = id.key(Part::Pin);
+    let address = || storage.locate(&key);
+    match (backup.has(Part::Pin), pinning) {
+        (false, Pinning::Pinned) => {
+            let when = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+            storage
+                .put(&key, format!("{when}\n").as_bytes(), cancel)
+                .doing(|| format!("cannot write {}", address()))?;
+        }
+        (true, Pinning::Unpinned) => storage
+            .delete(std::slice::from_ref(&key), cancel)
+            .doing(|| format!("cannot delete {}", address()))?,
+        _ => return Ok(Some(false)),
+    }
+    Ok(Some(true))
+}
+
+fn is_there(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {
+    let listing = listing_of(storage, Some(&id.database), cancel)?;
+    Ok(listing.backups.iter().any(|backup| backup.id == *id))
+}

@@ -1,0 +1,253 @@
+//! Which backup counts for what. Every command asks here, and none has a rule of its own.
+//!
+//! What speaks against a backup is a fact about one of its copies, found out once ([`judge`]); whether that matters
+//! depends on what the backup is wanted for ([`Purpose`]). The table is [`Objection::matters_for`].
+//!
+//! ```text
+//!                  to restore  to keep  to compare  on time  to verify
+//! unfinished           x          x         x          x         x
+//! empty                x          x         x          x         -
+//! other size           x          x         x          x         -
+//! other content        x          x         x          x         -
+//! found bad            x          x         x          x         -
+//! unsealed             x          x         x          x         x     where sealing is configured
+//! from the future      x          x         x          x         x
+//! before a restore     x          x         x          x         x
+//! partial              x          x         *          *         *     * unless partial ones are what is made
+//! unknown manifest     -          x         x          -         -
+//! ```
+//!
+//! "To keep" means to take a place in retention that would else belong to an older one. A check is there to find
+//! damage, so damage does not hide a backup from it.
+
+use super::check_records::{CheckLevel, CheckRecords};
+use super::listing::Entry;
+use super::manifest::Manifest;
+use crate::text::human::human_age;
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Clocks of two machines may differ by this much before a backup counts as one from the future.
+pub const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// What a backup is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be restored when nobody named one: `latest`, `--at`.
+    Restore,
+    /// To take a place in retention.
+    Keep,
+    /// To compare the size or the rows of a newer one with.
+    Compare,
+    /// To show that backups are made on time.
+    OnTime,
+    /// To be checked when nobody named one.
+    Verify,
+}
+
+/// What speaks against a copy of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Objection {
+    /// Options left out part of the database.
+    Partial,
+    /// It holds what a restore was about to replace.
+    BeforeRestore,
+    /// It is not encrypted, and encryption is configured: anybody who can write to the storage could have put it there.
+    Unsealed,
+    /// It begins later than now: a clock is or was wrong.
+    FromTheFuture,
+    /// Its manifest is there and cannot be read, so it may be anything.
+    UnknownManifest,
+    /// The run that writes it has not ended, or never will.
+    Unfinished,
+    /// There is nothing in it.
+    Empty,
+    /// It has no manifest and does not begin as its name says.
+    OtherContent,
+    /// It has not the size that its manifest tells.
+    OtherSize,
+    /// A check found it bad then, at this level.
+    FoundBad(DateTime<Utc>, CheckLevel),
+}
+
+impl Objection {
+    /// True where the backup does not count for `purpose`. With `partial_is_usual`, partial backups are what is made,
+    /// or what is compared with.
+    pub fn matters_for(self, purpose: Purpose, partial_is_usual: bool) -> bool {
+        match (self, purpose) {
+            (
+                Objection::Empty
+                | Objection::OtherContent
+                | Objection::OtherSize
+                | Objection::FoundBad(..),
+                purpose,
+            ) => purpose != Purpose::Verify,
+            (Objection::Partial, Purpose::Restore | Purpose::Keep) => true,
+            (Objection::Partial, Purpose::Compare | Purpose::OnTime | Purpose::Verify) => {
+                !partial_is_usual
+            }
+            (Objection::UnknownManifest, purpose) => {
+                matches!(purpose, Purpose::Keep | Purpose::Compare)
+            }
+            (
+                Objection::Unfinished
+                | Objection::Unsealed
+                | Objection::FromTheFuture
+                | Objection::BeforeRestore,
+                _,
+            ) => true,
+        }
+    }
+
+    /// One word or two for it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Objection::Partial => "partial",
+            Objection::BeforeRestore => "before a restore",
+            Objection::Unsealed => "not encrypted",
+            Objection::FromTheFuture => "from the future",
+            Objection::UnknownManifest => "unreadable manifest",
+            Objection::Unfinished => "unfinished",
+            Objection::Empty => "empty",
+            Objection::OtherContent => "other content",
+            Objection::OtherSize => "other size",
+            Objection::FoundBad(..) => "found bad",
+        }
+    }
+
+    /// What is said of a copy, after its name and a colon.
+    pub fn words(self, now: DateTime<Utc>) -> String {
+        match self {
+            Objection::Partial => "it is a partial backup".into(),
+            Objection::BeforeRestore => "it holds what a restore was about to replace".into(),
+            Objection::Unsealed => "it is not encrypted, and encryption is configured".into(),
+            Objection::FromTheFuture => {
+                "it is from the future: one of the clocks is or was wrong".into()
+            }
+            Objection::UnknownManifest => "its manifest cannot be read".into(),
+            Objection::Unfinished => "the run that writes it has not ended".into(),
+            Objection::Empty => "it is empty".into(),
+            Objection::OtherContent => "it has no manifest and is not what its name says".into(),
+            Objection::OtherSize => "it has not the size that its manifest tells".into(),
+            Objection::FoundBad(at, level) => format!(
+                "verify found it bad {} ago, at the level {level}",
+                human_age(now - at)
+            ),
+        }
+    }
+
+    /// True for what makes a copy worthless, as far as is known: somebody should be told.
+    pub fn is_damage(self) -> bool {
+        matches!(
+            self,
+            Objection::Empty
+                | Objection::OtherContent
+                | Objection::OtherSize
+                | Objection::FoundBad(..)
+        )
+    }
+}
+
+/// What is known of one copy of a backup.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What a listing says.
+    pub entry: &'a Entry,
+    /// What lies beside it.
+    pub manifest: &'a KnownManifest,
+    /// What checks of it found.
+    pub records: Option<&'a CheckRecords>,
+}
+
+/// What is known of what should lie beside a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KnownManifest {
+    /// It was read.
+    Read(Box<Manifest>),
+    /// There is one that cannot be read.
+    Unreadable,
+    /// There is none, and the archive begins as its name says.
+    None,
+    /// There is none, and the archive begins in another way.
+    OtherContent,
+}
+
+impl KnownManifest {
+    /// What it says, where it can be read.
+    pub fn read(&self) -> Option<&Manifest> {
+        match self {
+            KnownManifest::Read(manifest) => Some(manifest),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that speaks against one copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing(Vec<Objection>);
+
+/// What speaks against the copy that is `known` at the moment `now`; with `sealed_only`, that it is not sealed.
+pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
+    let Known {
+        entry,
+        manifest,
+        records,
+    } = known;
+    let read = manifest.read();
+    let dump = read.map(|manifest| &manifest.dump);
+    let bad = records.and_then(|records| records.last_bad(&entry.archive_key(), entry.bytes));
+    let facts = [
+        (dump.is_some_and(|dump| dump.partial), Objection::Partial),
+        (
+            dump.is_some_and(|dump| dump.before_restore),
+            Objection::BeforeRestore,
+        ),
+        (sealed_only && !entry.is_sealed(), Objection::Unsealed),
+        (
+            entry.id.timestamp.moment() > now + SKEW,
+            Objection::FromTheFuture,
+        ),
+        (
+            *manifest == KnownManifest::Unreadable,
+            Objection::UnknownManifest,
+        ),
+        (entry.is_unfinished(), Objection::Unfinished),
+        (entry.bytes == 0, Objection::Empty),
+        (
+            *manifest == KnownManifest::OtherContent,
+            Objection::OtherContent,
+        ),
+        (entry.differs_from(read), Objection::OtherSize),
+    ];
+    let mut objections: Vec<Objection> = facts
+        .into_iter()
+        .filter_map(|(is_so, objection)| is_so.then_some(objection))
+        .collect();
+    objections.extend(bad.map(|check| Objection::FoundBad(check.at, check.level)));
+    Standing(objections)
+}
+
+impl Standing {
+    /// What keeps the backup from counting for `purpose`, the worst of it; see [`Objection::matters_for`].
+    pub fn objection(&self, purpose: Purpose, partial_is_usual: bool) -> Option<Objection> {
+        let objections = self.0.iter().copied();
+        objections
+            .filter(|objection| objection.matters_for(purpose, partial_is_usual))
+            .max()
+    }
+
+    /// True where nothing speaks against it for `purpose`.
+    pub fn counts(&self, purpose: Purpose, partial_is_usual: bool) -> bool {
+        self.objection(purpose, partial_is_usual).is_none()
+    }
+
+    /// The worst damage that is known of.
+    pub fn damage(&self) -> Option<Objection> {
+        let damage = self.0.iter().copied();
+        damage.filter(|objection| objection.is_damage()).max()
+    }
+
+    /// True where this is said of it.
+    pub fn has(&self, objection: Objection) -> bool {
+        self.0.contains(&objection)
+    }
+}
