@@ -1,8 +1,8 @@
 //! What a configuration means: the complete example, and that each thing needs only its own variables.
 
 use backupkit::config::{
-    self, Compression, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route, StorageKind,
-    Tls, VerifyPick,
+    self, CompressionSetting, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route,
+    StorageKind, Tls, VerifyPick,
 };
 use backupkit::error::Kind;
 use backupkit::repository::check_records::CheckLevel;
@@ -63,7 +63,7 @@ fn the_example_loads_with_and_without_its_variables() {
         assert_eq!(database.backup.storage, ["local"]);
         assert_eq!(
             database.backup.compression,
-            Compression::Gzip { level: None }
+            CompressionSetting::Gzip { level: None }
         );
         assert_eq!(database.backup.lock_timeout.as_secs(), 600);
         assert!(database.backup.encryption.enabled);

@@ -1,258 +1,23 @@
 //! What pruning leaves of a storage, on one in memory that can fail at any step.
 
+#[path = "support/shelf.rs"]
+mod shelf;
+
 use backupkit::cancel::Cancel;
-use backupkit::error::{Error, Kind, Result};
+use backupkit::error::{Kind, Result};
 use backupkit::operation::prune::{self, PruneJob, Pruned};
 use backupkit::repository::Expected;
 use backupkit::repository::check_records::{Check, CheckLevel, CheckOutcome, CheckRecords};
-use backupkit::repository::manifest;
-use backupkit::repository::manifest::{Manifest, Pipeline, Source};
+use backupkit::repository::manifest::Source;
 use backupkit::repository::names::{BackupId, Name, Part, Timestamp};
 use backupkit::repository::places::{Place, Places};
 use backupkit::repository::retention::{Policy, Reason, Verdict};
-use backupkit::storage::{Object, Storage, Upload};
+use backupkit::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Cursor, Read, Write};
-use std::ops::Deref;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use shelf::{Faults, Shelf, id};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-
-type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
-
-/// Objects in memory.
-#[derive(Clone)]
-struct Shelf(Arc<Kept>);
-
-struct Kept {
-    objects: Objects,
-    locks: tempfile::TempDir,
-    faults: Mutex<Faults>,
-    opened: Mutex<usize>,
-}
-
-/// What goes wrong, and when.
-#[derive(Default)]
-struct Faults {
-    /// So many objects are deleted, then nothing is any more.
-    deletions: Option<usize>,
-    listing: bool,
-    reading: Option<Kind>,
-    /// These appear after the first listing.
-    late: Vec<String>,
-}
-
-impl Deref for Shelf {
-    type Target = Kept;
-
-    fn deref(&self) -> &Kept {
-        &self.0
-    }
-}
-
-/// What an archive of this key begins with.
-fn head(key: &str) -> &'static [u8] {
-    match key.rsplit('.').next() {
-        Some("enc") => b"BKENC002",
-        Some("gz") => b"\x1f\x8b\x08\0",
-        Some("dump") => b"PGDMP",
-        _ => b"x",
-    }
-}
-
-impl Shelf {
-    fn new() -> Shelf {
-        Shelf(Arc::new(Kept {
-            objects: Objects::default(),
-            locks: tempfile::tempdir().unwrap(),
-            faults: Mutex::default(),
-            opened: Mutex::default(),
-        }))
-    }
-
-    fn of(keys: &[String]) -> Shelf {
-        let shelf = Shelf::new();
-        for key in keys {
-            shelf.lay(key, head(key));
-        }
-        shelf
-    }
-
-    fn lay(&self, key: &str, bytes: &[u8]) {
-        let mut objects = self.objects.lock().unwrap();
-        objects.insert(key.to_string(), bytes.to_vec());
-    }
-
-    fn keys(&self) -> BTreeSet<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
-    }
-
-    fn fail(&self, faults: Faults) {
-        *self.faults.lock().unwrap() = faults;
-    }
-
-    /// A whole backup with its sidecars, and what its manifest says.
-    fn lay_backup(&self, at: DateTime<Utc>, partial: bool, source: Option<Source>) -> BackupId {
-        let id = id("app", at);
-        let manifest = Manifest {
-            schema: 1,
-            tool: "a test".into(),
-            database: "app".into(),
-            started_at: at,
-            finished_at: at,
-            source,
-            archive: manifest::Archive {
-                key: format!("{id}.dump.gz"),
-                bytes: 1,
-                sha256: "00".into(),
-            },
-            dump: manifest::Dump {
-                bytes: 1,
-                format: "custom".into(),
-                server_version: None,
-                pg_dump_version: None,
-                fixed_output: false,
-                partial,
-                lost_rows: false,
-                before_restore: false,
-            },
-            pipeline: Pipeline {
-                compression: "gzip".into(),
-                encryption: "none".into(),
-            },
-            tables: None,
-            contents: None,
-            tables_sealed: None,
-        };
-        self.lay(&format!("{id}.dump.gz"), b"x");
-        self.lay(&format!("{id}.dump.gz.sha256"), b"x");
-        self.lay(&id.manifest_key(), &manifest.to_json().unwrap());
-        id
-    }
-}
-
-impl Shelf {
-    /// Lets its manifest say that rows were lost since the backup before.
-    fn lose_rows(&self, id: &BackupId) {
-        let mut objects = self.objects.lock().unwrap();
-        let manifest = objects.get_mut(&id.manifest_key()).unwrap();
-        let mut said: Manifest = serde_json::from_slice(manifest).unwrap();
-        said.dump.lost_rows = true;
-        *manifest = said.to_json().unwrap();
-    }
-}
-
-impl Storage for Shelf {
-    fn name(&self) -> &str {
-        "shelf"
-    }
-
-    fn locate(&self, key: &str) -> String {
-        key.to_string()
-    }
-
-    fn create(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(Page {
-            key: key.to_string(),
-            bytes: Vec::new(),
-            objects: Arc::clone(&self.objects),
-        }))
-    }
-
-    fn open(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
-        *self.opened.lock().unwrap() += 1;
-        if let Some(kind) = self.faults.lock().unwrap().reading {
-            return Err(Error::new(kind, "reading fails"));
-        }
-        match self.objects.lock().unwrap().get(key) {
-            Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
-            None => Err(Error::new(Kind::NotFound, "not there")),
-        }
-    }
-
-    fn stat(&self, _key: &str, _cancel: &Cancel) -> Result<Option<Object>> {
-        Ok(None)
-    }
-
-    /// Sloppy about where the name of a directory ends.
-    fn list(&self, directory: Option<&str>, _cancel: &Cancel) -> Result<Vec<Object>> {
-        let mut faults = self.faults.lock().unwrap();
-        if faults.listing {
-            return Err(Error::new(
-                Kind::Unavailable,
-                "page 2 of the listing is missing",
-            ));
-        }
-        let keys = self.keys().into_iter();
-        let wanted = keys.filter(|key| key.starts_with(directory.unwrap_or_default()));
-        let listed = wanted.map(|key| Object { key, bytes: 1 }).collect();
-        for key in faults.late.drain(..) {
-            self.lay(&key, b"x");
-        }
-        Ok(listed)
-    }
-
-    fn delete(&self, keys: &[String], _cancel: &Cancel) -> Result<()> {
-        let mut faults = self.faults.lock().unwrap();
-        for key in keys {
-            if let Some(left) = &mut faults.deletions {
-                if *left == 0 {
-                    return Err(Error::failed("cut off"));
-                }
-                *left -= 1;
-            }
-            self.objects.lock().unwrap().remove(key);
-        }
-        Ok(())
-    }
-
-    fn sweep(
-        &self,
-        _directory: &str,
-        _ours: &dyn Fn(&str) -> bool,
-        _cancel: &Cancel,
-    ) -> Result<Vec<String>> {
-        panic!("pruning leaves unfinished writes alone");
-    }
-
-    fn lock_file(&self, directory: &str) -> Result<PathBuf> {
-        Ok(self.locks.path().join(directory))
-    }
-
-    fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
-        self.lay(key, bytes);
-        Ok(())
-    }
-}
-
-/// An object in the making.
-struct Page {
-    key: String,
-    bytes: Vec<u8>,
-    objects: Objects,
-}
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.bytes.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Upload for Page {
-    fn commit(self: Box<Self>) -> Result<()> {
-        let mut objects = self.objects.lock().unwrap();
-        assert!(
-            objects.insert(self.key, self.bytes).is_none(),
-            "a commit replaces nothing"
-        );
-        Ok(())
-    }
-}
 
 fn start() -> DateTime<Utc> {
     "2026-11-01T02:00:00.123456789Z".parse().unwrap()
@@ -260,11 +25,6 @@ fn start() -> DateTime<Utc> {
 
 fn day(number: i64) -> DateTime<Utc> {
     start() + TimeDelta::days(number)
-}
-
-fn id(database: &str, at: DateTime<Utc>) -> BackupId {
-    let text = format!("{database}/{}", at.format("%Y%m%d_%H%M%S%.9fZ"));
-    BackupId::parse(&text).unwrap()
 }
 
 fn daily(count: u32) -> Policy {

@@ -6,7 +6,7 @@ mod s3s;
 use backupkit::cancel::Cancel;
 use backupkit::secret::Secret;
 use backupkit::storage::Storage;
-use backupkit::storage::s3::{S3, Settings};
+use backupkit::storage::s3::{S3, S3Settings};
 use s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use std::io::{Read, Write};
 
@@ -32,13 +32,13 @@ fn peak() -> usize {
 #[test]
 fn an_object_far_larger_than_the_buffers_goes_up_and_comes_back() {
     let server = Server::start();
-    let storage = S3::new(Settings {
+    let storage = S3::new(S3Settings {
         endpoint: Some(format!("http://{}", server.address)),
         access_key: Some(Secret::new(ACCESS_KEY)),
         secret_key: Some(Secret::new(SECRET_KEY)),
         part_size: Some(PART as u64),
         concurrency: CONCURRENCY,
-        ..Settings::new("s3main", BUCKET, "us-east-1")
+        ..S3Settings::new("s3main", BUCKET, "us-east-1")
     })
     .unwrap();
     let cancel = Cancel::new().unwrap();

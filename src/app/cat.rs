@@ -1,6 +1,6 @@
 //! `cat`.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Doing, Error, Result};

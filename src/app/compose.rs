@@ -1,8 +1,10 @@
 //! What the configuration says, made: storages, keys, tools, sessions.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::{Compression, Connection, Database, S3Keys, StorageKind, process_env};
+use crate::config::{
+    CompressionSetting, Connection, DatabaseSettings, S3Keys, StorageKind, process_env,
+};
 use crate::error::Result;
 use crate::format::codec::gzip::Level;
 use crate::format::seal::Keys;
@@ -16,7 +18,7 @@ use crate::secret::Secret;
 use crate::source::logical::drill;
 use crate::storage::Storage;
 use crate::storage::local::Local;
-use crate::storage::s3::{S3, Settings};
+use crate::storage::s3::{S3, S3Settings};
 use chrono::Utc;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,11 +31,11 @@ const DRILL_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl App {
     /// The databases named, or all.
-    pub(super) fn chosen(&self, names: &[String]) -> Result<Vec<&Database>> {
+    pub(super) fn chosen(&self, names: &[String]) -> Result<Vec<&DatabaseSettings>> {
         if names.is_empty() {
             return Ok(self.config.databases.iter().collect());
         }
-        let mut chosen: Vec<&Database> = Vec::new();
+        let mut chosen: Vec<&DatabaseSettings> = Vec::new();
         for name in names {
             let database = self.config.database(name)?;
             if !chosen.iter().any(|known| known.name == database.name) {
@@ -136,15 +138,16 @@ impl App {
     /// What backups of `database` look like by the configuration.
     pub(super) fn configured_shape(&self, database: &str) -> Option<Shape> {
         let database = self.config.database(database).ok()?;
-        let gzip = database.backup.compression != Compression::ByPgDump;
+        let gzip = database.backup.compression != CompressionSetting::ByPgDump;
         Some(Shape::new(gzip, database.backup.encryption.enabled))
     }
 
     /// The passwords that may open a backup of `database`: its own, the current one first. For a file, which may be
     /// anybody's, and for a name that is not configured, those of the other databases too.
     pub(super) fn keys_for(&self, database: &str, reference: &Reference) -> Result<Keys> {
-        let own = |known: &&Database| known.name == database;
-        let mut databases: Vec<&Database> = self.config.databases.iter().filter(own).collect();
+        let own = |known: &&DatabaseSettings| known.name == database;
+        let mut databases: Vec<&DatabaseSettings> =
+            self.config.databases.iter().filter(own).collect();
         if databases.is_empty() || matches!(reference, Reference::Path(_)) {
             databases.extend(self.config.databases.iter().filter(|known| !own(known)));
         }
@@ -167,7 +170,7 @@ impl App {
 }
 
 /// How to reach the server of `database`.
-pub(super) fn session(database: &Database) -> Result<Session> {
+pub(super) fn session(database: &DatabaseSettings) -> Result<Session> {
     let connection = database.connection.resolve(&process_env)?;
     Ok(session_of(connection))
 }
@@ -191,9 +194,9 @@ fn session_of(connection: Connection) -> Session {
     Session::new(variables, connection.password, connection.database, shown)
 }
 
-fn s3_settings(name: &str, keys: &S3Keys) -> Result<Settings> {
+fn s3_settings(name: &str, keys: &S3Keys) -> Result<S3Settings> {
     let s3 = keys.resolve(&process_env)?;
-    let mut settings = Settings::new(name, s3.bucket, s3.region);
+    let mut settings = S3Settings::new(name, s3.bucket, s3.region);
     settings.prefix = s3.prefix;
     settings.endpoint = s3.endpoint;
     settings.path_style = s3.path_style;
@@ -214,10 +217,10 @@ fn s3_settings(name: &str, keys: &S3Keys) -> Result<Settings> {
 }
 
 /// The level of our gzip; `None` where pg_dump compresses.
-pub(super) fn gzip_level(compression: Compression) -> Result<Option<Level>> {
+pub(super) fn gzip_level(compression: CompressionSetting) -> Result<Option<Level>> {
     Ok(match compression {
-        Compression::ByPgDump => None,
-        Compression::Gzip { level: None } => Some(Level::Adaptive),
-        Compression::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
+        CompressionSetting::ByPgDump => None,
+        CompressionSetting::Gzip { level: None } => Some(Level::Adaptive),
+        CompressionSetting::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
     })
 }

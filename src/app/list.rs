@@ -1,6 +1,7 @@
 //! `list`.
 
-use super::{App, overall};
+use super::context::App;
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Kind, Result};

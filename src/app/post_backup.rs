@@ -1,9 +1,9 @@
 //! What follows a run for one database, for those who look later: the record of a failure, or what is unusual about
 //! a backup that ended well.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::{Database, process_env};
+use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
@@ -22,7 +22,7 @@ impl App {
     /// Writes down, on each of its storages, that the run for `database` failed.
     pub(super) fn record_failure(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         error: &Error,
         started_at: DateTime<Utc>,
     ) {
@@ -49,7 +49,7 @@ impl App {
     /// What is unusual about the backup that was just `stored`, beside those before it.
     pub(super) fn concerns(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Vec<String> {
@@ -65,7 +65,7 @@ impl App {
 
     fn look_back(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {
@@ -78,7 +78,7 @@ impl App {
         let backups = repository.backups();
         let mut concerns = Vec::new();
         if let Some(newest) = backups.iter().find(|backup| backup.id == id) {
-            let partial = stored.manifest.dump.partial;
+            let partial = stored.manifest.is_partial();
             let change = repository.size_change(&newest.copies[0], partial, cancel)?;
             if change.level > SizeLevel::Usual {
                 concerns.push(change.to_string());

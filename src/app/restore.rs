@@ -1,12 +1,12 @@
 //! `restore`: from which backup into which database.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::fallback;
 use super::reference::NamedBackup;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::Database;
+use crate::config::DatabaseSettings;
 use crate::error::{Doing, Error, Result};
 use crate::operation::pin;
 use crate::operation::verify::record::{self, Recording};
@@ -92,18 +92,7 @@ impl App {
             };
             record_proof(&recording, tables, (at, took), cancel);
         }
-        let compared = match restored.compared {
-            Some(0) => "it had no table to compare with the backup".to_string(),
-            Some(1) => "its table was compared with the backup and is the same".to_string(),
-            Some(count) => format!("{count} tables compared with the backup, all the same"),
-            None if options.data_only => {
-                "not compared with the backup, since --data-only adds to what was there".to_string()
-            }
-            None if options.schema_only => {
-                "not compared with the backup, since --schema-only leaves out the rows".to_string()
-            }
-            None => "not compared with the backup".to_string(),
-        };
+        let compared = what_was_compared(restored.compared, options);
         log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
         output::line(&match options.json {
@@ -116,7 +105,7 @@ impl App {
         &self,
         options: &cli::Restore,
         source: &str,
-        database: &Database,
+        database: &DatabaseSettings,
     ) -> Result<RestoreRequest> {
         let configured = session(database)?;
         let target = match &options.to {
@@ -154,7 +143,7 @@ impl App {
     }
 
     /// Stores what the target holds now, where retention leaves it alone.
-    fn back_up_and_pin(&self, database: &Database, cancel: &Cancel) -> Result<()> {
+    fn back_up_and_pin(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<()> {
         let stored = self.dump_and_store(database, true, Duration::ZERO, cancel)?;
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
@@ -172,7 +161,7 @@ impl App {
     }
 
     /// The database to restore into. A backup that names its database goes to that one; to another only with `--force`.
-    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&Database> {
+    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&DatabaseSettings> {
         match (named.reference.database(), options.db.as_deref()) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))
@@ -180,6 +169,22 @@ impl App {
             ),
             (_, target) => self.config.database(target.unwrap_or(&named.database)),
         }
+    }
+}
+
+/// What the comparison with the backup came to, in words.
+fn what_was_compared(compared: Option<u64>, options: &cli::Restore) -> String {
+    match compared {
+        Some(0) => "it had no table to compare with the backup".to_string(),
+        Some(1) => "its table was compared with the backup and is the same".to_string(),
+        Some(count) => format!("{count} tables compared with the backup, all the same"),
+        None if options.data_only => {
+            "not compared with the backup, since --data-only adds to what was there".to_string()
+        }
+        None if options.schema_only => {
+            "not compared with the backup, since --schema-only leaves out the rows".to_string()
+        }
+        None => "not compared with the backup".to_string(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `status`.
 
-use super::{App, overall, unattended};
+use super::context::App;
+use super::overall_status::overall;
+use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, process_env};
+use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::operation::status;
 use crate::operation::status::report::{DatabaseStatus, StatusReport};
@@ -55,7 +57,11 @@ impl App {
         }
     }
 
-    fn subject<'a>(&'a self, database: &'a Database, now: DateTime<Utc>) -> StatusSubject<'a> {
+    fn subject<'a>(
+        &'a self,
+        database: &'a DatabaseSettings,
+        now: DateTime<Utc>,
+    ) -> StatusSubject<'a> {
         let name = &database.name;
         let schedule = database.backup.schedule(&process_env);
         let schedule = schedule.unwrap_or_else(|error| {

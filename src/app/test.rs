@@ -1,11 +1,11 @@
 //! `test`: which checks there are with this configuration.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{Database, Notification, Route, StorageKind, process_env};
+use crate::config::{DatabaseSettings, Notification, Route, StorageKind, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::http;
@@ -27,12 +27,12 @@ use std::time::Duration;
 const SENDING: Duration = Duration::from_secs(60);
 
 /// The checks so far.
-struct Told {
+struct CheckList {
     checks: Vec<Check>,
     json: bool,
 }
 
-impl Told {
+impl CheckList {
     /// Adds a check, and prints it where a person waits for it.
     fn add(&mut self, check: Check) -> Result<()> {
         if !self.json {
@@ -50,7 +50,7 @@ impl Told {
 impl App {
     pub(super) fn check(&self, options: &cli::Test, path: &Path, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
-        let mut told = Told {
+        let mut told = CheckList {
             checks: Vec::new(),
             json: options.json,
         };
@@ -61,7 +61,7 @@ impl App {
         }
         told.all(check_keeper(&databases, path))?;
         for storage in &self.config.storages {
-            let users: Vec<&Database> = databases
+            let users: Vec<&DatabaseSettings> = databases
                 .iter()
                 .filter(|database| database.backup.storage.contains(&storage.name))
                 .copied()
@@ -105,7 +105,7 @@ impl App {
         checks
     }
 
-    fn check_database(&self, database: &Database, cancel: &Cancel) -> Result<Vec<Check>> {
+    fn check_database(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<Vec<Check>> {
         let name = &database.name;
         let subject = format!("database {name}");
         let mut checks = match (session(database), self.tools()) {
@@ -146,8 +146,8 @@ impl App {
     fn check_storage(
         &self,
         name: &str,
-        users: &[&Database],
-        told: &mut Told,
+        users: &[&DatabaseSettings],
+        told: &mut CheckList,
         cancel: &Cancel,
     ) -> Result<()> {
         let storage = match self.storage(name) {
@@ -159,7 +159,7 @@ impl App {
         // what is empty because nothing has been stored yet need not be listed, nor said to be missing
         let is_new = root.as_ref().is_some_and(|root| !root.exists());
         let (now, mut listed) = (Utc::now(), Vec::new());
-        let mut failures: Vec<Failure> = Vec::new();
+        let mut failures: Vec<StorageFailure> = Vec::new();
         for database in users {
             let name = &database.name;
             if let Some(first) = failures.iter_mut().find(|failure| failure.is_of_storage) {
@@ -186,7 +186,7 @@ impl App {
             let said = check.what.replace(&storage.locate(name), "");
             match failures.iter_mut().find(|failure| failure.said == said) {
                 Some(first) => first.others.push(name.clone()),
-                None => failures.push(Failure {
+                None => failures.push(StorageFailure {
                     check,
                     said,
                     is_of_storage: error == Some(Kind::Unavailable),
@@ -194,7 +194,7 @@ impl App {
                 }),
             }
         }
-        told.all(failures.into_iter().map(Failure::once))?;
+        told.all(failures.into_iter().map(StorageFailure::once))?;
         told.all(test::storage::clock(storage, cancel)?)?;
 
         let mut needed = 0;
@@ -226,7 +226,7 @@ impl App {
 
     fn check_archives(
         &self,
-        database: &Database,
+        database: &DatabaseSettings,
         storage: &dyn Storage,
         entries: &[Entry],
         cancel: &Cancel,
@@ -298,7 +298,7 @@ impl App {
 }
 
 /// Why one database cannot be kept on a storage, and others not either.
-struct Failure {
+struct StorageFailure {
     check: Check,
     /// The reason, without the database's directory.
     said: String,
@@ -308,7 +308,7 @@ struct Failure {
     others: Vec<String>,
 }
 
-impl Failure {
+impl StorageFailure {
     /// The reason, said once for all of them.
     fn once(mut self) -> Check {
         if !self.others.is_empty() {
@@ -322,9 +322,9 @@ impl Failure {
 }
 
 /// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
-fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
+fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Check> {
     let subject = "daemon";
-    let scheduled = |database: &&&Database| {
+    let scheduled = |database: &&&DatabaseSettings| {
         let schedule = database.backup.schedule(&process_env);
         database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
     };
@@ -353,7 +353,7 @@ fn check_keeper(databases: &[&Database], path: &Path) -> Option<Check> {
 }
 
 /// The next runs, and whether `max_age` allows the time between them.
-fn check_schedule(database: &Database) -> Check {
+fn check_schedule(database: &DatabaseSettings) -> Check {
     let subject = format!("schedule of {}", database.name);
     let schedule = match database.backup.schedule(&process_env) {
         Ok(Some(schedule)) => schedule,

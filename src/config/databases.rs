@@ -1,19 +1,19 @@
 //! The keys under `databases`.
 
 use super::types::{
-    Backup, Compression, ConnectionKeys, Database, DatabaseDrill, Encryption, ServerFields,
-    ServerKeys,
+    BackupSettings, CompressionSetting, ConnectionKeys, DatabaseDrill, DatabaseSettings,
+    Encryption, ServerFields, ServerKeys,
 };
 use super::validate;
 use crate::postgres::dump_options;
 use crate::postgres::uri;
 use crate::repository::retention::Policy;
 use crate::text::nearest::nearest;
-use crate::yaml::cursor::{Spot, Table};
+use crate::yaml::cursor::{KeyTable, Spot};
 use crate::yaml::document::Node;
-use crate::yaml::expand::Text;
-use crate::yaml::reader::Reader;
-use crate::yaml::rules::{self, Fault};
+use crate::yaml::expand::ConfigText;
+use crate::yaml::reader::KeyReader;
+use crate::yaml::rules::{self, ValueFault};
 use std::time::Duration;
 
 pub(super) const DATABASE: &[&str] = &[
@@ -70,12 +70,12 @@ pub(super) const RETENTION: &[&str] = &[
     "keep_within",
 ];
 
-impl Reader<'_> {
+impl KeyReader<'_> {
     pub(super) fn database(
         &mut self,
         spot: &Spot,
         storages: &[Option<String>],
-    ) -> Option<Database> {
+    ) -> Option<DatabaseSettings> {
         let table = self.table(spot, DATABASE)?;
         let name = self.required_word(
             &table,
@@ -114,7 +114,7 @@ impl Reader<'_> {
             .and_then(|spot| self.duration(&spot))
             .filter(|limit| !limit.is_zero());
         let max_age = table.get("max_age").and_then(|spot| self.duration(&spot));
-        Some(Database {
+        Some(DatabaseSettings {
             name: name?,
             connection: connection?,
             backup: backup?,
@@ -141,10 +141,10 @@ impl Reader<'_> {
         })
     }
 
-    fn url(&mut self, table: &Table, spot: &Spot) -> Option<ServerKeys> {
+    fn url(&mut self, table: &KeyTable, spot: &Spot) -> Option<ServerKeys> {
         for key in FIELDS {
             if let Some(spot) = table.get(key) {
-                let fault = Fault::new("stands beside url, which says it already");
+                let fault = ValueFault::new("stands beside url, which says it already");
                 self.key_problem(&spot, fault.hint("keep url or the five fields, not both"));
             }
         }
@@ -157,7 +157,7 @@ impl Reader<'_> {
         Some(ServerKeys::Url(url))
     }
 
-    fn five_fields(&mut self, table: &Table) -> Option<ServerKeys> {
+    fn five_fields(&mut self, table: &KeyTable) -> Option<ServerKeys> {
         let host = self.required_text(
             table,
             "host",
@@ -185,7 +185,7 @@ impl Reader<'_> {
         })))
     }
 
-    fn backup(&mut self, spot: &Spot, storages: &[Option<String>]) -> Option<Backup> {
+    fn backup(&mut self, spot: &Spot, storages: &[Option<String>]) -> Option<BackupSettings> {
         let table = self.table(spot, BACKUP)?;
         let storage = self
             .require(&table, "storage", "the name of a storage")
@@ -196,7 +196,7 @@ impl Reader<'_> {
         };
         let compression = match table.get("compression") {
             Some(spot) => self.compression(&spot),
-            None => Some(Compression::ByPgDump),
+            None => Some(CompressionSetting::ByPgDump),
         };
         let lock_timeout = match table.get("lock_timeout") {
             Some(spot) => self.lock_timeout(&spot),
@@ -206,7 +206,7 @@ impl Reader<'_> {
             Some(spot) => self.flag(&spot),
             None => Some(false),
         };
-        Some(Backup {
+        Some(BackupSettings {
             globals: globals?,
             schedule: self.optional_text(&table, "schedule", validate::schedule),
             options: table
@@ -223,13 +223,16 @@ impl Reader<'_> {
     fn destinations(&mut self, spot: &Spot, storages: &[Option<String>]) -> Option<Vec<String>> {
         let items = self.one_or_more(spot)?;
         if items.is_empty() {
-            self.problem(spot, Fault::new("is empty").hint("the name of a storage"));
+            self.problem(
+                spot,
+                ValueFault::new("is empty").hint("the name of a storage"),
+            );
         }
         let mut names: Vec<String> = Vec::new();
         for item in items {
             let name = self.word(&item, rules::anything)?;
             if names.contains(&name) {
-                self.problem(&item, Fault::new(format!("names {name:?} twice")));
+                self.problem(&item, ValueFault::new(format!("names {name:?} twice")));
             }
             self.existing(&item, &name, storages);
             names.push(name);
@@ -244,7 +247,7 @@ impl Reader<'_> {
             return;
         }
         known.dedup();
-        let fault = Fault::new(format!("{name:?} is not the name of a storage"));
+        let fault = ValueFault::new(format!("{name:?} is not the name of a storage"));
         let hint = match nearest(name, &known) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("configured: {}", known.join(", ")),
@@ -252,16 +255,16 @@ impl Reader<'_> {
         self.problem(spot, fault.hint(hint));
     }
 
-    fn compression(&mut self, spot: &Spot) -> Option<Compression> {
+    fn compression(&mut self, spot: &Spot) -> Option<CompressionSetting> {
         if let Node::Mapping(_) = spot.node {
             let table = self.table(spot, COMPRESSION)?;
             let level = self.require(&table, "level", "from 1 (fast) to 12 (small)")?;
             let level = Some(self.number(&level, 1..=12)?);
-            return Some(Compression::Gzip { level });
+            return Some(CompressionSetting::Gzip { level });
         }
         Some(match self.flag(spot)? {
-            true => Compression::Gzip { level: None },
-            false => Compression::ByPgDump,
+            true => CompressionSetting::Gzip { level: None },
+            false => CompressionSetting::ByPgDump,
         })
     }
 
@@ -287,7 +290,7 @@ impl Reader<'_> {
                 .literal()
                 .is_some_and(|password| password.is_empty())
             {
-                reader.problem(spot, Fault::new("is empty").hint("remove it"));
+                reader.problem(spot, ValueFault::new("is empty").hint("remove it"));
             }
             Some(password)
         });
@@ -308,19 +311,19 @@ impl Reader<'_> {
         if limit > Duration::from_secs(24 * 86_400) {
             self.problem(
                 spot,
-                Fault::new("is longer than 24d, the most PostgreSQL can wait"),
+                ValueFault::new("is longer than 24d, the most PostgreSQL can wait"),
             );
         }
         Some(limit)
     }
 
-    fn options(&mut self, spot: &Spot) -> Option<Vec<Text>> {
+    fn options(&mut self, spot: &Spot) -> Option<Vec<ConfigText>> {
         let items = self.list(spot)?;
-        let texts: Vec<Text> = items
+        let texts: Vec<ConfigText> = items
             .iter()
             .filter_map(|item| self.text(item, rules::no_control))
             .collect();
-        let literals: Option<Vec<String>> = texts.iter().map(Text::literal).collect();
+        let literals: Option<Vec<String>> = texts.iter().map(ConfigText::literal).collect();
         if texts.len() == items.len()
             && let Some(args) = literals
             && let Err((index, fault)) = dump_options::check(args)

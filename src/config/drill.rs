@@ -1,19 +1,19 @@
 //! The keys under `drill`: at the top level where drills are held, at a database what they are to find.
 
-use super::types::{ConnectionKeys, DatabaseDrill, Drill};
-use crate::yaml::cursor::{Spot, Table};
-use crate::yaml::expand::Text;
-use crate::yaml::reader::Reader;
-use crate::yaml::rules::{self, Fault};
+use super::types::{ConnectionKeys, DatabaseDrill, DrillSettings};
+use crate::yaml::cursor::{KeyTable, Spot};
+use crate::yaml::expand::ConfigText;
+use crate::yaml::reader::KeyReader;
+use crate::yaml::rules::{self, ValueFault};
 
 pub(super) const DRILL: &[&str] = &["user", "directory", "timeout", "connection"];
 pub(super) const DATABASE_DRILL: &[&str] = &["connection", "assert", "run"];
 
-impl Reader<'_> {
-    pub(super) fn drill(&mut self, spot: &Spot) -> Option<Drill> {
+impl KeyReader<'_> {
+    pub(super) fn drill(&mut self, spot: &Spot) -> Option<DrillSettings> {
         let table = self.table(spot, DRILL)?;
         let timeout = table.get("timeout").and_then(|spot| self.timeout(&spot));
-        Some(Drill {
+        Some(DrillSettings {
             user: self.optional_text(&table, "user", rules::no_control),
             directory: self.optional_text(&table, "directory", rules::path),
             connection: self.drill_connection(&table),
@@ -30,7 +30,7 @@ impl Reader<'_> {
         })
     }
 
-    fn drill_connection(&mut self, table: &Table) -> Option<ConnectionKeys> {
+    fn drill_connection(&mut self, table: &KeyTable) -> Option<ConnectionKeys> {
         let spot = table.get("connection")?;
         self.connection(&spot)
     }
@@ -39,12 +39,12 @@ impl Reader<'_> {
     fn timeout(&mut self, spot: &Spot) -> Option<std::time::Duration> {
         let limit = self.duration(spot)?;
         if limit.is_zero() {
-            self.problem(spot, Fault::new("must be longer than 0"));
+            self.problem(spot, ValueFault::new("must be longer than 0"));
         }
         Some(limit)
     }
 
-    fn lines(&mut self, table: &Table, key: &str) -> Vec<Text> {
+    fn lines(&mut self, table: &KeyTable, key: &str) -> Vec<ConfigText> {
         let items = table.get(key).and_then(|spot| self.one_or_more(&spot));
         let items = items.unwrap_or_default();
         let texts = items

@@ -4,16 +4,16 @@ use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
 use super::drill::{DATABASE_DRILL, DRILL};
 use super::notifications::{EMAIL, WEBHOOK};
 use super::storages::{LOCAL, S3};
-use super::types::{Config, Database, Drill, Storage};
+use super::types::{Config, DatabaseSettings, DrillSettings, StorageSettings};
 use super::verify::VERIFY;
 use crate::error::{Error, Result};
-use crate::yaml::cursor::{Spot, Table};
+use crate::yaml::cursor::{KeyTable, Spot};
 use crate::yaml::document;
 use crate::yaml::document::Node;
 use crate::yaml::expand::Env;
 use crate::yaml::problem;
-use crate::yaml::reader::Reader;
-use crate::yaml::rules::{self, Fault};
+use crate::yaml::reader::KeyReader;
+use crate::yaml::rules::{self, ValueFault};
 
 /// A configuration, and the fields that hold a secret in plain text.
 pub(super) struct Loaded {
@@ -73,7 +73,7 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
         return Err(Error::usage(format!("{name} configures nothing yet"))
             .hint("man 5 backupkit.yaml shows a complete configuration"));
     }
-    let mut reader = Reader {
+    let mut reader = KeyReader {
         env,
         home_of,
         problems: Vec::new(),
@@ -101,12 +101,12 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
 /// The version of the file's format that this program reads.
 const VERSION: u32 = 1;
 
-impl Reader<'_> {
+impl KeyReader<'_> {
     fn file(&mut self, root: &Spot) -> Option<Config> {
         let Node::Mapping(_) = root.node else {
             self.problem(
                 root,
-                Fault::new("a configuration is a mapping that begins with version: 1"),
+                ValueFault::new("a configuration is a mapping that begins with version: 1"),
             );
             return None;
         };
@@ -121,7 +121,7 @@ impl Reader<'_> {
             .and_then(|spot| self.text(&spot, rules::path));
         let drill = match file.get("drill") {
             Some(spot) => self.drill(&spot),
-            None => Some(Drill::default()),
+            None => Some(DrillSettings::default()),
         };
         let max_parallel = match file.get("max_parallel") {
             Some(spot) => self.number(&spot, 1..=100),
@@ -166,19 +166,19 @@ impl Reader<'_> {
             format!("{number} is written for a newer backupkit; this one reads version {VERSION}");
         self.problem(
             &spot,
-            Fault::new(what).hint("update backupkit, or write version: 1"),
+            ValueFault::new(what).hint("update backupkit, or write version: 1"),
         );
         true
     }
 
     /// The items of a list that must be there and hold something.
-    fn section<'n>(&mut self, file: &Table<'n>, key: &str, hint: &str) -> Vec<Spot<'n>> {
+    fn section<'n>(&mut self, file: &KeyTable<'n>, key: &str, hint: &str) -> Vec<Spot<'n>> {
         let Some(spot) = self.require(file, key, hint) else {
             return Vec::new();
         };
         let items = self.list(&spot);
         if items.as_ref().is_some_and(Vec::is_empty) {
-            self.problem(&spot, Fault::new("is empty").hint(hint));
+            self.problem(&spot, ValueFault::new("is empty").hint(hint));
         }
         items.unwrap_or_default()
     }
@@ -197,7 +197,10 @@ impl Reader<'_> {
             {
                 let what = format!("{name:?} is the name of an earlier {what} too");
                 let spot = spot.field("name").unwrap_or_else(|| spot.clone());
-                self.problem(&spot, Fault::new(what).hint("each needs a name of its own"));
+                self.problem(
+                    &spot,
+                    ValueFault::new(what).hint("each needs a name of its own"),
+                );
             }
             names.push(name);
         }
@@ -210,13 +213,13 @@ trait Named {
     fn name(&self) -> &str;
 }
 
-impl Named for Storage {
+impl Named for StorageSettings {
     fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl Named for Database {
+impl Named for DatabaseSettings {
     fn name(&self) -> &str {
         &self.name
     }

@@ -20,13 +20,13 @@ mod verify;
 
 pub use crate::postgres::dump_options::DumpOptions;
 pub use crate::text::nearest::nearest;
-pub use crate::yaml::expand::{Env, SecretText, Text, process_env};
+pub use crate::yaml::expand::{ConfigText, Env, SecretText, process_env};
 pub use notifications::PER_DATABASE;
 pub use resolve::{AccessKeys, Connection, DrillKeys, Email, Mailbox, S3, Webhook};
 pub use types::{
-    Backup, Compression, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys,
-    Notification, Route, S3Keys, Storage, StorageKind, Template, Tls, Verify, VerifyPick,
-    WebhookKeys,
+    BackupSettings, CompressionSetting, Config, ConnectionKeys, DatabaseSettings, EmailKeys,
+    Encryption, LocalKeys, Notification, Route, S3Keys, StorageKind, StorageSettings, Tls,
+    VerifyPick, VerifySettings, WebhookKeys, WebhookTemplate,
 };
 
 use crate::error::{Error, Result};

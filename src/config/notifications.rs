@@ -1,10 +1,10 @@
 //! The keys under `notifications`.
 
-use super::types::{EmailKeys, Notification, Route, Template, Tls, WebhookKeys};
+use super::types::{EmailKeys, Notification, Route, Tls, WebhookKeys, WebhookTemplate};
 use super::validate;
-use crate::yaml::cursor::{Spot, Table};
-use crate::yaml::reader::Reader;
-use crate::yaml::rules::{self, Fault};
+use crate::yaml::cursor::{KeyTable, Spot};
+use crate::yaml::reader::KeyReader;
+use crate::yaml::rules::{self, ValueFault};
 
 pub(super) const NOTIFICATION: &[&str] = &["type", "on", "config"];
 pub(super) const WEBHOOK: &[&str] = &["url", "headers", "template", "ca_file"];
@@ -18,12 +18,12 @@ pub(super) const EMAIL: &[&str] = &[
     "tls",
     "ca_file",
 ];
-const TEMPLATES: &[(&str, Template)] = &[
-    ("json", Template::Json),
-    ("slack", Template::Slack),
-    ("discord", Template::Discord),
-    ("ntfy", Template::Ntfy),
-    ("healthchecks", Template::Healthchecks),
+const TEMPLATES: &[(&str, WebhookTemplate)] = &[
+    ("json", WebhookTemplate::Json),
+    ("slack", WebhookTemplate::Slack),
+    ("discord", WebhookTemplate::Discord),
+    ("ntfy", WebhookTemplate::Ntfy),
+    ("healthchecks", WebhookTemplate::Healthchecks),
 ];
 const TLS: &[(&str, Tls)] = &[
     ("implicit", Tls::Implicit),
@@ -31,7 +31,7 @@ const TLS: &[(&str, Tls)] = &[
     ("none", Tls::None),
 ];
 
-impl Reader<'_> {
+impl KeyReader<'_> {
     pub(super) fn notification(&mut self, spot: &Spot) -> Option<Notification> {
         let table = self.table(spot, NOTIFICATION)?;
         let (on_success, on_failure) = self.events(&table);
@@ -57,7 +57,7 @@ impl Reader<'_> {
         })
     }
 
-    fn events(&mut self, table: &Table) -> (bool, bool) {
+    fn events(&mut self, table: &KeyTable) -> (bool, bool) {
         let hint = "success, failure or both: on: [success, failure]";
         let (mut success, mut failure) = (false, false);
         let Some(spot) = self.require(table, "on", hint) else {
@@ -65,7 +65,7 @@ impl Reader<'_> {
         };
         let items = self.one_or_more(&spot);
         if items.as_ref().is_some_and(Vec::is_empty) {
-            self.problem(&spot, Fault::new("is empty").hint(hint));
+            self.problem(&spot, ValueFault::new("is empty").hint(hint));
         }
         for item in items.unwrap_or_default() {
             match self.word(&item, rules::anything).as_deref() {
@@ -73,7 +73,7 @@ impl Reader<'_> {
                 Some("failure") => failure = true,
                 Some(other) => {
                     let what = format!("must be success or failure, found {other:?}");
-                    self.problem(&item, Fault::new(what));
+                    self.problem(&item, ValueFault::new(what));
                 }
                 None => {}
             }
@@ -89,11 +89,11 @@ impl Reader<'_> {
         let template = self.choice(&table, "template", TEMPLATES);
         let headers = table.get("headers").and_then(|spot| self.mapping(&spot));
         let mut pairs = Vec::new();
-        for (name, spot) in headers.iter().flat_map(Table::all) {
+        for (name, spot) in headers.iter().flat_map(KeyTable::all) {
             if !validate::is_header_name(name) {
                 self.key_problem(
                     &spot,
-                    Fault::new("is not a header name").hint("such as Authorization"),
+                    ValueFault::new("is not a header name").hint("such as Authorization"),
                 );
             }
             let value = self.secret(&spot, validate::header_value);
@@ -107,7 +107,7 @@ impl Reader<'_> {
         Some(WebhookKeys {
             url: url?,
             headers: pairs,
-            template: template.unwrap_or(Template::Json),
+            template: template.unwrap_or(WebhookTemplate::Json),
             ca_file: self.optional_text(&table, "ca_file", rules::path),
         })
     }
@@ -140,7 +140,7 @@ impl Reader<'_> {
         if let (Some(Tls::None), Some(login)) = (tls, table.get("username")) {
             self.key_problem(
                 &login,
-                Fault::new("would be sent in the clear")
+                ValueFault::new("would be sent in the clear")
                     .hint("set tls to starttls or implicit, or leave the login out"),
             );
         }
@@ -157,7 +157,7 @@ impl Reader<'_> {
     }
 
     /// The meaning of a key that takes one of a few words.
-    fn choice<T: Copy>(&mut self, table: &Table, key: &str, known: &[(&str, T)]) -> Option<T> {
+    fn choice<T: Copy>(&mut self, table: &KeyTable, key: &str, known: &[(&str, T)]) -> Option<T> {
         let spot = table.get(key)?;
         let word = self.word(&spot, rules::anything)?;
         let meaning = known.iter().find(|(name, _)| *name == word);
@@ -175,7 +175,7 @@ impl Reader<'_> {
         for route in routes {
             if databases > 1
                 && let Route::Webhook(keys) = &route.route
-                && keys.template == Template::Healthchecks
+                && keys.template == WebhookTemplate::Healthchecks
                 && keys
                     .url
                     .resolve(self.env)

@@ -4,8 +4,8 @@
 //! resolved that the caller did not ask for.
 
 use super::types::{
-    Backup, Config, ConnectionKeys, Database, EmailKeys, Encryption, LocalKeys, Notification,
-    S3Keys, ServerKeys, Storage, Tls, WebhookKeys,
+    BackupSettings, Config, ConnectionKeys, DatabaseSettings, EmailKeys, Encryption, LocalKeys,
+    Notification, S3Keys, ServerKeys, StorageSettings, Tls, WebhookKeys,
 };
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump_options;
@@ -13,8 +13,8 @@ use crate::postgres::dump_options::DumpOptions;
 use crate::postgres::uri;
 use crate::schedule::Schedule;
 use crate::secret::Secret;
-use crate::yaml::expand::{Env, Text, optional, optional_secret};
-use crate::yaml::rules::Fault;
+use crate::yaml::expand::{ConfigText, Env, optional, optional_secret};
+use crate::yaml::rules::ValueFault;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -133,8 +133,8 @@ pub struct DrillKeys {
 
 impl Config {
     /// How backups of `database` are drilled; of one that is not configured, by the top level alone.
-    pub fn drill(&self, database: Option<&Database>, env: &Env) -> Result<DrillKeys> {
-        let all = |texts: &[Text]| texts.iter().map(|text| text.resolve(env)).collect();
+    pub fn drill(&self, database: Option<&DatabaseSettings>, env: &Env) -> Result<DrillKeys> {
+        let all = |texts: &[ConfigText]| texts.iter().map(|text| text.resolve(env)).collect();
         let own = database.map(|database| &database.drill);
         let connection = own.and_then(|own| own.connection.as_ref());
         let connection = connection.or(self.drill.connection.as_ref());
@@ -149,14 +149,14 @@ impl Config {
     }
 
     /// The database of that name. [`Kind::NotFound`] names those there are.
-    pub fn database(&self, name: &str) -> Result<&Database> {
+    pub fn database(&self, name: &str) -> Result<&DatabaseSettings> {
         let names = self.databases.iter().map(|database| &database.name);
         let found = self.databases.iter().find(|database| database.name == name);
         found.ok_or_else(|| not_found("database", name, names))
     }
 
     /// The storage of that name. [`Kind::NotFound`] names those there are.
-    pub fn storage(&self, name: &str) -> Result<&Storage> {
+    pub fn storage(&self, name: &str) -> Result<&StorageSettings> {
         let names = self.storages.iter().map(|storage| &storage.name);
         let found = self.storages.iter().find(|storage| storage.name == name);
         found.ok_or_else(|| not_found("storage", name, names))
@@ -236,7 +236,7 @@ impl ConnectionKeys {
                 let uri = uri::parse(url.resolve(env)?.expose())
                     .map_err(|fault| fault.error(url.field()))?;
                 // connection_url() has refused a URL without one of the three
-                let missing = || Fault::new("is incomplete").error(url.field());
+                let missing = || ValueFault::new("is incomplete").error(url.field());
                 Connection {
                     host: uri.host.ok_or_else(missing)?,
                     port: uri.port.unwrap_or(5432),
@@ -275,7 +275,7 @@ impl ConnectionKeys {
     }
 }
 
-impl Backup {
+impl BackupSettings {
     /// When the daemon runs it, if ever by itself.
     pub fn schedule(&self, env: &Env) -> Result<Option<Schedule>> {
         optional(&self.schedule, env)?

@@ -1,11 +1,11 @@
 //! The keys under `storage`.
 
-use super::types::{LocalKeys, S3Keys, Storage, StorageKind};
+use super::types::{LocalKeys, S3Keys, StorageKind, StorageSettings};
 use super::validate;
 use crate::yaml::cursor::Spot;
-use crate::yaml::expand::Text;
-use crate::yaml::reader::Reader;
-use crate::yaml::rules::{self, Fault};
+use crate::yaml::expand::ConfigText;
+use crate::yaml::reader::KeyReader;
+use crate::yaml::rules::{self, ValueFault};
 
 pub(super) const STORAGE: &[&str] = &["name", "type", "local", "s3"];
 pub(super) const LOCAL: &[&str] = &["path"];
@@ -26,8 +26,8 @@ pub(super) const S3: &[&str] = &[
     "concurrency",
 ];
 
-impl Reader<'_> {
-    pub(super) fn storage(&mut self, spot: &Spot) -> Option<Storage> {
+impl KeyReader<'_> {
+    pub(super) fn storage(&mut self, spot: &Spot) -> Option<StorageSettings> {
         let table = self.table(spot, STORAGE)?;
         let name = self.required_word(
             &table,
@@ -62,7 +62,7 @@ impl Reader<'_> {
                 None
             }
         };
-        Some(Storage {
+        Some(StorageSettings {
             name: name?,
             kind: kind?,
         })
@@ -91,7 +91,7 @@ impl Reader<'_> {
         if let (Some(spot), None) = (table.get("session_token"), table.get("access_key")) {
             self.problem(
                 &spot,
-                Fault::new("needs access_key and secret_key beside it"),
+                ValueFault::new("needs access_key and secret_key beside it"),
             );
         }
         let sse = self.optional_text(
@@ -103,12 +103,12 @@ impl Reader<'_> {
         if let Some(spot) = table.get("kms_key_id")
             && sse
                 .as_ref()
-                .and_then(Text::literal)
+                .and_then(ConfigText::literal)
                 .is_none_or(|kind| kind != "aws:kms")
         {
             self.problem(
                 &spot,
-                Fault::new("needs server_side_encryption: aws:kms beside it"),
+                ValueFault::new("needs server_side_encryption: aws:kms beside it"),
             );
         }
         let part_size = table

@@ -1,27 +1,27 @@
 //! The configuration as the rest of the program sees it.
 //!
-//! Names, kinds, numbers and switches are final. Other strings are [`Text`] or [`SecretText`]: they keep
+//! Names, kinds, numbers and switches are final. Other strings are [`ConfigText`] or [`SecretText`]: they keep
 //! their `${VAR}` until they are used, so that a variable missing for one thing never blocks another.
 //! The methods that expand them are in `resolve.rs`.
 
 use crate::repository::check_records::CheckLevel;
 use crate::repository::retention::Policy;
-use crate::yaml::expand::{SecretText, Text};
+use crate::yaml::expand::{ConfigText, SecretText};
 use std::time::Duration;
 
 /// A whole configuration file.
 #[derive(Debug)]
 pub struct Config {
     /// Where the PostgreSQL client tools are, if not in the usual places.
-    pub(super) bin_dir: Option<Text>,
+    pub(super) bin_dir: Option<ConfigText>,
     /// Where drills are held.
-    pub(super) drill: Drill,
+    pub(super) drill: DrillSettings,
     /// How many databases the daemon works on at a time.
     pub max_parallel: usize,
     /// The storages; their names are unique.
-    pub storages: Vec<Storage>,
+    pub storages: Vec<StorageSettings>,
     /// The databases; their names are unique and safe as directory names.
-    pub databases: Vec<Database>,
+    pub databases: Vec<DatabaseSettings>,
     /// Who is told about results.
     pub notifications: Vec<Notification>,
     /// What is not wrong but should be looked at, one sentence each.
@@ -30,7 +30,7 @@ pub struct Config {
 
 /// A named place for backups.
 #[derive(Debug)]
-pub struct Storage {
+pub struct StorageSettings {
     /// Its name, unique among storages.
     pub name: String,
     /// What it is.
@@ -49,7 +49,7 @@ pub enum StorageKind {
 /// The keys under `local`.
 #[derive(Debug)]
 pub struct LocalKeys {
-    pub(super) path: Text,
+    pub(super) path: ConfigText,
 }
 
 /// The keys under `s3`.
@@ -57,31 +57,31 @@ pub struct LocalKeys {
 pub struct S3Keys {
     /// The key path of the mapping, for messages.
     pub(super) field: String,
-    pub(super) bucket: Text,
-    pub(super) region: Text,
-    pub(super) prefix: Option<Text>,
+    pub(super) bucket: ConfigText,
+    pub(super) region: ConfigText,
+    pub(super) prefix: Option<ConfigText>,
     pub(super) access_key: Option<SecretText>,
     pub(super) secret_key: Option<SecretText>,
     pub(super) session_token: Option<SecretText>,
-    pub(super) endpoint: Option<Text>,
+    pub(super) endpoint: Option<ConfigText>,
     pub(super) path_style: Option<bool>,
-    pub(super) ca_file: Option<Text>,
-    pub(super) storage_class: Option<Text>,
-    pub(super) server_side_encryption: Option<Text>,
-    pub(super) kms_key_id: Option<Text>,
+    pub(super) ca_file: Option<ConfigText>,
+    pub(super) storage_class: Option<ConfigText>,
+    pub(super) server_side_encryption: Option<ConfigText>,
+    pub(super) kms_key_id: Option<ConfigText>,
     pub(super) part_size: Option<u64>,
     pub(super) concurrency: Option<u32>,
 }
 
 /// One database to back up.
 #[derive(Debug)]
-pub struct Database {
+pub struct DatabaseSettings {
     /// Its name: unique, and its directory on storage.
     pub name: String,
     /// How to reach it.
     pub connection: ConnectionKeys,
     /// How to back it up.
-    pub backup: Backup,
+    pub backup: BackupSettings,
     /// What to keep.
     pub retention: Policy,
     /// How old the newest backup may become.
@@ -89,15 +89,15 @@ pub struct Database {
     /// What a drill of its backups is to find.
     pub(super) drill: DatabaseDrill,
     /// Checks on a schedule.
-    pub verify: Option<Verify>,
+    pub verify: Option<VerifySettings>,
     /// No longer than this may it be since a check proved a backup good.
     pub max_unverified_age: Option<Duration>,
 }
 
 /// The keys under `verify`.
 #[derive(Debug)]
-pub struct Verify {
-    pub(super) schedule: Text,
+pub struct VerifySettings {
+    pub(super) schedule: ConfigText,
     /// How deep the checks are.
     pub level: CheckLevel,
     /// Which backup is checked.
@@ -115,9 +115,9 @@ pub enum VerifyPick {
 
 /// The keys under `drill` at the top level.
 #[derive(Debug, Default)]
-pub(super) struct Drill {
-    pub user: Option<Text>,
-    pub directory: Option<Text>,
+pub(super) struct DrillSettings {
+    pub user: Option<ConfigText>,
+    pub directory: Option<ConfigText>,
     pub timeout: Option<Duration>,
     pub connection: Option<ConnectionKeys>,
 }
@@ -126,18 +126,18 @@ pub(super) struct Drill {
 #[derive(Debug, Default)]
 pub(super) struct DatabaseDrill {
     pub connection: Option<ConnectionKeys>,
-    pub assertions: Vec<Text>,
-    pub commands: Vec<Text>,
+    pub assertions: Vec<ConfigText>,
+    pub commands: Vec<ConfigText>,
 }
 
 /// The keys under `connection`.
 #[derive(Debug)]
 pub struct ConnectionKeys {
     pub(super) server: ServerKeys,
-    pub(super) sslmode: Option<Text>,
-    pub(super) sslrootcert: Option<Text>,
-    pub(super) sslcert: Option<Text>,
-    pub(super) sslkey: Option<Text>,
+    pub(super) sslmode: Option<ConfigText>,
+    pub(super) sslrootcert: Option<ConfigText>,
+    pub(super) sslcert: Option<ConfigText>,
+    pub(super) sslkey: Option<ConfigText>,
 }
 
 /// The server, in one of the two ways to name it.
@@ -150,33 +150,33 @@ pub(super) enum ServerKeys {
 /// The five fields.
 #[derive(Debug)]
 pub(super) struct ServerFields {
-    pub host: Text,
-    pub port: Text,
-    pub database: Text,
-    pub user: Text,
+    pub host: ConfigText,
+    pub port: ConfigText,
+    pub database: ConfigText,
+    pub user: ConfigText,
     pub password: Option<SecretText>,
 }
 
 /// The keys under `backup`.
 #[derive(Debug)]
-pub struct Backup {
-    pub(super) schedule: Option<Text>,
+pub struct BackupSettings {
+    pub(super) schedule: Option<ConfigText>,
     /// Names of storages that exist; at least one.
     pub storage: Vec<String>,
     /// Whether the dump is compressed by us.
-    pub compression: Compression,
+    pub compression: CompressionSetting,
     /// The passwords, and whether new backups are sealed.
     pub encryption: Encryption,
     /// Whether roles and tablespaces are stored beside each backup.
     pub globals: bool,
     /// How long a dump may wait for table locks; zero is for ever.
     pub lock_timeout: Duration,
-    pub(super) options: Vec<Text>,
+    pub(super) options: Vec<ConfigText>,
 }
 
 /// Who compresses the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
+pub enum CompressionSetting {
     /// `compression: false`: pg_dump, in its own way.
     ByPgDump,
     /// We do, with gzip, at this level (1 to 12) or at one of our choice.
@@ -227,13 +227,13 @@ pub struct WebhookKeys {
     /// Header names, each valid and there once, with their values.
     pub headers: Vec<(String, SecretText)>,
     /// What is posted.
-    pub template: Template,
-    pub(super) ca_file: Option<Text>,
+    pub template: WebhookTemplate,
+    pub(super) ca_file: Option<ConfigText>,
 }
 
 /// What a webhook is told, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Template {
+pub enum WebhookTemplate {
     /// The event as JSON.
     Json,
     /// A message for an incoming webhook of Slack, Mattermost or Rocket.Chat.
@@ -250,19 +250,19 @@ pub enum Template {
 #[derive(Debug)]
 pub struct EmailKeys {
     /// The mail server.
-    pub smtp_host: Text,
+    pub smtp_host: ConfigText,
     /// Its port, a number once expanded.
-    pub smtp_port: Text,
+    pub smtp_port: ConfigText,
     /// The sender.
-    pub from: Text,
+    pub from: ConfigText,
     /// The recipients, separated by commas.
-    pub to: Text,
+    pub to: ConfigText,
     /// Who logs in.
-    pub username: Option<Text>,
+    pub username: Option<ConfigText>,
     /// With which password.
     pub password: Option<SecretText>,
     pub(super) tls: Option<Tls>,
-    pub(super) ca_file: Option<Text>,
+    pub(super) ca_file: Option<ConfigText>,
 }
 
 /// How the connection to a mail server is protected.

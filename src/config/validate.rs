@@ -6,11 +6,11 @@
 use crate::postgres::uri;
 use crate::repository::check_records::CheckLevel;
 use crate::schedule::Schedule;
-use crate::yaml::rules::{Fault, http_url, no_control, one_of};
+use crate::yaml::rules::{ValueFault, http_url, no_control, one_of};
 use chrono::{DateTime, Utc};
 
 /// A database's name is its directory on storage and the beginning of every key.
-pub(super) fn database_name(name: &str) -> Result<(), Fault> {
+pub(super) fn database_name(name: &str) -> Result<(), ValueFault> {
     let what = if name.contains(['/', '\\']) {
         "contains a slash"
     } else if name.starts_with('.') {
@@ -26,50 +26,52 @@ pub(super) fn database_name(name: &str) -> Result<(), Fault> {
     } else {
         return Ok(());
     };
-    Err(Fault::new(what).hint("it becomes a directory on storage; a name such as app_db is safe"))
+    Err(ValueFault::new(what)
+        .hint("it becomes a directory on storage; a name such as app_db is safe"))
 }
 
 /// A storage's name stands before a colon where a backup is named (`s3main:app_db/latest`).
-pub(super) fn storage_name(name: &str) -> Result<(), Fault> {
+pub(super) fn storage_name(name: &str) -> Result<(), ValueFault> {
     let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':');
     match name.contains(bad) {
         true => Err(
-            Fault::new("contains a space, a slash, a colon or a control character")
+            ValueFault::new("contains a space, a slash, a colon or a control character")
                 .hint("use letters, digits, - and _"),
         ),
         false => Ok(()),
     }
 }
 
-pub(super) fn host(host: &str) -> Result<(), Fault> {
+pub(super) fn host(host: &str) -> Result<(), ValueFault> {
     if host.starts_with(['/', '@']) {
         return Ok(()); // a socket directory, or an abstract socket
     }
     if host.contains("://") {
-        return Err(
-            Fault::new("is a URL").hint("write only the host name here, or use connection.url")
-        );
+        return Err(ValueFault::new("is a URL")
+            .hint("write only the host name here, or use connection.url"));
     }
     if host.contains(',') {
-        return Err(Fault::new("names several hosts, which is not supported")
-            .hint("name the one to back up: each tool would choose among them on its own"));
+        return Err(
+            ValueFault::new("names several hosts, which is not supported")
+                .hint("name the one to back up: each tool would choose among them on its own"),
+        );
     }
     if host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
         return Err(
-            Fault::new("is not a host name, an address or a socket directory")
+            ValueFault::new("is not a host name, an address or a socket directory")
                 .hint("a socket directory begins with /"),
         );
     }
     if host.contains(['[', ']']) {
-        return Err(Fault::new("has brackets").hint("write an IPv6 address without them"));
+        return Err(ValueFault::new("has brackets").hint("write an IPv6 address without them"));
     }
     if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() && !host.contains('%') {
-        return Err(Fault::new("contains a colon").hint("give the port under port"));
+        return Err(ValueFault::new("contains a colon").hint("give the port under port"));
     }
     Ok(())
 }
 
-pub(super) fn sslmode(text: &str) -> Result<(), Fault> {
+pub(super) fn sslmode(text: &str) -> Result<(), ValueFault> {
     one_of(
         text,
         &[
@@ -83,7 +85,7 @@ pub(super) fn sslmode(text: &str) -> Result<(), Fault> {
     )
 }
 
-pub(super) fn connection_url(text: &str) -> Result<(), Fault> {
+pub(super) fn connection_url(text: &str) -> Result<(), ValueFault> {
     let uri = uri::parse(text)?;
     let missing = [
         ("host", uri.host.is_none()),
@@ -91,63 +93,66 @@ pub(super) fn connection_url(text: &str) -> Result<(), Fault> {
         ("user", uri.user.is_none()),
     ];
     match missing.iter().find(|(_, missing)| *missing) {
-        Some((name, _)) => Err(Fault::new(format!("names no {name}")).hint(
+        Some((name, _)) => Err(ValueFault::new(format!("names no {name}")).hint(
             "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the password may be left out",
         )),
         None => Ok(()),
     }
 }
 
-pub(super) fn schedule(text: &str) -> Result<(), Fault> {
+pub(super) fn schedule(text: &str) -> Result<(), ValueFault> {
     let schedule = Schedule::parse(text).map_err(|error| {
-        Fault::new(format!("is not a cron schedule: {error}")).hint(error.first_hint().unwrap_or(
+        ValueFault::new(format!("is not a cron schedule: {error}"))
+            .hint(error.first_hint().unwrap_or(
             "minute hour day-of-month month day-of-week, in UTC; 0 2 * * * is every day at 02:00",
         ))
     })?;
     // the calendar repeats, so any moment does to find out whether there is a run at all
     match schedule.next_after(DateTime::<Utc>::UNIX_EPOCH) {
         Some(_) => Ok(()),
-        None => Err(Fault::new(format!("never comes: no date fits {text:?}"))
-            .hint("check the day of the month against the months")),
+        None => Err(
+            ValueFault::new(format!("never comes: no date fits {text:?}"))
+                .hint("check the day of the month against the months"),
+        ),
     }
 }
 
-pub(super) fn bucket(text: &str) -> Result<(), Fault> {
+pub(super) fn bucket(text: &str) -> Result<(), ValueFault> {
     match text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
-        true => Err(Fault::new("is not a bucket name")
+        true => Err(ValueFault::new("is not a bucket name")
             .hint("write the bare name; a path inside the bucket goes under prefix")),
         false => Ok(()),
     }
 }
 
-pub(super) fn prefix(text: &str) -> Result<(), Fault> {
+pub(super) fn prefix(text: &str) -> Result<(), ValueFault> {
     if text.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err(Fault::new("contains . or .. as a part").hint("write it as backups/host1"));
+        return Err(ValueFault::new("contains . or .. as a part").hint("write it as backups/host1"));
     }
     no_control(text)
 }
 
-pub(super) fn endpoint(text: &str) -> Result<(), Fault> {
+pub(super) fn endpoint(text: &str) -> Result<(), ValueFault> {
     http_url(text, "such as https://minio.example.com:9000")
 }
 
-pub(super) fn webhook_url(text: &str) -> Result<(), Fault> {
+pub(super) fn webhook_url(text: &str) -> Result<(), ValueFault> {
     http_url(text, "such as https://hooks.example.com/backup")
 }
 
-pub(super) fn server_side_encryption(text: &str) -> Result<(), Fault> {
+pub(super) fn server_side_encryption(text: &str) -> Result<(), ValueFault> {
     one_of(text, &["AES256", "aws:kms"])
 }
 
-pub(super) fn level(text: &str) -> Result<(), Fault> {
+pub(super) fn level(text: &str) -> Result<(), ValueFault> {
     one_of(text, &CheckLevel::ALL.map(CheckLevel::name))
 }
 
-pub(super) fn pick(text: &str) -> Result<(), Fault> {
+pub(super) fn pick(text: &str) -> Result<(), ValueFault> {
     one_of(text, &["latest", "random"])
 }
 
-pub(super) fn header_value(text: &str) -> Result<(), Fault> {
+pub(super) fn header_value(text: &str) -> Result<(), ValueFault> {
     no_control(text)
 }
 
@@ -157,7 +162,7 @@ pub(super) fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(token)
 }
 
-pub(super) fn mail_address(text: &str) -> Result<(), Fault> {
+pub(super) fn mail_address(text: &str) -> Result<(), ValueFault> {
     no_control(text)?;
     let address = match text.rsplit_once('<') {
         Some((_, rest)) => rest.strip_suffix('>').unwrap_or(""),
@@ -172,12 +177,12 @@ pub(super) fn mail_address(text: &str) -> Result<(), Fault> {
         {
             Ok(())
         }
-        _ => Err(Fault::new(format!("is not a mail address: {text:?}"))
+        _ => Err(ValueFault::new(format!("is not a mail address: {text:?}"))
             .hint("such as backups@example.com")),
     }
 }
 
-pub(super) fn mail_addresses(text: &str) -> Result<(), Fault> {
+pub(super) fn mail_addresses(text: &str) -> Result<(), ValueFault> {
     text.split(',')
         .try_for_each(|address| mail_address(address.trim()))
 }

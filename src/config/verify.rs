@@ -1,18 +1,18 @@
 //! The keys under `databases[].verify`: checks on a schedule.
 
-use super::types::{Verify, VerifyPick};
+use super::types::{VerifyPick, VerifySettings};
 use super::validate;
 use crate::error::Result;
 use crate::repository::check_records::CheckLevel;
 use crate::schedule::Schedule;
 use crate::yaml::cursor::Spot;
 use crate::yaml::expand::Env;
-use crate::yaml::reader::Reader;
+use crate::yaml::reader::KeyReader;
 
 pub(super) const VERIFY: &[&str] = &["schedule", "level", "pick"];
 
-impl Reader<'_> {
-    pub(super) fn verify(&mut self, spot: &Spot) -> Option<Verify> {
+impl KeyReader<'_> {
+    pub(super) fn verify(&mut self, spot: &Spot) -> Option<VerifySettings> {
         let table = self.table(spot, VERIFY)?;
         let schedule = self.required_text(
             &table,
@@ -28,7 +28,7 @@ impl Reader<'_> {
             Some(spot) => self.word(&spot, validate::pick),
             None => Some("latest".into()),
         };
-        Some(Verify {
+        Some(VerifySettings {
             schedule: schedule?,
             level: level?.parse().ok()?,
             pick: match pick?.as_str() {
@@ -39,7 +39,7 @@ impl Reader<'_> {
     }
 }
 
-impl Verify {
+impl VerifySettings {
     /// When the daemon checks.
     pub fn schedule(&self, env: &Env) -> Result<Schedule> {
         Schedule::parse(&self.schedule.resolve(env)?)

@@ -12,7 +12,7 @@ mod webhook;
 
 use crate::background;
 use crate::cancel::Cancel;
-use crate::config::{Email, Env, Notification, Route, Template, Webhook};
+use crate::config::{Email, Env, Notification, Route, Webhook, WebhookTemplate};
 use crate::error::{Error, Result};
 use crate::text::duration;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -273,7 +273,7 @@ impl Delivery {
     fn of_start(route: &Notification, kind: Kind, db: &str, env: &Env) -> Option<Result<Delivery>> {
         match &route.route {
             Route::Webhook(keys)
-                if keys.template == Template::Healthchecks
+                if keys.template == WebhookTemplate::Healthchecks
                     && kind == Kind::Backup
                     && route.on_success =>
             {

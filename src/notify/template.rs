@@ -1,7 +1,7 @@
 //! What a webhook is sent, for each kind of receiver.
 
 use super::{Event, Kind, Outcome, text};
-use crate::config::{PER_DATABASE, Template, Webhook};
+use crate::config::{PER_DATABASE, Webhook, WebhookTemplate};
 use base64ct::{Base64, Encoding};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ pub struct Post {
 }
 
 /// How `event` is posted.
-pub fn post(template: Template, webhook: &Webhook, event: &Event) -> Post {
+pub fn post(template: WebhookTemplate, webhook: &Webhook, event: &Event) -> Post {
     let url = webhook.url.expose();
     let headline = text::headline(event);
     let message = |body: serde_json::Value| Post {
@@ -29,12 +29,12 @@ pub fn post(template: Template, webhook: &Webhook, event: &Event) -> Post {
         body: body.to_string(),
     };
     match template {
-        Template::Json => message(event.json()),
-        Template::Slack => {
+        WebhookTemplate::Json => message(event.json()),
+        WebhookTemplate::Slack => {
             let text = text::short(event, SLACK);
             message(json!({ "text": format!("*{}*\n{}", slack(&headline), slack(&text)) }))
         }
-        Template::Discord => {
+        WebhookTemplate::Discord => {
             let text = text::short(event, DISCORD - text::cut(&headline, 400).len());
             message(json!({
                 "content": format!("**{}**\n{text}", text::cut(&headline, 400)),
@@ -42,7 +42,7 @@ pub fn post(template: Template, webhook: &Webhook, event: &Event) -> Post {
                 "allowed_mentions": { "parse": [] },
             }))
         }
-        Template::Ntfy => {
+        WebhookTemplate::Ntfy => {
             let (priority, tags) = match event.outcome {
                 Outcome::Ok if event.warnings.is_empty() => ("default", "white_check_mark"),
                 Outcome::Ok => ("default", "warning"),
@@ -59,7 +59,7 @@ pub fn post(template: Template, webhook: &Webhook, event: &Event) -> Post {
                 body: text::short(event, NTFY),
             }
         }
-        Template::Healthchecks => {
+        WebhookTemplate::Healthchecks => {
             let signal = match (event.kind, event.is_success()) {
                 (_, false) => "/fail",
                 (Kind::Backup, true) => "",
@@ -160,7 +160,10 @@ mod tests {
             ),
             ("https://hc/u-u", verified, "https://hc/u-u/log"),
         ] {
-            assert_eq!(post(Template::Healthchecks, &at(url), &event).url, expected);
+            assert_eq!(
+                post(WebhookTemplate::Healthchecks, &at(url), &event).url,
+                expected
+            );
         }
         assert_eq!(
             start(&at("https://hc/u?a=b"), "x").url,
@@ -180,13 +183,13 @@ mod tests {
         let body = |template| -> serde_json::Value {
             serde_json::from_str(&post(template, &at("https://h/x"), &event).body).unwrap()
         };
-        let discord = body(Template::Discord);
+        let discord = body(WebhookTemplate::Discord);
         assert!(discord["content"].as_str().unwrap().chars().count() <= 2000);
         assert_eq!(discord["allowed_mentions"], json!({ "parse": [] }));
-        let slack = body(Template::Slack);
+        let slack = body(WebhookTemplate::Slack);
         let slack = slack["text"].as_str().unwrap();
         assert!(!slack.contains("<!") && slack.contains("&lt;!channel&gt;"));
-        let ntfy = post(Template::Ntfy, &at("https://h/x"), &event);
+        let ntfy = post(WebhookTemplate::Ntfy, &at("https://h/x"), &event);
         assert!(ntfy.body.len() <= 4096);
         assert!(ntfy.headers.iter().all(|(_, value)| value.is_ascii()));
     }

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::repository::copies::{Copies, StoredCopy};
 use crate::repository::manifest;
 use crate::repository::manifest::{
-    Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source, Table,
+    Detail, DumpPart, Manifest, Pipeline, SCHEMA, SealedTables, Source, SourcePart, Table,
 };
 use crate::repository::names::{BackupId, Shape, Timestamp};
 use crate::repository::places::{Place, Places};
@@ -238,7 +238,7 @@ fn dump_to_storages(
         let (psql, session) = (psql.clone(), job.session.clone());
         Watch::start(psql, session, application, None, cancel).ok()
     });
-    let mut dump = Waiting { dump, watch };
+    let mut dump = WatchedDump { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
     let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
@@ -253,10 +253,29 @@ fn dump_to_storages(
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };
-    let mut manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
-    manifest.dump.lost_rows = !warnings.is_empty();
-    let mut sidecars = sidecars(id, shape, &manifest)?;
-    sidecars.splice(0..0, globals);
+    let mut part = describe(
+        job,
+        id,
+        dumping.fixed_output,
+        shape,
+        written,
+        read.as_deref(),
+    )?;
+    part.dump.lost_rows = !warnings.is_empty();
+    let checksum = checksum_line::line(&part.archive.sha256, &part.archive.key);
+    let manifest = Manifest {
+        schema: SCHEMA,
+        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
+        database: job.database.clone(),
+        started_at: id.timestamp.moment(),
+        finished_at: now(),
+        source: Some(dumping.source),
+        part: SourcePart::Dump(Box::new(part)),
+    };
+    // what is committed after the archive, the manifest last
+    let mut sidecars = globals;
+    sidecars.push((id.checksum_key(shape), checksum.into_bytes()));
+    sidecars.push((id.manifest_key(), manifest.to_json()?));
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
     Ok(StoredBackup {
         manifest,
@@ -265,15 +284,15 @@ fn dump_to_storages(
     })
 }
 
+/// What the manifest says of the dump, but for what was lost since the one before.
 fn describe(
     job: &DumpJob,
     id: &BackupId,
-    dumping: Dumping,
+    fixed_output: bool,
     shape: Shape,
     written: Written,
     read: Option<&Summary>,
-    finished: DateTime<Utc>,
-) -> Result<Manifest> {
+) -> Result<DumpPart> {
     let archive = manifest::Archive {
         key: id.archive_key(shape),
         bytes: written.stored_bytes,
@@ -295,20 +314,14 @@ fn describe(
         (Some(Detail { tables, contents }), None) => (Some(tables), contents, None),
         (None, _) => (None, None, None),
     };
-    Ok(Manifest {
-        schema: SCHEMA,
-        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
-        database: job.database.clone(),
-        started_at: id.timestamp.moment(),
-        finished_at: finished,
-        source: Some(dumping.source),
+    Ok(DumpPart {
         archive,
         dump: manifest::Dump {
             bytes: written.plain_bytes,
             format: "custom".into(),
             server_version: read.as_ref().map(|read| read.server_version.clone()),
             pg_dump_version: read.as_ref().map(|read| read.pg_dump_version.clone()),
-            fixed_output: dumping.fixed_output,
+            fixed_output,
             partial: job.partial,
             lost_rows: false,
             before_restore: job.before_restore,
@@ -323,22 +336,13 @@ fn describe(
     })
 }
 
-/// What is committed after the archive, the manifest last.
-fn sidecars(id: &BackupId, shape: Shape, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>> {
-    let checksum = checksum_line::line(&manifest.archive.sha256, &manifest.archive.key);
-    Ok(vec![
-        (id.checksum_key(shape), checksum.into_bytes()),
-        (id.manifest_key(), manifest.to_json()?),
-    ])
-}
-
 /// pg_dump, watched until it begins to speak.
-struct Waiting {
+struct WatchedDump {
     dump: ChildOutput,
     watch: Option<Watch>,
 }
 
-impl Read for Waiting {
+impl Read for WatchedDump {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.dump.read(buffer);
         self.watch = None;

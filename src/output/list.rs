@@ -1,11 +1,13 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
-use super::{error_json, rfc3339};
+use super::error::error_json;
 use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy};
 use crate::repository::check_records::{Check, CheckOutcome};
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use crate::text::table::table;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
     let mut backup = json!({
         "id": entry.id.to_string(),
         "database": entry.id.database,
-        "started_at": rfc3339(entry.id.timestamp.moment()),
+        "started_at": rfc3339::precise(entry.id.timestamp.moment()),
         "storage": listed.copies[0].storage,
         "key": entry.archive_key(),
         "location": listed.copies[0].location,
@@ -35,14 +37,22 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "copies": copies,
     });
     if let Some(manifest) = &listed.manifest {
-        backup["plain_bytes"] = manifest.dump.bytes.into();
-        backup["partial"] = manifest.dump.partial.into();
-        backup["sha256"] = manifest.archive.sha256.clone().into();
-        backup["finished_at"] = rfc3339(manifest.finished_at).into();
+        let objects = manifest.objects();
+        let plain_bytes: u64 = objects.iter().map(|object| object.plain_bytes).sum();
+        backup["plain_bytes"] = plain_bytes.into();
+        backup["partial"] = manifest.is_partial().into();
+        if let [only] = objects.as_slice() {
+            backup["sha256"] = only.sha256.clone().into();
+        }
+        backup["finished_at"] = rfc3339::precise(manifest.finished_at).into();
         backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
             .as_secs_f64()
             .into();
-        backup["server_version"] = json!(manifest.dump.server_version);
+        backup["server_version"] = json!(
+            manifest
+                .dump()
+                .and_then(|part| part.dump.server_version.clone())
+        );
     }
     backup
 }
@@ -61,7 +71,7 @@ fn copy_json(copy: &ListedCopy) -> Value {
 
 fn check_json(check: &Check) -> Value {
     json!({
-        "at": rfc3339(check.at),
+        "at": rfc3339::precise(check.at),
         "level": check.level.name(),
         "result": check.result.name(),
     })
@@ -74,7 +84,7 @@ fn holding_json(holding: &Holding) -> Value {
             "status": "ok",
             "backups": total.backups,
             "bytes": total.bytes,
-            "oldest": total.oldest.map(rfc3339),
+            "oldest": total.oldest.map(rfc3339::precise),
         }),
         Err(error) => json!({
             "storage": holding.storage,
@@ -108,7 +118,7 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
         (true, true) => "gz+enc",
     }
     .to_string();
-    if manifest.is_some_and(|manifest| manifest.dump.partial) {
+    if manifest.is_some_and(|manifest| manifest.is_partial()) {
         kind.push_str(" partial");
     }
     if backup.is_pinned() {
@@ -125,7 +135,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
         manifest
             .filter(|_| entry.bytes > 0)
             .map_or_else(unknown, |manifest| {
-                format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
+                let objects = manifest.objects();
+                let plain: u64 = objects.iter().map(|object| object.plain_bytes).sum();
+                format!("{:.1}", plain as f64 / entry.bytes as f64)
             }),
         manifest.map_or_else(unknown, |manifest| {
             duration::display(took(manifest.started_at, manifest.finished_at))
@@ -154,48 +166,14 @@ fn holding_row(holding: &Holding) -> [String; 4] {
             name,
             total.backups.to_string(),
             human_bytes(total.bytes),
-            total.oldest.map_or_else(
-                || "-".to_string(),
-                |oldest| oldest.to_rfc3339_opts(SecondsFormat::Secs, true),
-            ),
+            total
+                .oldest
+                .map_or_else(|| "-".to_string(), |oldest| rfc3339::second(oldest)),
         ],
         Err(_) => [name, "?".into(), "?".into(), "?".into()],
     }
 }
 
-/// Columns padded to their widest cell, the last one as it is.
-pub(super) fn table<Row: AsRef<[String]>>(rows: &[Row]) -> String {
-    let mut widths = vec![0; rows.first().map_or(0, |row| row.as_ref().len())];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.as_ref().iter().zip(&widths) {
-            line.push_str(cell);
-            let missing = width - cell.chars().count() + 2;
-            line.extend(std::iter::repeat_n(' ', missing));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
     (finished - started).to_std().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [["A", "LONG"], ["longer", "x"]].map(|row| row.map(String::from));
-        assert_eq!(table(&rows), "A       LONG\nlonger  x\n");
-    }
 }

@@ -4,6 +4,7 @@ use crate::format::sniff::Content;
 use crate::source::logical::restore::{RestorePreview, RestoreReport};
 use crate::text::duration;
 use crate::text::human::human_bytes;
+use crate::text::rfc3339;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
         ("backup", preview.from.clone()),
         (
             "began",
-            preview.started_at.map_or_else(unknown, super::second),
+            preview.started_at.map_or_else(unknown, rfc3339::second),
         ),
         (
             "size",
@@ -154,7 +155,7 @@ pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
         "database": database,
         "target": preview.target,
         "from": preview.from,
-        "started_at": preview.started_at.map(super::rfc3339),
+        "started_at": preview.started_at.map(rfc3339::precise),
         "content": content(preview.content),
         "stored_bytes": preview.stored_bytes,
         "plain_bytes": preview.plain_bytes,

@@ -4,7 +4,7 @@
 //! same, and each has to be recognized. Options whose argument would be the next entry are refused where
 //! that entry looks like an option, so that nothing can hide behind one.
 
-use crate::yaml::rules::Fault;
+use crate::yaml::rules::ValueFault;
 
 /// Checked arguments for pg_dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,7 +150,7 @@ const KNOWN: &[Known] = &[
 ];
 
 /// Checks a list of arguments. A fault comes with the index of the entry that is wrong.
-pub(crate) fn check(args: Vec<String>) -> Result<DumpOptions, (usize, Fault)> {
+pub(crate) fn check(args: Vec<String>) -> Result<DumpOptions, (usize, ValueFault)> {
     let mut partial = false;
     let mut index = 0;
     while let Some(arg) = args.get(index) {
@@ -173,13 +173,13 @@ struct Taken {
     next: bool,
 }
 
-fn long_option(text: &str, next: Option<&str>) -> Result<Taken, Fault> {
+fn long_option(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
     if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(Fault::new(format!("\"--{text}\" is not an option")).hint(
+        return Err(ValueFault::new(format!("\"--{text}\" is not an option")).hint(
             "write an option and its value as one entry, such as \"--exclude-table-data=audit.*\"",
         ));
     }
@@ -205,30 +205,32 @@ fn long_option(text: &str, next: Option<&str>) -> Result<Taken, Fault> {
     })
 }
 
-fn short_options(text: &str, next: Option<&str>) -> Result<Taken, Fault> {
+fn short_options(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
     let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
         // a connection string may hold a password
         let shown = match text.contains(['=', ':']) {
             true => "a connection string".to_string(),
             false => format!("{text:?}"),
         };
-        return Err(Fault::new(format!("{shown} is not an option"))
+        return Err(ValueFault::new(format!("{shown} is not an option"))
             .hint("pg_dump would take it for the name of a database"));
     };
     let mut taken = Taken::default();
     for (at, letter) in letters.char_indices() {
         let Some(known) = KNOWN.iter().find(|known| known.short == Some(letter)) else {
-            return Err(Fault::new(format!("-{letter} is not an option of pg_dump")));
+            return Err(ValueFault::new(format!(
+                "-{letter} is not an option of pg_dump"
+            )));
         };
         allowed(known, &format!("-{letter} (--{})", known.long))?;
         taken.partial |= matches!(known.meaning, Partial);
         if known.takes_argument {
             let value = &letters[at + letter.len_utf8()..];
             if value.starts_with(char::is_whitespace) {
-                return Err(
-                    Fault::new(format!("{text:?} has a space between option and value"))
-                        .hint(format!("write \"--{}={}\"", known.long, value.trim())),
-                );
+                return Err(ValueFault::new(format!(
+                    "{text:?} has a space between option and value"
+                ))
+                .hint(format!("write \"--{}={}\"", known.long, value.trim())));
             }
             if value.is_empty() {
                 argument(&format!("-{letter}"), next)?;
@@ -240,17 +242,17 @@ fn short_options(text: &str, next: Option<&str>) -> Result<Taken, Fault> {
     Ok(taken)
 }
 
-fn allowed(known: &Known, name: &str) -> Result<(), Fault> {
+fn allowed(known: &Known, name: &str) -> Result<(), ValueFault> {
     match known.meaning {
-        Refused(reason) => Err(Fault::new(format!("may not hold {name}")).hint(reason)),
+        Refused(reason) => Err(ValueFault::new(format!("may not hold {name}")).hint(reason)),
         Fine | Partial => Ok(()),
     }
 }
 
-fn argument(option: &str, next: Option<&str>) -> Result<(), Fault> {
+fn argument(option: &str, next: Option<&str>) -> Result<(), ValueFault> {
     match next {
         Some(next) if !next.starts_with('-') => Ok(()),
-        _ => Err(Fault::new(format!("{option} has no value"))
+        _ => Err(ValueFault::new(format!("{option} has no value"))
             .hint("write an option and its value as one entry, such as \"--exclude-table=audit\"")),
     }
 }

@@ -5,7 +5,7 @@
 //! a parameter that is spelt like one.
 
 use crate::secret::Secret;
-use crate::yaml::rules::Fault;
+use crate::yaml::rules::ValueFault;
 
 /// What a URI says. The parts it leaves out are `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,11 +52,11 @@ const FORM: &str = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
 const ESCAPE: &str = "in a user name or password write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F and # as %23";
 
 /// Takes a URI apart.
-pub(crate) fn parse(text: &str) -> Result<Uri, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Uri, ValueFault> {
     let rest = ["postgresql://", "postgres://"]
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme))
-        .ok_or_else(|| Fault::new("is not a PostgreSQL URL").hint(format!("write {FORM}")))?;
+        .ok_or_else(|| ValueFault::new("is not a PostgreSQL URL").hint(format!("write {FORM}")))?;
     let mut uri = Uri::default();
 
     // an @ that is not the one between credentials and host means an unescaped password: say so before
@@ -64,7 +64,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Fault> {
     let authority_end = rest.find('/').unwrap_or(rest.len());
     let host_part = match rest.find('@') {
         Some(at) if at > authority_end || rest[at + 1..].contains('@') => {
-            return Err(Fault::new("has an @ or a / in an unexpected place").hint(ESCAPE));
+            return Err(ValueFault::new("has an @ or a / in an unexpected place").hint(ESCAPE));
         }
         Some(at) => {
             let (user, password) = match rest[..at].split_once(':') {
@@ -96,7 +96,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Fault> {
     uri.host = part(host, "host")?;
     uri.port = port.map(parse_port).transpose()?;
     if database.contains('/') {
-        return Err(Fault::new("has a / in the database name").hint("write / as %2F"));
+        return Err(ValueFault::new("has a / in the database name").hint("write / as %2F"));
     }
     uri.database = part(database, "database")?;
     for parameter in query.into_iter().flat_map(|query| query.split('&')) {
@@ -107,10 +107,10 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Fault> {
 
 impl Uri {
     /// Takes one `name=value` of the query.
-    fn apply(&mut self, parameter: &str) -> Result<(), Fault> {
+    fn apply(&mut self, parameter: &str) -> Result<(), ValueFault> {
         let (name, value) = parameter
             .split_once('=')
-            .ok_or_else(|| Fault::new("has a parameter without =").hint(ESCAPE))?;
+            .ok_or_else(|| ValueFault::new("has a parameter without =").hint(ESCAPE))?;
         let readable =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let value =
@@ -128,18 +128,18 @@ impl Uri {
             _ => match PARAMETERS.iter().find(|(known, _)| *known == name) {
                 Some((_, variable)) => self.set(variable, value)?,
                 None if readable => {
-                    return Err(Fault::new(format!("has the unknown parameter {name}"))
+                    return Err(ValueFault::new(format!("has the unknown parameter {name}"))
                         .hint("remove it: the PostgreSQL tools cannot be given it"));
                 }
-                None => return Err(Fault::new("has an unknown parameter").hint(ESCAPE)),
+                None => return Err(ValueFault::new("has an unknown parameter").hint(ESCAPE)),
             },
         }
         Ok(())
     }
 
-    fn set(&mut self, variable: &'static str, value: String) -> Result<(), Fault> {
+    fn set(&mut self, variable: &'static str, value: String) -> Result<(), ValueFault> {
         if self.extra.iter().any(|(known, _)| *known == variable) {
-            return Err(Fault::new("gives a parameter twice"));
+            return Err(ValueFault::new("gives a parameter twice"));
         }
         self.extra.push((variable, value));
         Ok(())
@@ -147,44 +147,44 @@ impl Uri {
 }
 
 /// Splits `host:port` or `[v6]:port`.
-fn split_server(server: &str) -> Result<(&str, Option<&str>), Fault> {
+fn split_server(server: &str) -> Result<(&str, Option<&str>), ValueFault> {
     let (host, after) = match server.strip_prefix('[') {
         Some(inner) => inner
             .split_once(']')
-            .ok_or_else(|| Fault::new("has an IPv6 address without its ]"))?,
+            .ok_or_else(|| ValueFault::new("has an IPv6 address without its ]"))?,
         None => server.split_at(server.find(':').unwrap_or(server.len())),
     };
     match after.strip_prefix(':') {
         Some("") => Ok((host, None)),
         Some(port) => Ok((host, Some(port))),
         None if after.is_empty() => Ok((host, None)),
-        None => Err(Fault::new(
+        None => Err(ValueFault::new(
             "has something between the IPv6 address and the port",
         )),
     }
 }
 
-fn several_hosts() -> Fault {
-    Fault::new("names several hosts, which is not supported")
+fn several_hosts() -> ValueFault {
+    ValueFault::new("names several hosts, which is not supported")
         .hint("name the one to back up: each tool would choose among them on its own")
 }
 
-fn parse_port(text: &str) -> Result<u16, Fault> {
+fn parse_port(text: &str) -> Result<u16, ValueFault> {
     // the text is not shown: with an unescaped password it would be a part of that
     match text.parse() {
         Ok(port) if port > 0 && !text.starts_with('+') => Ok(port),
-        _ => Err(Fault::new("has a port that is not a number from 1 to 65535").hint(ESCAPE)),
+        _ => Err(ValueFault::new("has a port that is not a number from 1 to 65535").hint(ESCAPE)),
     }
 }
 
 /// A decoded component; `None` where it is empty, as libpq has it.
-fn part(text: &str, name: &str) -> Result<Option<String>, Fault> {
+fn part(text: &str, name: &str) -> Result<Option<String>, ValueFault> {
     let decoded = decode(text).ok_or_else(|| bad_escape(name))?;
     Ok(Some(decoded).filter(|text| !text.is_empty()))
 }
 
-fn bad_escape(name: &str) -> Fault {
-    Fault::new(format!("has a bad % escape in the {name}")).hint(ESCAPE)
+fn bad_escape(name: &str) -> ValueFault {
+    ValueFault::new(format!("has a bad % escape in the {name}")).hint(ESCAPE)
 }
 
 fn decode(text: &str) -> Option<String> {

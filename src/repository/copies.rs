@@ -9,7 +9,7 @@ use super::run_mark::{self, RunMark};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::storage::lock::Lock;
-use crate::storage::tee::{Fan, STALLED};
+use crate::storage::tee::{STALLED, Tee};
 use crate::storage::{CLEAN_UP, Storage, Upload};
 use chrono::{DateTime, Utc};
 use std::io::Write;
@@ -38,7 +38,7 @@ pub enum Archives {
     /// To a single one.
     One(Box<dyn Upload>),
     /// To several.
-    Several(Fan),
+    Several(Tee),
 }
 
 impl Copies {
@@ -119,7 +119,7 @@ impl Copies {
             (1, Some(only)) => Ok(Archives::One(only)),
             (_, last) => {
                 uploads.extend(last);
-                Ok(Archives::Several(Fan::new(uploads, STALLED, cancel)?))
+                Ok(Archives::Several(Tee::new(uploads, STALLED, cancel)?))
             }
         }
     }

@@ -51,9 +51,11 @@ impl Entry {
     /// True where the archive has not the size that its manifest tells, and so is not what was stored.
     pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
         // a manifest may be about an archive of another shape under the same name
-        manifest.is_some_and(|manifest| {
-            manifest.archive.key == self.archive_key() && manifest.archive.bytes != self.bytes
-        })
+        let key = self.archive_key();
+        let objects = manifest.map(Manifest::objects).unwrap_or_default();
+        objects
+            .iter()
+            .any(|object| object.key == key && object.bytes != self.bytes)
     }
 }
 
@@ -113,11 +115,20 @@ impl Backup {
 
 /// A backup that a run has marked as its own, and that has no manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedRun {
     /// Which.
     pub id: BackupId,
     /// The keys of all that is there of it, but for the mark.
     pub keys: Vec<String>,
+}
+
+/// What lies under one moment of one database.
+#[derive(Default)]
+struct Moment {
+    archives: Vec<(Shape, u64)>,
+    sidecars: Vec<Part>,
+    /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
+    spared: bool,
 }
 
 /// What the keys of a storage, or of one directory of it, come to.
@@ -128,7 +139,7 @@ pub struct Listing {
     /// Keys of ours that have lost what they belonged to, sorted.
     pub orphans: Vec<String>,
     /// What runs have begun and not ended, whether anything of it is there yet or not, oldest first.
-    pub unfinished: Vec<Unfinished>,
+    pub unfinished: Vec<UnfinishedRun>,
     /// For each database where a change of source was accepted, the moment of the last time.
     pub accepted: BTreeMap<String, Timestamp>,
 }
@@ -136,14 +147,7 @@ pub struct Listing {
 impl Listing {
     /// Sorts keys and sizes.
     pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
-        #[derive(Default)]
-        struct Found {
-            archives: Vec<(Shape, u64)>,
-            sidecars: Vec<Part>,
-            /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
-            spared: bool,
-        }
-        let mut found: BTreeMap<BackupId, Found> = BTreeMap::new();
+        let mut found: BTreeMap<BackupId, Moment> = BTreeMap::new();
         let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
@@ -167,44 +171,8 @@ impl Listing {
             }
         }
         let mut listing = Listing::default();
-        for (
-            id,
-            Found {
-                mut archives,
-                mut sidecars,
-                spared,
-            },
-        ) in found
-        {
-            // in one order, whatever order the storage lists in
-            archives.sort();
-            sidecars.sort_by_key(Part::to_string);
-            let has = |part| sidecars.contains(&part);
-            let is_unfinished = has(Part::Run) && !has(Part::Manifest);
-            if is_unfinished {
-                let archives = archives.iter().map(|(shape, _)| id.archive_key(*shape));
-                let others = sidecars.iter().filter(|part| **part != Part::Run);
-                listing.unfinished.push(Unfinished {
-                    id: id.clone(),
-                    keys: archives.chain(others.map(|part| id.key(*part))).collect(),
-                });
-            } else if has(Part::Run) {
-                // its run was killed before it could take the mark away
-                listing.orphans.push(id.key(Part::Run));
-            }
-            if archives.is_empty() {
-                if !spared && !is_unfinished {
-                    listing
-                        .orphans
-                        .extend(sidecars.iter().map(|part| id.key(*part)));
-                }
-                continue;
-            }
-            listing.backups.push(Backup {
-                id,
-                archives,
-                sidecars,
-            });
+        for (id, moment) in found {
+            listing.add(id, moment);
         }
         for (database, mut ids) in accepted {
             ids.sort();
@@ -221,6 +189,41 @@ impl Listing {
             (a.id.timestamp, &a.id.database).cmp(&(b.id.timestamp, &b.id.database))
         });
         listing
+    }
+
+    /// Adds what lies under one moment of one database.
+    fn add(&mut self, id: BackupId, moment: Moment) {
+        let Moment {
+            mut archives,
+            mut sidecars,
+            spared,
+        } = moment;
+        // in one order, whatever order the storage lists in
+        archives.sort();
+        sidecars.sort_by_key(Part::to_string);
+        let has = |part| sidecars.contains(&part);
+        let is_unfinished = has(Part::Run) && !has(Part::Manifest);
+        if is_unfinished {
+            let archives = archives.iter().map(|(shape, _)| id.archive_key(*shape));
+            let others = sidecars.iter().filter(|part| **part != Part::Run);
+            self.unfinished.push(UnfinishedRun {
+                id: id.clone(),
+                keys: archives.chain(others.map(|part| id.key(*part))).collect(),
+            });
+        } else if has(Part::Run) {
+            // its run was killed before it could take the mark away
+            self.orphans.push(id.key(Part::Run));
+        }
+        if !archives.is_empty() {
+            self.backups.push(Backup {
+                id,
+                archives,
+                sidecars,
+            });
+        } else if !spared && !is_unfinished {
+            let orphans = sidecars.iter().map(|part| id.key(*part));
+            self.orphans.extend(orphans);
+        }
     }
 
     /// The archives, oldest first.

@@ -38,7 +38,7 @@ use held::{Copy, HeldBackup};
 use listing::{Entry, Listing};
 use names::{BackupId, Shape};
 use places::Places;
-use standing::{Known, KnownManifest, Objection, Purpose, Standing, judge};
+use standing::{KnownCopy, KnownManifest, Objection, Purpose, Standing, judge};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
@@ -191,7 +191,7 @@ impl<'a> Repository<'a> {
                 None => self.manifest_beside(copy, cancel)?,
             };
             let records = self.records(copy, cancel)?;
-            let known = Known {
+            let known = KnownCopy {
                 entry: &copy.entry,
                 manifest: &manifest,
                 records: records.as_deref(),

@@ -6,7 +6,7 @@
 //! app_db/20261120_020000.123456789Z.json                     the manifest
 //! app_db/20261120_020000.123456789Z.globals.sql[.gz][.enc]   roles and tablespaces, may have a .sha256 too
 //! app_db/20261120_020000.123456789Z.run                      a run that is writing it, or died; gone once the manifest is there
-//! app_db/20261120_020000.123456789Z.verified.20261121_060000.000000000Z.json   what a check of it found, by the start of the check
+//! app_db/20261120_020000.123456789Z.20261121_060000.000000000Z.verified.json   what the check found that began then
 //! app_db/20261120_020000.123456789Z.verified.json            the same of several checks, as earlier versions wrote it
 //! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
@@ -17,19 +17,16 @@
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
 //! is `<final name>.tmp`. A key that does not parse is not ours: every command leaves it alone.
 
+use crate::storage::TEMPORARY;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use std::fmt;
 
-/// The suffix of a write in progress.
-pub const TEMPORARY: &str = ".tmp";
 /// What an archive ends in, before its stages.
 const ARCHIVE: &str = ".dump";
 /// What the globals end in, before their stages.
 const GLOBALS: &str = ".globals.sql";
-/// What stands before the start of a check, in the name of its record.
-const CHECK: &str = ".verified.";
-/// What that name ends in.
-const JSON: &str = ".json";
+/// What the name of a record of checks ends in.
+const CHECKS: &str = ".verified.json";
 /// The suffix of a checksum.
 const CHECKSUM: &str = ".sha256";
 /// The one object in a directory that belongs to no moment.
@@ -208,8 +205,8 @@ impl fmt::Display for Part {
             Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
             Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
             Part::Run => f.write_str(".run"),
-            Part::Check(began) => write!(f, "{CHECK}{began}{JSON}"),
-            Part::OldChecks => f.write_str(".verified.json"),
+            Part::Check(began) => write!(f, ".{began}{CHECKS}"),
+            Part::OldChecks => f.write_str(CHECKS),
             Part::Pin => f.write_str(".pin"),
             Part::Accepted => f.write_str(".accepted"),
             Part::Probe => f.write_str(".probe"),
@@ -239,12 +236,12 @@ impl Part {
         match suffix {
             ".json" => Some(Part::Manifest),
             ".run" => Some(Part::Run),
-            ".verified.json" => Some(Part::OldChecks),
+            CHECKS => Some(Part::OldChecks),
             ".pin" => Some(Part::Pin),
             ".accepted" => Some(Part::Accepted),
             ".probe" => Some(Part::Probe),
             _ => {
-                let began = suffix.strip_prefix(CHECK)?.strip_suffix(JSON)?;
+                let began = suffix.strip_prefix('.')?.strip_suffix(CHECKS)?;
                 Some(Part::Check(Timestamp::parse(began)?))
             }
         }
@@ -359,8 +356,8 @@ mod tests {
             &format!("app_db/{STAMP}.globals.sql.zst"),
             &format!("app_db/{STAMP}.globals"),
             &format!("app_db/{STAMP}.verified"),
-            &format!("app_db/{STAMP}.verified.{STAMP}"),
-            &format!("app_db/{STAMP}.verified.20261120.json"),
+            &format!("app_db/{STAMP}.{STAMP}"),
+            &format!("app_db/{STAMP}.20261120.verified.json"),
             &format!("app_db/{STAMP}.run.json"),
             "last-failure.json",
             "/last-failure.json",

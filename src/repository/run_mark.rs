@@ -5,7 +5,7 @@
 //! to every reader on every host. What a run left that died is removed by its own host, which holds the lock of the name
 //! and so knows that no run of its own is alive, or by any host [`ABANDONED`] after the time in its name.
 
-use super::listing::{Listing, Unfinished};
+use super::listing::{Listing, UnfinishedRun};
 use super::names::{BackupId, Part};
 use super::sidecars::{listing_of, read_small};
 use crate::cancel::Cancel;
@@ -108,7 +108,7 @@ fn dead<'a>(
     listing: &'a Listing,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Vec<&'a Unfinished>> {
+) -> Result<Vec<&'a UnfinishedRun>> {
     let mut dead = Vec::new();
     for unfinished in &listing.unfinished {
         let is_old = now - unfinished.id.timestamp.moment() > ABANDONED;

@@ -130,7 +130,7 @@ impl Repository<'_> {
             let manifest = self.manifest(backup, cancel)?;
             let is_partial = manifest
                 .read()
-                .is_some_and(|manifest| manifest.dump.partial);
+                .is_some_and(|manifest| manifest.is_partial());
             let standings = self.standings(backup, cancel)?;
             if is_partial == partial && standings[at].counts(Purpose::Compare, partial) {
                 sizes.push(backup.copies[at].entry.bytes);

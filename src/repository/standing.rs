@@ -44,21 +44,12 @@ pub enum Purpose {
     Verify,
 }
 
-/// What speaks against a copy of a backup.
+/// What speaks against a copy of a backup. Damage comes first: of what is out of the question for another reason, it is no
+/// news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Objection {
-    /// Options left out part of the database.
-    Partial,
-    /// It holds what a restore was about to replace.
-    BeforeRestore,
-    /// It is not encrypted, and encryption is configured: anybody who can write to the storage could have put it there.
-    Unsealed,
-    /// It begins later than now: a clock is or was wrong.
-    FromTheFuture,
     /// Its manifest is there and cannot be read, so it may be anything.
     UnknownManifest,
-    /// The run that writes it has not ended, or never will.
-    Unfinished,
     /// There is nothing in it.
     Empty,
     /// It has no manifest and does not begin as its name says.
@@ -67,6 +58,16 @@ pub enum Objection {
     OtherSize,
     /// A check found it bad then, at this level.
     FoundBad(DateTime<Utc>, CheckLevel),
+    /// It begins later than now: a clock is or was wrong.
+    FromTheFuture,
+    /// The run that writes it has not ended, or never will.
+    Unfinished,
+    /// It holds what a restore was about to replace.
+    BeforeRestore,
+    /// Options left out part of the database.
+    Partial,
+    /// It is not encrypted, and encryption is configured: anybody who can write to the storage could have put it there.
+    Unsealed,
 }
 
 impl Objection {
@@ -149,7 +150,7 @@ impl Objection {
 
 /// What is known of one copy of a backup.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct KnownCopy<'a> {
     /// What a listing says.
     pub entry: &'a Entry,
     /// What lies beside it.
@@ -186,19 +187,18 @@ impl KnownManifest {
 pub struct Standing(Vec<Objection>);
 
 /// What speaks against the copy that is `known` at the moment `now`; with `sealed_only`, that it is not sealed.
-pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
-    let Known {
+pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standing {
+    let KnownCopy {
         entry,
         manifest,
         records,
     } = known;
     let read = manifest.read();
-    let dump = read.map(|manifest| &manifest.dump);
     let bad = records.and_then(|records| records.last_bad(&entry.archive_key(), entry.bytes));
     let facts = [
-        (dump.is_some_and(|dump| dump.partial), Objection::Partial),
+        (read.is_some_and(Manifest::is_partial), Objection::Partial),
         (
-            dump.is_some_and(|dump| dump.before_restore),
+            read.is_some_and(Manifest::is_before_restore),
             Objection::BeforeRestore,
         ),
         (sealed_only && !entry.is_sealed(), Objection::Unsealed),
@@ -227,7 +227,7 @@ pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
 }
 
 impl Standing {
-    /// What keeps the backup from counting for `purpose`, the worst of it; see [`Objection::matters_for`].
+    /// What keeps the backup from counting for `purpose`, the greatest of it; see [`Objection::matters_for`].
     pub fn objection(&self, purpose: Purpose, partial_is_usual: bool) -> Option<Objection> {
         let objections = self.0.iter().copied();
         objections

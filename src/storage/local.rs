@@ -5,10 +5,9 @@
 //! without ever replacing anything, and fsyncs the directory.
 
 use super::chown::hand_over;
-use super::{Object, Space, Storage, TO_BE_USED, Upload, mounts};
+use super::{Object, Space, Storage, TEMPORARY, TO_BE_USED, Upload, mounts};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::repository::names::TEMPORARY;
 use rustix::fs::{
     Advice, CWD, FlockOperation, Mode, OFlags, RenameFlags, fadvise, flock, open, renameat_with,
 };

@@ -33,6 +33,9 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What the name of a write in progress ends in, where a storage shows one.
+pub const TEMPORARY: &str = ".tmp";
+
 /// How long cleaning up may take, under a deadline of its own: whoever ended the run waits for it. What it cannot
 /// remove by then a later sweep does.
 pub const CLEAN_UP: Duration = Duration::from_secs(10);

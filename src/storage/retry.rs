@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// How patient to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
+pub struct RetryPolicy {
     /// The longest first pause.
     pub first: Duration,
     /// The longest pause at all.
@@ -23,13 +23,13 @@ pub struct Retry {
     pub budget: Duration,
 }
 
-impl Retry {
+impl RetryPolicy {
     /// A single try.
-    pub const NONE: Retry = Retry::within(Duration::ZERO);
+    pub const NONE: RetryPolicy = RetryPolicy::within(Duration::ZERO);
 
     /// The usual pauses, from up to a quarter of a second to up to 20 seconds, within `budget`.
-    pub const fn within(budget: Duration) -> Retry {
-        Retry {
+    pub const fn within(budget: Duration) -> RetryPolicy {
+        RetryPolicy {
             first: Duration::from_millis(250),
             most: Duration::from_secs(20),
             budget,
@@ -69,7 +69,7 @@ impl Retry {
 
 /// The failures of one piece of work.
 pub struct Backoff {
-    retry: Retry,
+    retry: RetryPolicy,
     failures: u32,
     first_failure: Option<Instant>,
 }
@@ -128,13 +128,13 @@ mod tests {
     use crate::cancel::Cause;
     use crate::error::Kind;
 
-    const FAST: Retry = Retry {
+    const FAST: RetryPolicy = RetryPolicy {
         first: Duration::from_millis(1),
         most: Duration::from_millis(2),
         budget: Duration::from_secs(60),
     };
 
-    const USUAL: Retry = Retry::within(Duration::from_secs(300));
+    const USUAL: RetryPolicy = RetryPolicy::within(Duration::from_secs(300));
 
     fn down() -> Error {
         Error::new(Kind::Unavailable, "down")
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_budget_ends_it_with_the_last_error() {
         let cancel = Cancel::new().unwrap();
-        let retry = Retry {
+        let retry = RetryPolicy {
             budget: Duration::ZERO,
             ..FAST
         };

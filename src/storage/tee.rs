@@ -23,16 +23,16 @@ const ABORTING: Duration = CLEAN_UP.saturating_add(Duration::from_secs(1));
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Uploads that get the same bytes.
-pub struct Fan {
+pub struct Tee {
     lanes: Vec<Lane>,
     cancel: Cancel,
 }
 
-type Ended = Result<Box<dyn Upload>>;
+type LaneEnd = Result<Box<dyn Upload>>;
 
 /// One upload and its thread.
 struct Lane {
-    state: State,
+    state: LaneState,
     /// One message for each piece that the upload has taken. Closes when its thread is done with it.
     taken: Receiver<()>,
     /// Pieces that may be sent before one more must have been taken.
@@ -40,13 +40,13 @@ struct Lane {
     stalled: Duration,
 }
 
-enum State {
+enum LaneState {
     Running {
         pieces: Sender<Piece>,
-        thread: JoinHandle<Ended>,
+        thread: JoinHandle<LaneEnd>,
     },
     /// With the upload only if it had the end of the stream.
-    Ended(Ended),
+    Ended(LaneEnd),
 }
 
 enum Piece {
@@ -55,14 +55,14 @@ enum Piece {
     End,
 }
 
-impl Fan {
+impl Tee {
     /// Starts a thread for each upload; `stalled` is [`STALLED`] outside of tests.
-    pub fn new(uploads: Vec<Box<dyn Upload>>, stalled: Duration, cancel: &Cancel) -> Result<Fan> {
+    pub fn new(uploads: Vec<Box<dyn Upload>>, stalled: Duration, cancel: &Cancel) -> Result<Tee> {
         let lanes: Result<Vec<Lane>> = uploads
             .into_iter()
             .map(|upload| Lane::start(upload, stalled))
             .collect();
-        Ok(Fan {
+        Ok(Tee {
             lanes: lanes?,
             cancel: cancel.clone(),
         })
@@ -70,7 +70,7 @@ impl Fan {
 
     /// Ends the stream: for each upload, in the order they were given, itself ready for its commit or why it failed.
     /// An error of the whole is the run's cancellation.
-    pub fn finish(mut self) -> Result<Vec<Ended>> {
+    pub fn finish(mut self) -> Result<Vec<LaneEnd>> {
         for lane in &mut self.lanes {
             lane.send(Piece::End, &self.cancel)?;
         }
@@ -80,14 +80,14 @@ impl Fan {
             }
         }
         let ended = self.lanes.drain(..).map(|lane| match lane.state {
-            State::Ended(ended) => ended,
-            State::Running { .. } => Err(gone()),
+            LaneState::Ended(ended) => ended,
+            LaneState::Running { .. } => Err(gone()),
         });
         Ok(ended.collect())
     }
 }
 
-impl Drop for Fan {
+impl Drop for Tee {
     /// Ends the uploads that are still running and waits for them: they remove what they wrote on threads of their
     /// own, which would die with the process.
     fn drop(&mut self) {
@@ -96,8 +96,8 @@ impl Drop for Fan {
             .lanes
             .drain(..)
             .filter_map(|lane| match lane.state {
-                State::Running { thread, .. } => Some((lane.taken, thread)),
-                State::Ended(_) => None,
+                LaneState::Running { thread, .. } => Some((lane.taken, thread)),
+                LaneState::Ended(_) => None,
             })
             .collect();
         let give_up = Instant::now() + ABORTING;
@@ -116,7 +116,7 @@ impl Drop for Fan {
     }
 }
 
-impl Write for Fan {
+impl Write for Tee {
     /// Fails only when no upload is left, with the first one's reason; the others' are logged.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece: Arc<[u8]> = bytes.into();
@@ -127,7 +127,7 @@ impl Write for Fan {
             return Ok(bytes.len());
         }
         let mut reasons = self.lanes.drain(..).filter_map(|lane| match lane.state {
-            State::Ended(Err(error)) => Some(error),
+            LaneState::Ended(Err(error)) => Some(error),
             _ => None,
         });
         let first = reasons.next().unwrap_or_else(gone);
@@ -156,7 +156,7 @@ impl Lane {
             })
             .doing(|| "cannot start an upload")?;
         Ok(Lane {
-            state: State::Running { pieces, thread },
+            state: LaneState::Running { pieces, thread },
             taken,
             room: QUEUE,
             stalled,
@@ -164,7 +164,7 @@ impl Lane {
     }
 
     fn is_running(&self) -> bool {
-        matches!(self.state, State::Running { .. })
+        matches!(self.state, LaneState::Running { .. })
     }
 
     /// Sends one piece once there is room for it. An error is the run's cancellation; the upload's own failure
@@ -176,7 +176,7 @@ impl Lane {
         while self.room == 0 && self.is_running() {
             self.wait(cancel)?;
         }
-        if let State::Running { pieces, .. } = &self.state {
+        if let LaneState::Running { pieces, .. } = &self.state {
             match pieces.send(piece) {
                 Ok(()) => self.room -= 1,
                 Err(_) => self.collect(),
@@ -202,7 +202,7 @@ impl Lane {
                 Err(RecvTimeoutError::Timeout) if began.elapsed() < self.stalled => {}
                 Err(RecvTimeoutError::Timeout) => {
                     // the thread, when it comes back, finds its queue closed and aborts the upload
-                    self.state = State::Ended(Err(Error::new(
+                    self.state = LaneState::Ended(Err(Error::new(
                         Kind::Unavailable,
                         format!("it took nothing for {:?} and was given up", self.stalled),
                     )));
@@ -214,15 +214,15 @@ impl Lane {
 
     /// Takes the result of a thread that has ended.
     fn collect(&mut self) {
-        let given_up = State::Ended(Err(gone()));
-        if let State::Running { thread, .. } = std::mem::replace(&mut self.state, given_up) {
-            self.state = State::Ended(thread.join().unwrap_or_else(|_| Err(gone())));
+        let given_up = LaneState::Ended(Err(gone()));
+        if let LaneState::Running { thread, .. } = std::mem::replace(&mut self.state, given_up) {
+            self.state = LaneState::Ended(thread.join().unwrap_or_else(|_| Err(gone())));
         }
     }
 }
 
 /// Hands the pieces of `queue` to `upload`, up to their end.
-fn pump(mut upload: Box<dyn Upload>, queue: Receiver<Piece>, took: &Sender<()>) -> Ended {
+fn pump(mut upload: Box<dyn Upload>, queue: Receiver<Piece>, took: &Sender<()>) -> LaneEnd {
     loop {
         match queue.recv() {
             Ok(Piece::Bytes(bytes)) => upload.write_all(&bytes)?,
@@ -287,7 +287,7 @@ mod tests {
         (Box::new(fake), kept)
     }
 
-    fn send(fan: &mut Fan) -> io::Result<()> {
+    fn send(fan: &mut Tee) -> io::Result<()> {
         (0..100u8).try_for_each(|piece| fan.write_all(&[piece; 10]))
     }
 
@@ -296,7 +296,7 @@ mod tests {
         let cancel = Cancel::new().unwrap();
         let ((a, kept_a), (b, kept_b), (c, kept_c)) =
             (fake(1000, None), fake(500, None), fake(1000, None));
-        let mut fan = Fan::new(vec![a, b, c], STALLED, &cancel).unwrap();
+        let mut fan = Tee::new(vec![a, b, c], STALLED, &cancel).unwrap();
         send(&mut fan).unwrap();
         let mut ended = fan.finish().unwrap().into_iter();
         ended.next().unwrap().unwrap().commit().unwrap();
@@ -316,7 +316,7 @@ mod tests {
     fn the_stream_ends_when_no_upload_is_left() {
         let cancel = Cancel::new().unwrap();
         let ((a, _), (b, _)) = (fake(30, None), fake(90, None));
-        let mut fan = Fan::new(vec![a, b], STALLED, &cancel).unwrap();
+        let mut fan = Tee::new(vec![a, b], STALLED, &cancel).unwrap();
         assert_eq!(send(&mut fan).unwrap_err().to_string(), "disk full");
     }
 
@@ -325,7 +325,7 @@ mod tests {
         let cancel = Cancel::new().unwrap();
         let (go, wait) = channel();
         let ((a, _), (b, kept_b)) = (fake(1000, None), fake(50, Some(wait)));
-        let mut fan = Fan::new(vec![a, b], Duration::from_millis(1), &cancel).unwrap();
+        let mut fan = Tee::new(vec![a, b], Duration::from_millis(1), &cancel).unwrap();
         send(&mut fan).unwrap();
         let mut ended = fan.finish().unwrap().into_iter();
         assert!(ended.next().unwrap().is_ok());
@@ -339,7 +339,7 @@ mod tests {
         let cancel = Cancel::new().unwrap();
         let (go, wait) = channel();
         let (a, _) = fake(0, Some(wait));
-        let mut fan = Fan::new(vec![a], STALLED, &cancel).unwrap();
+        let mut fan = Tee::new(vec![a], STALLED, &cancel).unwrap();
         cancel.cancel(crate::cancel::Cause::Signal(15));
         let error = Error::from(send(&mut fan).unwrap_err());
         assert_eq!(error.kind(), Kind::Signal(15));
@@ -351,7 +351,7 @@ mod tests {
     fn an_unfinished_fan_is_gone_only_once_its_uploads_are() {
         let cancel = Cancel::new().unwrap();
         let ((a, kept_a), (b, kept_b)) = (fake(1000, None), fake(1000, None));
-        let mut fan = Fan::new(vec![a, b], STALLED, &cancel).unwrap();
+        let mut fan = Tee::new(vec![a, b], STALLED, &cancel).unwrap();
         send(&mut fan).unwrap();
         drop(fan);
         for kept in [kept_a, kept_b] {

@@ -1,6 +1,8 @@
-//! What people read and type: sizes, ages, durations, words of a shell, the nearest of some names.
+//! What people read and type: sizes, ages, durations, moments, tables, words of a shell, the nearest of some names.
 
 pub mod duration;
 pub mod human;
 pub mod nearest;
+pub mod rfc3339;
 pub mod shell;
+pub mod table;

@@ -11,7 +11,7 @@ pub(crate) struct Spot<'n> {
 }
 
 /// A mapping whose keys are all known.
-pub(crate) struct Table<'n> {
+pub(crate) struct KeyTable<'n> {
     pub spot: Spot<'n>,
     pub entries: &'n [(String, Node)],
     /// The known keys that misspelt ones here stand for most likely.
@@ -72,7 +72,7 @@ impl<'n> Spot<'n> {
     }
 }
 
-impl<'n> Table<'n> {
+impl<'n> KeyTable<'n> {
     /// The value of a key, unless it is absent or empty.
     pub(crate) fn get(&self, key: &str) -> Option<Spot<'n>> {
         self.given(key).filter(|spot| !spot.is_blank())

@@ -5,7 +5,7 @@
 //! sign. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked anew
 //! each time, so a secret that was rotated in its file is seen by the next run.
 
-use super::rules::{Fault, Rule};
+use super::rules::{Rule, ValueFault};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use std::ffi::OsString;
@@ -22,18 +22,18 @@ pub fn process_env(name: &str) -> Option<OsString> {
 
 /// A string of the configuration as it was written.
 #[derive(Debug, Clone)]
-pub struct Text(Template);
+pub struct ConfigText(Unexpanded);
 
-/// As [`Text`], for passwords, keys and tokens.
+/// As [`ConfigText`], for passwords, keys and tokens.
 #[derive(Debug, Clone)]
 pub struct SecretText {
-    template: Template,
-    place: Place,
+    template: Unexpanded,
+    place: SecretPlace,
 }
 
 /// Where a secret is, once its variables are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SecretPlace {
     /// There.
     Here,
     /// In the file of that name.
@@ -41,15 +41,15 @@ enum Place {
 }
 
 #[derive(Clone)]
-struct Template {
+struct Unexpanded {
     field: String,
     raw: Secret,
     check: Rule,
 }
 
-impl Text {
-    pub(crate) fn new(field: &str, raw: &str, check: Rule) -> Text {
-        Text(Template::new(field, raw, check))
+impl ConfigText {
+    pub(crate) fn new(field: &str, raw: &str, check: Rule) -> ConfigText {
+        ConfigText(Unexpanded::new(field, raw, check))
     }
 
     /// The key path, such as `databases[0].connection.host`.
@@ -71,7 +71,7 @@ impl Text {
     pub(crate) fn into_file(self) -> SecretText {
         SecretText {
             template: self.0,
-            place: Place::File,
+            place: SecretPlace::File,
         }
     }
 
@@ -84,8 +84,8 @@ impl Text {
 impl SecretText {
     pub(crate) fn new(field: &str, raw: &str, check: Rule) -> SecretText {
         SecretText {
-            template: Template::new(field, raw, check),
-            place: Place::Here,
+            template: Unexpanded::new(field, raw, check),
+            place: SecretPlace::Here,
         }
     }
 
@@ -94,12 +94,12 @@ impl SecretText {
         &self.template.field
     }
 
-    /// As [`Text::resolve`]; an error never holds the value.
+    /// As [`ConfigText::resolve`]; an error never holds the value.
     pub fn resolve(&self, env: &Env) -> Result<Secret> {
         let value = self.template.resolve(env)?;
         match self.place {
-            Place::Here => Ok(value),
-            Place::File => self.read(&value)?.ok_or_else(|| {
+            SecretPlace::Here => Ok(value),
+            SecretPlace::File => self.read(&value)?.ok_or_else(|| {
                 let path = value.expose();
                 Error::usage(format!("{}: the file {path} is empty", self.field()))
             }),
@@ -109,7 +109,7 @@ impl SecretText {
     fn resolve_optional(&self, env: &Env) -> Result<Option<Secret>> {
         let value = self.template.resolve_optional(env)?;
         match (self.place, value) {
-            (Place::File, Some(path)) => self.read(&path),
+            (SecretPlace::File, Some(path)) => self.read(&path),
             (_, value) => Ok(value),
         }
     }
@@ -131,14 +131,14 @@ impl SecretText {
     /// The secret, where it stands in the configuration itself.
     pub(crate) fn literal(&self) -> Option<Secret> {
         match self.place {
-            Place::Here => self.template.literal(),
-            Place::File => None,
+            SecretPlace::Here => self.template.literal(),
+            SecretPlace::File => None,
         }
     }
 }
 
 /// Expands an optional value; one that turns out empty counts as left out.
-pub(crate) fn optional(text: &Option<Text>, env: &Env) -> Result<Option<String>> {
+pub(crate) fn optional(text: &Option<ConfigText>, env: &Env) -> Result<Option<String>> {
     let found = text.as_ref().map(|text| text.0.resolve_optional(env));
     Ok(found
         .transpose()?
@@ -152,9 +152,9 @@ pub(crate) fn optional_secret(text: &Option<SecretText>, env: &Env) -> Result<Op
     Ok(found.transpose()?.flatten())
 }
 
-impl Template {
-    fn new(field: &str, raw: &str, check: Rule) -> Template {
-        Template {
+impl Unexpanded {
+    fn new(field: &str, raw: &str, check: Rule) -> Unexpanded {
+        Unexpanded {
             field: field.to_owned(),
             raw: Secret::new(raw),
             check,
@@ -165,8 +165,8 @@ impl Template {
         self.resolve_optional(env)?.ok_or_else(|| {
             let variables: Vec<&str> = parts(self.raw.expose())
                 .filter_map(|part| match part {
-                    Part::Variable { name, .. } => Some(name),
-                    Part::Literal(_) => None,
+                    TemplatePart::Variable { name, .. } => Some(name),
+                    TemplatePart::Literal(_) => None,
                 })
                 .collect();
             let error = Error::usage(format!("{} is empty", self.field));
@@ -181,8 +181,8 @@ impl Template {
         let mut text = String::new();
         for part in parts(self.raw.expose()) {
             match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Variable { name, default } => {
+                TemplatePart::Literal(literal) => text.push_str(literal),
+                TemplatePart::Variable { name, default } => {
                     text.push_str(variable(&self.field, name, default, env)?.expose())
                 }
             }
@@ -196,9 +196,9 @@ impl Template {
         Ok(Some(value))
     }
 
-    fn check(&self, value: &str) -> Result<(), Fault> {
+    fn check(&self, value: &str) -> Result<(), ValueFault> {
         if value.contains('\0') {
-            return Err(Fault::new(
+            return Err(ValueFault::new(
                 "holds a NUL character, which no setting can carry",
             ));
         }
@@ -208,23 +208,23 @@ impl Template {
     fn literal(&self) -> Option<Secret> {
         parts(self.raw.expose())
             .map(|part| match part {
-                Part::Literal(text) => Some(text),
-                Part::Variable { .. } => None,
+                TemplatePart::Literal(text) => Some(text),
+                TemplatePart::Variable { .. } => None,
             })
             .collect::<Option<String>>()
             .map(Secret::new)
     }
 }
 
-impl std::fmt::Debug for Template {
+impl std::fmt::Debug for Unexpanded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.field) // the value may be a secret
     }
 }
 
 /// Checks what can be checked without the environment: the rule of the key, where there are no variables.
-pub(crate) fn check_literal(raw: &str, check: Rule) -> Result<(), Fault> {
-    let template = Template::new("", raw, check);
+pub(crate) fn check_literal(raw: &str, check: Rule) -> Result<(), ValueFault> {
+    let template = Unexpanded::new("", raw, check);
     match template.literal() {
         Some(value) => template.check(value.expose()),
         None => Ok(()),
@@ -233,10 +233,10 @@ pub(crate) fn check_literal(raw: &str, check: Rule) -> Result<(), Fault> {
 
 /// True if the text holds `${` that is no variable, which is more often a slip than meant.
 pub(crate) fn has_stray_reference(raw: &str) -> bool {
-    parts(raw).any(|part| matches!(part, Part::Literal(text) if text.starts_with("${")))
+    parts(raw).any(|part| matches!(part, TemplatePart::Literal(text) if text.starts_with("${")))
 }
 
-enum Part<'a> {
+enum TemplatePart<'a> {
     Literal(&'a str),
     Variable {
         name: &'a str,
@@ -245,7 +245,7 @@ enum Part<'a> {
 }
 
 /// Splits a text into its literals and its variables. A `$` without a meaning begins a literal.
-fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+fn parts(text: &str) -> impl Iterator<Item = TemplatePart<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -253,17 +253,17 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
         }
         if let Some(tail) = rest.strip_prefix("$$") {
             rest = tail;
-            return Some(Part::Literal("$"));
+            return Some(TemplatePart::Literal("$"));
         }
         if let Some((name, default, tail)) = reference(rest) {
             rest = tail;
-            return Some(Part::Variable { name, default });
+            return Some(TemplatePart::Variable { name, default });
         }
         let first = rest.chars().next()?.len_utf8();
         let end = rest[first..].find('$').map_or(rest.len(), |at| at + first);
         let (literal, tail) = rest.split_at(end);
         rest = tail;
-        Some(Part::Literal(literal))
+        Some(TemplatePart::Literal(literal))
     })
 }
 
@@ -347,7 +347,7 @@ mod tests {
             let found = vars.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        Text::new("a.b", raw, anything).resolve(&env)
+        ConfigText::new("a.b", raw, anything).resolve(&env)
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
     fn an_empty_value_is_an_error_where_it_is_needed_and_absent_where_not() {
         let error = expand("${A}", &[("A", "")]).unwrap_err();
         assert_eq!(error.report(), "a.b is empty\n  hint: give A a value");
-        let text = Some(Text::new("a.b", "${A:-}", anything));
+        let text = Some(ConfigText::new("a.b", "${A:-}", anything));
         assert_eq!(optional(&text, &|_| None).unwrap(), None);
     }
 
@@ -437,7 +437,8 @@ mod tests {
     fn a_secret_in_a_file_is_its_content_and_never_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let secret = Text::new("a.password_file", path.to_str().unwrap(), anything).into_file();
+        let secret =
+            ConfigText::new("a.password_file", path.to_str().unwrap(), anything).into_file();
         let missing = secret.resolve(&|_| None).unwrap_err();
         assert!(
             missing

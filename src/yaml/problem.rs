@@ -5,7 +5,7 @@ use crate::error::Error;
 
 /// One thing wrong.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct ConfigProblem {
     /// The key path, such as `databases[0].backup.schedule`; empty for the file as a whole.
     pub path: String,
     /// The way to it from the root of the tree.
@@ -21,7 +21,7 @@ pub(crate) struct Problem {
 const MOST_SHOWN: usize = 20;
 
 /// All problems of the file `name` as one usage error, in the order of the file.
-pub(crate) fn report(name: &str, text: &str, problems: Vec<Problem>) -> Error {
+pub(crate) fn report(name: &str, text: &str, problems: Vec<ConfigProblem>) -> Error {
     let total = problems.len();
     let mut placed: Vec<_> = problems
         .into_iter()

@@ -3,40 +3,40 @@
 //! A reading method that finds a problem notes it and gives `None`; reading goes on, so that one look at
 //! the report is enough to mend a file.
 
-use super::cursor::{Spot, Table};
+use super::cursor::{KeyTable, Spot};
 use super::document::Node;
-use super::expand::{self, Env, SecretText, Text};
-use super::problem::Problem;
-use super::rules::{self, Fault, Rule};
+use super::expand::{self, ConfigText, Env, SecretText};
+use super::problem::ConfigProblem;
+use super::rules::{self, Rule, ValueFault};
 use crate::text::duration;
 use crate::text::nearest::nearest;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What has been found so far.
-pub(crate) struct Reader<'e> {
+pub(crate) struct KeyReader<'e> {
     pub env: &'e Env<'e>,
     /// The section that a misplaced key belongs to, where that is known.
     pub home_of: fn(&str) -> Option<&'static str>,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
     pub warnings: Vec<String>,
     /// The fields that hold a secret in plain text.
     pub plain_secrets: Vec<String>,
 }
 
-impl Reader<'_> {
+impl KeyReader<'_> {
     /// Notes a problem with a value.
-    pub fn problem(&mut self, spot: &Spot, fault: Fault) {
+    pub fn problem(&mut self, spot: &Spot, fault: ValueFault) {
         self.note(spot, false, fault);
     }
 
     /// Notes a problem with the key of a value.
-    pub fn key_problem(&mut self, spot: &Spot, fault: Fault) {
+    pub fn key_problem(&mut self, spot: &Spot, fault: ValueFault) {
         self.note(spot, true, fault);
     }
 
-    fn note(&mut self, spot: &Spot, on_key: bool, fault: Fault) {
-        self.problems.push(Problem {
+    fn note(&mut self, spot: &Spot, on_key: bool, fault: ValueFault) {
+        self.problems.push(ConfigProblem {
             path: spot.path.clone(),
             steps: spot.steps.clone(),
             on_key,
@@ -45,12 +45,12 @@ impl Reader<'_> {
         });
     }
 
-    fn wrong_type(&mut self, spot: &Spot, expected: &str, secret: bool) -> Fault {
-        Fault::new(format!("must be {expected}, found {}", spot.found(secret)))
+    fn wrong_type(&mut self, spot: &Spot, expected: &str, secret: bool) -> ValueFault {
+        ValueFault::new(format!("must be {expected}, found {}", spot.found(secret)))
     }
 
     /// A mapping, whatever its keys; only a key that stands there twice is noted.
-    pub fn mapping<'n>(&mut self, spot: &Spot<'n>) -> Option<Table<'n>> {
+    pub fn mapping<'n>(&mut self, spot: &Spot<'n>) -> Option<KeyTable<'n>> {
         let Node::Mapping(entries) = spot.node else {
             let fault = self.wrong_type(spot, "a mapping", true);
             self.problem(spot, fault);
@@ -61,11 +61,11 @@ impl Reader<'_> {
                 let spot = spot.entry(index, key, node);
                 self.key_problem(
                     &spot,
-                    Fault::new("stands here twice").hint("remove one of the two"),
+                    ValueFault::new("stands here twice").hint("remove one of the two"),
                 );
             }
         }
-        Some(Table {
+        Some(KeyTable {
             spot: spot.clone(),
             entries,
             misspelt: Vec::new(),
@@ -73,7 +73,7 @@ impl Reader<'_> {
     }
 
     /// A mapping that may hold only `known` keys.
-    pub fn table<'n>(&mut self, spot: &Spot<'n>, known: &[&str]) -> Option<Table<'n>> {
+    pub fn table<'n>(&mut self, spot: &Spot<'n>, known: &[&str]) -> Option<KeyTable<'n>> {
         let mut table = self.mapping(spot)?;
         let mut misspelt = Vec::new();
         for (key, spot) in table.all().filter(|(key, _)| !known.contains(key)) {
@@ -85,17 +85,17 @@ impl Reader<'_> {
                 (None, Some(home)) => format!("{key} belongs under {home}"),
                 (None, None) => format!("known here: {}", known.join(", ")),
             };
-            self.key_problem(&spot, Fault::new("is not a known key").hint(hint));
+            self.key_problem(&spot, ValueFault::new("is not a known key").hint(hint));
         }
         table.misspelt = misspelt;
         Some(table)
     }
 
     /// The value of a key that must be there.
-    pub fn require<'n>(&mut self, table: &Table<'n>, key: &str, hint: &str) -> Option<Spot<'n>> {
+    pub fn require<'n>(&mut self, table: &KeyTable<'n>, key: &str, hint: &str) -> Option<Spot<'n>> {
         let found = table.get(key);
         if found.is_none() {
-            let hinted = |what: &str| Fault::new(what).hint(hint);
+            let hinted = |what: &str| ValueFault::new(what).hint(hint);
             match table.given(key) {
                 Some(empty) => self.problem(&empty, hinted("is empty")),
                 // told already, at the misspelt key
@@ -140,20 +140,20 @@ impl Reader<'_> {
     }
 
     /// A string that is expanded when it is used.
-    pub fn text(&mut self, spot: &Spot, check: Rule) -> Option<Text> {
+    pub fn text(&mut self, spot: &Spot, check: Rule) -> Option<ConfigText> {
         let raw = self.string(spot, false)?;
         self.checked(spot, raw, check)?;
-        Some(Text::new(&spot.path, raw, check))
+        Some(ConfigText::new(&spot.path, raw, check))
     }
 
-    /// As [`Reader::text`], for a secret.
+    /// As [`KeyReader::text`], for a secret.
     pub fn secret(&mut self, spot: &Spot, check: Rule) -> Option<SecretText> {
         let raw = self.string(spot, true)?;
         self.checked(spot, raw, check)?;
         Some(SecretText::new(&spot.path, raw, check))
     }
 
-    /// As [`Reader::secret`], and a note if the value stands in the file itself.
+    /// As [`KeyReader::secret`], and a note if the value stands in the file itself.
     pub fn password(&mut self, spot: &Spot) -> Option<SecretText> {
         let secret = self.secret(spot, rules::anything)?;
         if secret.literal().is_some() {
@@ -163,14 +163,14 @@ impl Reader<'_> {
     }
 
     /// The secret `password`, or the one in the file that `password_file` names.
-    pub fn password_or_file(&mut self, table: &Table) -> Option<SecretText> {
+    pub fn password_or_file(&mut self, table: &KeyTable) -> Option<SecretText> {
         let Some(file) = table.get("password_file") else {
             return self.password(&table.get("password")?);
         };
         if table.get("password").is_some() {
             self.key_problem(
                 &file,
-                Fault::new("stands beside password").hint("keep the one that is meant"),
+                ValueFault::new("stands beside password").hint("keep the one that is meant"),
             );
         }
         let text = self.text(&file, rules::path)?;
@@ -184,7 +184,7 @@ impl Reader<'_> {
     }
 
     /// A port: a number, or a string that is one when expanded.
-    pub fn port(&mut self, spot: &Spot) -> Option<Text> {
+    pub fn port(&mut self, spot: &Spot) -> Option<ConfigText> {
         let raw = match spot.node {
             Node::Whole(number) => number.to_string(),
             Node::Text(text) => text.clone(),
@@ -195,7 +195,7 @@ impl Reader<'_> {
             }
         };
         self.checked(spot, &raw, rules::port)?;
-        Some(Text::new(&spot.path, &raw, rules::port))
+        Some(ConfigText::new(&spot.path, &raw, rules::port))
     }
 
     /// A whole number within `range`.
@@ -304,14 +304,14 @@ impl Reader<'_> {
         }
     }
 
-    fn expanded(&mut self, spot: &Spot, text: &Text) -> Option<String> {
+    fn expanded(&mut self, spot: &Spot, text: &ConfigText) -> Option<String> {
         match text.resolve(self.env) {
             Ok(value) => Some(value),
             Err(error) => {
                 // the chain begins with the field, which the report says as well
                 let chain = error.chain();
                 let what = chain.strip_prefix(&spot.path).unwrap_or(&chain);
-                let fault = Fault::new(what.trim_start_matches([':', ' ']));
+                let fault = ValueFault::new(what.trim_start_matches([':', ' ']));
                 self.problem(
                     spot,
                     match error.first_hint() {
@@ -338,7 +338,7 @@ impl Reader<'_> {
 
     pub(crate) fn required_word(
         &mut self,
-        table: &Table,
+        table: &KeyTable,
         key: &str,
         hint: &str,
         check: Rule,
@@ -349,21 +349,26 @@ impl Reader<'_> {
 
     pub(crate) fn required_text(
         &mut self,
-        table: &Table,
+        table: &KeyTable,
         key: &str,
         hint: &str,
         check: Rule,
-    ) -> Option<Text> {
+    ) -> Option<ConfigText> {
         let spot = self.require(table, key, hint)?;
         self.text(&spot, check)
     }
 
-    pub(crate) fn optional_text(&mut self, table: &Table, key: &str, check: Rule) -> Option<Text> {
+    pub(crate) fn optional_text(
+        &mut self,
+        table: &KeyTable,
+        key: &str,
+        check: Rule,
+    ) -> Option<ConfigText> {
         let spot = table.get(key)?;
         self.text(&spot, check)
     }
 
-    pub(crate) fn both_or_neither(&mut self, table: &Table, one: &str, other: &str) {
+    pub(crate) fn both_or_neither(&mut self, table: &KeyTable, one: &str, other: &str) {
         let (missing, there) = match (table.get(one), table.get(other)) {
             (Some(spot), None) => (other, spot),
             (None, Some(spot)) => (one, spot),
@@ -371,21 +376,24 @@ impl Reader<'_> {
         };
         self.key_problem(
             &there,
-            Fault::new(format!("needs {missing} beside it")).hint("give both or neither"),
+            ValueFault::new(format!("needs {missing} beside it")).hint("give both or neither"),
         );
     }
 
-    pub(crate) fn foreign(&mut self, table: &Table, key: &str, place: &str) {
+    pub(crate) fn foreign(&mut self, table: &KeyTable, key: &str, place: &str) {
         if let Some(spot) = table.get(key) {
-            self.key_problem(&spot, Fault::new(format!("does not belong in {place}")));
+            self.key_problem(
+                &spot,
+                ValueFault::new(format!("does not belong in {place}")),
+            );
         }
     }
 
-    pub(crate) fn unknown_kind(&mut self, table: &Table, found: &str, known: &str) {
+    pub(crate) fn unknown_kind(&mut self, table: &KeyTable, found: &str, known: &str) {
         if let Some(spot) = table.get("type") {
             self.problem(
                 &spot,
-                Fault::new(format!("must be {known}, found {found:?}")),
+                ValueFault::new(format!("must be {known}, found {found:?}")),
             );
         }
     }

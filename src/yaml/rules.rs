@@ -10,20 +10,20 @@ use crate::text::nearest::nearest;
 
 /// What is wrong with a value, said after the name of its field, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct ValueFault {
     pub what: String,
     pub hint: Option<String>,
 }
 
-impl Fault {
-    pub fn new(what: impl Into<String>) -> Fault {
-        Fault {
+impl ValueFault {
+    pub fn new(what: impl Into<String>) -> ValueFault {
+        ValueFault {
             what: what.into(),
             hint: None,
         }
     }
 
-    pub fn hint(mut self, hint: impl Into<String>) -> Fault {
+    pub fn hint(mut self, hint: impl Into<String>) -> ValueFault {
         self.hint = Some(hint.into());
         self
     }
@@ -39,61 +39,61 @@ impl Fault {
 }
 
 /// A rule for one value.
-pub(crate) type Rule = fn(&str) -> Result<(), Fault>;
+pub(crate) type Rule = fn(&str) -> Result<(), ValueFault>;
 
-pub(crate) fn anything(_: &str) -> Result<(), Fault> {
+pub(crate) fn anything(_: &str) -> Result<(), ValueFault> {
     Ok(())
 }
 
-pub(crate) fn path(path: &str) -> Result<(), Fault> {
+pub(crate) fn path(path: &str) -> Result<(), ValueFault> {
     match path == "~" || path.starts_with("~/") {
-        true => Err(Fault::new("begins with ~, which is not expanded here")
+        true => Err(ValueFault::new("begins with ~, which is not expanded here")
             .hint(format!("write ${{HOME}}{}", &path[1..]))),
         false => Ok(()),
     }
 }
 
-pub(crate) fn port(text: &str) -> Result<(), Fault> {
+pub(crate) fn port(text: &str) -> Result<(), ValueFault> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(1..) if digits => Ok(()),
-        _ => Err(Fault::new(format!(
+        _ => Err(ValueFault::new(format!(
             "must be a port number from 1 to 65535, found {text:?}"
         ))
         .hint("PostgreSQL usually listens on 5432, mail servers on 587 or 465")),
     }
 }
 
-pub(crate) fn no_control(text: &str) -> Result<(), Fault> {
+pub(crate) fn no_control(text: &str) -> Result<(), ValueFault> {
     match text.chars().any(char::is_control) {
-        true => Err(Fault::new("contains a control character")),
+        true => Err(ValueFault::new("contains a control character")),
         false => Ok(()),
     }
 }
 
-pub(crate) fn duration(text: &str) -> Result<(), Fault> {
+pub(crate) fn duration(text: &str) -> Result<(), ValueFault> {
     duration::parse(text).map(|_| ()).map_err(|reason| {
-        Fault::new(format!("is not a duration: {text:?} {reason}"))
+        ValueFault::new(format!("is not a duration: {text:?} {reason}"))
             .hint("write 90s, 45m, 1h30m, 14d or 0")
     })
 }
 
-pub(crate) fn http_url(text: &str, example: &str) -> Result<(), Fault> {
+pub(crate) fn http_url(text: &str, example: &str) -> Result<(), ValueFault> {
     let rest = ["https://", "http://"]
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme));
     let bad = |c: char| c.is_whitespace() || c.is_control();
     match rest {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !rest.contains(bad) => Ok(()),
-        _ => Err(Fault::new("is not an http or https URL").hint(example)),
+        _ => Err(ValueFault::new("is not an http or https URL").hint(example)),
     }
 }
 
-pub(crate) fn one_of(text: &str, known: &[&str]) -> Result<(), Fault> {
+pub(crate) fn one_of(text: &str, known: &[&str]) -> Result<(), ValueFault> {
     if known.contains(&text) {
         return Ok(());
     }
-    let fault = Fault::new(format!(
+    let fault = ValueFault::new(format!(
         "must be one of {}, found {text:?}",
         known.join(", ")
     ));

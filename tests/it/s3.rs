@@ -182,7 +182,7 @@ fn a_check_on_s3_is_recorded_where_that_is_allowed_and_made_where_it_is_not() {
     }
     let records = cloud.objects();
     let records = records.iter().filter(|key| key.ends_with(".verified.json"));
-    assert_eq!(records.count(), 1);
+    assert_eq!(records.count(), 2);
     let good = || -> Value {
         let report = cloud.run(&["verify", "--report", "--json"]).exits(0);
         let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");

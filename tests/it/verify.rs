@@ -59,14 +59,13 @@ fn faults(sandbox: &Sandbox, level: &str) -> Vec<String> {
     faults
 }
 
-fn records_path(archive: &Archive) -> PathBuf {
-    archive.manifest_path().with_extension("verified.json")
-}
-
 fn records(archive: &Archive) -> Vec<Value> {
-    let bytes = fs::read(records_path(archive)).expect("there are records");
-    let document: Value = serde_json::from_slice(&bytes).expect("records are JSON");
-    document["checks"].as_array().expect("checks").clone()
+    let read = |path: &PathBuf| {
+        let bytes = fs::read(path).expect("a record");
+        let document: Value = serde_json::from_slice(&bytes).expect("a record is JSON");
+        document["checks"][0].clone()
+    };
+    archive.record_paths().iter().map(read).collect()
 }
 
 /// Puts other bytes in the place of an archive, and changes whatever lies beside it so that only the details of the
@@ -358,7 +357,8 @@ fn the_records_of_a_sealed_backup_tell_a_stranger_no_table() {
     fs::write(second.manifest_path(), manifest.to_string()).expect("write a manifest");
     sandbox.run(&["verify", "--all"]).exits(13);
     for archive in [&first, &second] {
-        let text = fs::read_to_string(records_path(archive)).expect("there are records");
+        let path = archive.record_paths().pop().expect("there is a record");
+        let text = fs::read_to_string(path).expect("a record");
         assert!(
             !text.contains("secret_plans") && !text.contains("\"details\""),
             "{text}"
@@ -503,21 +503,26 @@ fn records_are_added_up_by_a_report_and_never_get_in_the_way() {
     let none: Value = serde_json::from_slice(&none.stdout).expect("JSON");
     assert_eq!(none["rows"], json!([]));
 
-    // records that cannot be read begin anew, and ones that cannot be written are a warning
-    fs::write(records_path(&archive), "{").expect("write records");
-    sandbox.run(&["verify"]).exits(13);
-    assert_eq!(records(&archive).len(), 1);
-    let blocked = archive.manifest_path().with_extension("verified.json.tmp");
-    fs::create_dir(&blocked).expect("make a directory");
+    // one that cannot be read hides no other, and ones that cannot be written are a warning
+    let before = records(&archive).len();
+    fs::write(&archive.record_paths()[0], "{").expect("write a record");
     let told = sandbox.run(&["verify"]).exits(13).stderr;
-    assert!(told.contains("is not recorded"), "{told}");
-    // of a newer version, they are left alone
-    fs::remove_dir(&blocked).expect("remove a directory");
-    let newer = json!({ "schema": 2, "checks": [] }).to_string();
-    fs::write(records_path(&archive), &newer).expect("write records");
-    sandbox.run(&["verify"]).exits(13);
-    let left = fs::read_to_string(records_path(&archive)).expect("read records");
-    assert_eq!(left, newer);
+    assert!(!told.contains("is not recorded"), "{told}");
+    assert_eq!(archive.record_paths().len(), before + 1);
+    fs::remove_file(&archive.record_paths()[0]).expect("remove a record");
+    assert_eq!(records(&archive).len(), before);
+}
+
+#[test]
+fn the_records_of_two_checks_at_once_are_both_kept() {
+    let (sandbox, _database) = house(GZIP);
+    let archive = sandbox.back_up("app");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| sandbox.run(&["verify", "--level", "checksum"]).exits(0));
+        }
+    });
+    assert_eq!(records(&archive).len(), 4);
 }
 
 #[test]

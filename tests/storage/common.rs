@@ -5,7 +5,7 @@ use backupkit::cancel::Cancel;
 use backupkit::repository::names::Name;
 use backupkit::secret::Secret;
 use backupkit::storage::Storage;
-use backupkit::storage::s3::{Limits, S3, Settings};
+use backupkit::storage::s3::{Limits, S3, S3Settings};
 use std::io::Read;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ pub const PART: usize = 5 * MIB;
 pub const PREFIX: &str = "team a/pg";
 
 /// Settings that reach the server behind `address`, with limits that a busy machine does not meet.
-pub fn settings(address: &str) -> Settings {
-    Settings {
+pub fn settings(address: &str) -> S3Settings {
+    S3Settings {
         prefix: format!("/{PREFIX}/"),
         endpoint: Some(format!("http://{address}")),
         access_key: Some(Secret::new(ACCESS_KEY)),
@@ -29,7 +29,7 @@ pub fn settings(address: &str) -> Settings {
             total: Duration::from_secs(60),
         },
         patience: Duration::from_secs(60),
-        ..Settings::new("s3main", BUCKET, "us-east-1")
+        ..S3Settings::new("s3main", BUCKET, "us-east-1")
     }
 }
 

@@ -5,12 +5,12 @@ use super::proxy::{Proxy, refusal};
 use super::s3s::Server;
 use backupkit::secret::Secret;
 use backupkit::storage::Storage;
-use backupkit::storage::s3::{S3, Settings};
+use backupkit::storage::s3::{S3, S3Settings};
 use chrono::{TimeDelta, Utc};
 
 const KEY: &str = "app/20261120_020000.000000001Z.dump";
 
-fn list(settings: Settings) -> String {
+fn list(settings: S3Settings) -> String {
     let storage = S3::new(settings).unwrap();
     storage.list(Some("app"), &cancel()).unwrap_err().report()
 }
@@ -134,7 +134,7 @@ fn nobody_listens() {
 
 #[test]
 fn settings_that_cannot_work() {
-    let refused = |change: fn(&mut Settings)| {
+    let refused = |change: fn(&mut S3Settings)| {
         let mut settings = settings("127.0.0.1:1");
         change(&mut settings);
         S3::new(settings).err().unwrap().report()

@@ -12,7 +12,7 @@ use backupkit::error::{Kind, Result};
 use backupkit::storage::Storage;
 use backupkit::storage::local::Local;
 use backupkit::storage::s3::S3;
-use backupkit::storage::tee::{Fan, STALLED};
+use backupkit::storage::tee::{STALLED, Tee};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
@@ -253,7 +253,7 @@ fn a_server_that_dies_in_mid_upload_costs_its_copy_and_no_other() {
     let (bucket, bytes, cancel) = (S3::new(settings).unwrap(), bytes(SIZE), cancel());
     let storages: [&dyn Storage; 2] = [&local, &bucket];
     let uploads = storages.map(|storage| storage.create(KEY, &cancel).unwrap());
-    let mut fan = Fan::new(uploads.into(), STALLED, &cancel).unwrap();
+    let mut fan = Tee::new(uploads.into(), STALLED, &cancel).unwrap();
     let (before, after) = bytes.split_at(PART + MIB);
     fan.write_all(before).unwrap();
     proxy.wait_for("PUT", "partNumber=1&");

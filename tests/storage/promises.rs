@@ -7,7 +7,7 @@ use super::proxy::{Fault, Proxy};
 use backupkit::error::Error;
 use backupkit::secret::Secret;
 use backupkit::storage::Storage;
-use backupkit::storage::s3::{S3, Settings};
+use backupkit::storage::s3::{S3, S3Settings};
 use chrono::{TimeDelta, Utc};
 use std::io::Write;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use std::time::Duration;
 const KEY: &str = "app/20261120_020000.000000001Z.dump";
 
 /// Settings with small parts.
-fn settings(cluster: &Cluster, prefix: &str) -> Settings {
-    Settings {
+fn settings(cluster: &Cluster, prefix: &str) -> S3Settings {
+    S3Settings {
         part_size: Some(PART as u64),
         ..cluster.settings(prefix)
     }
 }
 
 /// The same behind a proxy.
-fn proxied(cluster: &Cluster, prefix: &str) -> (Proxy, Settings) {
+fn proxied(cluster: &Cluster, prefix: &str) -> (Proxy, S3Settings) {
     let proxy = Proxy::before(&cluster.address);
-    let through = Settings {
+    let through = S3Settings {
         endpoint: Some(format!("http://{}", proxy.address)),
         ..settings(cluster, prefix)
     };
@@ -78,7 +78,7 @@ pub fn a_key_that_may_only_read_lists_and_reads(cluster: &Cluster, words: &str) 
     let storage = S3::new(settings(cluster, "reading")).unwrap();
     storage.put(KEY, b"hello", &cancel()).unwrap();
     let (access_key, secret_key) = &cluster.reader;
-    let storage = S3::new(Settings {
+    let storage = S3::new(S3Settings {
         access_key: Some(Secret::new(access_key)),
         secret_key: Some(Secret::new(secret_key)),
         ..settings(cluster, "reading")
@@ -105,7 +105,7 @@ pub fn a_key_that_may_only_read_lists_and_reads(cluster: &Cluster, words: &str) 
 /// `codes` are those of the server's refusals of a wrong secret key, access key, bucket and region, and of a clock that
 /// is two hours behind; none where it does not mind.
 pub fn what_is_refused_is_explained(cluster: &Cluster, codes: [&str; 5]) {
-    type Mistake = (fn(&mut Settings), &'static str, &'static str);
+    type Mistake = (fn(&mut S3Settings), &'static str, &'static str);
     let wrong: [Mistake; 5] = [
         (
             |settings| settings.secret_key = Some(Secret::new("canary")),

@@ -2,7 +2,7 @@
 //! however it ends. They have one bucket, `backups`, a key that may do everything with it and one that may only read.
 
 use backupkit::secret::Secret;
-use backupkit::storage::s3::Settings;
+use backupkit::storage::s3::S3Settings;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -61,13 +61,13 @@ impl Cluster {
     }
 
     /// Settings that reach it, for a prefix of the test's own.
-    pub fn settings(&self, prefix: &str) -> Settings {
-        Settings {
+    pub fn settings(&self, prefix: &str) -> S3Settings {
+        S3Settings {
             prefix: prefix.into(),
             endpoint: Some(format!("http://{}", self.address)),
             access_key: Some(Secret::new(&self.writer.0)),
             secret_key: Some(Secret::new(&self.writer.1)),
-            ..Settings::new("s3main", "backups", self.region)
+            ..S3Settings::new("s3main", "backups", self.region)
         }
     }
 }

@@ -216,8 +216,8 @@ impl<'a> Facts<'a> {
             let objections = objections.map(|standing| standing.objection(Purpose::Keep, false));
             least = objections.chain(least).min();
             if let Some(manifest) = self.repository.manifest(&held, cancel)?.read() {
-                fact.partial = manifest.dump.partial;
-                fact.lost_rows = manifest.dump.lost_rows;
+                fact.partial = manifest.is_partial();
+                fact.lost_rows = manifest.has_lost_rows();
                 fact.source = manifest.source.clone();
             }
         }

@@ -10,6 +10,7 @@
 //!   newest backup, or where backups come from different sources and nobody said that this is meant.
 
 mod facts;
+pub mod outcome;
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -94,19 +95,7 @@ impl Pruned {
 
 /// Deletes what no rule keeps at the moment `now`, of the storage of `job`, which is the one of `places`.
 pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
-    // a dry run, or one without rules, needs no right to write
-    let writes = !job.dry_run && !job.policy.keeps_everything();
-    let _lock = match writes {
-        true => {
-            let path = job.storage.lock_file(job.database)?;
-            let lock = Lock::take_if_there(&path, job.lock_wait, cancel)?;
-            if lock.is_some() {
-                run_mark::sweep(job.storage, job.database, now, cancel)?;
-            }
-            lock
-        }
-        false => None,
-    };
+    let _lock = lock(job, now, cancel)?;
     let storage = job.storage.name();
     let repository = Repository::open(
         job.database,
@@ -157,6 +146,34 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         pruned.swept = listing.orphans;
         return Ok(pruned);
     }
+    pruned.refused = delete_all(job, &listing, &plan, cancel)?;
+    if pruned.refused.is_none() {
+        pruned.swept = sweep(job, listing.orphans, cancel)?;
+    }
+    Ok(pruned)
+}
+
+/// Keeps other runs of this database away, and removes what those left that died. A dry run, or one without rules, needs
+/// no right to write.
+fn lock(job: &PruneJob, now: DateTime<Utc>, cancel: &Cancel) -> Result<Option<Lock>> {
+    if job.dry_run || job.policy.keeps_everything() {
+        return Ok(None);
+    }
+    let path = job.storage.lock_file(job.database)?;
+    let lock = Lock::take_if_there(&path, job.lock_wait, cancel)?;
+    if lock.is_some() {
+        run_mark::sweep(job.storage, job.database, now, cancel)?;
+    }
+    Ok(lock)
+}
+
+/// Deletes what goes by `plan`, or says why nothing was.
+fn delete_all(
+    job: &PruneJob,
+    listing: &Listing,
+    plan: &Plan,
+    cancel: &Cancel,
+) -> Result<Option<Error>> {
     let judged = listing.backups.iter().zip(&plan.verdicts);
     let doomed: Vec<&Backup> = judged
         .filter(|(_, verdict)| !verdict.keeps())
@@ -164,16 +181,14 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         .collect();
     if let Some(keys) = job.keys
         && !doomed.is_empty()
-        && let Some(entry) = unopened(job, &listing, &doomed, keys, cancel)?
+        && let Some(entry) = unopened(job, listing, &doomed, keys, cancel)?
     {
-        pruned.refused = Some(password_changed(job, &entry));
-        return Ok(pruned);
+        return Ok(Some(password_changed(job, &entry)));
     }
     for batch in doomed.chunks(BATCH) {
         delete(job, batch, cancel)?;
     }
-    pruned.swept = sweep(job, listing.orphans, cancel)?;
-    Ok(pruned)
+    Ok(None)
 }
 
 fn judged(backups: &[Backup], plan: &Plan, facts: Option<&Facts>) -> Pruned {

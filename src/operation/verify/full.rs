@@ -10,7 +10,7 @@ use crate::format::sniff::Content;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::located::Located;
-use crate::repository::manifest::Detail;
+use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
 use crate::repository::open;
 use crate::repository::open::Bytes;
@@ -49,7 +49,10 @@ pub(super) fn look(
         let note = "it is not encrypted, and encryption is configured";
         evidence.note(note);
     }
-    let plain_bytes = manifest.as_ref().map(|manifest| manifest.dump.bytes);
+    let plain_bytes = manifest
+        .as_ref()
+        .and_then(Manifest::dump)
+        .map(|part| part.dump.bytes);
     let expected = match (manifest, selected) {
         (Some(manifest), Located::Stored { entry, .. }) => opened(
             manifest_details::detail(manifest, &entry.id, keys),

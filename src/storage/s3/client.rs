@@ -6,12 +6,12 @@
 
 use super::credentials::Credentials;
 use super::error::{Refusal, explain, is_expired, is_of_every_request, may_pass};
-use super::request::{Answer, MD5, Pace, Request};
+use super::request::{Answer, MD5, Pace, S3Request};
 use crate::background;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Limits};
-use crate::storage::retry::Retry;
+use crate::storage::retry::RetryPolicy;
 use chrono::{DateTime, Utc};
 use rusty_s3::{Bucket, Method, signing};
 use std::io::Read;
@@ -32,7 +32,7 @@ const STREAM: Duration = Duration::from_secs(6 * 3600);
 const WORTH_ASKING: usize = 1 << 20;
 
 /// What is the same for all requests of a storage.
-pub(super) struct Shared {
+pub(super) struct BucketAccess {
     /// The storage's name in the configuration.
     pub storage: String,
     pub bucket: Bucket,
@@ -53,15 +53,15 @@ pub(super) struct Shared {
 
 /// Sends requests. Clones share their connections.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(super) struct S3Client {
     agent: Agent,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<BucketAccess>,
 }
 
-impl Client {
+impl S3Client {
     /// A client with connections of its own.
-    pub fn new(shared: Arc<Shared>) -> Client {
-        Client {
+    pub fn new(shared: Arc<BucketAccess>) -> S3Client {
+        S3Client {
             agent: http::agent(shared.limits, shared.roots.clone(), true),
             shared,
         }
@@ -73,25 +73,30 @@ impl Client {
     }
 
     /// Sends `request` until it is answered for good; the answer may be a refusal.
-    pub fn call(&self, cancel: &Cancel, retry: Retry, request: &Arc<Request>) -> Result<Answer> {
+    pub fn call(
+        &self,
+        cancel: &Cancel,
+        retry: RetryPolicy,
+        request: &Arc<S3Request>,
+    ) -> Result<Answer> {
         retry.run(cancel, || self.once(cancel, request))
     }
 
-    /// Like [`call`](Client::call), and a refusal is an error.
-    pub fn ask(&self, cancel: &Cancel, retry: Retry, request: Request) -> Result<Answer> {
+    /// Like [`call`](S3Client::call), and a refusal is an error.
+    pub fn ask(&self, cancel: &Cancel, retry: RetryPolicy, request: S3Request) -> Result<Answer> {
         let request = Arc::new(request);
         let answer = self.call(cancel, retry, &request)?;
         self.good(&request, answer)
     }
 
     /// Sends `request` once on another thread.
-    pub fn once(&self, cancel: &Cancel, request: &Arc<Request>) -> Result<Answer> {
+    pub fn once(&self, cancel: &Cancel, request: &Arc<S3Request>) -> Result<Answer> {
         let (client, request) = (self.clone(), Arc::clone(request));
         background::run(cancel, "s3 request", move || client.attempt(&request))?
     }
 
     /// The answer if it is a good one, else what the refusal means.
-    pub fn good(&self, request: &Request, answer: Answer) -> Result<Answer> {
+    pub fn good(&self, request: &S3Request, answer: Answer) -> Result<Answer> {
         if answer.is_good() {
             Ok(answer)
         } else {
@@ -100,12 +105,12 @@ impl Client {
     }
 
     /// Sends `request` once on this thread. A fault that may pass is an error, anything else an answer.
-    pub fn attempt(&self, request: &Request) -> Result<Answer> {
+    pub fn attempt(&self, request: &S3Request) -> Result<Answer> {
         self.read(request, self.send(request)?)
     }
 
     /// Sends `request` once on this thread, and leaves the body of a good answer to be read.
-    pub fn open(&self, request: &Request) -> Result<Result<Response<Body>, Answer>> {
+    pub fn open(&self, request: &S3Request) -> Result<Result<Response<Body>, Answer>> {
         let response = self.send(request)?;
         if response.status().is_success() {
             return Ok(Ok(response));
@@ -113,7 +118,7 @@ impl Client {
         self.read(request, response).map(Err)
     }
 
-    fn send(&self, request: &Request) -> Result<Response<Body>> {
+    fn send(&self, request: &S3Request) -> Result<Response<Body>> {
         let doing = |error: Error| error.doing(&request.doing);
         let url = self.sign(request).map_err(doing)?;
         let mut builder = ureq::http::Request::builder()
@@ -166,8 +171,8 @@ impl Client {
     }
 
     /// The presigned address. `x-amz-*` and the checksum are signed, as S3 wants it.
-    fn sign(&self, request: &Request) -> Result<url::Url> {
-        let Shared {
+    fn sign(&self, request: &S3Request) -> Result<url::Url> {
+        let BucketAccess {
             bucket,
             credentials,
             now,
@@ -208,7 +213,7 @@ impl Client {
         ))
     }
 
-    fn read(&self, request: &Request, response: Response<Body>) -> Result<Answer> {
+    fn read(&self, request: &S3Request, response: Response<Body>) -> Result<Answer> {
         let status = response.status().as_u16();
         let (parts, body) = response.into_parts();
         let mut bytes = Vec::new();
@@ -231,22 +236,22 @@ impl Client {
     }
 
     /// What a refusal means.
-    pub fn explain(&self, request: &Request, answer: &Answer) -> Error {
+    pub fn explain(&self, request: &S3Request, answer: &Answer) -> Error {
         self.judged(request, answer, explain)
     }
 
     /// True where any other request would be refused like this one.
-    pub fn is_of_every_request(&self, request: &Request, answer: &Answer) -> bool {
+    pub fn is_of_every_request(&self, request: &S3Request, answer: &Answer) -> bool {
         self.judged(request, answer, is_of_every_request)
     }
 
     fn judged<T>(
         &self,
-        request: &Request,
+        request: &S3Request,
         answer: &Answer,
         judge: impl FnOnce(&Refusal<'_>) -> T,
     ) -> T {
-        let Shared {
+        let BucketAccess {
             storage,
             bucket,
             prefix,
@@ -281,13 +286,13 @@ impl Client {
     }
 
     /// For what has hours of work behind it.
-    pub fn patient(&self) -> Retry {
-        Retry::within(self.shared.patience)
+    pub fn patient(&self) -> RetryPolicy {
+        RetryPolicy::within(self.shared.patience)
     }
 
     /// For a question that somebody waits for.
-    pub fn brief(&self) -> Retry {
-        Retry::within(self.shared.patience / 10)
+    pub fn brief(&self) -> RetryPolicy {
+        RetryPolicy::within(self.shared.patience / 10)
     }
 
     /// The server as an error names it.
@@ -334,7 +339,7 @@ mod tests {
             }
         });
         let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-        let shared = Shared {
+        let shared = BucketAccess {
             storage: "s3main".into(),
             bucket: Bucket::new(s3.parse().unwrap(), UrlStyle::Path, "b", "r").unwrap(),
             prefix: String::new(),
@@ -346,9 +351,9 @@ mod tests {
             conditional: AtomicBool::new(true),
             etags_are_md5: OnceLock::new(),
         };
-        let client = Client::new(Arc::new(shared));
+        let client = S3Client::new(Arc::new(shared));
         let cancel = Cancel::new().unwrap();
-        let request = Request::new(Method::Get, "k", "s3:GetObject", "cannot read k");
+        let request = S3Request::new(Method::Get, "k", "s3:GetObject", "cannot read k");
         let answer = client.ask(&cancel, client.patient(), request).unwrap();
         assert_eq!(answer.body, b"<Good/>");
     }

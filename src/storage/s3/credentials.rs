@@ -30,7 +30,7 @@ const SERVICE: &str = "the EC2 metadata service";
 
 /// One set of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys {
+pub(super) struct SigningKeys {
     pub access_key: Secret,
     pub secret_key: Secret,
     pub session_token: Option<Secret>,
@@ -38,10 +38,14 @@ pub(super) struct Keys {
     expires: Option<DateTime<Utc>>,
 }
 
-impl Keys {
+impl SigningKeys {
     /// Keys that stay.
-    pub fn fixed(access_key: Secret, secret_key: Secret, session_token: Option<Secret>) -> Keys {
-        Keys {
+    pub fn fixed(
+        access_key: Secret,
+        secret_key: Secret,
+        session_token: Option<Secret>,
+    ) -> SigningKeys {
+        SigningKeys {
             access_key,
             secret_key,
             session_token: session_token.filter(|token| !token.is_empty()),
@@ -55,15 +59,15 @@ pub(super) type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Where keys come from.
 pub(super) struct Credentials {
-    fixed: Option<Keys>,
+    fixed: Option<SigningKeys>,
     environment: Environment,
     agent: Agent,
-    found: Mutex<Option<Keys>>,
+    found: Mutex<Option<SigningKeys>>,
 }
 
 impl Credentials {
     /// `fixed` are those of the configuration; without them they are looked for.
-    pub fn new(fixed: Option<Keys>, environment: Environment) -> Credentials {
+    pub fn new(fixed: Option<SigningKeys>, environment: Environment) -> Credentials {
         Credentials {
             fixed,
             environment,
@@ -73,12 +77,12 @@ impl Credentials {
     }
 
     /// The keys to sign with at `now`.
-    pub fn get(&self, now: DateTime<Utc>) -> Result<Keys> {
+    pub fn get(&self, now: DateTime<Utc>) -> Result<SigningKeys> {
         if let Some(keys) = &self.fixed {
             return Ok(keys.clone());
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = |keys: &Keys| keys.expires.map(|at| at - now);
+        let left = |keys: &SigningKeys| keys.expires.map(|at| at - now);
         if let Some(keys) = found.as_ref()
             && left(keys).is_none_or(|left| left > RENEW)
         {
@@ -111,13 +115,13 @@ impl Credentials {
         (self.environment)(name).filter(|value| !value.is_empty())
     }
 
-    fn find(&self) -> Result<Keys> {
+    fn find(&self) -> Result<SigningKeys> {
         if let (Some(access_key), Some(secret_key)) = (
             self.variable("AWS_ACCESS_KEY_ID"),
             self.variable("AWS_SECRET_ACCESS_KEY"),
         ) {
             let token = self.variable("AWS_SESSION_TOKEN").map(Secret::new);
-            return Ok(Keys::fixed(
+            return Ok(SigningKeys::fixed(
                 Secret::new(access_key),
                 Secret::new(secret_key),
                 token,
@@ -155,7 +159,7 @@ impl Credentials {
         Ok(Some(full))
     }
 
-    fn ask_container(&self, url: &str) -> Result<Keys> {
+    fn ask_container(&self, url: &str) -> Result<SigningKeys> {
         let mut request = self.agent.get(url);
         let token = match self.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
             Some(path) => Some(
@@ -170,7 +174,7 @@ impl Credentials {
         keys_of(&answer(request.call(), "the container's endpoint")?)
     }
 
-    fn ask_instance(&self) -> Result<Keys> {
+    fn ask_instance(&self) -> Result<SigningKeys> {
         let base = self
             .variable("AWS_EC2_METADATA_SERVICE_ENDPOINT")
             .unwrap_or_else(|| INSTANCE.to_string());
@@ -250,7 +254,7 @@ fn answer(
     Ok(text)
 }
 
-fn keys_of(text: &str) -> Result<Keys> {
+fn keys_of(text: &str) -> Result<SigningKeys> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Document {
@@ -262,7 +266,7 @@ fn keys_of(text: &str) -> Result<Keys> {
     // serde's message could show a part of the document, so it is not passed on
     let document: Document = serde_json::from_str(text)
         .map_err(|_| Error::failed("what the endpoint answered holds no credentials"))?;
-    let mut keys = Keys::fixed(
+    let mut keys = SigningKeys::fixed(
         document.access_key_id,
         document.secret_access_key,
         document.token,
@@ -340,7 +344,10 @@ pub(super) mod tests {
             ]),
         );
         let keys = credentials.get(now()).unwrap();
-        assert_eq!(keys, Keys::fixed(Secret::new("a"), Secret::new("b"), None));
+        assert_eq!(
+            keys,
+            SigningKeys::fixed(Secret::new("a"), Secret::new("b"), None)
+        );
         assert!(!credentials.forget(), "these cannot be renewed");
     }
 

@@ -1,7 +1,7 @@
 //! Listing objects and unfinished uploads page by page, and deleting in batches.
 
-use super::client::Client;
-use super::request::{Answer, Request};
+use super::client::S3Client;
+use super::request::{Answer, S3Request};
 use super::xml::{self, Element};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ const BATCH: usize = 1000;
 
 /// All objects whose whole key begins with `prefix`; with `flat`, only those with no further slash.
 pub(super) fn objects(
-    client: &Client,
+    client: &S3Client,
     prefix: &str,
     flat: bool,
     cancel: &Cancel,
@@ -25,7 +25,7 @@ pub(super) fn objects(
     let mut objects = Vec::new();
     let mut token: Option<String> = None;
     loop {
-        let mut request = Request::new(Method::Get, "", "s3:ListBucket", &doing)
+        let mut request = S3Request::new(Method::Get, "", "s3:ListBucket", &doing)
             .query("list-type", "2")
             .query("prefix", prefix);
         if flat {
@@ -68,7 +68,7 @@ fn garbled(doing: &str) -> Error {
 }
 
 /// Deletes these whole keys; what is not there is no error.
-pub(super) fn delete(client: &Client, keys: &[String], cancel: &Cancel) -> Result<()> {
+pub(super) fn delete(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<()> {
     if let [key] = keys {
         return delete_one(client, key, cancel);
     }
@@ -82,9 +82,9 @@ pub(super) fn delete(client: &Client, keys: &[String], cancel: &Cancel) -> Resul
     Ok(())
 }
 
-fn delete_one(client: &Client, key: &str, cancel: &Cancel) -> Result<()> {
+fn delete_one(client: &S3Client, key: &str, cancel: &Cancel) -> Result<()> {
     let doing = format!("cannot delete s3://{}/{key}", client.shared.bucket.name());
-    let request = Request::new(Method::Delete, key, "s3:DeleteObject", doing);
+    let request = S3Request::new(Method::Delete, key, "s3:DeleteObject", doing);
     let request = Arc::new(request);
     let answer = client.call(cancel, client.brief(), &request)?;
     match answer.code.as_str() {
@@ -94,7 +94,7 @@ fn delete_one(client: &Client, key: &str, cancel: &Cancel) -> Result<()> {
 }
 
 /// False where the server does not know how to delete several.
-fn delete_batch(client: &Client, keys: &[String], cancel: &Cancel) -> Result<bool> {
+fn delete_batch(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<bool> {
     let mut body = String::from(
         r#"<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>true</Quiet>"#,
     );
@@ -104,7 +104,7 @@ fn delete_batch(client: &Client, keys: &[String], cancel: &Cancel) -> Result<boo
     body.push_str("</Delete>");
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot delete {} objects of s3://{bucket}", keys.len());
-    let request = Request::new(Method::Post, "", "s3:DeleteObject", &doing)
+    let request = S3Request::new(Method::Post, "", "s3:DeleteObject", &doing)
         .query("delete", "")
         .header("content-type", "application/xml")
         .body(body.into_bytes());
@@ -140,13 +140,13 @@ pub(super) struct Unfinished {
 }
 
 /// All unfinished uploads whose whole key begins with `prefix`; none where the server cannot or may not tell.
-pub(super) fn uploads(client: &Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
+pub(super) fn uploads(client: &S3Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list the unfinished uploads to s3://{bucket}/{prefix}");
     let mut uploads = Vec::new();
     let mut marker: Option<(String, String)> = None;
     loop {
-        let mut request = Request::new(Method::Get, "", "s3:ListBucketMultipartUploads", &doing)
+        let mut request = S3Request::new(Method::Get, "", "s3:ListBucketMultipartUploads", &doing)
             .query("uploads", "")
             .query("prefix", prefix);
         if let Some((key, id)) = &marker {
@@ -197,7 +197,7 @@ fn moment(text: Option<&str>) -> Option<DateTime<Utc>> {
 
 /// When the newest part of an unfinished upload arrived.
 pub(super) fn newest_part(
-    client: &Client,
+    client: &S3Client,
     upload: &Unfinished,
     cancel: &Cancel,
 ) -> Result<Option<DateTime<Utc>>> {
@@ -208,7 +208,7 @@ pub(super) fn newest_part(
     let mut newest = None;
     let mut marker = String::new();
     loop {
-        let mut request = Request::new(
+        let mut request = S3Request::new(
             Method::Get,
             &upload.key,
             "s3:ListMultipartUploadParts",
@@ -235,10 +235,10 @@ pub(super) fn newest_part(
 }
 
 /// Aborts an upload; false where there was none any more.
-pub(super) fn abort(client: &Client, upload: &Unfinished, cancel: &Cancel) -> Result<bool> {
+pub(super) fn abort(client: &S3Client, upload: &Unfinished, cancel: &Cancel) -> Result<bool> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot abort the upload of s3://{bucket}/{}", upload.key);
-    let request = Request::new(
+    let request = S3Request::new(
         Method::Delete,
         &upload.key,
         "s3:AbortMultipartUpload",

@@ -27,7 +27,7 @@ mod upload;
 mod xml;
 
 pub use crate::http::Limits;
-pub use settings::Settings;
+pub use settings::S3Settings;
 
 use super::lock::runtime_directory;
 use super::{Object, Storage, Upload};
@@ -35,36 +35,36 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::http;
 use chrono::{DateTime, TimeDelta, Utc};
-use client::{Client, Shared};
+use client::{BucketAccess, S3Client};
 use credentials::Credentials;
 use listing::Unfinished;
-use parts::{Plan, Rules};
-use request::Request;
+use parts::{PartPlan, ProviderRules};
+use request::S3Request;
 use rusty_s3::Method;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use upload::{S3Upload, Target};
+use upload::{S3Upload, UploadTarget};
 
 /// Uploads that nobody added to for this long were left by a dead run.
 const ORPHANED: TimeDelta = TimeDelta::hours(24);
 
 /// Backups under one prefix of a bucket.
 pub struct S3 {
-    client: Client,
+    client: S3Client,
     headers: Vec<(&'static str, String)>,
-    plan: Plan,
+    plan: PartPlan,
 }
 
 impl S3 {
     /// A storage with these settings. Asks nobody yet.
-    pub fn new(settings: Settings) -> Result<S3> {
+    pub fn new(settings: S3Settings) -> Result<S3> {
         let bucket = settings.bucket()?;
         let host = bucket.base_url().host_str().unwrap_or_default();
-        let plan = Plan::new(
-            Rules::of(host),
+        let plan = PartPlan::new(
+            ProviderRules::of(host),
             settings.part_size,
             settings.memory_ceiling,
             settings.concurrency,
@@ -79,7 +79,7 @@ impl S3 {
         };
         let environment = Box::new(|name: &str| std::env::var(name).ok());
         let roots = settings.ca_file.as_deref().map(http::roots).transpose()?;
-        let shared = Shared {
+        let shared = BucketAccess {
             credentials: Credentials::new(settings.keys()?, environment),
             storage: settings.name.clone(),
             bucket,
@@ -92,7 +92,7 @@ impl S3 {
             etags_are_md5: OnceLock::new(),
         };
         Ok(S3 {
-            client: Client::new(Arc::new(shared)),
+            client: S3Client::new(Arc::new(shared)),
             headers: settings.headers(),
             plan,
         })
@@ -122,8 +122,8 @@ impl S3 {
         })
     }
 
-    fn target(&self, key: &str) -> Result<Target> {
-        Ok(Target {
+    fn target(&self, key: &str) -> Result<UploadTarget> {
+        Ok(UploadTarget {
             client: self.client.clone(),
             key: self.whole(key)?,
             shown: self.locate(key),
@@ -191,7 +191,7 @@ impl Storage for S3 {
     fn stat(&self, key: &str, cancel: &Cancel) -> Result<Option<Object>> {
         let request = |method| {
             let doing = format!("cannot look at {}", self.locate(key));
-            Ok::<_, Error>(Request::new(
+            Ok::<_, Error>(S3Request::new(
                 method,
                 self.whole(key)?,
                 "s3:GetObject",
@@ -277,7 +277,7 @@ impl Storage for S3 {
         let bucket = self.client.shared.bucket.name();
         let doing = format!("cannot look at s3://{bucket}");
         // a refusal is dated as well
-        let head = Arc::new(Request::new(Method::Head, "", "s3:ListBucket", doing));
+        let head = Arc::new(S3Request::new(Method::Head, "", "s3:ListBucket", doing));
         let answer = self.client.call(cancel, self.client.brief(), &head)?;
         let date = answer.header("date").map(DateTime::parse_from_rfc2822);
         let now = (self.client.shared.now)();

@@ -1,8 +1,8 @@
 //! A multipart upload: parts on threads, their buffers coming back, and an end that leaves nothing behind.
 
-use super::client::Client;
-use super::request::{Answer, Pace, Request};
-use super::upload::{Invisible, Target, afterwards};
+use super::client::S3Client;
+use super::request::{Answer, Pace, S3Request};
+use super::upload::{Invisible, UploadTarget, afterwards};
 use super::{listing, xml};
 use crate::background::{self, Receiver, Sender};
 use crate::cancel::{Cancel, Cause};
@@ -18,10 +18,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// An upload in progress. Dropping it aborts it.
 pub(super) struct Multipart {
-    target: Target,
+    target: UploadTarget,
     id: String,
     /// Has connections of its own, so that they can all be closed at once.
-    client: Client,
+    client: S3Client,
     /// Cancelled when the parts are no longer wanted.
     unwanted: Cancel,
     sender: Sender<Sent>,
@@ -43,7 +43,7 @@ struct Sent {
 
 impl Multipart {
     /// Starts an upload of `target`.
-    pub fn start(target: &Target, cancel: &Cancel) -> Result<Multipart> {
+    pub fn start(target: &UploadTarget, cancel: &Cancel) -> Result<Multipart> {
         let request = target
             .making(Method::Post, "start writing")
             .query("uploads", "");
@@ -61,7 +61,7 @@ impl Multipart {
             .ok_or_else(|| garbled(target, "the answer names no upload"))?;
         let (sender, receiver) = background::mailbox()?;
         let upload = Multipart {
-            client: Client::new(Arc::clone(&target.client.shared)),
+            client: S3Client::new(Arc::clone(&target.client.shared)),
             target: target.clone(),
             id,
             unwanted: Cancel::new()?,
@@ -233,12 +233,12 @@ impl Drop for Multipart {
     }
 }
 
-fn garbled(target: &Target, what: &str) -> Error {
+fn garbled(target: &UploadTarget, what: &str) -> Error {
     Error::failed(format!("cannot write {}: {what}", target.shown))
 }
 
 /// Sends a part until it is stored as it was sent, and returns its ETag.
-fn send(client: &Client, request: &Request, unwanted: &Cancel) -> Result<String> {
+fn send(client: &S3Client, request: &S3Request, unwanted: &Cancel) -> Result<String> {
     let mut doubted = false;
     client.patient().run(unwanted, || {
         let answer = client.good(request, client.attempt(request)?)?;
@@ -259,8 +259,8 @@ fn send(client: &Client, request: &Request, unwanted: &Cancel) -> Result<String>
 /// encrypts the part. An ETag that differs is doubted, and the part sent again; where it differs again on
 /// a server that never returned an MD5, ETags there are something else.
 fn is_as_sent(
-    client: &Client,
-    request: &Request,
+    client: &S3Client,
+    request: &S3Request,
     answer: &Answer,
     etag: &str,
     doubted: bool,

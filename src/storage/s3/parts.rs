@@ -21,18 +21,18 @@ const STEPS: u64 = 20;
 
 /// What a provider allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(super) struct ProviderRules {
     /// The highest part number.
     pub parts: u64,
     /// All parts but the last have to be of one size.
     pub equal: bool,
 }
 
-impl Rules {
+impl ProviderRules {
     /// The rules of the provider behind this host.
-    pub fn of(host: &str) -> Rules {
+    pub fn of(host: &str) -> ProviderRules {
         let is = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
-        Rules {
+        ProviderRules {
             parts: if is("scw.cloud") { 1_000 } else { 10_000 },
             equal: is("r2.cloudflarestorage.com"),
         }
@@ -41,21 +41,21 @@ impl Rules {
 
 /// The sizes of all parts of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
-    rules: Rules,
+pub(super) struct PartPlan {
+    rules: ProviderRules,
     first: u64,
     ceiling: u64,
     concurrency: u64,
 }
 
-impl Plan {
+impl PartPlan {
     /// A plan within `ceiling` bytes of buffers; `part_size` is the size of the first part, if it is given.
     pub fn new(
-        rules: Rules,
+        rules: ProviderRules,
         part_size: Option<u64>,
         ceiling: u64,
         concurrency: usize,
-    ) -> Result<Plan> {
+    ) -> Result<PartPlan> {
         let concurrency = concurrency.max(1) as u64;
         let first = match part_size {
             Some(size) => size,
@@ -75,7 +75,7 @@ impl Plan {
             ))
             .hint("one part is filled while another is sent: allow twice the part size at least"));
         }
-        Ok(Plan {
+        Ok(PartPlan {
             rules,
             first,
             ceiling,
@@ -121,13 +121,13 @@ impl Plan {
 mod tests {
     use super::*;
 
-    const ANY: Rules = Rules {
+    const ANY: ProviderRules = ProviderRules {
         parts: 10_000,
         equal: false,
     };
 
-    fn plan(rules: Rules) -> Plan {
-        Plan::new(rules, None, 256 * MIB, 4).unwrap()
+    fn plan(rules: ProviderRules) -> PartPlan {
+        PartPlan::new(rules, None, 256 * MIB, 4).unwrap()
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_thousand_parts_reach_a_tenth_of_it() {
-        let plan = plan(Rules {
+        let plan = plan(ProviderRules {
             parts: 1_000,
             ..ANY
         });
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn equal_parts_are_equal_and_fill_the_ceiling() {
-        let plan = plan(Rules { equal: true, ..ANY });
+        let plan = plan(ProviderRules { equal: true, ..ANY });
         assert_eq!(plan.size(1), Some(51 * MIB));
         assert_eq!(plan.size(10_000), Some(51 * MIB));
         assert_eq!(plan.in_flight(51 * MIB), 4);
@@ -167,11 +167,11 @@ mod tests {
         for ceiling in [16, 40, 64, 256, 1024, 16 * 1024] {
             for concurrency in [1, 4, 32] {
                 for parts in [1_000, 10_000] {
-                    let rules = Rules {
+                    let rules = ProviderRules {
                         parts,
                         equal: false,
                     };
-                    let plan = Plan::new(rules, None, ceiling * MIB, concurrency).unwrap();
+                    let plan = PartPlan::new(rules, None, ceiling * MIB, concurrency).unwrap();
                     let mut before = 0;
                     for number in 1..=parts {
                         let size = plan.size(number).unwrap();
@@ -187,23 +187,23 @@ mod tests {
 
     #[test]
     fn an_object_is_never_promised_past_what_providers_accept() {
-        let plan = Plan::new(ANY, None, 64 << 30, 4).unwrap();
+        let plan = PartPlan::new(ANY, None, 64 << 30, 4).unwrap();
         assert_eq!(plan.limit(), LARGEST_OBJECT);
     }
 
     #[test]
     fn sizes_that_cannot_work_are_refused() {
-        assert!(Plan::new(ANY, Some(4 * MIB), 256 * MIB, 4).is_err());
-        assert!(Plan::new(ANY, Some(200 * MIB), 256 * MIB, 4).is_err());
-        assert!(Plan::new(ANY, Some(6 << 30), 64 << 30, 4).is_err());
+        assert!(PartPlan::new(ANY, Some(4 * MIB), 256 * MIB, 4).is_err());
+        assert!(PartPlan::new(ANY, Some(200 * MIB), 256 * MIB, 4).is_err());
+        assert!(PartPlan::new(ANY, Some(6 << 30), 64 << 30, 4).is_err());
     }
 
     #[test]
     fn providers_are_told_by_their_host() {
-        let r2 = Rules::of("abc.r2.cloudflarestorage.com");
+        let r2 = ProviderRules::of("abc.r2.cloudflarestorage.com");
         assert!(r2.equal && r2.parts == 10_000);
-        assert_eq!(Rules::of("s3.fr-par.scw.cloud").parts, 1_000);
-        assert_eq!(Rules::of("s3.eu-central-1.amazonaws.com"), ANY);
-        assert_eq!(Rules::of("notscw.cloud"), ANY);
+        assert_eq!(ProviderRules::of("s3.fr-par.scw.cloud").parts, 1_000);
+        assert_eq!(ProviderRules::of("s3.eu-central-1.amazonaws.com"), ANY);
+        assert_eq!(ProviderRules::of("notscw.cloud"), ANY);
     }
 }

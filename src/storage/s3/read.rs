@@ -1,8 +1,8 @@
 //! Reading an object: a thread fetches ahead into two recycled buffers and takes a dropped connection up
 //! again where it broke, by a ranged request that insists on the same version of the object.
 
-use super::client::Client;
-use super::request::{Pace, Request, header};
+use super::client::S3Client;
+use super::request::{Pace, S3Request, header};
 use crate::background::{self, Receiver, Sender};
 use crate::cancel::{Cancel, Cause};
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,7 @@ const BUFFERS: usize = 4;
 
 /// Opens the object `key`, whose address people know as `shown`.
 pub(super) fn open(
-    client: &Client,
+    client: &S3Client,
     key: String,
     shown: String,
     cancel: &Cancel,
@@ -43,7 +43,7 @@ pub(super) fn open(
         etag: None,
     };
     background::spawn("s3 read", move || fetch.run())?;
-    let mut reader = Reader {
+    let mut reader = ObjectReader {
         receiver,
         back,
         stop,
@@ -64,7 +64,7 @@ enum Message {
     End,
 }
 
-struct Reader {
+struct ObjectReader {
     receiver: Receiver<Result<Message>>,
     back: mpsc::Sender<Vec<u8>>,
     stop: Cancel,
@@ -74,7 +74,7 @@ struct Reader {
     ended: bool,
 }
 
-impl Reader {
+impl ObjectReader {
     fn next(&mut self) -> Result<()> {
         match self.receiver.receive(&self.cancel)?? {
             Message::Bytes(bytes) => {
@@ -91,7 +91,7 @@ impl Reader {
     }
 }
 
-impl Read for Reader {
+impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.used == self.chunk.len() {
             if self.ended || buffer.is_empty() {
@@ -107,14 +107,14 @@ impl Read for Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for ObjectReader {
     fn drop(&mut self) {
         self.stop.cancel(Cause::Stalled("nobody reads on".into()));
     }
 }
 
 struct Fetch {
-    client: Client,
+    client: S3Client,
     key: String,
     shown: String,
     stop: Cancel,
@@ -155,7 +155,7 @@ impl Fetch {
 
     /// Asks for what is left of the object.
     fn request(&mut self) -> Result<Response<Body>> {
-        let mut request = Request::new(
+        let mut request = S3Request::new(
             Method::Get,
             &self.key,
             "s3:GetObject",

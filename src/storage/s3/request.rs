@@ -10,7 +10,7 @@ use ureq::http::HeaderMap;
 pub(super) const MD5: &str = "content-md5";
 
 /// One request, which can be sent any number of times.
-pub(super) struct Request {
+pub(super) struct S3Request {
     pub method: Method,
     /// The whole key; empty for the bucket.
     pub key: String,
@@ -37,15 +37,15 @@ pub(super) enum Pace {
     Stream,
 }
 
-impl Request {
+impl S3Request {
     /// A request without a body.
     pub fn new(
         method: Method,
         key: impl Into<String>,
         permission: &'static str,
         doing: impl Into<String>,
-    ) -> Request {
-        Request {
+    ) -> S3Request {
+        S3Request {
             method,
             key: key.into(),
             query: Vec::new(),
@@ -59,25 +59,25 @@ impl Request {
     }
 
     /// Adds `name=value` to the query.
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Request {
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> S3Request {
         self.query.push((name, value.into()));
         self
     }
 
     /// Adds a header, its name in lower case.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Request {
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> S3Request {
         self.headers.push((name, value.into()));
         self
     }
 
     /// Lets the server refuse it where there is such an object already.
-    pub fn only_new(mut self) -> Request {
+    pub fn only_new(mut self) -> S3Request {
         self.only_new = true;
         self
     }
 
     /// Sets the body and the checksum that the server verifies it by.
-    pub fn body(self, body: Vec<u8>) -> Request {
+    pub fn body(self, body: Vec<u8>) -> S3Request {
         let md5 = Base64::encode_string(&Md5::digest(&body));
         let mut request = self.header(MD5, md5);
         request.body = body;

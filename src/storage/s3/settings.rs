@@ -1,7 +1,7 @@
 //! What a bucket is reached by, and the defaults.
 
 use super::Limits;
-use super::credentials::Keys;
+use super::credentials::SigningKeys;
 use super::parts::MIB;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -10,9 +10,9 @@ use rusty_s3::{Bucket, UrlStyle};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a bucket is reached by. [`Settings::new`] fills in what may be left out.
+/// What a bucket is reached by. [`S3Settings::new`] fills in what may be left out.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct S3Settings {
     /// The storage's name in the configuration.
     pub name: String,
     /// The bucket.
@@ -57,14 +57,14 @@ pub struct Settings {
 /// stalled, so that its own reason is what is told.
 const PATIENCE: Duration = Duration::from_secs(270);
 
-impl Settings {
+impl S3Settings {
     /// The settings that have to be given, and the usual ones for the rest.
     pub fn new(
         name: impl Into<String>,
         bucket: impl Into<String>,
         region: impl Into<String>,
-    ) -> Settings {
-        Settings {
+    ) -> S3Settings {
+        S3Settings {
             name: name.into(),
             bucket: bucket.into(),
             region: region.into(),
@@ -128,9 +128,9 @@ impl Settings {
     }
 
     /// The keys of the configuration, if it has some.
-    pub(super) fn keys(&self) -> Result<Option<Keys>> {
+    pub(super) fn keys(&self) -> Result<Option<SigningKeys>> {
         match (&self.access_key, &self.secret_key) {
-            (Some(access), Some(secret)) => Ok(Some(Keys::fixed(
+            (Some(access), Some(secret)) => Ok(Some(SigningKeys::fixed(
                 access.clone(),
                 secret.clone(),
                 self.session_token.clone(),
@@ -165,8 +165,8 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn url(bucket: &str, change: impl Fn(&mut Settings)) -> String {
-        let mut settings = Settings::new("s3main", bucket, "eu-west-1");
+    fn url(bucket: &str, change: impl Fn(&mut S3Settings)) -> String {
+        let mut settings = S3Settings::new("s3main", bucket, "eu-west-1");
         change(&mut settings);
         settings.bucket().unwrap().base_url().to_string()
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn amazon_is_reached_by_host_name_where_the_bucket_can_be_one() {
         let amazon = "s3.eu-west-1.amazonaws.com";
-        let plain = |_: &mut Settings| {};
+        let plain = |_: &mut S3Settings| {};
         assert_eq!(url("my-b1", plain), format!("https://my-b1.{amazon}/"));
         assert_eq!(url("my.b", plain), format!("https://{amazon}/my.b/"));
         assert_eq!(url("My_b", plain), format!("https://{amazon}/My_b/"));
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_has_the_bucket_in_its_path_unless_told_otherwise() {
-        let endpoint = |settings: &mut Settings| {
+        let endpoint = |settings: &mut S3Settings| {
             settings.endpoint = Some("https://minio.example.com:9000".into());
         };
         assert_eq!(url("b", endpoint), "https://minio.example.com:9000/b/");
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_setting_never_shows_its_secrets() {
-        let mut settings = Settings::new("s3main", "b", "eu-west-1");
+        let mut settings = S3Settings::new("s3main", "b", "eu-west-1");
         settings.secret_key = Some(Secret::new("canary"));
         settings.session_token = Some(Secret::new("canary"));
         assert!(!format!("{settings:?}").contains("canary"));

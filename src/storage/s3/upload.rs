@@ -5,13 +5,13 @@
 //! lost the object itself is asked: it carries a token of this upload in its metadata, so its presence
 //! with that token and the right size is a commit, whatever became of the answer.
 
-use super::client::Client;
+use super::client::S3Client;
 use super::multipart::Multipart;
-use super::parts::Plan;
-use super::request::{Answer, Request};
+use super::parts::PartPlan;
+use super::request::{Answer, S3Request};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::storage::retry::Retry;
+use crate::storage::retry::RetryPolicy;
 use crate::storage::{CLEAN_UP, Upload};
 use rusty_s3::Method;
 use std::io::{self, Write};
@@ -22,8 +22,8 @@ const TOKEN: &str = "x-amz-meta-backupkit-upload";
 
 /// The object that is written, and what is asked about it.
 #[derive(Clone)]
-pub(super) struct Target {
-    pub client: Client,
+pub(super) struct UploadTarget {
+    pub client: S3Client,
     /// Its whole key.
     pub key: String,
     /// Its address, for people.
@@ -36,47 +36,51 @@ pub(super) struct Target {
 
 /// What lies under the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum KeyState {
     Nothing,
     /// What this upload wrote, whole.
     Ours,
     Other,
 }
 
-impl Target {
+impl UploadTarget {
     /// A request about this object.
-    pub fn request(&self, method: Method, permission: &'static str, verb: &str) -> Request {
+    pub fn request(&self, method: Method, permission: &'static str, verb: &str) -> S3Request {
         let doing = format!("cannot {verb} {}", self.shown);
-        Request::new(method, &self.key, permission, doing)
+        S3Request::new(method, &self.key, permission, doing)
     }
 
     /// A request that makes this object, now or when its parts are complete.
-    pub fn making(&self, method: Method, verb: &str) -> Request {
+    pub fn making(&self, method: Method, verb: &str) -> S3Request {
         let mut request = self.request(method, "s3:PutObject", verb);
         request.headers.clone_from(&self.headers);
         request.header(TOKEN, &self.token)
     }
 
     /// Looks at what lies under the key; `bytes` is the size of what this upload wrote.
-    pub fn find(&self, bytes: u64, retry: Retry, cancel: &Cancel) -> Result<Found> {
+    pub fn find(&self, bytes: u64, retry: RetryPolicy, cancel: &Cancel) -> Result<KeyState> {
         let request = Arc::new(self.request(Method::Head, "s3:GetObject", "look at"));
         let answer = self.client.call(cancel, retry, &request)?;
         if answer.status == 404 {
-            return Ok(Found::Nothing);
+            return Ok(KeyState::Nothing);
         }
         let answer = self.client.good(&request, answer)?;
         let size = answer
             .header("content-length")
             .and_then(|text| text.parse().ok());
         let ours = answer.header(TOKEN) == Some(&self.token) && size == Some(bytes);
-        Ok(if ours { Found::Ours } else { Found::Other })
+        Ok(if ours {
+            KeyState::Ours
+        } else {
+            KeyState::Other
+        })
     }
 
     /// Fails where the key is taken. Keys that may only write cannot look; for them the condition on the
     /// write itself has to do.
     fn require_free(&self, bytes: u64, cancel: &Cancel) -> Result<()> {
         match self.find(bytes, self.client.patient(), cancel) {
-            Ok(Found::Nothing) => Ok(()),
+            Ok(KeyState::Nothing) => Ok(()),
             Ok(_) => Err(self.taken()),
             Err(error) if error.kind().may_pass() => Err(error),
             Err(error) => {
@@ -98,7 +102,7 @@ impl Target {
     pub fn make_visible(
         &self,
         bytes: u64,
-        request: Request,
+        request: S3Request,
         cancel: &Cancel,
     ) -> Result<(), Invisible> {
         self.require_free(bytes, cancel)?;
@@ -118,9 +122,9 @@ impl Target {
                 Ok(answer) if unsure || answer.status == 412 => {
                     let refused = client.explain(&request, &answer);
                     match self.find(bytes, self.client.patient(), cancel) {
-                        Ok(Found::Ours) => return Ok(()),
-                        Ok(Found::Other) => return Err(self.taken().into()),
-                        Ok(Found::Nothing) => return Err(refused.into()),
+                        Ok(KeyState::Ours) => return Ok(()),
+                        Ok(KeyState::Other) => return Err(self.taken().into()),
+                        Ok(KeyState::Nothing) => return Err(refused.into()),
                         Err(error) => return Err(Invisible::Unsure(error)),
                     }
                 }
@@ -132,7 +136,7 @@ impl Target {
                 Err(error) => error,
             };
             unsure = true;
-            if let Ok(Found::Ours) = self.find(bytes, Retry::NONE, cancel) {
+            if let Ok(KeyState::Ours) = self.find(bytes, RetryPolicy::NONE, cancel) {
                 return Ok(());
             }
             backoff.pause(error, cancel).map_err(Invisible::Unsure)?;
@@ -143,7 +147,7 @@ impl Target {
     /// [`afterwards`].
     pub fn settle(&self, bytes: u64, error: Error, cancel: &Cancel) -> Result<()> {
         match self.find(bytes, self.client.brief(), cancel) {
-            Ok(Found::Ours) => Ok(()),
+            Ok(KeyState::Ours) => Ok(()),
             Ok(_) => Err(error),
             Err(unknown) => {
                 log::warn!(
@@ -183,8 +187,8 @@ fn is_unknown_condition(answer: &Answer) -> bool {
 
 /// An object that is being written.
 pub(super) struct S3Upload {
-    target: Target,
-    plan: Plan,
+    target: UploadTarget,
+    plan: PartPlan,
     cancel: Cancel,
     buffer: Vec<u8>,
     bytes: u64,
@@ -194,7 +198,7 @@ pub(super) struct S3Upload {
 }
 
 impl S3Upload {
-    pub fn new(target: Target, plan: Plan, cancel: &Cancel) -> S3Upload {
+    pub fn new(target: UploadTarget, plan: PartPlan, cancel: &Cancel) -> S3Upload {
         S3Upload {
             target,
             plan,
@@ -259,7 +263,7 @@ impl S3Upload {
     fn put(&mut self) -> Result<()> {
         let mut target = self.target.clone();
         // of its own, so that a request that was given up can be kept from arriving later
-        target.client = Client::new(Arc::clone(&target.client.shared));
+        target.client = S3Client::new(Arc::clone(&target.client.shared));
         let body = std::mem::take(&mut self.buffer);
         let put = target.making(Method::Put, "write").body(body);
         match target.make_visible(self.bytes, put, &self.cancel) {

@@ -297,22 +297,19 @@ fn a_backup_of_a_database_that_is_no_longer_configured_goes_elsewhere_by_force()
 fn a_renamed_archive_is_refused_unless_forced() {
     let house = House::new(SEALED);
     let archive = house.sandbox.back_up("source");
-    let renamed = "source/20990101_000000.000000000Z.dump.gz.enc";
+    // a moment later
+    let id = archive.id();
+    let (second, _) = id.rsplit_once('.').expect("a timestamp");
+    let newer = format!("{second}.999999999Z");
+    let renamed = &format!("{newer}.dump.gz.enc");
     house.sandbox.store(renamed, &archive.bytes());
-    for from in [
-        "source/latest",
-        "source/20990101_000000.000000000Z",
-        renamed,
-    ] {
+    for from in ["source/latest", &newer, renamed] {
         // --force for the other database would allow this as well
         let refused = house
             .sandbox
             .run(&["restore", "--clean", "--from", from])
             .exits(15);
-        says(
-            &refused,
-            &[&archive.id(), "source/20990101_000000.000000000Z"],
-        );
+        says(&refused, &[&archive.id(), &newer]);
     }
     house.sandbox.run(&["cat", renamed]).exits(15);
     house.restore(renamed, &["--force"]).exits(0);

@@ -51,6 +51,26 @@ impl Archive {
         PathBuf::from(format!("{stem}.json"))
     }
 
+    /// The records of checks that lie beside it, the oldest first.
+    pub fn record_paths(&self) -> Vec<PathBuf> {
+        let manifest = self.manifest_path();
+        let stem = manifest.file_stem().and_then(|stem| stem.to_str());
+        let directory = manifest.parent().expect("it lies in a directory");
+        let mut paths: Vec<PathBuf> = fs::read_dir(directory)
+            .expect("list the storage")
+            .map(|file| file.expect("list the storage").path())
+            .filter(|path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                let of_this = name
+                    .zip(stem)
+                    .is_some_and(|(name, stem)| name.starts_with(stem));
+                of_this && name.is_some_and(|name| name.ends_with(".verified.json"))
+            })
+            .collect();
+        paths.sort();
+        paths
+    }
+
     /// The manifest.
     pub fn manifest(&self) -> Value {
         let bytes = fs::read(self.manifest_path()).expect("read a manifest");

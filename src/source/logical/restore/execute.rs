@@ -204,7 +204,10 @@ impl Plan<'_> {
         match self.selected {
             Located::Stored { storage, entry } => {
                 let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
-                Ok(manifest.map_or(entry.bytes, |manifest| manifest.dump.bytes))
+                Ok(manifest
+                    .as_ref()
+                    .and_then(|manifest| manifest.dump())
+                    .map_or(entry.bytes, |part| part.dump.bytes))
             }
             Located::File(path) => Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len())),
         }

@@ -194,7 +194,7 @@ fn as_dumped(
         Located::File(_) => Ok(None),
     };
     match manifest {
-        Ok(Some(manifest)) if manifest.dump.fixed_output => {
+        Ok(Some(manifest)) if manifest.dump().is_some_and(|part| part.dump.fixed_output) => {
             Ok(fixed_output(psql, session, cancel)?.0)
         }
         Ok(_) => Ok(session.clone()),

@@ -73,7 +73,7 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Res
     let (started_at, stored_bytes, plain_bytes) = match plan.selected {
         Located::Stored { storage, entry } => {
             let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
-            let plain = manifest.map(|manifest| manifest.dump.bytes);
+            let plain = manifest.and_then(|manifest| Some(manifest.dump()?.dump.bytes));
             (Some(entry.id.timestamp.moment()), Some(entry.bytes), plain)
         }
         Located::File(path) => {
