@@ -1,14 +1,15 @@
 //! `backup`: one database, dumped once, stored whole or not at all, on one storage or on several.
 
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::format::codec::gzip;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Plan, Written};
+use crate::postgres::client::{APPLICATION, Client, application_name};
 use crate::postgres::locks::Watch;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::postgres::{explain, locks, query};
+use crate::postgres::{explain, locks};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
 use crate::repository::copies::{Copies, StoredCopy};
@@ -83,12 +84,12 @@ pub fn run(
 ) -> Result<StoredBackup> {
     let copies = Copies::lock(places, &job.database, job.lock_wait, now(), cancel)?;
 
-    let psql = tools.psql(cancel)?;
-    let server = server_major(psql.as_ref(), &job.session, cancel)?;
+    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+    let server = client.major_if_known()?;
     let pg_dump = tools.pg_dump(server, cancel)?;
     log::debug!("using {pg_dump}");
-    let source = source(psql.as_ref(), &job.session, cancel)?;
-    let (session, fixed) = fixed_output(psql.as_ref(), &job.session, cancel)?;
+    let source = source(&client)?;
+    let fixed = client.with_fixed_output()?;
 
     let started = now();
     let id = BackupId {
@@ -106,66 +107,28 @@ pub fn run(
     };
     let dumping = Dumping {
         previous,
-        session,
-        fixed_output: fixed,
+        fixed_output: fixed.is_some(),
+        session: fixed.as_ref().unwrap_or(&client).session().clone(),
         source,
         globals,
-        psql: psql.clone(),
+        client: client.clone(),
         pg_dump,
     };
     dump_to_storages(job, copies, &id, shape, dumping, now, cancel)
-        .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
-}
-
-/// The server's major version, or `None` where there is no psql to ask.
-pub fn server_major(
-    psql: Option<&Tool>,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<Option<u32>> {
-    match psql {
-        Some(psql) => query::server_major(psql, session, cancel)
-            .doing(|| format!("cannot connect to {}", session.shown()))
-            .map(Some),
-        None => {
-            log::info!("psql is not installed, so the server is not asked for its version");
-            Ok(None)
-        }
-    }
-}
-
-/// The session with output that depends on no setting of the server, and true; where the server or a pooler before it
-/// takes no settings, or nobody can ask whether it does, the session as it is.
-pub fn fixed_output(
-    psql: Option<&Tool>,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<(Session, bool)> {
-    let fixed = session.fixed_output();
-    let asked = psql.map(|psql| query::server_major(psql, &fixed, cancel));
-    match asked {
-        Some(Ok(_)) => Ok((fixed, true)),
-        Some(Err(error)) => {
-            cancel.check()?;
-            log::debug!("the server takes no settings: {}", error.chain());
-            Ok((session.clone(), false))
-        }
-        None => Ok((session.clone(), false)),
-    }
+        .map_err(|error| name_blockers(error, &client))
 }
 
 /// What retention tells one source of backups from another by.
-fn source(psql: Option<&Tool>, session: &Session, cancel: &Cancel) -> Result<Source> {
-    let asked = psql.map(|psql| query::system_identifier(psql, session, cancel));
-    let system_identifier = match asked {
-        Some(Ok(identifier)) => Some(identifier),
-        Some(Err(error)) => {
-            cancel.check()?;
+fn source(client: &Client) -> Result<Source> {
+    let system_identifier = match client.system_identifier() {
+        Ok(identifier) => Some(identifier),
+        Err(error) => {
+            client.cancel().check()?;
             log::debug!("the system identifier is not known: {}", error.chain());
             None
         }
-        None => None,
     };
+    let session = client.session();
     Ok(Source {
         system_identifier,
         host: session.host().to_string(),
@@ -184,7 +147,7 @@ struct Dumping {
     previous: Option<Vec<Table>>,
     /// The sidecars that hold roles.
     globals: Vec<(String, Vec<u8>)>,
-    psql: Option<Tool>,
+    client: Client,
     pg_dump: Tool,
 }
 
@@ -223,7 +186,7 @@ fn dump_to_storages(
     let mark = RunMark::of_dump(job.partial, job.before_restore);
     copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
-    let application = query::application_name("backup");
+    let application = application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
     let dump = PgDump {
         session: &dumping.session,
@@ -234,10 +197,11 @@ fn dump_to_storages(
     }
     .start(&dumping.pg_dump, cancel)?;
     // it has all of its locks before it says anything
-    let watch = dumping.psql.as_ref().and_then(|psql| {
-        let (psql, session) = (psql.clone(), job.session.clone());
-        Watch::start(psql, session, application, None, cancel).ok()
-    });
+    let client = dumping.client.named(&application);
+    let watch = match client.is_available() {
+        true => Watch::start(client, None).ok(),
+        false => None,
+    };
     let mut dump = WatchedDump { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
@@ -351,13 +315,12 @@ impl Read for WatchedDump {
 }
 
 /// Adds who holds the lock to a dump that gave up waiting for one.
-fn name_blockers(error: Error, psql: Option<&Tool>, session: &Session) -> Error {
-    let Some(psql) = psql else { return error };
-    if !explain::gave_up_waiting(&error) {
+fn name_blockers(error: Error, client: &Client) -> Error {
+    if !client.is_available() || !explain::gave_up_waiting(&error) {
         return error;
     }
-    let asked =
-        Cancel::new().and_then(|fresh| locks::holders(psql, session, &fresh.with_deadline(ASKING)));
+    let fresh = Cancel::new().map(|fresh| fresh.with_deadline(ASKING));
+    let asked = fresh.and_then(|fresh| locks::holders(&client.with_cancel(&fresh)));
     match asked {
         Ok(holders) if !holders.is_empty() => {
             let hint = error.first_hint().unwrap_or_default().to_string();

@@ -1,8 +1,9 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::error::error_json;
-use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy};
+use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
 use crate::repository::check_records::{Check, CheckOutcome};
+use crate::repository::listing::OtherBackup;
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
@@ -15,7 +16,18 @@ use std::time::Duration;
 pub fn list_json(listed: &ListedBackups) -> Value {
     let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
     let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
-    json!({ "backups": backups, "older": listed.older, "storages": storages })
+    let others: Vec<Value> = listed.others.iter().map(other_json).collect();
+    json!({ "backups": backups, "older": listed.older, "others": others, "storages": storages })
+}
+
+fn other_json(other: &ListedOther) -> Value {
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    json!({
+        "id": id.to_string(),
+        "storage": other.storage,
+        "kind": kind,
+        "bytes": bytes,
+    })
 }
 
 fn backup_json(listed: &ListedBackup) -> Value {
@@ -33,6 +45,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "encrypted": entry.shape.sealed,
         "manifest": entry.has_manifest,
         "pinned": listed.is_pinned(),
+        "unfinished": entry.is_unfinished(),
         "verified": listed.check().map(check_json),
         "copies": copies,
     });
@@ -101,6 +114,7 @@ pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
     ];
     let mut rows = vec![header.map(String::from)];
     rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
+    rows.extend(listed.others.iter().map(|other| other_row(other, now)));
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(listed.storages.iter().map(holding_row));
@@ -127,6 +141,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     if backup.copies.iter().any(|copy| copy.damaged) {
         kind.push_str(" damaged");
     }
+    if entry.is_unfinished() {
+        kind.push_str(" unfinished");
+    }
     let storages: Vec<&str> = backup.copies.iter().map(|copy| &*copy.storage).collect();
     [
         entry.id.to_string(),
@@ -147,6 +164,22 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
             .check()
             .map_or_else(unknown, |check| verified(check, now)),
         storages.join(","),
+    ]
+}
+
+/// A backup of another source than a database, of which no more is known than its names tell.
+fn other_row(other: &ListedOther, now: DateTime<Utc>) -> [String; 8] {
+    let unknown = || "-".to_string();
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    [
+        id.to_string(),
+        human_age(now - id.timestamp.moment()),
+        human_bytes(*bytes),
+        unknown(),
+        unknown(),
+        kind.map_or_else(unknown, |kind| kind.to_string()),
+        unknown(),
+        other.storage.clone(),
     ]
 }
 

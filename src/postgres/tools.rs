@@ -131,7 +131,7 @@ impl Tools {
         Ok(tools)
     }
 
-    fn not_found(&self, program: Program) -> Error {
+    pub(super) fn not_found(&self, program: Program) -> Error {
         let name = program.name();
         let looked_in = match &self.configured {
             Some(directory) => format!("{name} not found in bin_dir {}", directory.display()),

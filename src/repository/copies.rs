@@ -28,8 +28,8 @@ pub struct StoredCopy {
 /// The storages that a run writes to, each locked for it.
 pub struct Copies {
     places: Vec<Place>,
-    /// The backup that is marked as being written, until its mark is gone.
-    marked: Option<BackupId>,
+    /// The storages on which the backup is marked as being written, and the key of the mark.
+    marks: Vec<(Arc<dyn Storage>, String)>,
     _locks: Vec<Lock>,
 }
 
@@ -52,7 +52,7 @@ impl Copies {
     ) -> Result<Copies> {
         let mut copies = Copies {
             places,
-            marked: None,
+            marks: Vec::new(),
             _locks: Vec::new(),
         };
         copies._locks = copies.each(ends_the_run, |storage| {
@@ -62,7 +62,12 @@ impl Copies {
                 let address = storage.locate(&key);
                 log::info!("removed {address}, which an earlier run left unfinished");
             }
-            run_mark::sweep(storage, database, now, cancel)?;
+            let swept = run_mark::sweep(storage.as_ref(), database, now, cancel);
+            if let Err(error) = swept {
+                cancel.check()?;
+                // with no right to delete there is still a backup to make
+                log::debug!("{}", error.chain());
+            }
             Ok(lock)
         })?;
         Ok(copies)
@@ -82,32 +87,28 @@ impl Copies {
     /// Marks `id` as being written on each storage, before any of its objects is there.
     pub fn mark(&mut self, id: &BackupId, mark: &RunMark, cancel: &Cancel) -> Result<()> {
         let (key, bytes) = (id.key(Part::Run), mark.to_json()?);
-        self.marked = Some(id.clone());
-        self.each(ends_the_run, |storage| {
+        let mut marks = Vec::new();
+        let marked = self.each(ends_the_run, |storage| {
+            marks.push((Arc::clone(storage), key.clone()));
             storage
                 .put(&key, &bytes, cancel)
                 .doing(|| format!("cannot write {}", storage.locate(&key)))
-        })
-        .map(drop)
+        });
+        self.marks = marks;
+        marked.map(drop)
     }
 
-    /// Takes the mark away, on each storage that has it: the backup is whole there, or nothing is there of it. Where that
-    /// cannot be done a later run does it.
+    /// Takes the marks away: on each storage the backup is whole, or nothing is there of it. Where that cannot be done a
+    /// later run does it.
     fn unmark(&mut self) {
-        let Some(id) = self.marked.take() else {
-            return;
-        };
-        let key = [id.key(Part::Run)];
-        for storage in self
-            .places
-            .iter()
-            .filter_map(|place| place.storage.as_ref().ok())
-        {
+        for (storage, key) in self.marks.drain(..) {
+            let key = [key];
             let gone = Cancel::new()
                 .and_then(|fresh| storage.delete(&key, &fresh.with_deadline(CLEAN_UP)));
             if let Err(error) = gone {
-                let error = error.doing(format!("cannot remove {}", storage.locate(&key[0])));
-                log::warn!("{}", error.report());
+                // beside a manifest it says nothing, and where nothing is it hides nothing
+                let shown = storage.locate(&key[0]);
+                log::debug!("cannot remove {shown}: {}", error.chain());
             }
         }
     }
@@ -159,7 +160,7 @@ impl Copies {
             |storage| {
                 let mut uploads = written.next().into_iter().flatten();
                 let committed = uploads.try_for_each(|upload| upload.commit());
-                committed.inspect_err(|_| remove(storage, &keys))
+                committed.inspect_err(|_| remove(storage.as_ref(), &keys))
             },
         )?;
         self.unmark();
@@ -176,14 +177,14 @@ impl Copies {
     fn each<T>(
         &mut self,
         fatal: impl Fn(&Error) -> bool,
-        mut step: impl FnMut(&dyn Storage) -> Result<T>,
+        mut step: impl FnMut(&Arc<dyn Storage>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let mut done = Vec::new();
         for place in &mut self.places {
             let Ok(storage) = &place.storage else {
                 continue;
             };
-            match step(storage.as_ref()) {
+            match step(storage) {
                 Ok(value) => done.push(value),
                 Err(error) if fatal(&error) => return Err(error),
                 Err(error) => place.storage = Err(error),

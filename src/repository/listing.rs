@@ -1,7 +1,7 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
-use super::manifest::Manifest;
-use super::names::{self, BackupId, Name, Part, Shape, Timestamp};
+use super::manifest::{Manifest, SourceKind};
+use super::names::{self, BackupId, Name, ObjectName, Part, Shape, Timestamp};
 use std::collections::BTreeMap;
 
 /// One archive as a listing shows it.
@@ -122,10 +122,23 @@ pub struct UnfinishedRun {
     pub keys: Vec<String>,
 }
 
+/// A backup of another source than a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherBackup {
+    /// Which.
+    pub id: BackupId,
+    /// What it is of; `None` where the object that tells is not there.
+    pub kind: Option<SourceKind>,
+    /// The size of its objects together.
+    pub bytes: u64,
+}
+
 /// What lies under one moment of one database.
 #[derive(Default)]
 struct Moment {
     archives: Vec<(Shape, u64)>,
+    /// The objects of another source.
+    objects: Vec<(ObjectName, u64)>,
     sidecars: Vec<Part>,
     /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
     spared: bool,
@@ -136,6 +149,8 @@ struct Moment {
 pub struct Listing {
     /// The backups, oldest first. Foreign names and writes in progress make none.
     pub backups: Vec<Backup>,
+    /// Backups of other sources than a database, oldest first: shown, and left alone.
+    pub others: Vec<OtherBackup>,
     /// Keys of ours that have lost what they belonged to, sorted.
     pub orphans: Vec<String>,
     /// What runs have begun and not ended, whether anything of it is there yet or not, oldest first.
@@ -167,6 +182,7 @@ impl Listing {
             match name.part {
                 _ if name.temporary => backup.spared = true,
                 Part::Archive(shape) => backup.archives.push((shape, bytes)),
+                Part::Object(object, _) => backup.objects.push((object, bytes)),
                 sidecar => backup.sidecars.push(sidecar),
             }
         }
@@ -195,9 +211,18 @@ impl Listing {
     fn add(&mut self, id: BackupId, moment: Moment) {
         let Moment {
             mut archives,
+            objects,
             mut sidecars,
             spared,
         } = moment;
+        if !objects.is_empty() {
+            self.others.push(OtherBackup {
+                kind: objects.iter().find_map(|(object, _)| kind_by(*object)),
+                bytes: objects.iter().map(|(_, bytes)| bytes).sum(),
+                id,
+            });
+            return;
+        }
         // in one order, whatever order the storage lists in
         archives.sort();
         sidecars.sort_by_key(Part::to_string);
@@ -232,8 +257,43 @@ impl Listing {
     }
 }
 
+/// What a backup with this object is of, where that object tells.
+fn kind_by(object: ObjectName) -> Option<SourceKind> {
+    match object {
+        ObjectName::FullCluster => Some(SourceKind::FullCluster),
+        ObjectName::IncrementalCluster => Some(SourceKind::IncrementalCluster),
+        ObjectName::FullFiles => Some(SourceKind::FullFiles),
+        ObjectName::IncrementalFiles => Some(SourceKind::IncrementalFiles),
+        ObjectName::Tablespace(_) | ObjectName::BackupManifest | ObjectName::Wal => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_backup_of_another_source_is_shown_and_nothing_of_it_is_an_orphan() {
+        let at = |suffix: &str| format!("main/20261125_010000.000000000Z{suffix}");
+        let keys = [
+            at(".full.tar.gz"),
+            at(".full.tar.gz.sha256"),
+            at(".tblspc-24583.tar.gz"),
+            at(".backup_manifest"),
+            at(".json"),
+            at(".pin"),
+        ];
+        let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
+        assert!(listing.backups.is_empty() && listing.orphans.is_empty());
+        let other = &listing.others[0];
+        assert_eq!(
+            (other.kind, other.bytes),
+            (Some(SourceKind::FullCluster), 21)
+        );
+        // what only a newer version knows keeps what lies beside it, too
+        let keys = [at(".later.tar"), at(".json"), at(".sha256")];
+        let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
+        assert_eq!(listing, Listing::default());
+    }
+
     use super::*;
 
     #[test]

@@ -98,6 +98,18 @@ pub enum SourceKind {
     IncrementalFiles,
 }
 
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SourceKind::Dump => "dump",
+            SourceKind::FullCluster => "full cluster",
+            SourceKind::IncrementalCluster => "incremental cluster",
+            SourceKind::FullFiles => "full files",
+            SourceKind::IncrementalFiles => "incremental files",
+        })
+    }
+}
+
 /// One object of a backup as it lies on storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredObject {

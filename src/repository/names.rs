@@ -11,6 +11,12 @@
 //! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
 //! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
+//! main/20261125_010000.000000000Z.full.tar[.gz][.enc]        the objects of other sources than a database, each with a .sha256:
+//! main/20261125_010000.000000000Z.incr.tar                    a cluster, and what changed in it
+//! main/20261125_010000.000000000Z.tblspc-24583.tar            a further tablespace of it
+//! main/20261125_010000.000000000Z.backup_manifest             PostgreSQL's own list of its files
+//! main/20261125_010000.000000000Z.wal.tar                     the WAL that it needs
+//! uploads/20261125_010000.000000000Z.full.files.tar           a tree of files, and .incr.files.tar what changed in it
 //! app_db/last-failure.json                                   the last run that failed
 //! ```
 //!
@@ -25,6 +31,8 @@ use std::fmt;
 const ARCHIVE: &str = ".dump";
 /// What the globals end in, before their stages.
 const GLOBALS: &str = ".globals.sql";
+/// What the name of a tablespace begins with, before its OID.
+const TABLESPACE: &str = ".tblspc-";
 /// What the name of a record of checks ends in.
 const CHECKS: &str = ".verified.json";
 /// The suffix of a checksum.
@@ -181,6 +189,10 @@ pub enum Part {
     Globals(Shape),
     /// The checksum of the globals of that shape.
     GlobalsChecksum(Shape),
+    /// An object of another source than a database.
+    Object(ObjectName, Shape),
+    /// Its checksum.
+    ObjectChecksum(ObjectName, Shape),
     /// A run is writing the backup; without a manifest beside it, it is unfinished.
     Run,
     /// The result of the check that began then.
@@ -196,6 +208,63 @@ pub enum Part {
     Probe,
 }
 
+/// What an object of another source than a database holds. Prints as what follows the timestamp, without its stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectName {
+    /// All files of a cluster but its further tablespaces.
+    FullCluster,
+    /// What changed in them since the parent.
+    IncrementalCluster,
+    /// The tablespace of this OID.
+    Tablespace(u32),
+    /// PostgreSQL's own list of the files, which the next incremental backup starts from.
+    BackupManifest,
+    /// The WAL from the start of the backup to its end.
+    Wal,
+    /// A tree of files.
+    FullFiles,
+    /// What changed in it since the parent.
+    IncrementalFiles,
+}
+
+impl ObjectName {
+    const FIXED: [(&'static str, ObjectName); 6] = [
+        (".full.tar", ObjectName::FullCluster),
+        (".incr.tar", ObjectName::IncrementalCluster),
+        (".backup_manifest", ObjectName::BackupManifest),
+        (".wal.tar", ObjectName::Wal),
+        (".full.files.tar", ObjectName::FullFiles),
+        (".incr.files.tar", ObjectName::IncrementalFiles),
+    ];
+
+    /// The name that `suffix` begins with, and its stages.
+    fn parse(suffix: &str) -> Option<(ObjectName, &str)> {
+        let mut fixed = ObjectName::FIXED.into_iter();
+        if let Some(found) = fixed.find_map(|(text, name)| Some((name, suffix.strip_prefix(text)?)))
+        {
+            return Some(found);
+        }
+        let (oid, stages) = suffix.strip_prefix(TABLESPACE)?.split_once(".tar")?;
+        let name = ObjectName::Tablespace(oid.parse().ok()?);
+        // only the one spelling that we write
+        (name.to_string() == format!("{TABLESPACE}{oid}.tar")).then_some((name, stages))
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let ObjectName::Tablespace(oid) = self {
+            return write!(f, "{TABLESPACE}{oid}.tar");
+        }
+        let mut fixed = ObjectName::FIXED.iter();
+        f.write_str(
+            fixed
+                .find(|(_, name)| name == self)
+                .map_or("", |(text, _)| text),
+        )
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -204,6 +273,8 @@ impl fmt::Display for Part {
             Part::Manifest => f.write_str(".json"),
             Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
             Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
+            Part::Object(object, shape) => write!(f, "{object}{shape}"),
+            Part::ObjectChecksum(object, shape) => write!(f, "{object}{shape}{CHECKSUM}"),
             Part::Run => f.write_str(".run"),
             Part::Check(began) => write!(f, ".{began}{CHECKS}"),
             Part::OldChecks => f.write_str(CHECKS),
@@ -231,6 +302,14 @@ impl Part {
             return Some(match checksum {
                 true => Part::GlobalsChecksum(shape),
                 false => Part::Globals(shape),
+            });
+        }
+        if let Some((object, stages)) = ObjectName::parse(file)
+            && let Some(shape) = Shape::parse(stages)
+        {
+            return Some(match checksum {
+                true => Part::ObjectChecksum(object, shape),
+                false => Part::Object(object, shape),
             });
         }
         match suffix {
@@ -319,6 +398,13 @@ mod tests {
         for shape in Shape::ALL {
             parts.extend([Part::Archive(shape), Part::Checksum(shape)]);
             parts.extend([Part::Globals(shape), Part::GlobalsChecksum(shape)]);
+            let fixed = ObjectName::FIXED.into_iter().map(|(_, name)| name);
+            for object in fixed.chain([ObjectName::Tablespace(24583)]) {
+                parts.extend([
+                    Part::Object(object, shape),
+                    Part::ObjectChecksum(object, shape),
+                ]);
+            }
         }
         let mut keys = std::collections::HashSet::new();
         for part in parts {
@@ -328,7 +414,7 @@ mod tests {
             assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
             assert!(keys.insert(key));
         }
-        assert_eq!(keys.len(), 23);
+        assert_eq!(keys.len(), 23 + 4 * 14);
         let failure = last_failure_key("app_db");
         assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();
@@ -359,6 +445,10 @@ mod tests {
             &format!("app_db/{STAMP}.{STAMP}"),
             &format!("app_db/{STAMP}.20261120.verified.json"),
             &format!("app_db/{STAMP}.run.json"),
+            &format!("app_db/{STAMP}.full"),
+            &format!("app_db/{STAMP}.tblspc-007.tar"),
+            &format!("app_db/{STAMP}.tblspc-.tar"),
+            &format!("app_db/{STAMP}.tblspc-4294967296.tar"),
             "last-failure.json",
             "/last-failure.json",
             "a/b/last-failure.json",

@@ -9,7 +9,8 @@ use crate::config::process_env;
 use crate::error::{Doing, Error, Result};
 use crate::operation::init::{self, Answers, Files, Login, Place, Written};
 use crate::output;
-use crate::postgres::rights;
+use crate::postgres::client::{APPLICATION, Client};
+use crate::postgres::databases;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::process::account::{Account, is_root};
@@ -194,8 +195,8 @@ fn visible(
         "postgres",
         format!("{host}:{port}"),
     );
-    let psql = Tools::new(None).need_psql(cancel)?;
-    let mut found = rights::databases(&psql, &session, cancel)?;
+    let client = Client::new(&Tools::new(None), session, APPLICATION, cancel)?;
+    let mut found = databases::sizes(&client.required()?)?;
     if found.len() > 1 {
         found.retain(|(name, _)| name != "postgres");
     }

@@ -7,19 +7,10 @@
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
 use super::archive::Toc;
-use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::postgres::query;
-use crate::postgres::query::{array, block_of, identifier};
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
-
-/// What the failure says that names objects which only the target has.
-pub const WOULD_DROP: &str = "the target holds what the backup does not";
-
-/// What to do about it.
-pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
-     into a database of its own: --to NAME --create";
+use crate::postgres::client::Client;
+use crate::postgres::explain::WOULD_DROP;
+use crate::postgres::quoting::{array, block_of, identifier};
 
 /// Kinds of relation that are dropped here.
 const RELATIONS: &str = "('r','p','v','m','S','f')";
@@ -140,9 +131,7 @@ pub struct DropEffects {
 pub fn outlook(
     catalog: &Toc,
     chosen: &dyn Fn(i64) -> bool,
-    psql: &Tool,
-    session: &Session,
-    cancel: &Cancel,
+    client: &Client,
 ) -> Result<DropEffects> {
     let names = Names::of(catalog, chosen);
     let sql = format!(
@@ -190,7 +179,7 @@ ORDER BY 2",
     );
     let mut outlook = DropEffects::default();
     let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
-    for row in query::rows_in(encoding, psql, session, &sql, cancel)? {
+    for row in client.query_in(encoding, &sql)? {
         let [kind, shown] = <[String; 2]>::try_from(row).unwrap_or_default();
         match kind.as_str() {
             "dropped" => outlook.dropped.push(shown),

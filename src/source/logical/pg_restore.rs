@@ -6,11 +6,10 @@
 
 use super::script::Script;
 use super::toc_list::TocList;
-use crate::cancel::Cancel;
 use crate::error::Result;
+use crate::postgres::client::Client;
 use crate::postgres::explain;
 use crate::postgres::psql::{OneTransaction, Psql};
-use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use crate::process::{self, ChildInput};
 use std::fs::File;
@@ -60,27 +59,25 @@ pub enum PgRestore {
 }
 
 impl PgRestore {
-    /// Restores a dump in the custom format. `psql` is needed only where the server is older than what pg_restore
+    /// Restores a dump in the custom format. psql is needed only where the server is older than what pg_restore
     /// takes for granted.
     pub fn archive(
         pg_restore: &Tool,
-        psql: Option<&Tool>,
+        client: &Client,
         server: Option<u32>,
-        session: &Session,
-        application: &str,
         options: PgRestoreOptions,
-        cancel: &Cancel,
     ) -> Result<PgRestore> {
-        let mut command = session.command(&pg_restore.path, application);
+        let (session, cancel) = (client.session(), client.cancel());
+        let mut command = session.command(&pg_restore.path, client.application());
         options.give_to(&mut command);
         if !options.no_single_transaction {
             command.arg("--single-transaction");
         }
         let too_new = sets_too_much(pg_restore, server);
-        match psql {
-            Some(psql) if too_new || options.room.is_some() => {
+        match client.is_available() {
+            true if too_new || options.room.is_some() => {
                 command.arg("--file=-");
-                let psql = Psql::start(psql, session, application, cancel)?;
+                let psql = client.script()?;
                 let room = options.room.unwrap_or_default();
                 let script = Script::start(command, psql, room, too_new, cancel)?;
                 Ok(PgRestore::Script(script))
@@ -94,29 +91,13 @@ impl PgRestore {
     }
 
     /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits.
-    pub fn sql(
-        psql: &Tool,
-        session: &Session,
-        application: &str,
-        cancel: &Cancel,
-    ) -> Result<PgRestore> {
-        let psql = Psql::start(psql, session, application, cancel)?;
-        Ok(PgRestore::Sql(OneTransaction::begin(psql)?))
+    pub fn sql(client: &Client) -> Result<PgRestore> {
+        Ok(PgRestore::Sql(OneTransaction::begin(client.script()?)?))
     }
 
     /// Restores SQL text as it is, with whatever transactions and databases it makes itself.
-    pub fn text(
-        psql: &Tool,
-        session: &Session,
-        application: &str,
-        cancel: &Cancel,
-    ) -> Result<PgRestore> {
-        Ok(PgRestore::Text(Psql::start(
-            psql,
-            session,
-            application,
-            cancel,
-        )?))
+    pub fn text(client: &Client) -> Result<PgRestore> {
+        Ok(PgRestore::Text(client.script()?))
     }
 
     /// Ends the input and waits until the child has committed and exited 0.
@@ -158,20 +139,25 @@ impl Write for PgRestore {
 /// Restores an archive that lies in `spool` over `jobs` connections at a time. Not one transaction.
 pub fn parallel(
     pg_restore: &Tool,
-    session: &Session,
-    application: &str,
+    client: &Client,
     options: &PgRestoreOptions,
     jobs: u32,
     spool: File,
-    cancel: &Cancel,
 ) -> Result<()> {
-    let mut command = session.command(&pg_restore.path, application);
+    let session = client.session();
+    let mut command = session.command(&pg_restore.path, client.application());
     options.give_to(&mut command);
     command.arg(format!("--jobs={jobs}"));
     command.arg(session.database_argument());
     // each of the processes opens the file anew, which may have no name any more
     command.arg("/proc/self/fd/0");
-    process::run_on(spool, "pg_restore", command, cancel, explain::restore)
+    process::run_on(
+        spool,
+        "pg_restore",
+        command,
+        client.cancel(),
+        explain::restore,
+    )
 }
 
 /// True if this pg_restore sets what a server of that version does not know.

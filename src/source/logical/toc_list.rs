@@ -1,10 +1,8 @@
 //! The list by which pg_restore is told what of an archive to restore.
 
 use crate::error::{Doing, Result};
-use rustix::fs::{MemfdFlags, memfd_create};
+use crate::postgres::memory_file::{in_memory, path_of};
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 
 /// A list of entries, in memory: nothing of it is ever left on a disk.
 #[derive(Debug)]
@@ -25,16 +23,4 @@ impl TocList {
     pub fn argument(&self) -> String {
         format!("--use-list={}", path_of(&self.file))
     }
-}
-
-/// A file in memory that children inherit.
-pub(crate) fn in_memory(text: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create("text", MemfdFlags::empty())?);
-    file.write_all(text)?;
-    Ok(file)
-}
-
-/// Where a child finds it.
-pub(crate) fn path_of(file: &File) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

@@ -97,9 +97,9 @@ fn look(
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<(u64, Vec<Fault>)> {
-    let psql = tools.need_psql(cancel)?;
     let server = plan.server.unwrap_or(0);
-    let session = &plan.job.session;
+    let client = plan.client.clone().required()?;
+    let session = client.session();
     // beside what was restored there may be other tables, and other people's
     let alone = !plan.job.options.clean && !plan.job.subset.names_objects();
     let mut archived = archived.clone();
@@ -125,7 +125,7 @@ fn look(
     }
     let mut comparison = compare::compare(&archived, &restored);
     for reordered in comparison.reordered.drain(..) {
-        let counted = redump::count(&reordered, &archived, &psql, session, cancel)?;
+        let counted = redump::count(&reordered, &archived, &client)?;
         comparison.faults.extend(reordered.fault(&counted));
     }
     for note in &comparison.notes {

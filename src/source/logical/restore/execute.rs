@@ -6,10 +6,9 @@ use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
+use crate::postgres::client::Client;
 use crate::postgres::locks::Watch;
-use crate::postgres::psql::Psql;
-use crate::postgres::session::Session;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpContents, Summary};
@@ -30,18 +29,13 @@ impl Plan<'_> {
         tools: &Tools,
         cancel: &Cancel,
     ) -> Result<(u64, Option<Box<Summary>>)> {
-        let watch = match &self.psql {
-            Some(psql) => {
+        let watch = match self.client.is_available() {
+            true => {
                 let limit = self.job.lock_timeout;
-                Some(Watch::start(
-                    psql.clone(),
-                    self.job.session.clone(),
-                    application.to_string(),
-                    (!limit.is_zero()).then_some(limit),
-                    cancel,
-                )?)
+                let limit = (!limit.is_zero()).then_some(limit);
+                Some(Watch::start(self.client.named(application), limit)?)
             }
-            None => None,
+            false => None,
         };
         let fed = match self.job.jobs {
             Some(jobs) => self.in_parallel(jobs, application, tools, cancel),
@@ -65,27 +59,20 @@ impl Plan<'_> {
     }
 
     fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<PgRestore> {
-        let (psql, session) = (self.psql.as_ref(), &self.session);
-        if let (Content::Sql, Some(psql)) = (self.content(), psql) {
+        let client = self.as_dumped.named(application);
+        if self.content() == Content::Sql {
             return match self.job.create_in_dump_allowed {
-                true => PgRestore::text(psql, session, application, cancel),
-                false => PgRestore::sql(psql, session, application, cancel),
+                true => PgRestore::text(&client),
+                false => PgRestore::sql(&client),
             };
         }
         let pg_restore = self.pg_restore(tools, cancel)?;
         log::debug!("using {pg_restore}");
         let mut options = self.options()?;
-        options.room = psql.and_then(|_| self.room());
-        let server = self.server;
-        PgRestore::archive(
-            &pg_restore,
-            psql,
-            server,
-            session,
-            application,
-            options,
-            cancel,
-        )
+        if client.is_available() {
+            options.room = self.room();
+        }
+        PgRestore::archive(&pg_restore, &client, self.server, options)
     }
 
     fn options(&self) -> Result<PgRestoreOptions> {
@@ -171,31 +158,16 @@ impl Plan<'_> {
         log::warn!(
             "restoring over {jobs} connections is not one transaction: a failure leaves a part behind"
         );
-        let session = &self.session;
-        if let (Some(room), Some(psql)) = (self.room(), &self.psql) {
+        let client = self.as_dumped.named(application);
+        if let Some(room) = self.room().filter(|_| client.is_available()) {
             let catalog = self.catalog.as_deref();
             let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
-            make_room(
-                &room,
-                encoding.unwrap_or("UTF8"),
-                psql,
-                session,
-                application,
-                cancel,
-            )?;
+            make_room(&room, encoding.unwrap_or("UTF8"), &client)?;
         }
         let mut options = self.options()?;
         // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
         options.clean &= !self.is_all_new();
-        pg_restore::parallel(
-            &pg_restore,
-            session,
-            application,
-            &options,
-            jobs,
-            file,
-            cancel,
-        )?;
+        pg_restore::parallel(&pg_restore, &client, &options, jobs, file)?;
         Ok((bytes, tap.and_then(whole)))
     }
 
@@ -222,15 +194,8 @@ fn whole(tap: DumpTap) -> Option<Box<Summary>> {
 }
 
 /// Drops what is to be replaced, in a transaction of its own.
-fn make_room(
-    room: &[u8],
-    encoding: &str,
-    psql: &Tool,
-    session: &Session,
-    application: &str,
-    cancel: &Cancel,
-) -> Result<()> {
-    let mut psql = Psql::start(psql, session, application, cancel)?;
+fn make_room(room: &[u8], encoding: &str, client: &Client) -> Result<()> {
+    let mut psql = client.script()?;
     let script = format!(
         "\\encoding {encoding}\nSET client_min_messages = warning;\n\
          SELECT pg_catalog.set_config('search_path', '', false);\n"

@@ -34,7 +34,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
-use crate::postgres::query;
+use crate::postgres::client::application_name;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
@@ -142,40 +142,29 @@ pub fn run(
         plan.read_whole(cancel)?;
     }
 
-    let application = query::application_name("restore");
-    let psql = plan.psql.clone();
+    let application = application_name("restore");
+    let client = plan.client.named(&application);
     let reachable = plan.reachable().clone();
     let maintenance = plan.maintenance.clone();
     // dropped in the opposite order of their names: the database goes before the roles that own things in it
     let roles;
-    let made = match (&maintenance, &psql) {
-        (Some(maintenance), Some(psql)) => {
+    let made = match &maintenance {
+        Some(maintenance) => {
             let locale = plan.catalog.as_ref().map(|catalog| catalog.locale.clone());
             let locale = locale.unwrap_or_default();
             let (name, from) = (job.session.database(), selected.shown());
-            Some(CreatedDatabase::new(
-                psql,
-                maintenance,
-                name,
-                &from,
-                &locale,
-                cancel,
-            )?)
+            Some(CreatedDatabase::new(maintenance, name, &from, &locale)?)
         }
-        _ => None,
+        None => None,
     };
-    roles = match (&globals, &psql) {
-        (Some(text), Some(psql)) => {
-            let target = &job.session;
-            let made = CreatedRoles::new(text, psql, target, &reachable, &application, cancel);
-            Some(made?)
-        }
-        _ => None,
+    roles = match &globals {
+        Some(text) => Some(CreatedRoles::new(text, &client, &reachable)?),
+        None => None,
     };
     let owner = match &made {
         Some(made) => {
             let made_roles = roles.as_ref().map_or(&[][..], CreatedRoles::names);
-            made.give_away(&plan, made_roles, cancel)?
+            made.give_away(&plan, made_roles)?
         }
         None => None,
     };

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::{Keys, printable};
 use crate::format::sniff::Content;
-use crate::operation::backup::{fixed_output, server_major};
+use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
@@ -43,13 +43,14 @@ pub struct Plan<'a> {
     /// What stands before the data; none for SQL and for archives of an unknown version.
     pub(super) catalog: Option<Box<Toc>>,
     pub(super) choice: TocSelection,
-    pub(super) psql: Option<Tool>,
+    /// At the target; without psql, where that is not installed.
+    pub(super) client: Client,
     /// The major version of the server.
     pub(super) server: Option<u32>,
     /// Another database of the server, where the target is not there and is to be made.
-    pub(super) maintenance: Option<Session>,
-    /// The session to restore with, whose settings are those that the backup was dumped with.
-    pub(super) session: Session,
+    pub(super) maintenance: Option<Client>,
+    /// The client to restore with, whose settings are those that the backup was dumped with.
+    pub(super) as_dumped: Client,
     /// What the target holds, where somebody could be asked.
     pub(super) holds: Option<TargetState>,
     /// What the comment on the target says, where that is what a restore left behind that did not finish.
@@ -86,27 +87,25 @@ impl<'a> Plan<'a> {
             )
             .hint("restore all of it, into a database of its own: --to NAME --create"));
         }
-        let psql = match content == Content::Sql || job.create || job.globals {
-            true => Some(tools.need_psql(cancel)?),
-            false => tools.psql(cancel)?,
+        let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+        let client = match content == Content::Sql || job.create || job.globals {
+            true => client.required()?,
+            false => client,
         };
-        let (maintenance, leftover) = match &psql {
-            Some(psql) => target(psql, job, cancel)?,
-            None => (None, None),
+        let (maintenance, leftover) = match client.is_available() {
+            true => target(&client, job)?,
+            false => (None, None),
         };
-        let reachable = maintenance.as_ref().unwrap_or(&job.session);
-        let server = server_major(psql.as_ref(), reachable, cancel)?;
-        let session = as_dumped(selected, psql.as_ref(), reachable, cancel)?;
-        let session = session.to_database(job.session.database());
+        let reachable = maintenance.as_ref().unwrap_or(&client);
+        let server = reachable.major_if_known()?;
+        let as_dumped = as_dumped(selected, reachable)?.to_database(client.database());
         let encoding = catalog
             .as_ref()
             .and_then(|catalog| catalog.encoding.as_deref());
-        let holds = match (&psql, &maintenance) {
-            (Some(psql), None) => Some(TargetState::ask(psql, reachable, cancel)?),
-            (Some(psql), Some(other)) => {
-                Some(TargetState::ask_beside(psql, other, encoding, cancel)?)
-            }
-            (None, _) => None,
+        let holds = match &maintenance {
+            Some(other) => Some(TargetState::ask_beside(other, encoding)?),
+            None if client.is_available() => Some(TargetState::ask(&client)?),
+            None => None,
         };
         let choice = match &catalog {
             Some(catalog) => {
@@ -125,10 +124,10 @@ impl<'a> Plan<'a> {
             meter,
             catalog,
             choice,
-            psql,
+            client,
             server,
             maintenance,
-            session,
+            as_dumped,
             holds,
             leftover,
             outlook: None,
@@ -156,9 +155,9 @@ impl<'a> Plan<'a> {
         tools.pg_restore(needed, self.server, cancel)
     }
 
-    /// The session on the target, or on another database of its server while there is no target.
-    pub fn reachable(&self) -> &Session {
-        self.maintenance.as_ref().unwrap_or(&self.job.session)
+    /// The client at the target, or at another database of its server while there is no target.
+    pub fn reachable(&self) -> &Client {
+        self.maintenance.as_ref().unwrap_or(&self.client)
     }
 
     /// The tables whose rows are restored.
@@ -182,48 +181,39 @@ fn refuse_templates(session: &Session) -> Result<()> {
     }
 }
 
-/// The session, with the settings that the backup was dumped with: amounts of money are read as they were written.
-fn as_dumped(
-    selected: &Located,
-    psql: Option<&Tool>,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<Session> {
+/// The client, with the settings that the backup was dumped with: amounts of money are read as they were written.
+fn as_dumped(selected: &Located, client: &Client) -> Result<Client> {
     let manifest = match selected {
-        Located::Stored { storage, entry } => read_manifest(storage.as_ref(), entry, cancel),
+        Located::Stored { storage, entry } => {
+            read_manifest(storage.as_ref(), entry, client.cancel())
+        }
         Located::File(_) => Ok(None),
     };
     match manifest {
         Ok(Some(manifest)) if manifest.dump().is_some_and(|part| part.dump.fixed_output) => {
-            Ok(fixed_output(psql, session, cancel)?.0)
+            let fixed = client.with_fixed_output()?;
+            Ok(fixed.unwrap_or_else(|| client.clone()))
         }
-        Ok(_) => Ok(session.clone()),
+        Ok(_) => Ok(client.clone()),
         // whether the archive is whole does not depend on its manifest
         Err(error) => {
-            cancel.check()?;
+            client.cancel().check()?;
             log::debug!("the manifest is not known: {}", error.chain());
-            Ok(session.clone())
+            Ok(client.clone())
         }
     }
 }
 
 /// Another database of the server, if the target is not there or is what a restore left behind, and may be made; and what
 /// was left behind.
-fn target(
-    psql: &Tool,
-    job: &RestoreRequest,
-    cancel: &Cancel,
-) -> Result<(Option<Session>, Option<String>)> {
-    let name = job.session.database();
+fn target(client: &Client, job: &RestoreRequest) -> Result<(Option<Client>, Option<String>)> {
+    let name = client.database();
     if !job.create {
-        return Ok((
-            None,
-            created_database::leftover(psql, &job.session, name, cancel)?,
-        ));
+        return Ok((None, created_database::leftover(client, name)?));
     }
-    let maintenance = databases::maintenance(psql, &job.session, &job.known, cancel)?;
-    let leftover = created_database::leftover(psql, &maintenance, name, cancel)?;
-    let is_there = leftover.is_none() && databases::exists(psql, &maintenance, name, cancel)?;
+    let maintenance = databases::maintenance(client, &job.known)?;
+    let leftover = created_database::leftover(&maintenance, name)?;
+    let is_there = leftover.is_none() && databases::exists(&maintenance, name)?;
     Ok(((!is_there).then_some(maintenance), leftover))
 }
 
@@ -284,12 +274,10 @@ fn permit(
 fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel) -> Result<Error> {
     let mut hint =
         "run it with psql by --allow-sql-fallback if you trust where it comes from".to_string();
-    let found = match tools.psql(cancel)? {
-        Some(psql) => match not_empty(&psql, &job.session, cancel) {
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
-            other => other.ok().flatten(),
-        },
-        None => None,
+    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+    let found = match not_empty(&client) {
+        Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+        other => other.ok().flatten(),
     };
     if let Some(what) = found {
         hint += &format!(

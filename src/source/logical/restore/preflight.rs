@@ -8,9 +8,11 @@ use super::spool;
 use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::postgres::query::{self, identifier};
-use crate::postgres::session::Session;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::client::Client;
+use crate::postgres::databases;
+use crate::postgres::explain;
+use crate::postgres::quoting::identifier;
+use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing;
@@ -27,13 +29,13 @@ impl Plan<'_> {
         }
         cancel.check()?;
         found.extend(self.choice.objection.take());
-        let Some(psql) = self.psql.clone() else {
+        if !self.client.is_available() {
             log::info!("psql is not installed, so whether the target is empty is not checked");
             return Ok(found);
-        };
+        }
         match &self.maintenance {
             Some(_) => found.extend(self.may_not_create_databases()),
-            None => found.extend(self.no_room(&psql, cancel)?),
+            None => found.extend(self.no_room()?),
         }
         let Some(catalog) = self.catalog.as_deref() else {
             return Ok(found);
@@ -51,10 +53,10 @@ impl Plan<'_> {
             found.extend(self.closed_schemas(&chosen));
             if self.job.options.clean {
                 let holds = |id| self.choice.holds(id);
-                let session = &self.job.session;
-                let outlook = drop_existing::outlook(catalog, &holds, &psql, session, cancel)
-                    .doing(|| {
-                        format!("cannot see what is to be dropped from {}", session.shown())
+                let outlook =
+                    drop_existing::outlook(catalog, &holds, &self.client).doing(|| {
+                        let target = self.client.shown();
+                        format!("cannot see what is to be dropped from {target}")
                     })?;
                 found.extend(self.not_to_be_dropped(&chosen, &outlook));
                 self.outlook = Some(outlook);
@@ -114,7 +116,7 @@ impl Plan<'_> {
     }
 
     /// Refuses a target that holds something, unless that is to be replaced or added to.
-    fn no_room(&self, psql: &Tool, cancel: &Cancel) -> Result<Option<Error>> {
+    fn no_room(&self) -> Result<Option<Error>> {
         let job = self.job;
         let session = &job.session;
         if let Some(comment) = &self.leftover {
@@ -134,9 +136,7 @@ impl Plan<'_> {
                     .collect();
                 (!present.is_empty()).then(|| format!("holds {} already", some(&present)))
             }
-            _ => {
-                not_empty(psql, session, cancel)?.map(|what| format!("is not empty: it has {what}"))
-            }
+            _ => not_empty(&self.client)?.map(|what| format!("is not empty: it has {what}")),
         };
         Ok(found.map(|found| {
             Error::refused(format!("the target {found}")).hint(
@@ -332,10 +332,10 @@ impl Plan<'_> {
             found.push(
                 Error::failed(format!(
                     "{}, and it depends on what is to be dropped: {}",
-                    drop_existing::WOULD_DROP,
+                    explain::WOULD_DROP,
                     some(&outlook.lost)
                 ))
-                .hint(drop_existing::WOULD_DROP_HINT),
+                .hint(explain::WOULD_DROP_HINT),
             );
         }
         found
@@ -366,8 +366,8 @@ fn is_created(kind: &str) -> bool {
 }
 
 /// How many relations there are, and a few names; none in an empty database.
-pub fn not_empty(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Option<String>> {
-    let (count, names) = query::user_relations(psql, session, cancel)?;
+pub fn not_empty(client: &Client) -> Result<Option<String>> {
+    let (count, names) = databases::user_relations(client)?;
     let more = match count > names.len() as u64 {
         true => ", …",
         false => "",

@@ -1,11 +1,8 @@
 //! What the database that is restored into holds, and what its role may do there.
 
 use super::selection::{is_relation, shown};
-use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::postgres::query;
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
+use crate::postgres::client::Client;
 use crate::source::logical::archive::TocEntry;
 use std::collections::BTreeSet;
 
@@ -92,22 +89,17 @@ pub struct TargetState {
 }
 
 impl TargetState {
-    /// Asks the target, which is the database of `session`.
-    pub fn ask(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<TargetState> {
+    /// Asks the target, which is the database of `client`.
+    pub fn ask(client: &Client) -> Result<TargetState> {
         let sql = [SERVER, TARGET].concat();
-        TargetState::of(query::names(psql, session, &sql, cancel)?)
+        TargetState::of(client.query_names(&sql)?)
     }
 
     /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
     /// databases have in common counts.
-    pub fn ask_beside(
-        psql: &Tool,
-        session: &Session,
-        encoding: Option<&str>,
-        cancel: &Cancel,
-    ) -> Result<TargetState> {
+    pub fn ask_beside(client: &Client, encoding: Option<&str>) -> Result<TargetState> {
         let sql = [SERVER, NEW].concat();
-        let rows = query::names_as(encoding, psql, session, &sql, cancel)?;
+        let rows = client.query_names_as(encoding, &sql)?;
         let holds = TargetState::of(rows)?;
         Ok(TargetState {
             is_new: true,
