@@ -201,7 +201,7 @@ fn holding_row(holding: &Holding) -> [String; 4] {
             human_bytes(total.bytes),
             total
                 .oldest
-                .map_or_else(|| "-".to_string(), |oldest| rfc3339::second(oldest)),
+                .map_or_else(|| "-".to_string(), rfc3339::second),
         ],
         Err(_) => [name, "?".into(), "?".into(), "?".into()],
     }

@@ -11,7 +11,8 @@ use super::standing::{Objection, Purpose};
 use super::{PassedOver, Repository};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::{DateTime, Utc};
 
 impl Repository<'_> {
     /// The copy that `reference` means, of several the one on the storage that comes first. The latest is the newest that
@@ -172,7 +173,7 @@ impl Repository<'_> {
         };
         let when = match reference {
             Reference::Latest { by: Some(by), .. } => {
-                let by = by.to_rfc3339_opts(SecondsFormat::Secs, true);
+                let by = rfc3339::second(*by);
                 format!(" from {by} or before")
             }
             _ => String::new(),

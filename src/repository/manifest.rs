@@ -4,6 +4,7 @@
 //! derive from its own name, and nothing is deleted or left unchecked on its word.
 
 use crate::error::{Error, Result};
+use crate::text::escape::printable;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -361,18 +362,9 @@ pub struct TableName {
 }
 
 impl fmt::Display for TableName {
-    /// For people: control characters escaped.
+    /// For people: what could steer a terminal is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in [&self.schema, ".", &self.name]
-            .into_iter()
-            .flat_map(|part| part.chars())
-        {
-            match char.is_control() {
-                true => write!(f, "{}", char.escape_default())?,
-                false => write!(f, "{char}")?,
-            }
-        }
-        Ok(())
+        write!(f, "{}.{}", printable(&self.schema), printable(&self.name))
     }
 }
 

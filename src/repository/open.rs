@@ -4,11 +4,12 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::read_pipeline::{Facts, Inbound};
-use crate::format::seal::{Expect, Keys, Version, printable};
+use crate::format::seal::{Expect, Keys, Version};
 use crate::progress::Meter;
 use crate::repository::located::{Located, read_checksum};
 use crate::repository::names::{BackupId, Name, Shape};
 use crate::storage::local;
+use crate::text::escape::printable;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;

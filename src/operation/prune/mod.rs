@@ -26,7 +26,8 @@ use crate::repository::standing::Objection;
 use crate::repository::{Expected, Repository, run_mark};
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::{DateTime, Utc};
 use facts::{Facts, SourceChange};
 use std::time::Duration;
 
@@ -213,7 +214,7 @@ fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Err
     Error::refused(format!(
         "nothing is deleted on {}: it is {} here, and there is a backup from the future, {}",
         job.storage.name(),
-        now.to_rfc3339_opts(SecondsFormat::Secs, true),
+        rfc3339::second(now),
         newest.unwrap_or_default(),
     ))
     .hint("set the clock right, or remove that backup if it is the one that is wrong")
@@ -275,7 +276,7 @@ fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel
     let Some(newest) = listing.backups.last().filter(|_| !job.dry_run) else {
         return Ok(());
     };
-    let when = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let when = rfc3339::second(now);
     let key = newest.id.key(Part::Accepted);
     job.storage
         .put(&key, format!("{when}\n").as_bytes(), cancel)

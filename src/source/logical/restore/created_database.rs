@@ -13,7 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
-use chrono::{SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::Utc;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::time::Duration;
@@ -27,7 +28,7 @@ const UNFINISHED: &str = "backupkit: the restore of ";
 /// The comment: of what, on which machine, by which process, since when.
 fn unfinished(from: &str) -> String {
     let (host, process) = (host(), std::process::id());
-    let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let since = rfc3339::second(Utc::now());
     format!("{UNFINISHED}{from} is not finished (host {host}, process {process}, since {since})")
 }
 

@@ -10,7 +10,7 @@ use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
-use crate::format::seal::{Keys, printable};
+use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
@@ -24,6 +24,7 @@ use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::drop_existing;
+use crate::text::escape::printable;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
