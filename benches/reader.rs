@@ -15,7 +15,7 @@ use backupkit::format::{NoTap, Tap};
 use backupkit::process::{ChildOutput, explain_plainly};
 use backupkit::progress::Meter;
 use backupkit::secret::Secret;
-use backupkit::source::logical::archive::{Contents, Inspector};
+use backupkit::source::logical::archive::{DumpContents, Inspector};
 use std::fs::File;
 use std::process::{Command, ExitCode};
 
@@ -32,7 +32,7 @@ impl Tap for Reader {
     }
 
     fn end(&mut self) -> Result<()> {
-        if let Contents::Read(summary) = self.inspector.take().unwrap_or_default().finish()? {
+        if let DumpContents::Read(summary) = self.inspector.take().unwrap_or_default().finish()? {
             self.tables = summary.tables.len();
         }
         Ok(())

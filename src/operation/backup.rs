@@ -23,8 +23,8 @@ use crate::repository::names::{BackupId, Timestamp};
 use crate::repository::places::{Place, Places};
 use crate::repository::run_mark::RunMark;
 use crate::repository::{Expected, Repository, checksum_line, manifest_details};
-use crate::source::logical::archive::{Contents, Summary};
-use crate::source::logical::dump::Dump;
+use crate::source::logical::archive::{DumpContents, Summary};
+use crate::source::logical::dump::PgDump;
 use crate::source::logical::dump_inspector::{DumpTap, detail};
 use crate::source::logical::dump_job::DumpJob;
 use crate::source::logical::row_loss;
@@ -191,7 +191,7 @@ fn dump_to_storages(
     let archives = copies.start(&key, cancel)?;
     let application = application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
-    let dump = Dump {
+    let dump = PgDump {
         session: &dumping.session,
         application: &application,
         options: &options,
@@ -213,7 +213,7 @@ fn dump_to_storages(
 
     let globals = std::mem::take(&mut dumping.globals);
     let read = match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
     let warnings = match (dumping.previous.take(), &read) {

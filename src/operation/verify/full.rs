@@ -14,7 +14,7 @@ use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
 use crate::repository::open;
 use crate::repository::open::Bytes;
-use crate::source::logical::archive::Contents;
+use crate::source::logical::archive::DumpContents;
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
 use crate::source::logical::table_comparison;
@@ -150,8 +150,8 @@ fn read(
             })?;
             evidence.plain_bytes = Some(bytes);
             match tap.into_contents() {
-                Some(Contents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
-                Some(Contents::Unread { version }) => Err(Error::failed(format!(
+                Some(DumpContents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
+                Some(DumpContents::Unread { version }) => Err(Error::failed(format!(
                     "the dump has archive version {version}, which is newer than this backupkit knows"
                 ))
                 .hint("check it with a newer backupkit, or only its stored bytes: --level checksum")),
