@@ -18,7 +18,8 @@ use crate::repository::listing::Entry;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
-use chrono::{SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::Utc;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -371,10 +372,7 @@ fn check_schedule(database: &DatabaseSettings) -> Check {
         runs.extend(schedule.next_after(last));
     }
     runs.remove(0);
-    let shown: Vec<String> = runs
-        .iter()
-        .map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true))
-        .collect();
+    let shown: Vec<String> = runs.iter().map(|run| rfc3339::second(*run)).collect();
     let what = format!("next runs {}", shown.join(", "));
     let longest = runs.windows(2).map(|pair| pair[1] - pair[0]).max();
     let longest = longest.and_then(|gap| gap.to_std().ok());

@@ -1,8 +1,10 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::error::error_json;
-use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy};
+use crate::format::encoding::Codec;
+use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
 use crate::repository::check_records::{Check, CheckOutcome};
+use crate::repository::listing::OtherBackup;
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
@@ -15,7 +17,18 @@ use std::time::Duration;
 pub fn list_json(listed: &ListedBackups) -> Value {
     let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
     let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
-    json!({ "backups": backups, "older": listed.older, "storages": storages })
+    let others: Vec<Value> = listed.others.iter().map(other_json).collect();
+    json!({ "backups": backups, "older": listed.older, "others": others, "storages": storages })
+}
+
+fn other_json(other: &ListedOther) -> Value {
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    json!({
+        "id": id.to_string(),
+        "storage": other.storage,
+        "kind": kind,
+        "bytes": bytes,
+    })
 }
 
 fn backup_json(listed: &ListedBackup) -> Value {
@@ -29,10 +42,11 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "key": entry.archive_key(),
         "location": listed.copies[0].location,
         "bytes": entry.bytes,
-        "gzip": entry.shape.gzip,
-        "encrypted": entry.shape.sealed,
+        "gzip": entry.encoding.codec == Codec::Gzip,
+        "encrypted": entry.encoding.cipher.is_encrypted(),
         "manifest": entry.has_manifest,
         "pinned": listed.is_pinned(),
+        "unfinished": entry.is_unfinished(),
         "verified": listed.check().map(check_json),
         "copies": copies,
     });
@@ -101,6 +115,7 @@ pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
     ];
     let mut rows = vec![header.map(String::from)];
     rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
+    rows.extend(listed.others.iter().map(|other| other_row(other, now)));
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(listed.storages.iter().map(holding_row));
@@ -111,13 +126,11 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     let entry = backup.entry();
     let manifest = backup.manifest.as_ref();
     let unknown = || "-".to_string();
-    let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
-        (false, false) => "plain",
-        (true, false) => "gz",
-        (false, true) => "enc",
-        (true, true) => "gz+enc",
-    }
-    .to_string();
+    let suffixes = entry.encoding.to_string();
+    let mut kind = match suffixes.strip_prefix('.') {
+        Some(suffixes) => suffixes.replace('.', "+"),
+        None => "plain".into(),
+    };
     if manifest.is_some_and(|manifest| manifest.is_partial()) {
         kind.push_str(" partial");
     }
@@ -126,6 +139,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     }
     if backup.copies.iter().any(|copy| copy.damaged) {
         kind.push_str(" damaged");
+    }
+    if entry.is_unfinished() {
+        kind.push_str(" unfinished");
     }
     let storages: Vec<&str> = backup.copies.iter().map(|copy| &*copy.storage).collect();
     [
@@ -150,6 +166,22 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     ]
 }
 
+/// A backup of another source than a database, of which no more is known than its names tell.
+fn other_row(other: &ListedOther, now: DateTime<Utc>) -> [String; 8] {
+    let unknown = || "-".to_string();
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    [
+        id.to_string(),
+        human_age(now - id.timestamp.moment()),
+        human_bytes(*bytes),
+        unknown(),
+        unknown(),
+        kind.map_or_else(unknown, |kind| kind.to_string()),
+        unknown(),
+        other.storage.clone(),
+    ]
+}
+
 /// `full 3d 4h ago`, and before it whatever it is but good.
 fn verified(check: &Check, now: DateTime<Utc>) -> String {
     let when = format!("{} {} ago", check.level, human_age(now - check.at));
@@ -168,7 +200,7 @@ fn holding_row(holding: &Holding) -> [String; 4] {
             human_bytes(total.bytes),
             total
                 .oldest
-                .map_or_else(|| "-".to_string(), |oldest| rfc3339::second(oldest)),
+                .map_or_else(|| "-".to_string(), rfc3339::second),
         ],
         Err(_) => [name, "?".into(), "?".into(), "?".into()],
     }

@@ -6,11 +6,11 @@ use crate::operation::prune::outcome::{PruneOutcome, PruneStatus};
 use crate::repository::names::BackupId;
 use crate::repository::pins::{PinnedCopy, Pinning};
 use crate::repository::retention::{Period, Policy, Reason, Verdict, Why};
+use crate::text::duration;
 use crate::text::human::human_bytes;
 use crate::text::rfc3339;
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The word of [`PruneStatus`] in JSON and, but for a dry run, in the line of a database.
 fn status(outcome: &PruneOutcome) -> &'static str {
@@ -166,7 +166,7 @@ fn reason_text(reason: &Reason) -> String {
         Reason::Newest => "newest".into(),
         Reason::NewestFull => "newest full one".into(),
         Reason::Last(count) => format!("last {count}"),
-        Reason::Within(limit) => format!("within {}", spelled(*limit)),
+        Reason::Within(limit) => format!("within {}", duration::spelled(*limit)),
         Reason::NewestOf(period) => format!("{} {period}", rule_of(*period)),
         Reason::Proven => "newest proven by a drill".into(),
         Reason::Pinned => "pinned".into(),
@@ -213,25 +213,12 @@ fn rules(policy: &Policy) -> String {
         .map(|(rule, count)| format!("{rule} {count}"))
         .collect();
     if let Some(limit) = policy.keep_within {
-        rules.push(format!("keep_within {}", spelled(limit)));
+        rules.push(format!("keep_within {}", duration::spelled(limit)));
     }
     match rules.is_empty() {
         true => "no retention, so everything is kept".into(),
         false => rules.join(", "),
     }
-}
-
-/// As the configuration spells durations: `14d`, `1d12h`.
-fn spelled(duration: Duration) -> String {
-    let mut seconds = duration.as_secs();
-    let mut text = String::new();
-    for (unit, length) in [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)] {
-        if seconds >= length {
-            text.push_str(&format!("{}{unit}", seconds / length));
-            seconds %= length;
-        }
-    }
-    text
 }
 
 /// The document of `prune --json`.

@@ -4,6 +4,7 @@
 //! derive from its own name, and nothing is deleted or left unchecked on its word.
 
 use crate::error::{Error, Result};
+use crate::text::escape::printable;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ pub const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The manifest of one backup: what every source has, and the part of its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "ManifestFields")]
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -98,6 +99,18 @@ pub enum SourceKind {
     IncrementalFiles,
 }
 
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SourceKind::Dump => "dump",
+            SourceKind::FullCluster => "full cluster",
+            SourceKind::IncrementalCluster => "incremental cluster",
+            SourceKind::FullFiles => "full files",
+            SourceKind::IncrementalFiles => "incremental files",
+        })
+    }
+}
+
 /// One object of a backup as it lies on storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredObject {
@@ -113,7 +126,7 @@ pub struct StoredObject {
 
 /// Every field that a manifest may have, whatever its source.
 #[derive(Deserialize)]
-struct Fields {
+struct ManifestFields {
     schema: u32,
     tool: String,
     database: String,
@@ -131,10 +144,10 @@ struct Fields {
     parent: Option<String>,
 }
 
-impl TryFrom<Fields> for Manifest {
+impl TryFrom<ManifestFields> for Manifest {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Manifest, String> {
+    fn try_from(fields: ManifestFields) -> Result<Manifest, String> {
         let missing = |field: &str| format!("missing field `{field}`");
         let part = match fields.kind {
             None | Some(SourceKind::Dump) => SourcePart::Dump(Box::new(DumpPart {
@@ -349,18 +362,9 @@ pub struct TableName {
 }
 
 impl fmt::Display for TableName {
-    /// For people: control characters escaped.
+    /// For people: what could steer a terminal is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in [&self.schema, ".", &self.name]
-            .into_iter()
-            .flat_map(|part| part.chars())
-        {
-            match char.is_control() {
-                true => write!(f, "{}", char.escape_default())?,
-                false => write!(f, "{char}")?,
-            }
-        }
-        Ok(())
+        write!(f, "{}.{}", printable(&self.schema), printable(&self.name))
     }
 }
 

@@ -88,18 +88,26 @@ fn machine() -> Option<String> {
     )
 }
 
-/// Removes from `storage` what dead runs of `name` left there, the mark last. The caller holds the lock of that name.
+/// Removes from `storage` what dead runs of `name` left there, the mark last, and marks of runs that ended. The caller holds the lock of that name.
 pub fn sweep(storage: &dyn Storage, name: &str, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
     let listing = listing_of(storage, Some(name), cancel)?;
     for unfinished in dead(storage, &listing, now, cancel)? {
         let id = &unfinished.id;
         let doing = || format!("cannot remove what is left of {id}");
         storage.delete(&unfinished.keys, cancel).doing(doing)?;
-        let mark = [id.key(Part::Run)];
-        storage.delete(&mark, cancel).doing(doing)?;
+        storage.delete(&[id.key(Part::Run)], cancel).doing(doing)?;
         log::info!("removed {id}, which an earlier run left unfinished");
     }
-    Ok(())
+    let over = listing
+        .backups
+        .iter()
+        .filter(|backup| !backup.is_unfinished());
+    let over = over.filter(|backup| backup.has(Part::Run));
+    let over: Vec<String> = over.map(|backup| backup.id.key(Part::Run)).collect();
+    match over.is_empty() {
+        true => Ok(()),
+        false => storage.delete(&over, cancel),
+    }
 }
 
 /// What is unfinished and will never be finished.

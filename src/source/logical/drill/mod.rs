@@ -31,9 +31,9 @@ use crate::postgres::tools::Tools;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::open;
-use crate::source::logical::archive::{Catalog, Contents, Summary};
+use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
-use crate::source::logical::pg_restore::Restore;
+use crate::source::logical::pg_restore::PgRestore;
 use scratch::Scratch;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -113,7 +113,7 @@ pub fn can_be_held(options: &Options, major: u32, cancel: &Cancel) -> Result<Str
 struct Drill<'a> {
     subject: &'a Subject<'a>,
     options: &'a Options,
-    catalog: &'a Catalog,
+    catalog: &'a Toc,
     choice: filter::Choice,
     scratch: &'a Scratch,
 }
@@ -191,22 +191,22 @@ impl Drill<'_> {
             .map(Restored::Refused)
     }
 
-    fn start(&self, cancel: &Cancel) -> Result<Restore> {
+    fn start(&self, cancel: &Cancel) -> Result<PgRestore> {
         let needed = self.catalog.version.oldest_pg_restore().unwrap_or(0);
         let major = self.scratch.major();
         let pg_restore = self.options.tools.pg_restore(needed, Some(major), cancel)?;
         log::debug!("using {pg_restore}");
-        let options = pg_restore::Options {
+        let options = pg_restore::PgRestoreOptions {
             // what a lent server thinks of owners says nothing about the backup
             no_owner: !self.scratch.is_own(),
             no_tablespaces: true,
             // a failed drill is thrown away as a whole, and one transaction has room for so many objects only
             no_single_transaction: true,
             list: self.choice.list.clone(),
-            ..pg_restore::Options::default()
+            ..pg_restore::PgRestoreOptions::default()
         };
         let client = self.scratch.quiet_client();
-        Restore::archive(&pg_restore, &client, Some(major), options)
+        PgRestore::archive(&pg_restore, &client, Some(major), options)
     }
 }
 
@@ -220,14 +220,14 @@ enum Restored {
 
 fn whole(tap: DumpTap) -> Result<Restored> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Ok(Restored::Whole(summary)),
+        Some(DumpContents::Read(summary)) => Ok(Restored::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }
 }
 
 /// Remembers whether it was the restore that failed, or what it was fed from.
 struct Target {
-    restore: Restore,
+    restore: PgRestore,
     failed: bool,
 }
 

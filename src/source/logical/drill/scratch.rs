@@ -10,7 +10,7 @@ use crate::postgres::quoting::{array, block_of, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::tools::Server;
 use crate::process::account::{self, Account};
-use crate::source::logical::archive::Catalog;
+use crate::source::logical::archive::Toc;
 use std::time::Duration;
 
 /// What the database is called, or its name begins with where others may have theirs.
@@ -37,7 +37,7 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes one for the archive of `catalog`.
     pub fn make(
-        catalog: &Catalog,
+        catalog: &Toc,
         options: &Options,
         plain_bytes: u64,
         cancel: &Cancel,
@@ -136,7 +136,7 @@ impl Scratch {
             return error;
         };
         match cluster.obituary() {
-            Some(said) if !matches!(error.kind(), Kind::Signal(_)) => {
+            Some(said) if !error.ends_the_run() => {
                 Error::failed(format!("the throwaway server went away: {said}")).because(error)
             }
             _ => error,
@@ -175,7 +175,7 @@ pub(super) fn own(
 /// database, where the restore will name them, and from the encoding in which it will.
 pub(super) fn make_roles(
     scratch: &Client,
-    catalog: &Catalog,
+    catalog: &Toc,
     attributes: &str,
     made_for: Option<&str>,
 ) -> Result<()> {
@@ -206,7 +206,7 @@ END",
 }
 
 /// An empty database that is like the one in the archive was when it was new.
-pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Catalog) -> Result<()> {
+pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -> Result<()> {
     let mut locale = catalog.locale.clone();
     if locale.is_empty() {
         let encoding = catalog.encoding.clone().unwrap_or("UTF8".into());

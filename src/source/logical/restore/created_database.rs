@@ -13,7 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
-use chrono::{SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::Utc;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::time::Duration;
@@ -27,7 +28,7 @@ const UNFINISHED: &str = "backupkit: the restore of ";
 /// The comment: of what, on which machine, by which process, since when.
 fn unfinished(from: &str) -> String {
     let (host, process) = (host(), std::process::id());
-    let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let since = rfc3339::second(Utc::now());
     format!("{UNFINISHED}{from} is not finished (host {host}, process {process}, since {since})")
 }
 
@@ -92,14 +93,14 @@ fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
 }
 
 /// A database that was made for a restore: dropped again unless the restore came to its end.
-pub struct Made<'a> {
+pub struct CreatedDatabase<'a> {
     maintenance: &'a Client,
     name: &'a str,
     comment: String,
     kept: bool,
 }
 
-impl<'a> Made<'a> {
+impl<'a> CreatedDatabase<'a> {
     /// Makes the database `name` for a restore of `from`, like the one that was dumped. What a restore left behind that
     /// did not finish is dropped first.
     pub fn new(
@@ -107,7 +108,7 @@ impl<'a> Made<'a> {
         name: &'a str,
         from: &str,
         locale: &[(String, String)],
-    ) -> Result<Made<'a>> {
+    ) -> Result<CreatedDatabase<'a>> {
         if let Some(comment) = leftover(maintenance, name)? {
             log::warn!("dropping the database {name}, which a restore left behind: {comment}");
             databases::drop_idle(maintenance, name)?;
@@ -123,7 +124,7 @@ impl<'a> Made<'a> {
                 "or make it by hand and restore without --create: createdb --template=template0 {name}"
             ))
         })?;
-        let made = Made {
+        let made = CreatedDatabase {
             maintenance,
             name,
             comment: unfinished(from),
@@ -187,7 +188,7 @@ impl<'a> Made<'a> {
     }
 }
 
-impl Drop for Made<'_> {
+impl Drop for CreatedDatabase<'_> {
     fn drop(&mut self) {
         if self.kept {
             return;
