@@ -4,9 +4,8 @@
 mod container;
 
 use backupkit::error::{Error, Kind};
-use backupkit::format::seal::{
-    Derivations, Expect, Keys, Opener, Sealer, open_bytes, printable, seal_bytes,
-};
+use backupkit::format::seal::{Derivations, Expect, Keys, Opener, Sealer, open_bytes, seal_bytes};
+use backupkit::text::escape::printable;
 use container::{keys, keys_of, plain, read, vectors};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;

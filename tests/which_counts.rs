@@ -211,9 +211,9 @@ fn lay(shelf: &Shelf, backup: &Laid, done: Done) {
     shelf.lay(&key, stored.as_bytes());
     match backup.made {
         Made::Full | Made::Partial | Made::BeforeRestore => {
-            shelf.lay_manifest(id, &key, whole.len() as u64, |manifest| {
-                manifest.dump.partial = backup.made == Made::Partial;
-                manifest.dump.before_restore = backup.made == Made::BeforeRestore;
+            shelf.lay_manifest(id, &key, whole.len() as u64, None, |dump| {
+                dump.partial = backup.made == Made::Partial;
+                dump.before_restore = backup.made == Made::BeforeRestore;
             });
         }
         Made::Unfinished => shelf.lay(&id.key(Part::Run), b"{}"),

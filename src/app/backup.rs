@@ -1,7 +1,8 @@
 //! `backup`: what each database's run is made of, and what is said of it.
 
-use super::compose::{gzip_level, session};
-use super::{App, overall};
+use super::compose::{codec_options, session};
+use super::context::App;
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{DatabaseSettings, process_env};
@@ -9,19 +10,19 @@ use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
 use crate::operation::backup::{self, StoredBackup};
+use crate::operation::prune::outcome::PruneOutcome;
 use crate::output;
 use crate::source::logical::dump_job::DumpJob;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How the run for one database ended, its retention included.
-pub(super) struct Ended<'a> {
+pub(super) struct BackupRun<'a> {
     pub database: &'a DatabaseSettings,
     pub result: Result<StoredBackup>,
     /// What retention did on the storage of each copy, where it did anything.
-    pub retention: Vec<Option<Value>>,
+    pub retention: Vec<Option<PruneOutcome<'a>>>,
     pub started_at: DateTime<Utc>,
     pub took: Duration,
 }
@@ -39,7 +40,7 @@ impl App {
             let event = ended.event();
             let name = &ended.database.name;
             let line = if options.json {
-                let retention = ended.retention;
+                let retention = &ended.retention;
                 output::backup_json(name, &ended.result, retention, ended.took).to_string()
             } else {
                 output::backup_text(name, &ended.result, ended.took)
@@ -49,7 +50,7 @@ impl App {
             match ended.result {
                 Ok(stored) => {
                     ok += 1;
-                    bytes += stored.manifest.archive.bytes;
+                    bytes += stored.manifest.bytes();
                     for _ in 0..tell_concerns(name, &stored) {
                         missing += 1;
                         statuses.push(Kind::Partial);
@@ -60,7 +61,7 @@ impl App {
                     let error = error.doing(format!("cannot back up {name}"));
                     log::error!("{}", error.report());
                     statuses.push(error.kind());
-                    stopped = matches!(error.kind(), Kind::Signal(_)).then_some(error);
+                    stopped = error.ends_the_run().then_some(error);
                 }
             }
             self.notify(&event);
@@ -89,7 +90,7 @@ impl App {
         database: &'a DatabaseSettings,
         lock_wait: Duration,
         cancel: &Cancel,
-    ) -> Ended<'a> {
+    ) -> BackupRun<'a> {
         let (started_at, began) = (Utc::now(), Instant::now());
         let mut result = self.dump_and_store(database, false, lock_wait, cancel);
         let took = began.elapsed();
@@ -105,7 +106,7 @@ impl App {
                 Vec::new()
             }
         };
-        Ended {
+        BackupRun {
             database,
             result,
             retention,
@@ -130,7 +131,7 @@ impl App {
         let job = DumpJob {
             database: database.name.clone(),
             session: session(database)?,
-            gzip: gzip_level(database.backup.compression)?,
+            codec: codec_options(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
             before_restore,

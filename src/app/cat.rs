@@ -1,6 +1,6 @@
 //! `cat`.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Doing, Error, Result};
@@ -22,7 +22,7 @@ impl App {
         let source = &named.database;
         let selected = self.find(&named, Purpose::Restore, cancel)?;
         let rules = Rules {
-            configured: self.configured_shape(source),
+            configured: self.configured_encoding(source),
             unchosen_target: None,
             strict: options.strict_sniff,
             force: options.force,

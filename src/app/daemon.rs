@@ -1,13 +1,14 @@
 //! `daemon`: what the configuration gives it to do, and how one of its runs goes.
 
-use super::App;
 use super::backup::tell_concerns;
-use super::verify::{Checked, Wanted};
+use super::context::App;
+use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{DatabaseSettings, VerifyPick, VerifySettings, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::heartbeat::Places;
+use crate::daemon::next_runs::NextRuns;
 use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
 use crate::daemon::service::Service;
 use crate::daemon::{self, End, Setup, Work, signals};
@@ -15,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 use crate::format::seal::Derivations;
 use crate::notify::{self, Event};
 use crate::operation::backup::StoredBackup;
-use crate::output::{self, NextRuns, Verified};
+use crate::operation::verify::verified::Verified;
+use crate::output;
 use crate::repository::check_records::CheckOutcome;
 use crate::repository::pick::Pick;
 use crate::storage::lock::runtime_directory;
@@ -158,20 +160,9 @@ impl App {
 
     fn next_runs(&self, json: bool, now: DateTime<Utc>) -> Result<()> {
         let jobs = self.jobs()?;
-        let next_runs = |job: &Job| {
-            let schedule = &job.schedule;
-            let after = |at: &DateTime<Utc>| schedule.next_after(*at);
-            std::iter::successors(schedule.next_after(now), after)
-                .take(SHOWN)
-                .collect()
-        };
         let shown: Vec<NextRuns> = jobs
             .iter()
-            .map(|job| NextRuns {
-                database: &job.database,
-                task: job.task,
-                at: next_runs(job),
-            })
+            .map(|job| NextRuns::of(job, now, SHOWN))
             .collect();
         let databases = self.config.databases.iter().map(|known| &*known.name);
         let unscheduled: Vec<&str> = databases
@@ -285,7 +276,7 @@ impl App {
         };
         let checked = self
             .picked(name, pick, cancel)
-            .and_then(Wanted::all_listed)
+            .and_then(CopiesToCheck::all_listed)
             .and_then(|wanted| self.verify_copies(&wanted, verify.level, &mut said, cancel))
             .map_err(|error| match cancel.deadline_is_over() {
                 true => took_too_long(error, run_timeout),
@@ -317,7 +308,7 @@ impl App {
     }
 }
 
-impl Checked {
+impl VerifyRun {
     /// A copy that is bad stays bad; one that could not be read may be readable in a while.
     fn ending(&self) -> Ending {
         let failures = || self.copies.iter().filter_map(Verified::failure);
@@ -338,7 +329,7 @@ fn tell_stored(name: &str, stored: &StoredBackup, took: Duration, recovered: boo
     let again = if recovered { ", again" } else { "" };
     log::info!(
         "{name}: backed up{again}, {} at {} in {}",
-        human_bytes(stored.manifest.archive.bytes),
+        human_bytes(stored.manifest.bytes()),
         stored.destination(),
         duration::display(took)
     );

@@ -1,6 +1,6 @@
 //! `diff`.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::Result;

@@ -1,6 +1,6 @@
 //! The hint of a backup that cannot be opened: the command for the next older one.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::repository::located::Located;

@@ -1,6 +1,7 @@
 //! `list`.
 
-use super::{App, overall};
+use super::context::App;
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -34,14 +35,14 @@ impl App {
         }
         if options.json {
             output::line(&output::list_json(&listed).to_string())?;
-        } else if !listed.backups.is_empty() {
+        } else if !listed.backups.is_empty() || !listed.others.is_empty() {
             output::text_out(&output::list_text(&listed, Utc::now()))?;
         }
         let failures: Vec<Kind> = listed.failures().map(|(_, error)| error.kind()).collect();
         if let Some(kind) = overall(listed.storages.len() - failures.len(), &failures) {
             return Err(Error::already_told(kind));
         }
-        if listed.backups.is_empty() {
+        if listed.backups.is_empty() && listed.others.is_empty() {
             log::info!("there are no backups yet");
         }
         if listed.older > 0 {

@@ -3,12 +3,14 @@
 mod backup;
 mod cat;
 mod compose;
+mod context;
 pub mod daemon;
 mod diff;
 pub mod fallback;
 mod init;
 mod list;
 mod notify;
+mod overall_status;
 pub mod post_backup;
 pub mod reference;
 mod restore;
@@ -21,12 +23,11 @@ mod verify;
 use crate::cancel::Cancel;
 use crate::cli::Command;
 use crate::completion;
-use crate::config::{self, Config, process_env};
-use crate::error::{Kind, Result};
+use crate::config::{self, process_env};
+use crate::error::Result;
 use crate::format::seal::Derivations;
 use crate::output;
-use std::path::Path;
-use std::sync::Arc;
+use context::App;
 
 /// Carries one command out.
 pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
@@ -57,39 +58,5 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Pin(options) => app.pin(&options.into(), cancel),
         Command::Unpin(options) => app.pin(&options.into(), cancel),
         Command::Completion(_) => app.database_names(),
-    }
-}
-
-struct App {
-    config: Config,
-    derivations: Arc<Derivations>,
-}
-
-impl App {
-    fn load(path: &Path, derivations: &Arc<Derivations>) -> Result<App> {
-        let config = Config::load(path, &process_env)?;
-        for warning in &config.warnings {
-            log::warn!("{warning}");
-        }
-        Ok(App {
-            config,
-            derivations: Arc::clone(derivations),
-        })
-    }
-
-    /// The names of the configured databases, for completions.
-    fn database_names(&self) -> Result<()> {
-        let mut databases = self.config.databases.iter();
-        databases.try_for_each(|database| output::line(&database.name))
-    }
-}
-
-/// The status of a run: none failed, some of several did, or all did; of a single one, its own.
-fn overall(ok: usize, failures: &[Kind]) -> Option<Kind> {
-    match (ok, failures) {
-        (_, []) => None,
-        (0, [only]) => Some(*only),
-        (0, _) => Some(Kind::Failed),
-        _ => Some(Kind::Partial),
     }
 }

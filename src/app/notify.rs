@@ -1,15 +1,15 @@
 //! What people are told of the run for one database, by `backup` and by the daemon alike.
 
-use super::App;
-use super::backup::Ended;
-use super::verify::Checked;
+use super::backup::BackupRun;
+use super::context::App;
+use super::verify::VerifyRun;
 use crate::cancel::Cancel;
 use crate::config::process_env;
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Event, Outcome, Told};
 use crate::operation::backup::StoredBackup;
-use crate::output::Verified;
-use serde_json::Value;
+use crate::operation::prune::outcome::PruneOutcome;
+use crate::operation::verify::verified::Verified;
 use std::time::Duration;
 
 /// All of the notifications of one event, all tries of all routes.
@@ -48,7 +48,7 @@ fn warn(failures: Vec<Error>) {
     }
 }
 
-impl Ended<'_> {
+impl BackupRun<'_> {
     /// The run as an event.
     pub(super) fn event(&self) -> Event {
         let name = &self.database.name;
@@ -61,9 +61,10 @@ impl Ended<'_> {
             },
         };
         if let Ok(stored) = &self.result {
-            event.bytes = stored.manifest.archive.bytes;
+            event.bytes = stored.manifest.bytes();
             event.dest = stored.destination().to_string();
-            event.key = Some(stored.manifest.archive.key.clone());
+            let objects = stored.manifest.objects();
+            event.key = objects.into_iter().next().map(|object| object.key);
         }
         if let Ok(stored) = &self.result {
             event.warnings = stored.warnings.clone();
@@ -74,7 +75,7 @@ impl Ended<'_> {
     }
 }
 
-impl Checked {
+impl VerifyRun {
     /// The checks of copies of the backups of `database` as one event. One that could not be made is a failure too.
     pub(super) fn event(&self, database: &str) -> Event {
         let mut event = Event::new(notify::Kind::Verify, database, self.started_at, self.took);
@@ -150,16 +151,16 @@ fn missing(stored: &StoredBackup) -> Result<()> {
 }
 
 /// What retention on one storage has to say.
-fn concerns(retention: &Value) -> Vec<String> {
-    let storage = retention["storage"].as_str().unwrap_or_default();
-    let warnings = retention["warnings"].as_array().into_iter().flatten();
+fn concerns(retention: &PruneOutcome) -> Vec<String> {
+    let storage = &retention.storage;
+    let warnings = retention.warnings().iter();
     let mut said: Vec<String> = warnings
-        .filter_map(Value::as_str)
         .map(|warning| format!("{warning} (on the storage {storage})"))
         .collect();
-    if let Some(error) = retention["error"]["message"].as_str() {
+    if let Some(error) = retention.error() {
         said.push(format!(
-            "old backups on the storage {storage} were not removed: {error}"
+            "old backups on the storage {storage} were not removed: {}",
+            error.chain()
         ));
     }
     said

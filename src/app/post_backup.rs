@@ -1,7 +1,7 @@
 //! What follows a run for one database, for those who look later: the record of a failure, or what is unusual about
 //! a backup that ended well.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
@@ -78,7 +78,7 @@ impl App {
         let backups = repository.backups();
         let mut concerns = Vec::new();
         if let Some(newest) = backups.iter().find(|backup| backup.id == id) {
-            let partial = stored.manifest.dump.partial;
+            let partial = stored.manifest.is_partial();
             let change = repository.size_change(&newest.copies[0], partial, cancel)?;
             if change.level > SizeLevel::Usual {
                 concerns.push(change.to_string());
@@ -86,7 +86,7 @@ impl App {
         }
         let mut earlier = backups.iter().filter(|backup| backup.id < id);
         if database.backup.encryption.enabled
-            && let Some(before) = earlier.find(|backup| backup.shape.sealed)
+            && let Some(before) = earlier.find(|backup| backup.encoding.cipher.is_encrypted())
             && let Some(storage) = places.usable(&copy.storage)
         {
             let keys = self.keys_for(&id.database, &Reference::Id(id.clone()))?;

@@ -1,16 +1,16 @@
 //! Which backup a name on the command line means with this configuration.
 
-use super::App;
+use super::context::App;
 use crate::cancel::Cancel;
 use crate::config::DatabaseSettings;
 use crate::error::{Error, Kind, Result};
-use crate::output;
 use crate::repository::Repository;
 use crate::repository::located::Located;
 use crate::repository::names::Timestamp;
 use crate::repository::places::Places;
 use crate::repository::reference::{Meant, Reference, looks_like_a_path};
 use crate::repository::standing::Purpose;
+use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
 
 /// What a command names: a database, which of its backups, and where to look for it.
@@ -127,7 +127,7 @@ impl App {
         };
         let backups = repository.backups().into_iter();
         let copies = backups
-            .filter(|backup| backup.id == entry.id && backup.shape == entry.shape)
+            .filter(|backup| backup.id == entry.id && backup.encoding == entry.encoding)
             .flat_map(|backup| backup.copies);
         Ok(copies
             .filter_map(|copy| repository.located(&copy))
@@ -150,7 +150,7 @@ impl App {
         if let (Reference::Latest { by: Some(by), .. }, Located::Stored { entry, .. }) =
             (&named.reference, &located)
         {
-            let by = output::second(*by);
+            let by = rfc3339::second(*by);
             log::info!("the newest backup that had begun by {by} is {}", entry.id);
         }
         Ok(located)

@@ -1,7 +1,7 @@
 //! `restore`: from which backup into which database.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::fallback;
 use super::reference::NamedBackup;
 use crate::cancel::Cancel;
@@ -16,9 +16,9 @@ use crate::repository::check_records::{CheckLevel, Evidence};
 use crate::repository::open::Rules;
 use crate::repository::pins::Pinning;
 use crate::repository::standing::Purpose;
-use crate::source::logical::pg_restore::Options;
+use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
-use crate::source::logical::restore::{Job, Preview, Subset};
+use crate::source::logical::restore::{RestorePreview, RestoreRequest, Subset};
 use chrono::{DateTime, Utc};
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
@@ -40,7 +40,7 @@ impl App {
         // another database on the same server is a choice, too
         let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
-            configured: self.configured_shape(source),
+            configured: self.configured_encoding(source),
             unchosen_target: (!chosen).then_some(database.name.as_str()),
             strict: options.strict_sniff,
             force: options.force,
@@ -92,18 +92,7 @@ impl App {
             };
             record_proof(&recording, tables, (at, took), cancel);
         }
-        let compared = match restored.compared {
-            Some(0) => "it had no table to compare with the backup".to_string(),
-            Some(1) => "its table was compared with the backup and is the same".to_string(),
-            Some(count) => format!("{count} tables compared with the backup, all the same"),
-            None if options.data_only => {
-                "not compared with the backup, since --data-only adds to what was there".to_string()
-            }
-            None if options.schema_only => {
-                "not compared with the backup, since --schema-only leaves out the rows".to_string()
-            }
-            None => "not compared with the backup".to_string(),
-        };
+        let compared = what_was_compared(restored.compared, options);
         log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
         output::line(&match options.json {
@@ -117,18 +106,18 @@ impl App {
         options: &cli::Restore,
         source: &str,
         database: &DatabaseSettings,
-    ) -> Result<Job> {
+    ) -> Result<RestoreRequest> {
         let configured = session(database)?;
         let target = match &options.to {
             Some(name) => configured.to_database(name),
             None => configured.clone(),
         };
-        Ok(Job {
+        Ok(RestoreRequest {
             known: configured.database().to_string(),
             session: target,
             create: options.create,
             lock_timeout: database.backup.lock_timeout,
-            options: Options {
+            options: PgRestoreOptions {
                 clean: options.clean,
                 data_only: options.data_only,
                 schema_only: options.schema_only,
@@ -136,7 +125,7 @@ impl App {
                 no_owner: options.no_owner,
                 no_privileges: options.no_privileges,
                 no_single_transaction: options.no_single_transaction,
-                ..Options::default()
+                ..PgRestoreOptions::default()
             },
             subset: Subset {
                 tables: options.table.clone(),
@@ -183,6 +172,22 @@ impl App {
     }
 }
 
+/// What the comparison with the backup came to, in words.
+fn what_was_compared(compared: Option<u64>, options: &cli::Restore) -> String {
+    match compared {
+        Some(0) => "it had no table to compare with the backup".to_string(),
+        Some(1) => "its table was compared with the backup and is the same".to_string(),
+        Some(count) => format!("{count} tables compared with the backup, all the same"),
+        None if options.data_only => {
+            "not compared with the backup, since --data-only adds to what was there".to_string()
+        }
+        None if options.schema_only => {
+            "not compared with the backup, since --schema-only leaves out the rows".to_string()
+        }
+        None => "not compared with the backup".to_string(),
+    }
+}
+
 /// Writes down beside the backup that it has restored and was found to be the same, as a drill does: there is no better
 /// proof. Who only may read there still has the restore.
 fn record_proof(
@@ -226,7 +231,7 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Asks before anything is dropped, as `preview` tells it.
-fn confirm(preview: &Preview, cancel: &Cancel) -> Result<()> {
+fn confirm(preview: &RestorePreview, cancel: &Cancel) -> Result<()> {
     let target = &preview.target;
     let dropped = preview.drops.as_deref().unwrap_or_default();
     let lines = listed(dropped);

@@ -1,25 +1,26 @@
 //! The commands about retention, and what `backup` does after a backup that ended well.
 
-use super::{App, overall};
+use super::context::App;
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::DatabaseSettings;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
+use crate::operation::prune::outcome::PruneOutcome;
 use crate::operation::{pin, prune};
-use crate::output::{self, Outcome};
+use crate::output;
 use crate::repository::copies::StoredCopy;
 use crate::repository::located::Located;
 use crate::repository::pins::Pinning;
 use crate::repository::reference::Reference;
 use crate::repository::standing::Purpose;
 use chrono::Utc;
-use serde_json::Value;
 use std::time::Duration;
 
 /// `pin` or `unpin`.
-pub(super) struct Pin<'a> {
+pub(super) struct PinChange<'a> {
     pinning: Pinning,
     backup: &'a str,
     db: Option<&'a str>,
@@ -27,9 +28,9 @@ pub(super) struct Pin<'a> {
     json: bool,
 }
 
-impl<'a> From<&'a cli::Pin> for Pin<'a> {
-    fn from(options: &'a cli::Pin) -> Pin<'a> {
-        Pin {
+impl<'a> From<&'a cli::Pin> for PinChange<'a> {
+    fn from(options: &'a cli::Pin) -> PinChange<'a> {
+        PinChange {
             pinning: Pinning::Pinned,
             backup: &options.backup,
             db: options.db.as_deref(),
@@ -39,9 +40,9 @@ impl<'a> From<&'a cli::Pin> for Pin<'a> {
     }
 }
 
-impl<'a> From<&'a cli::Unpin> for Pin<'a> {
-    fn from(options: &'a cli::Unpin) -> Pin<'a> {
-        Pin {
+impl<'a> From<&'a cli::Unpin> for PinChange<'a> {
+    fn from(options: &'a cli::Unpin) -> PinChange<'a> {
+        PinChange {
             pinning: Pinning::Unpinned,
             backup: &options.backup,
             db: options.db.as_deref(),
@@ -90,11 +91,11 @@ impl App {
     fn prune_one<'a>(
         &self,
         database: &'a DatabaseSettings,
-        storage: &'a str,
+        storage: &str,
         options: &cli::Prune,
         keys: Option<&Keys>,
         cancel: &Cancel,
-    ) -> Outcome<'a> {
+    ) -> PruneOutcome<'a> {
         let places = self.places(&[storage.to_string()]);
         let result = match (places.usable(storage), places.take_failures().pop()) {
             (Some(storage), _) => {
@@ -113,9 +114,9 @@ impl App {
             (None, Some((_, error))) => Err(error),
             (None, None) => Err(Error::failed(format!("there is no storage {storage}"))),
         };
-        Outcome {
+        PruneOutcome {
             database: &database.name,
-            storage,
+            storage: storage.to_string(),
             policy: &database.retention,
             dry_run: options.dry_run,
             result,
@@ -124,13 +125,13 @@ impl App {
 
     /// Prunes each storage that `stored` was just backed up to; the results are in the order of its copies. Whatever
     /// goes wrong is a warning: the backup stands.
-    pub(super) fn prune_after_backup(
+    pub(super) fn prune_after_backup<'a>(
         &self,
-        database: &DatabaseSettings,
+        database: &'a DatabaseSettings,
         stored: &StoredBackup,
         lock_wait: Duration,
         cancel: &Cancel,
-    ) -> Vec<Option<Value>> {
+    ) -> Vec<Option<PruneOutcome<'a>>> {
         if database.retention.keeps_everything() {
             return Vec::new();
         }
@@ -155,14 +156,14 @@ impl App {
         }
     }
 
-    fn prune_copies(
+    fn prune_copies<'a>(
         &self,
-        database: &DatabaseSettings,
+        database: &'a DatabaseSettings,
         stored: &StoredBackup,
         options: &cli::Prune,
         keys: Option<&Keys>,
         cancel: &Cancel,
-    ) -> Vec<Option<Value>> {
+    ) -> Vec<Option<PruneOutcome<'a>>> {
         let prune = |copy: &StoredCopy| {
             // where the newest backup is missing, the old ones are worth more
             copy.result.as_ref().ok()?;
@@ -176,12 +177,12 @@ impl App {
                     error.report()
                 );
             }
-            Some(output::summary_json(&outcome))
+            Some(outcome)
         };
         stored.copies.iter().map(prune).collect()
     }
 
-    pub(super) fn pin(&self, options: &Pin, cancel: &Cancel) -> Result<()> {
+    pub(super) fn pin(&self, options: &PinChange, cancel: &Cancel) -> Result<()> {
         let named = self.named(options.backup, None, options.db)?;
         let id = match &named.reference {
             // named in full, it is looked for where it is pinned
@@ -213,16 +214,14 @@ impl App {
     }
 }
 
-fn tell_warnings(outcome: &Outcome) {
-    if let Ok(pruned) = &outcome.result {
-        for warning in &pruned.warnings {
-            log::warn!("{}: {warning}", outcome.database);
-        }
+fn tell_warnings(outcome: &PruneOutcome) {
+    for warning in outcome.warnings() {
+        log::warn!("{}: {warning}", outcome.database);
     }
 }
 
 /// What is gone, in one line.
-fn tell_deleted(outcome: &Outcome) {
+fn tell_deleted(outcome: &PruneOutcome) {
     const SHOWN: usize = 5;
     let Ok(pruned) = &outcome.result else { return };
     let count = pruned.deleted().count();

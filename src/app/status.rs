@@ -1,6 +1,8 @@
 //! `status`.
 
-use super::{App, overall, unattended};
+use super::context::App;
+use super::overall_status::overall;
+use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{DatabaseSettings, process_env};

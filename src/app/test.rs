@@ -1,7 +1,7 @@
 //! `test`: which checks there are with this configuration.
 
-use super::App;
 use super::compose::session;
+use super::context::App;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
@@ -18,7 +18,8 @@ use crate::repository::listing::Entry;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
-use chrono::{SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::Utc;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +28,12 @@ use std::time::Duration;
 const SENDING: Duration = Duration::from_secs(60);
 
 /// The checks so far.
-struct Told {
+struct CheckList {
     checks: Vec<Check>,
     json: bool,
 }
 
-impl Told {
+impl CheckList {
     /// Adds a check, and prints it where a person waits for it.
     fn add(&mut self, check: Check) -> Result<()> {
         if !self.json {
@@ -50,7 +51,7 @@ impl Told {
 impl App {
     pub(super) fn check(&self, options: &cli::Test, path: &Path, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
-        let mut told = Told {
+        let mut told = CheckList {
             checks: Vec::new(),
             json: options.json,
         };
@@ -147,7 +148,7 @@ impl App {
         &self,
         name: &str,
         users: &[&DatabaseSettings],
-        told: &mut Told,
+        told: &mut CheckList,
         cancel: &Cancel,
     ) -> Result<()> {
         let storage = match self.storage(name) {
@@ -159,7 +160,7 @@ impl App {
         // what is empty because nothing has been stored yet need not be listed, nor said to be missing
         let is_new = root.as_ref().is_some_and(|root| !root.exists());
         let (now, mut listed) = (Utc::now(), Vec::new());
-        let mut failures: Vec<Failure> = Vec::new();
+        let mut failures: Vec<StorageFailure> = Vec::new();
         for database in users {
             let name = &database.name;
             if let Some(first) = failures.iter_mut().find(|failure| failure.is_of_storage) {
@@ -186,7 +187,7 @@ impl App {
             let said = check.what.replace(&storage.locate(name), "");
             match failures.iter_mut().find(|failure| failure.said == said) {
                 Some(first) => first.others.push(name.clone()),
-                None => failures.push(Failure {
+                None => failures.push(StorageFailure {
                     check,
                     said,
                     is_of_storage: error == Some(Kind::Unavailable),
@@ -194,7 +195,7 @@ impl App {
                 }),
             }
         }
-        told.all(failures.into_iter().map(Failure::once))?;
+        told.all(failures.into_iter().map(StorageFailure::once))?;
         told.all(test::storage::clock(storage, cancel)?)?;
 
         let mut needed = 0;
@@ -298,7 +299,7 @@ impl App {
 }
 
 /// Why one database cannot be kept on a storage, and others not either.
-struct Failure {
+struct StorageFailure {
     check: Check,
     /// The reason, without the database's directory.
     said: String,
@@ -308,7 +309,7 @@ struct Failure {
     others: Vec<String>,
 }
 
-impl Failure {
+impl StorageFailure {
     /// The reason, said once for all of them.
     fn once(mut self) -> Check {
         if !self.others.is_empty() {
@@ -371,10 +372,7 @@ fn check_schedule(database: &DatabaseSettings) -> Check {
         runs.extend(schedule.next_after(last));
     }
     runs.remove(0);
-    let shown: Vec<String> = runs
-        .iter()
-        .map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true))
-        .collect();
+    let shown: Vec<String> = runs.iter().map(|run| rfc3339::second(*run)).collect();
     let what = format!("next runs {}", shown.join(", "));
     let longest = runs.windows(2).map(|pair| pair[1] - pair[0]).max();
     let longest = longest.and_then(|gap| gap.to_std().ok());

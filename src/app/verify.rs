@@ -1,15 +1,17 @@
 //! `verify`: which copies are checked, and what is said and written down about each.
 
+use super::context::App;
 use super::fallback::plain_restore;
-use super::{App, overall};
+use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::files::random::below;
 use crate::operation::verify::record::{self, Recording};
 use crate::operation::verify::report::{self, Past};
+use crate::operation::verify::verified::Verified;
 use crate::operation::verify::{self, Subject};
-use crate::output::{self, Verified};
+use crate::output;
 use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
 use crate::repository::located::Located;
 use crate::repository::open::Rules;
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(90 * 86_400);
 
 /// The copies to check of one database.
-pub(super) struct Wanted {
+pub(super) struct CopiesToCheck {
     /// The database's name.
     pub database: String,
     /// What was named on the command line, for the passwords that may open a file.
@@ -35,9 +37,9 @@ pub(super) struct Wanted {
     pub failures: Vec<(String, Error)>,
 }
 
-impl Wanted {
+impl CopiesToCheck {
     /// Fails where a storage could not be asked.
-    pub(super) fn all_listed(mut self) -> Result<Wanted> {
+    pub(super) fn all_listed(mut self) -> Result<CopiesToCheck> {
         match self.failures.pop() {
             Some((storage, error)) => {
                 Err(error.doing(format!("cannot list the storage {storage}")))
@@ -48,7 +50,7 @@ impl Wanted {
 }
 
 /// What was checked of one database, and what came of it.
-pub(super) struct Checked {
+pub(super) struct VerifyRun {
     pub copies: Vec<Verified>,
     /// The storages that could not be asked for copies, and why.
     pub unlisted: Vec<(String, Error)>,
@@ -65,7 +67,7 @@ impl App {
         let mut all = Vec::new();
         let mut lost = Vec::new();
         for wanted in self.wanted(options, cancel)? {
-            let Wanted {
+            let CopiesToCheck {
                 database, failures, ..
             } = &wanted;
             for (storage, error) in failures {
@@ -99,11 +101,11 @@ impl App {
     /// Checks all that is wanted of one database and hands each result to `shown`.
     pub(super) fn verify_copies(
         &self,
-        wanted: &Wanted,
+        wanted: &CopiesToCheck,
         level: CheckLevel,
         shown: &mut dyn FnMut(&Verified) -> Result<()>,
         cancel: &Cancel,
-    ) -> Result<Checked> {
+    ) -> Result<VerifyRun> {
         let (started_at, began) = (Utc::now(), Instant::now());
         let mut copies = Vec::new();
         for copy in &wanted.copies {
@@ -112,7 +114,7 @@ impl App {
                 copies.push(verified);
             }
         }
-        Ok(Checked {
+        Ok(VerifyRun {
             copies,
             unlisted: Vec::new(),
             started_at,
@@ -124,7 +126,7 @@ impl App {
     /// copy that nobody named and that retention deleted since it was listed: that is none.
     fn verify_copy(
         &self,
-        wanted: &Wanted,
+        wanted: &CopiesToCheck,
         copy: &Located,
         level: CheckLevel,
         cancel: &Cancel,
@@ -136,7 +138,7 @@ impl App {
         let reference = wanted.reference.as_ref().unwrap_or(&latest);
         let keys = || self.keys_for(&wanted.database, reference);
         let rules = Rules {
-            configured: self.configured_shape(&wanted.database),
+            configured: self.configured_encoding(&wanted.database),
             unchosen_target: None,
             strict: false,
             force: false,
@@ -203,7 +205,7 @@ impl App {
         }
     }
 
-    fn wanted(&self, options: &cli::Verify, cancel: &Cancel) -> Result<Vec<Wanted>> {
+    fn wanted(&self, options: &cli::Verify, cancel: &Cancel) -> Result<Vec<CopiesToCheck>> {
         if !options.backups.is_empty() {
             let named = options.backups.iter();
             return named
@@ -228,7 +230,12 @@ impl App {
     }
 
     /// Every copy of the one backup that is named, or the one on the storage that is.
-    fn wanted_by_name(&self, name: &str, options: &cli::Verify, cancel: &Cancel) -> Result<Wanted> {
+    fn wanted_by_name(
+        &self,
+        name: &str,
+        options: &cli::Verify,
+        cancel: &Cancel,
+    ) -> Result<CopiesToCheck> {
         let only = match options.db.as_slice() {
             [] => None,
             [one] => Some(one.as_str()),
@@ -236,7 +243,7 @@ impl App {
         };
         let named = self.named(name, None, only)?;
         let copies = self.find_copies(&named, Purpose::Verify, cancel)?;
-        Ok(Wanted {
+        Ok(CopiesToCheck {
             failures: named.places.take_failures(),
             database: named.database,
             reference: Some(named.reference),
@@ -245,7 +252,12 @@ impl App {
     }
 
     /// The copies of the backups of one database that `pick` chooses.
-    pub(super) fn picked(&self, database: &str, pick: Pick, cancel: &Cancel) -> Result<Wanted> {
+    pub(super) fn picked(
+        &self,
+        database: &str,
+        pick: Pick,
+        cancel: &Cancel,
+    ) -> Result<CopiesToCheck> {
         let places = self.places(&self.storages_of(database, None));
         let repository = self.repository(database, &places, cancel)?;
         let picked = repository.pick(pick, &mut below, cancel)?;
@@ -255,7 +267,7 @@ impl App {
             return Err(error.hint("make one with: backupkit backup"));
         }
         let copies = picked.iter().flat_map(|backup| &backup.copies);
-        Ok(Wanted {
+        Ok(CopiesToCheck {
             database: database.to_string(),
             reference: None,
             copies: copies.filter_map(|copy| repository.located(copy)).collect(),
@@ -372,7 +384,7 @@ fn needs_check(
                 age.map_or(true, |age| age >= limit)
             }))
         }
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => Err(error),
+        Err(error) if error.ends_the_run() => Err(error),
         Err(error) => {
             log::warn!("{}", error.report());
             Ok(true)

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod heartbeat;
+pub mod next_runs;
 pub mod pid1;
 pub mod plan;
 pub mod service;

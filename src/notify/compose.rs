@@ -3,6 +3,7 @@
 use super::{Event, text};
 use crate::config::{Email, Mailbox};
 use crate::error::{Doing, Result};
+use crate::text::cut::cut_bytes;
 use chrono::{DateTime, Utc};
 use mail_send::mail_builder::MessageBuilder;
 use mail_send::mail_builder::headers::address::Address;
@@ -19,7 +20,7 @@ pub fn compose(email: &Email, event: &Event, now: DateTime<Utc>) -> Result<Vec<u
     MessageBuilder::new()
         .from(mailbox(&email.from))
         .to(Address::new_list(email.to.iter().map(mailbox).collect()))
-        .subject(text::cut(&subject, SUBJECT))
+        .subject(cut_bytes(&subject, SUBJECT))
         .date(now.timestamp())
         .message_id(format!("{}@{domain}", make_boundary(".")))
         // no answers of absent people, and no loops (RFC 3834)

@@ -5,6 +5,7 @@
 use crate::config::{Email, Tls};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::http;
+use crate::text::cut::cut_bytes;
 use base64ct::{Base64, Encoding};
 use mail_send::{Credentials, SmtpClient, SmtpClientBuilder};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -201,7 +202,7 @@ impl<'a> Server<'a> {
             .split(|c: char| c.is_whitespace() || c.is_control())
             .collect();
         let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        super::text::cut(&words.join(" "), 300)
+        cut_bytes(&words.join(" "), 300)
     }
 }
 

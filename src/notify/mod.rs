@@ -15,7 +15,8 @@ use crate::cancel::Cancel;
 use crate::config::{Email, Env, Notification, Route, Webhook, WebhookTemplate};
 use crate::error::{Error, Result};
 use crate::text::duration;
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -153,8 +154,8 @@ impl Event {
             "key": self.key,
             "duration": duration::display(self.took),
             "duration_seconds": self.took.as_secs_f64(),
-            "started_at": rfc3339(self.started_at),
-            "finished_at": rfc3339(finished_at),
+            "started_at": rfc3339::millisecond(self.started_at),
+            "finished_at": rfc3339::millisecond(finished_at),
             "warnings": self.warnings,
             "host": self.host,
             "tool": concat!("backupkit ", env!("CARGO_PKG_VERSION")),
@@ -166,10 +167,6 @@ impl Event {
         }
         object
     }
-}
-
-fn rfc3339(moment: DateTime<Utc>) -> String {
-    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The name of this machine.

@@ -2,6 +2,7 @@
 
 use super::{Event, Kind, Outcome, text};
 use crate::config::{PER_DATABASE, Webhook, WebhookTemplate};
+use crate::text::cut::cut_bytes;
 use base64ct::{Base64, Encoding};
 use serde_json::json;
 
@@ -35,9 +36,9 @@ pub fn post(template: WebhookTemplate, webhook: &Webhook, event: &Event) -> Post
             message(json!({ "text": format!("*{}*\n{}", slack(&headline), slack(&text)) }))
         }
         WebhookTemplate::Discord => {
-            let text = text::short(event, DISCORD - text::cut(&headline, 400).len());
+            let text = text::short(event, DISCORD - cut_bytes(&headline, 400).len());
             message(json!({
-                "content": format!("**{}**\n{text}", text::cut(&headline, 400)),
+                "content": format!("**{}**\n{text}", cut_bytes(&headline, 400)),
                 // an error that says @everyone wakes nobody but those who read here
                 "allowed_mentions": { "parse": [] },
             }))

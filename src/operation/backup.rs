@@ -1,27 +1,30 @@
 //! `backup`: one database, dumped once, stored whole or not at all, on one storage or on several.
 
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
+use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip;
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Plan, Written};
+use crate::postgres::client::{APPLICATION, Client, application_name};
 use crate::postgres::locks::Watch;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::postgres::{explain, locks, query};
+use crate::postgres::{explain, locks};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
 use crate::repository::copies::{Copies, StoredCopy};
 use crate::repository::manifest;
 use crate::repository::manifest::{
-    Detail, Manifest, Pipeline, SCHEMA, SealedTables, Source, Table,
+    Detail, DumpPart, Manifest, Pipeline, SCHEMA, SealedTables, Source, SourcePart, Table,
 };
-use crate::repository::names::{BackupId, Shape, Timestamp};
+use crate::repository::names::{BackupId, Timestamp};
 use crate::repository::places::{Place, Places};
 use crate::repository::run_mark::RunMark;
 use crate::repository::{Expected, Repository, checksum_line, manifest_details};
-use crate::source::logical::archive::{Contents, Summary};
-use crate::source::logical::dump::Dump;
+use crate::source::logical::archive::{DumpContents, Summary};
+use crate::source::logical::dump::PgDump;
 use crate::source::logical::dump_inspector::{DumpTap, detail};
 use crate::source::logical::dump_job::DumpJob;
 use crate::source::logical::row_loss;
@@ -83,21 +86,21 @@ pub fn run(
 ) -> Result<StoredBackup> {
     let copies = Copies::lock(places, &job.database, job.lock_wait, now(), cancel)?;
 
-    let psql = tools.psql(cancel)?;
-    let server = server_major(psql.as_ref(), &job.session, cancel)?;
+    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+    let server = client.major_if_known()?;
     let pg_dump = tools.pg_dump(server, cancel)?;
     log::debug!("using {pg_dump}");
-    let source = source(psql.as_ref(), &job.session, cancel)?;
-    let (session, fixed) = fixed_output(psql.as_ref(), &job.session, cancel)?;
+    let source = source(&client)?;
+    let fixed = client.with_fixed_output()?;
 
     let started = now();
     let id = BackupId {
         database: job.database.clone(),
         timestamp: Timestamp::new(started),
     };
-    let shape = Shape::new(job.gzip.is_some(), job.keys.is_some());
+    let encoding = job.encoding();
     let globals = match job.globals {
-        true => stored_globals::sidecars(job, &id, shape, server, tools, cancel)?,
+        true => stored_globals::sidecars(job, &id, encoding, server, tools, cancel)?,
         false => Vec::new(),
     };
     let previous = match job.partial {
@@ -106,66 +109,28 @@ pub fn run(
     };
     let dumping = Dumping {
         previous,
-        session,
-        fixed_output: fixed,
+        fixed_output: fixed.is_some(),
+        session: fixed.as_ref().unwrap_or(&client).session().clone(),
         source,
         globals,
-        psql: psql.clone(),
+        client: client.clone(),
         pg_dump,
     };
-    dump_to_storages(job, copies, &id, shape, dumping, now, cancel)
-        .map_err(|error| name_blockers(error, psql.as_ref(), &job.session))
-}
-
-/// The server's major version, or `None` where there is no psql to ask.
-pub fn server_major(
-    psql: Option<&Tool>,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<Option<u32>> {
-    match psql {
-        Some(psql) => query::server_major(psql, session, cancel)
-            .doing(|| format!("cannot connect to {}", session.shown()))
-            .map(Some),
-        None => {
-            log::info!("psql is not installed, so the server is not asked for its version");
-            Ok(None)
-        }
-    }
-}
-
-/// The session with output that depends on no setting of the server, and true; where the server or a pooler before it
-/// takes no settings, or nobody can ask whether it does, the session as it is.
-pub fn fixed_output(
-    psql: Option<&Tool>,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<(Session, bool)> {
-    let fixed = session.fixed_output();
-    let asked = psql.map(|psql| query::server_major(psql, &fixed, cancel));
-    match asked {
-        Some(Ok(_)) => Ok((fixed, true)),
-        Some(Err(error)) => {
-            cancel.check()?;
-            log::debug!("the server takes no settings: {}", error.chain());
-            Ok((session.clone(), false))
-        }
-        None => Ok((session.clone(), false)),
-    }
+    dump_to_storages(job, copies, &id, encoding, dumping, now, cancel)
+        .map_err(|error| name_blockers(error, &client))
 }
 
 /// What retention tells one source of backups from another by.
-fn source(psql: Option<&Tool>, session: &Session, cancel: &Cancel) -> Result<Source> {
-    let asked = psql.map(|psql| query::system_identifier(psql, session, cancel));
-    let system_identifier = match asked {
-        Some(Ok(identifier)) => Some(identifier),
-        Some(Err(error)) => {
-            cancel.check()?;
+fn source(client: &Client) -> Result<Source> {
+    let system_identifier = match client.system_identifier() {
+        Ok(identifier) => Some(identifier),
+        Err(error) => {
+            client.cancel().check()?;
             log::debug!("the system identifier is not known: {}", error.chain());
             None
         }
-        None => None,
     };
+    let session = client.session();
     Ok(Source {
         system_identifier,
         host: session.host().to_string(),
@@ -184,7 +149,7 @@ struct Dumping {
     previous: Option<Vec<Table>>,
     /// The sidecars that hold roles.
     globals: Vec<(String, Vec<u8>)>,
-    psql: Option<Tool>,
+    client: Client,
     pg_dump: Tool,
 }
 
@@ -208,37 +173,39 @@ fn dump_to_storages(
     job: &DumpJob,
     mut copies: Copies,
     id: &BackupId,
-    shape: Shape,
+    encoding: ArchiveEncoding,
     mut dumping: Dumping,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<StoredBackup> {
-    let key = id.archive_key(shape);
+    let key = id.archive_key(encoding);
     let label = id.to_string();
     let plan = Plan {
-        gzip: job.gzip.map(|level| (level, gzip::threads())),
+        codec: job.codec,
+        threads: gzip::threads(),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
     let progress = Progress::start(&format!("backing up {}", job.database));
     let mark = RunMark::of_dump(job.partial, job.before_restore);
     copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
-    let application = query::application_name("backup");
+    let application = application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
-    let dump = Dump {
+    let dump = PgDump {
         session: &dumping.session,
         application: &application,
         options: &options,
         lock_timeout: job.lock_timeout,
-        compressed_by_pg_dump: job.gzip.is_none(),
+        compressed_by_pg_dump: job.codec == CodecOptions::None,
     }
     .start(&dumping.pg_dump, cancel)?;
     // it has all of its locks before it says anything
-    let watch = dumping.psql.as_ref().and_then(|psql| {
-        let (psql, session) = (psql.clone(), job.session.clone());
-        Watch::start(psql, session, application, None, cancel).ok()
-    });
-    let mut dump = Waiting { dump, watch };
+    let client = dumping.client.named(&application);
+    let watch = match client.is_available() {
+        true => Watch::start(client, None).ok(),
+        false => None,
+    };
+    let mut dump = WatchedDump { dump, watch };
     let mut tap = DumpTap::new();
     let meter = progress.meter();
     let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
@@ -246,17 +213,36 @@ fn dump_to_storages(
 
     let globals = std::mem::take(&mut dumping.globals);
     let read = match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
     let warnings = match (dumping.previous.take(), &read) {
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };
-    let mut manifest = describe(job, id, dumping, shape, written, read.as_deref(), now())?;
-    manifest.dump.lost_rows = !warnings.is_empty();
-    let mut sidecars = sidecars(id, shape, &manifest)?;
-    sidecars.splice(0..0, globals);
+    let mut part = describe(
+        job,
+        id,
+        dumping.fixed_output,
+        encoding,
+        written,
+        read.as_deref(),
+    )?;
+    part.dump.lost_rows = !warnings.is_empty();
+    let checksum = checksum_line::line(&part.archive.sha256, &part.archive.key);
+    let manifest = Manifest {
+        schema: SCHEMA,
+        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
+        database: job.database.clone(),
+        started_at: id.timestamp.moment(),
+        finished_at: now(),
+        source: Some(dumping.source),
+        part: SourcePart::Dump(Box::new(part)),
+    };
+    // what is committed after the archive, the manifest last
+    let mut sidecars = globals;
+    sidecars.push((id.checksum_key(encoding), checksum.into_bytes()));
+    sidecars.push((id.manifest_key(), manifest.to_json()?));
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
     Ok(StoredBackup {
         manifest,
@@ -265,17 +251,17 @@ fn dump_to_storages(
     })
 }
 
+/// What the manifest says of the dump, but for what was lost since the one before.
 fn describe(
     job: &DumpJob,
     id: &BackupId,
-    dumping: Dumping,
-    shape: Shape,
+    fixed_output: bool,
+    encoding: ArchiveEncoding,
     written: Written,
     read: Option<&Summary>,
-    finished: DateTime<Utc>,
-) -> Result<Manifest> {
+) -> Result<DumpPart> {
     let archive = manifest::Archive {
-        key: id.archive_key(shape),
+        key: id.archive_key(encoding),
         bytes: written.stored_bytes,
         sha256: written.sha256,
     };
@@ -295,27 +281,21 @@ fn describe(
         (Some(Detail { tables, contents }), None) => (Some(tables), contents, None),
         (None, _) => (None, None, None),
     };
-    Ok(Manifest {
-        schema: SCHEMA,
-        tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
-        database: job.database.clone(),
-        started_at: id.timestamp.moment(),
-        finished_at: finished,
-        source: Some(dumping.source),
+    Ok(DumpPart {
         archive,
         dump: manifest::Dump {
             bytes: written.plain_bytes,
             format: "custom".into(),
             server_version: read.as_ref().map(|read| read.server_version.clone()),
             pg_dump_version: read.as_ref().map(|read| read.pg_dump_version.clone()),
-            fixed_output: dumping.fixed_output,
+            fixed_output,
             partial: job.partial,
             lost_rows: false,
             before_restore: job.before_restore,
         },
         pipeline: Pipeline {
-            compression: if shape.gzip { "gzip" } else { "none" }.into(),
-            encryption: if shape.sealed { "BKENC002" } else { "none" }.into(),
+            compression: encoding.codec.word().into(),
+            encryption: encoding.cipher.word().into(),
         },
         tables,
         contents,
@@ -323,22 +303,13 @@ fn describe(
     })
 }
 
-/// What is committed after the archive, the manifest last.
-fn sidecars(id: &BackupId, shape: Shape, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>> {
-    let checksum = checksum_line::line(&manifest.archive.sha256, &manifest.archive.key);
-    Ok(vec![
-        (id.checksum_key(shape), checksum.into_bytes()),
-        (id.manifest_key(), manifest.to_json()?),
-    ])
-}
-
 /// pg_dump, watched until it begins to speak.
-struct Waiting {
+struct WatchedDump {
     dump: ChildOutput,
     watch: Option<Watch>,
 }
 
-impl Read for Waiting {
+impl Read for WatchedDump {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.dump.read(buffer);
         self.watch = None;
@@ -347,13 +318,12 @@ impl Read for Waiting {
 }
 
 /// Adds who holds the lock to a dump that gave up waiting for one.
-fn name_blockers(error: Error, psql: Option<&Tool>, session: &Session) -> Error {
-    let Some(psql) = psql else { return error };
-    if !explain::gave_up_waiting(&error) {
+fn name_blockers(error: Error, client: &Client) -> Error {
+    if !client.is_available() || !explain::gave_up_waiting(&error) {
         return error;
     }
-    let asked =
-        Cancel::new().and_then(|fresh| locks::holders(psql, session, &fresh.with_deadline(ASKING)));
+    let fresh = Cancel::new().map(|fresh| fresh.with_deadline(ASKING));
+    let asked = fresh.and_then(|fresh| locks::holders(&client.with_cancel(&fresh)));
     match asked {
         Ok(holders) if !holders.is_empty() => {
             let hint = error.first_hint().unwrap_or_default().to_string();

@@ -8,7 +8,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::repository::check_records::{Check, CheckOutcome};
 use crate::repository::held::{self, Copy, HeldBackup};
-use crate::repository::listing::Entry;
+use crate::repository::listing::{Entry, Listing, OtherBackup};
 use crate::repository::manifest::Manifest;
 use crate::repository::places::Places;
 use crate::repository::sidecars::{listing_of, read_manifest, records_of};
@@ -24,6 +24,8 @@ pub const NEWEST: usize = 20;
 pub struct ListedBackups {
     /// The backups, by database and the newest first.
     pub backups: Vec<ListedBackup>,
+    /// What is not of a database, the newest first: shown, and left alone.
+    pub others: Vec<ListedOther>,
     /// How many older ones were left out.
     pub older: usize,
     /// Each storage, in the order of the configuration.
@@ -55,6 +57,15 @@ impl ListedBackup {
     pub fn is_pinned(&self) -> bool {
         self.copies.iter().any(|copy| copy.entry.pinned)
     }
+}
+
+/// A backup of another source than a database on one storage.
+#[derive(Debug)]
+pub struct ListedOther {
+    /// The storage's name.
+    pub storage: String,
+    /// What its listing says.
+    pub backup: OtherBackup,
 }
 
 /// A backup on one storage.
@@ -102,9 +113,19 @@ pub fn run(
 ) -> Result<ListedBackups> {
     let names: Vec<String> = places.names().map(str::to_string).collect();
     let mut listings: Vec<(String, Vec<Entry>)> = Vec::new();
+    let mut others: Vec<ListedOther> = Vec::new();
     for name in &names {
-        let entries = places.ask(name, |storage| entries(storage, databases, cancel))?;
-        listings.extend(entries.map(|entries| (name.clone(), entries)));
+        let found = places.ask(name, |storage| listings_of(storage, databases, cancel))?;
+        let found = found.map(|found| {
+            let here = found.iter().flat_map(|listing| &listing.others);
+            others.extend(here.map(|other| ListedOther {
+                storage: name.clone(),
+                backup: other.clone(),
+            }));
+            let entries = found.iter().flat_map(Listing::entries).collect();
+            (name.clone(), entries)
+        });
+        listings.extend(found);
     }
     let mut failures = places.take_failures();
     let holding = |name: &String| {
@@ -139,8 +160,10 @@ pub fn run(
         }
         backups.push(describe(copies, *count <= NEWEST, places, cancel)?);
     }
+    others.sort_by(|a, b| b.backup.id.cmp(&a.backup.id));
     Ok(ListedBackups {
         backups,
+        others,
         older,
         storages,
     })
@@ -202,17 +225,22 @@ impl ListedBackups {
     }
 }
 
-fn entries(storage: &dyn Storage, databases: &[String], cancel: &Cancel) -> Result<Vec<Entry>> {
+/// What `storage` holds of each of these databases, or of all that it has.
+fn listings_of(
+    storage: &dyn Storage,
+    databases: &[String],
+    cancel: &Cancel,
+) -> Result<Vec<Listing>> {
     if databases.is_empty() {
-        return Ok(listing_of(storage, None, cancel)?.entries());
+        return Ok(vec![listing_of(storage, None, cancel)?]);
     }
-    let mut entries = Vec::new();
+    let mut listings = Vec::new();
     for (index, database) in databases.iter().enumerate() {
         if !databases[..index].contains(database) {
-            entries.extend(listing_of(storage, Some(database), cancel)?.entries());
+            listings.push(listing_of(storage, Some(database), cancel)?);
         }
     }
-    Ok(entries)
+    Ok(listings)
 }
 
 fn total(entries: &[Entry]) -> StorageTotal {

@@ -1,10 +1,10 @@
 //! What `diff` prints: a row for each table that differs, and which kinds of objects have become more or fewer.
 
-use super::list::table;
 use crate::operation::diff::Side;
 use crate::repository::manifest::Table;
 use crate::source::logical::table_comparison::{Change, Difference, differences, objects};
 use crate::text::human::human_bytes;
+use crate::text::table::table;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

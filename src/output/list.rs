@@ -1,11 +1,15 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
-use super::{error_json, rfc3339};
-use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy};
+use super::error::error_json;
+use crate::format::encoding::Codec;
+use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
 use crate::repository::check_records::{Check, CheckOutcome};
+use crate::repository::listing::OtherBackup;
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use crate::text::table::table;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -13,7 +17,18 @@ use std::time::Duration;
 pub fn list_json(listed: &ListedBackups) -> Value {
     let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
     let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
-    json!({ "backups": backups, "older": listed.older, "storages": storages })
+    let others: Vec<Value> = listed.others.iter().map(other_json).collect();
+    json!({ "backups": backups, "older": listed.older, "others": others, "storages": storages })
+}
+
+fn other_json(other: &ListedOther) -> Value {
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    json!({
+        "id": id.to_string(),
+        "storage": other.storage,
+        "kind": kind,
+        "bytes": bytes,
+    })
 }
 
 fn backup_json(listed: &ListedBackup) -> Value {
@@ -22,27 +37,36 @@ fn backup_json(listed: &ListedBackup) -> Value {
     let mut backup = json!({
         "id": entry.id.to_string(),
         "database": entry.id.database,
-        "started_at": rfc3339(entry.id.timestamp.moment()),
+        "started_at": rfc3339::precise(entry.id.timestamp.moment()),
         "storage": listed.copies[0].storage,
         "key": entry.archive_key(),
         "location": listed.copies[0].location,
         "bytes": entry.bytes,
-        "gzip": entry.shape.gzip,
-        "encrypted": entry.shape.sealed,
+        "gzip": entry.encoding.codec == Codec::Gzip,
+        "encrypted": entry.encoding.cipher.is_encrypted(),
         "manifest": entry.has_manifest,
         "pinned": listed.is_pinned(),
+        "unfinished": entry.is_unfinished(),
         "verified": listed.check().map(check_json),
         "copies": copies,
     });
     if let Some(manifest) = &listed.manifest {
-        backup["plain_bytes"] = manifest.dump.bytes.into();
-        backup["partial"] = manifest.dump.partial.into();
-        backup["sha256"] = manifest.archive.sha256.clone().into();
-        backup["finished_at"] = rfc3339(manifest.finished_at).into();
+        let objects = manifest.objects();
+        let plain_bytes: u64 = objects.iter().map(|object| object.plain_bytes).sum();
+        backup["plain_bytes"] = plain_bytes.into();
+        backup["partial"] = manifest.is_partial().into();
+        if let [only] = objects.as_slice() {
+            backup["sha256"] = only.sha256.clone().into();
+        }
+        backup["finished_at"] = rfc3339::precise(manifest.finished_at).into();
         backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
             .as_secs_f64()
             .into();
-        backup["server_version"] = json!(manifest.dump.server_version);
+        backup["server_version"] = json!(
+            manifest
+                .dump()
+                .and_then(|part| part.dump.server_version.clone())
+        );
     }
     backup
 }
@@ -61,7 +85,7 @@ fn copy_json(copy: &ListedCopy) -> Value {
 
 fn check_json(check: &Check) -> Value {
     json!({
-        "at": rfc3339(check.at),
+        "at": rfc3339::precise(check.at),
         "level": check.level.name(),
         "result": check.result.name(),
     })
@@ -74,7 +98,7 @@ fn holding_json(holding: &Holding) -> Value {
             "status": "ok",
             "backups": total.backups,
             "bytes": total.bytes,
-            "oldest": total.oldest.map(rfc3339),
+            "oldest": total.oldest.map(rfc3339::precise),
         }),
         Err(error) => json!({
             "storage": holding.storage,
@@ -91,6 +115,7 @@ pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
     ];
     let mut rows = vec![header.map(String::from)];
     rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
+    rows.extend(listed.others.iter().map(|other| other_row(other, now)));
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(listed.storages.iter().map(holding_row));
@@ -101,14 +126,12 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     let entry = backup.entry();
     let manifest = backup.manifest.as_ref();
     let unknown = || "-".to_string();
-    let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
-        (false, false) => "plain",
-        (true, false) => "gz",
-        (false, true) => "enc",
-        (true, true) => "gz+enc",
-    }
-    .to_string();
-    if manifest.is_some_and(|manifest| manifest.dump.partial) {
+    let suffixes = entry.encoding.to_string();
+    let mut kind = match suffixes.strip_prefix('.') {
+        Some(suffixes) => suffixes.replace('.', "+"),
+        None => "plain".into(),
+    };
+    if manifest.is_some_and(|manifest| manifest.is_partial()) {
         kind.push_str(" partial");
     }
     if backup.is_pinned() {
@@ -116,6 +139,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     }
     if backup.copies.iter().any(|copy| copy.damaged) {
         kind.push_str(" damaged");
+    }
+    if entry.is_unfinished() {
+        kind.push_str(" unfinished");
     }
     let storages: Vec<&str> = backup.copies.iter().map(|copy| &*copy.storage).collect();
     [
@@ -125,7 +151,9 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
         manifest
             .filter(|_| entry.bytes > 0)
             .map_or_else(unknown, |manifest| {
-                format!("{:.1}", manifest.dump.bytes as f64 / entry.bytes as f64)
+                let objects = manifest.objects();
+                let plain: u64 = objects.iter().map(|object| object.plain_bytes).sum();
+                format!("{:.1}", plain as f64 / entry.bytes as f64)
             }),
         manifest.map_or_else(unknown, |manifest| {
             duration::display(took(manifest.started_at, manifest.finished_at))
@@ -135,6 +163,22 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
             .check()
             .map_or_else(unknown, |check| verified(check, now)),
         storages.join(","),
+    ]
+}
+
+/// A backup of another source than a database, of which no more is known than its names tell.
+fn other_row(other: &ListedOther, now: DateTime<Utc>) -> [String; 8] {
+    let unknown = || "-".to_string();
+    let OtherBackup { id, kind, bytes } = &other.backup;
+    [
+        id.to_string(),
+        human_age(now - id.timestamp.moment()),
+        human_bytes(*bytes),
+        unknown(),
+        unknown(),
+        kind.map_or_else(unknown, |kind| kind.to_string()),
+        unknown(),
+        other.storage.clone(),
     ]
 }
 
@@ -154,48 +198,14 @@ fn holding_row(holding: &Holding) -> [String; 4] {
             name,
             total.backups.to_string(),
             human_bytes(total.bytes),
-            total.oldest.map_or_else(
-                || "-".to_string(),
-                |oldest| oldest.to_rfc3339_opts(SecondsFormat::Secs, true),
-            ),
+            total
+                .oldest
+                .map_or_else(|| "-".to_string(), rfc3339::second),
         ],
         Err(_) => [name, "?".into(), "?".into(), "?".into()],
     }
 }
 
-/// Columns padded to their widest cell, the last one as it is.
-pub(super) fn table<Row: AsRef<[String]>>(rows: &[Row]) -> String {
-    let mut widths = vec![0; rows.first().map_or(0, |row| row.as_ref().len())];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.as_ref().iter().zip(&widths) {
-            line.push_str(cell);
-            let missing = width - cell.chars().count() + 2;
-            line.extend(std::iter::repeat_n(' ', missing));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 fn took(started: DateTime<Utc>, finished: DateTime<Utc>) -> Duration {
     (finished - started).to_std().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [["A", "LONG"], ["longer", "x"]].map(|row| row.map(String::from));
-        assert_eq!(table(&rows), "A       LONG\nlonger  x\n");
-    }
 }

@@ -1,61 +1,34 @@
 //! What `prune`, `pin` and `unpin` print: a line for each backup that goes, or the calendar of all of them.
 
-use super::{error_json, rfc3339};
-use crate::error::{Error, Result};
-use crate::operation::prune::{Judged, Pruned};
+use super::error::error_json;
+use crate::operation::prune::Judged;
+use crate::operation::prune::outcome::{PruneOutcome, PruneStatus};
 use crate::repository::names::BackupId;
 use crate::repository::pins::{PinnedCopy, Pinning};
 use crate::repository::retention::{Period, Policy, Reason, Verdict, Why};
+use crate::text::duration;
 use crate::text::human::human_bytes;
+use crate::text::rfc3339;
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
-use std::time::Duration;
 
-/// One database on one storage, and what `prune` made of it.
-pub struct Outcome<'a> {
-    /// The database's `name`.
-    pub database: &'a str,
-    /// The storage's name.
-    pub storage: &'a str,
-    /// Its rules.
-    pub policy: &'a Policy,
-    /// Nothing was to be deleted.
-    pub dry_run: bool,
-    /// The result.
-    pub result: Result<Pruned>,
-}
-
-impl Outcome<'_> {
-    /// What went wrong, or was refused.
-    pub fn error(&self) -> Option<&Error> {
-        match &self.result {
-            Ok(pruned) => pruned.refused.as_ref(),
-            Err(error) => Some(error),
-        }
-    }
-
-    fn status(&self) -> &'static str {
-        match &self.result {
-            Err(_) => "failed",
-            Ok(pruned) if pruned.refused.is_some() => "refused",
-            Ok(_) => "ok",
-        }
-    }
-
-    /// True where what was to go is gone.
-    fn happened(&self) -> bool {
-        !self.dry_run && self.status() == "ok"
+/// The word of [`PruneStatus`] in JSON and, but for a dry run, in the line of a database.
+fn status(outcome: &PruneOutcome) -> &'static str {
+    match outcome.status() {
+        PruneStatus::Done => "ok",
+        PruneStatus::Refused => "refused",
+        PruneStatus::Failed => "failed",
     }
 }
 
 /// A line for each backup that goes and each sidecar that is swept, then one for the database.
-pub fn prune_text(outcome: &Outcome) -> String {
-    let Outcome {
+pub fn prune_text(outcome: &PruneOutcome) -> String {
+    let PruneOutcome {
         database, storage, ..
     } = outcome;
     let status = match outcome.status() {
-        "ok" if outcome.dry_run => "dry-run",
-        status => status,
+        PruneStatus::Done if outcome.dry_run => "dry-run",
+        _ => status(outcome),
     };
     let mut text = String::new();
     let (mut kept, mut deleted, mut freed) = (0, 0, 0);
@@ -81,8 +54,8 @@ pub fn prune_text(outcome: &Outcome) -> String {
 }
 
 /// The calendar: every backup, newest first, whether it stays and why.
-pub fn explain_text(outcome: &Outcome) -> String {
-    let Outcome {
+pub fn explain_text(outcome: &PruneOutcome) -> String {
+    let PruneOutcome {
         database,
         storage,
         policy,
@@ -193,7 +166,7 @@ fn reason_text(reason: &Reason) -> String {
         Reason::Newest => "newest".into(),
         Reason::NewestFull => "newest full one".into(),
         Reason::Last(count) => format!("last {count}"),
-        Reason::Within(limit) => format!("within {}", spelled(*limit)),
+        Reason::Within(limit) => format!("within {}", duration::spelled(*limit)),
         Reason::NewestOf(period) => format!("{} {period}", rule_of(*period)),
         Reason::Proven => "newest proven by a drill".into(),
         Reason::Pinned => "pinned".into(),
@@ -240,7 +213,7 @@ fn rules(policy: &Policy) -> String {
         .map(|(rule, count)| format!("{rule} {count}"))
         .collect();
     if let Some(limit) = policy.keep_within {
-        rules.push(format!("keep_within {}", spelled(limit)));
+        rules.push(format!("keep_within {}", duration::spelled(limit)));
     }
     match rules.is_empty() {
         true => "no retention, so everything is kept".into(),
@@ -248,26 +221,13 @@ fn rules(policy: &Policy) -> String {
     }
 }
 
-/// As the configuration spells durations: `14d`, `1d12h`.
-fn spelled(duration: Duration) -> String {
-    let mut seconds = duration.as_secs();
-    let mut text = String::new();
-    for (unit, length) in [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)] {
-        if seconds >= length {
-            text.push_str(&format!("{}{unit}", seconds / length));
-            seconds %= length;
-        }
-    }
-    text
-}
-
 /// The document of `prune --json`.
-pub fn prune_json(outcomes: &[Outcome], dry_run: bool) -> Value {
+pub fn prune_json(outcomes: &[PruneOutcome], dry_run: bool) -> Value {
     let databases: Vec<Value> = outcomes.iter().map(outcome_json).collect();
     json!({ "dry_run": dry_run, "databases": databases })
 }
 
-fn outcome_json(outcome: &Outcome) -> Value {
+fn outcome_json(outcome: &PruneOutcome) -> Value {
     let mut object = summary_json(outcome);
     if let Ok(pruned) = &outcome.result {
         object["backups"] = pruned.backups.iter().map(judged_json).collect();
@@ -276,11 +236,11 @@ fn outcome_json(outcome: &Outcome) -> Value {
 }
 
 /// The result without the single backups, as `backup --json` has it beside the backup.
-pub fn summary_json(outcome: &Outcome) -> Value {
+pub(super) fn summary_json(outcome: &PruneOutcome) -> Value {
     let mut object = json!({
         "database": outcome.database,
         "storage": outcome.storage,
-        "status": outcome.status(),
+        "status": status(outcome),
     });
     if let Ok(pruned) = &outcome.result {
         let goes = pruned.deleted().count();
@@ -309,7 +269,7 @@ fn judged_json(backup: &Judged) -> Value {
     };
     json!({
         "id": backup.id.to_string(),
-        "started_at": rfc3339(backup.id.timestamp.moment()),
+        "started_at": rfc3339::precise(backup.id.timestamp.moment()),
         "bytes": backup.bytes,
         "partial": backup.partial,
         "objection": label(backup),

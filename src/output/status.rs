@@ -1,12 +1,13 @@
 //! What `status` prints: tables for people, a document for programs, a line for monitoring.
 
-use super::list::table;
-use super::{error_json, rfc3339};
+use super::error::error_json;
 use crate::operation::status::report::{
     CopyState, DatabaseStatus, NewestBackup, NewestCopy, Problem, Severity, StatusReport,
     StorageStatus,
 };
 use crate::text::human::{human_age, human_bytes};
+use crate::text::rfc3339;
+use crate::text::table::table;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -145,7 +146,7 @@ pub fn status_json(report: &StatusReport) -> Value {
         .collect();
     let storages: Vec<Value> = report.storages.iter().map(storage_json).collect();
     json!({
-        "now": rfc3339(report.now),
+        "now": rfc3339::precise(report.now),
         "state": report.level().name(),
         "databases": databases,
         "storages": storages,
@@ -153,8 +154,8 @@ pub fn status_json(report: &StatusReport) -> Value {
         "daemon": report.daemon.as_ref().map(|daemon| json!({
             "pid": daemon.pid,
             "alive": daemon.alive,
-            "started_at": rfc3339(daemon.started_at),
-            "ticked_at": rfc3339(daemon.ticked_at),
+            "started_at": rfc3339::precise(daemon.started_at),
+            "ticked_at": rfc3339::precise(daemon.ticked_at),
             "running": daemon.running,
             "state": report.daemon_problem.clone().map_or(Severity::Ok, |problem| problem.level).name(),
         })),
@@ -171,8 +172,8 @@ fn database_json(database: &DatabaseStatus, now: DateTime<Utc>) -> Value {
         "damaged": database.damaged.iter().map(|known| known.id.to_string()).collect::<Vec<_>>(),
         "last_success": newest.map(newest_json),
         "last_failure": database.failure.as_ref().map(|failure| json!({
-            "started_at": rfc3339(failure.started_at),
-            "failed_at": rfc3339(failure.failed_at),
+            "started_at": rfc3339::precise(failure.started_at),
+            "failed_at": rfc3339::precise(failure.failed_at),
             "age_seconds": (now - failure.failed_at).num_seconds(),
             "host": failure.host,
             "kind": failure.kind,
@@ -181,15 +182,15 @@ fn database_json(database: &DatabaseStatus, now: DateTime<Utc>) -> Value {
             "hint": failure.hint(),
             "since_last_success": failed_since,
         })),
-        "next_run": database.next_run.map(rfc3339),
+        "next_run": database.next_run.map(rfc3339::precise),
         "max_age_seconds": database.max_age.map(|limit| limit.as_secs()),
         "too_old": database.too_old,
-        "proven_at": database.proven.restorable_at.map(rfc3339),
-        "verified_at": database.proven.verified_at.map(rfc3339),
+        "proven_at": database.proven.restorable_at.map(rfc3339::precise),
+        "verified_at": database.proven.verified_at.map(rfc3339::precise),
         "verify_level": database.verify_level.name(),
         "max_unverified_age_seconds": database.max_unverified_age.map(|limit| limit.as_secs()),
         "unverified_too_long": database.proven.too_long_ago,
-        "next_check": database.next_check.map(rfc3339),
+        "next_check": database.next_check.map(rfc3339::precise),
     })
 }
 
@@ -198,8 +199,8 @@ fn newest_json(newest: &NewestBackup) -> Value {
     json!({
         "id": newest.entry.id.to_string(),
         "key": newest.entry.archive_key(),
-        "started_at": rfc3339(newest.entry.id.timestamp.moment()),
-        "finished_at": newest.finished_at.map(rfc3339),
+        "started_at": rfc3339::precise(newest.entry.id.timestamp.moment()),
+        "finished_at": newest.finished_at.map(rfc3339::precise),
         "age_seconds": newest.age.num_seconds(),
         "bytes": newest.entry.bytes,
         "partial": newest.partial,

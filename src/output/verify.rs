@@ -1,72 +1,16 @@
 //! What `verify` prints: a line for each copy and each fault, or the sums of a report.
 
-use super::list::table;
-use super::{error_json, rfc3339};
-use crate::error::{Kind, Result};
-use crate::operation::verify::record;
+use super::error::error_json;
 use crate::operation::verify::report::{Past, Row, rows};
-use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
-use crate::repository::located::Located;
+use crate::operation::verify::verified::Verified;
+use crate::repository::check_records::{CheckLevel, CheckOutcome};
 use crate::text::duration;
 use crate::text::human::human_age;
+use crate::text::rfc3339;
+use crate::text::table::table;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// A copy that was checked.
-pub struct Verified {
-    /// The backup, or the path of a file.
-    pub backup: String,
-    /// The storage that the copy is on.
-    pub storage: Option<String>,
-    /// Its stored bytes; 0 for a file.
-    pub bytes: u64,
-    /// The address of the archive.
-    pub location: String,
-    /// How deep the check was.
-    pub level: CheckLevel,
-    /// What was found, or why nothing could be.
-    pub result: Result<Evidence>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-impl Verified {
-    /// The result of checking `copy`.
-    pub fn new(
-        copy: &Located,
-        level: CheckLevel,
-        result: Result<Evidence>,
-        took: Duration,
-    ) -> Verified {
-        let (backup, storage, bytes) = match copy {
-            Located::Stored { storage, entry } => {
-                let storage = storage.name().to_string();
-                (entry.id.to_string(), Some(storage), entry.bytes)
-            }
-            Located::File(path) => (path.display().to_string(), None, 0),
-        };
-        Verified {
-            backup,
-            storage,
-            bytes,
-            location: copy.shown(),
-            level,
-            result,
-            took,
-        }
-    }
-
-    /// How it ended.
-    pub fn outcome(&self) -> CheckOutcome {
-        record::outcome(&self.result)
-    }
-
-    /// Why the check could not be made.
-    pub fn failure(&self) -> Option<Kind> {
-        self.result.as_ref().err().map(|error| error.kind())
-    }
-}
 
 /// `backup, good, level, storage, duration` with tabs between, and a line for each fault.
 pub fn verified_text(verified: &Verified) -> String {
@@ -173,7 +117,7 @@ fn report_row(row: &Row, now: DateTime<Utc>) -> [String; 12] {
 pub fn report_json(past: &[Past], since: DateTime<Utc>) -> Value {
     let rows: Vec<Value> = rows(past).iter().map(row_json).collect();
     let checks: Vec<Value> = past.iter().map(past_json).collect();
-    json!({ "since": rfc3339(since), "rows": rows, "checks": checks })
+    json!({ "since": rfc3339::precise(since), "rows": rows, "checks": checks })
 }
 
 fn row_json(row: &Row) -> Value {
@@ -189,7 +133,7 @@ fn row_json(row: &Row) -> Value {
         "median_seconds": row.median(),
         "trend": row.trend(),
         "median_restore_seconds": row.restore_median(),
-        "last_at": row.checks.last().map(|check| rfc3339(check.at)),
+        "last_at": row.checks.last().map(|check| rfc3339::precise(check.at)),
     })
 }
 
@@ -198,7 +142,7 @@ fn past_json(past: &Past) -> Value {
     json!({
         "backup": past.id.to_string(),
         "storage": past.storage,
-        "at": rfc3339(check.at),
+        "at": rfc3339::precise(check.at),
         "level": check.level.name(),
         "result": check.result.name(),
         "duration_seconds": check.duration_seconds,

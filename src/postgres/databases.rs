@@ -1,10 +1,8 @@
 //! Databases of a server: whether one is there, and making and dropping one.
 
-use super::query::{self, block_of, identifier, literal};
-use super::session::Session;
-use super::tools::Tool;
-use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Kind, Result};
+use super::client::Client;
+use super::quoting::{block_of, identifier, literal};
+use crate::error::{Doing, Error, Result};
 use std::time::Duration;
 
 /// Databases that every server has, unless somebody dropped them.
@@ -13,21 +11,16 @@ const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 /// Making and dropping a database waits for checkpoints of the server.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// A session on `session`'s server that works whether or not its own database is there. `known` is another database
+/// A client of `client`'s server that works whether or not its own database is there. `known` is another database
 /// that is said to be there.
-pub fn maintenance(
-    psql: &Tool,
-    session: &Session,
-    known: &str,
-    cancel: &Cancel,
-) -> Result<Session> {
+pub fn maintenance(client: &Client, known: &str) -> Result<Client> {
     let others = [known].into_iter().chain(MAINTENANCE);
     let mut first = None;
-    for name in others.filter(|name| *name != session.database()) {
-        let candidate = session.to_database(name);
-        match query::rows(psql, &candidate, "SELECT 1", cancel) {
+    for name in others.filter(|name| *name != client.database()) {
+        let candidate = client.to_database(name);
+        match candidate.query("SELECT 1") {
             Ok(_) => return Ok(candidate),
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+            Err(error) if error.ends_the_run() => return Err(error),
             Err(error) => first = first.or(Some(error)),
         }
     }
@@ -35,22 +28,17 @@ pub fn maintenance(
 }
 
 /// True if the server has a database called `name`.
-pub fn exists(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<bool> {
+pub fn exists(client: &Client, name: &str) -> Result<bool> {
     let sql = format!(
         "SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}",
         literal(name)
     );
-    Ok(!query::rows(psql, session, &sql, cancel)?.is_empty())
+    Ok(!client.query(&sql)?.is_empty())
 }
 
 /// The comment on the database `name`, empty where there is none, and how many sessions are in it; nothing where it is
 /// not there. The server's own, such as autovacuum, are nobody's and end by themselves when it is dropped.
-pub fn comment(
-    psql: &Tool,
-    session: &Session,
-    name: &str,
-    cancel: &Cancel,
-) -> Result<Option<(String, u64)>> {
+pub fn comment(client: &Client, name: &str) -> Result<Option<(String, u64)>> {
     let sql = format!(
         "SELECT coalesce(shobj_description(oid, 'pg_database'), ''), \
          (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid() \
@@ -58,7 +46,7 @@ pub fn comment(
          FROM pg_database d WHERE datname = {}",
         literal(name)
     );
-    let rows = query::rows(psql, session, &sql, cancel)?;
+    let rows = client.query(&sql)?;
     let mut columns = rows.into_iter().flatten();
     let comment = columns.next();
     let sessions = columns.next().and_then(|count| count.parse().ok());
@@ -66,43 +54,26 @@ pub fn comment(
 }
 
 /// Sets the comment on the database `name`; none takes it away.
-pub fn set_comment(
-    psql: &Tool,
-    session: &Session,
-    name: &str,
-    comment: Option<&str>,
-    cancel: &Cancel,
-) -> Result<()> {
+pub fn set_comment(client: &Client, name: &str, comment: Option<&str>) -> Result<()> {
     let comment = comment.map_or("NULL".to_string(), literal);
     let sql = format!("COMMENT ON DATABASE {} IS {comment}", identifier(name));
-    query::rows(psql, session, &sql, cancel).map(|_| ())
+    client.query(&sql).map(|_| ())
 }
 
-/// Gives the database of `session` to the role `owner`, a name of a dump in that encoding.
-pub fn set_owner(
-    psql: &Tool,
-    session: &Session,
-    owner: &str,
-    encoding: &str,
-    cancel: &Cancel,
-) -> Result<()> {
+/// Gives the database of `client` to the role `owner`, a name of a dump in that encoding.
+pub fn set_owner(client: &Client, owner: &str, encoding: &str) -> Result<()> {
     let block = block_of(&format!(
         " BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO %I', current_database(), {}); END",
         literal(owner)
     ));
-    query::rows_in(encoding, psql, session, &block, cancel)
+    client
+        .query_in(encoding, &block)
         .map(|_| ())
-        .doing(|| format!("cannot give the database {} to {owner}", session.database()))
+        .doing(|| format!("cannot give the database {} to {owner}", client.database()))
 }
 
 /// Makes an empty database; `like` is how the original was made: `ENCODING`, `LOCALE` and their like.
-pub fn create(
-    psql: &Tool,
-    session: &Session,
-    name: &str,
-    like: &[(String, String)],
-    cancel: &Cancel,
-) -> Result<()> {
+pub fn create(client: &Client, name: &str, like: &[(String, String)]) -> Result<()> {
     let like: String = like
         .iter()
         .map(|(keyword, value)| format!(" {keyword} = {}", literal(value)))
@@ -111,24 +82,59 @@ pub fn create(
         "CREATE DATABASE {} TEMPLATE = template0{like}",
         identifier(name)
     );
-    query::rows_within(LIMIT, psql, session, &sql, cancel)
+    client
+        .query_within(LIMIT, &sql)
         .map(|_| ())
         .doing(|| format!("cannot create the database {name}"))
 }
 
 /// Drops a database and ends the sessions that are still in it.
-pub fn drop(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<()> {
-    dropped(psql, session, name, " WITH (FORCE)", cancel)
+pub fn drop(client: &Client, name: &str) -> Result<()> {
+    dropped(client, name, " WITH (FORCE)")
 }
 
 /// Drops a database that nobody is in.
-pub fn drop_idle(psql: &Tool, session: &Session, name: &str, cancel: &Cancel) -> Result<()> {
-    dropped(psql, session, name, "", cancel)
+pub fn drop_idle(client: &Client, name: &str) -> Result<()> {
+    dropped(client, name, "")
 }
 
-fn dropped(psql: &Tool, session: &Session, name: &str, how: &str, cancel: &Cancel) -> Result<()> {
+fn dropped(client: &Client, name: &str, how: &str) -> Result<()> {
     let sql = format!("DROP DATABASE IF EXISTS {}{how}", identifier(name));
-    query::rows_within(LIMIT, psql, session, &sql, cancel)
+    client
+        .query_within(LIMIT, &sql)
         .map(|_| ())
         .doing(|| format!("cannot drop the database {name}"))
+}
+
+/// The databases of a server that this role may connect to, templates left out, with their sizes in bytes.
+pub fn sizes(client: &Client) -> Result<Vec<(String, u64)>> {
+    const SQL: &str = "SELECT datname, pg_database_size(oid) FROM pg_database \
+         WHERE NOT datistemplate AND datallowconn AND has_database_privilege(oid, 'CONNECT') ORDER BY datname";
+    let rows = client.query_names(SQL)?;
+    let named = rows.into_iter().filter_map(|row| {
+        let mut columns = row.into_iter();
+        Some((columns.next()?, columns.next()?.parse().ok()?))
+    });
+    Ok(named.collect())
+}
+
+/// Names of a few user relations, and how many there are. Schemas and extensions alone don't count, nor
+/// does what belongs to an extension: managed servers create them.
+pub fn user_relations(client: &Client) -> Result<(u64, Vec<String>)> {
+    const SQL: &str = "
+        SELECT count(*) OVER (), format('%I.%I', n.nspname, c.relname)
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r','p','v','m','S','f')
+          AND n.nspname NOT IN ('pg_catalog','information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                          AND d.objid = c.oid AND d.deptype = 'e')
+        ORDER BY 2 LIMIT 3";
+    let rows = client.query_names(SQL)?;
+    let count = rows
+        .first()
+        .and_then(|row| row.first())
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    let found = rows.into_iter().filter_map(|row| row.into_iter().nth(1));
+    Ok((count, found.collect()))
 }

@@ -1,9 +1,8 @@
 //! What the messages of PostgreSQL's tools mean, and what to do about them.
 
-use super::query::identifier;
+use super::quoting::identifier;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
-use crate::source::logical::drop_existing;
 
 /// A message to look for, what it makes of the failure, and the next step.
 struct Known {
@@ -21,6 +20,13 @@ const LOCKED: &str =
 
 /// What the end of a restore of SQL text raises where the text ended the transaction it was given.
 pub const ENDED_ITS_TRANSACTION: &str = "the SQL text ended the transaction that it ran in";
+
+/// What making room for a restore raises where it would drop objects which only the target has.
+pub const WOULD_DROP: &str = "the target holds what the backup does not";
+
+/// What to do about it.
+pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
+     into a database of its own: --to NAME --create";
 
 /// Passing troubles first, so that a list of complaints is judged by the one that may pass.
 const KNOWN: &[Known] = &[
@@ -262,11 +268,7 @@ pub fn dump(ended: &Ended, role: &str) -> Error {
 /// Explains the end of pg_restore, or of psql restoring.
 pub fn restore(ended: &Ended) -> Error {
     const RESTORE: &[Known] = &[
-        known(
-            drop_existing::WOULD_DROP,
-            Kind::Failed,
-            drop_existing::WOULD_DROP_HINT,
-        ),
+        known(WOULD_DROP, Kind::Failed, WOULD_DROP_HINT),
         known(
             "violates foreign key constraint",
             Kind::Failed,

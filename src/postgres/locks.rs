@@ -3,10 +3,8 @@
 //! pg_dump has `--lock-wait-timeout`. pg_restore has nothing of the kind and sets `lock_timeout = 0` itself,
 //! so a restore is watched from a second session.
 
-use super::query;
-use super::session::Session;
-use super::tools::Tool;
-use crate::cancel::{Cancel, Cause};
+use super::client::Client;
+use crate::cancel::Cause;
 use crate::error::{Doing, Result};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -22,30 +20,26 @@ const WHO: &str = "CASE WHEN b.pid IS NULL THEN 'a prepared transaction (see pg_
      coalesce(to_char(b.state_change, 'YYYY-MM-DD HH24:MI:SS TZ'), 'an unknown time')) END";
 
 /// The sessions that hold a table of this database against everyone, which is what pg_dump waits for.
-pub fn holders(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Vec<String>> {
+pub fn holders(client: &Client) -> Result<Vec<String>> {
     let sql = format!(
         "SELECT DISTINCT {WHO} FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = l.pid \
          WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.locktype = 'relation' \
          AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
          AND l.pid IS DISTINCT FROM pg_backend_pid() LIMIT 5"
     );
-    Ok(first_column(query::rows(psql, session, &sql, cancel)?))
+    Ok(first_column(client.query(&sql)?))
 }
 
-/// The sessions that block those of `application`.
-fn blockers(
-    psql: &Tool,
-    session: &Session,
-    application: &str,
-    cancel: &Cancel,
-) -> Result<Vec<String>> {
-    // our own application name, made of letters, digits, spaces and dashes
+/// The sessions that block those of the application of `client`.
+fn blockers(client: &Client) -> Result<Vec<String>> {
+    let application = client.application();
+    // our own, made of letters, digits, spaces and dashes
     let sql = format!(
         "SELECT DISTINCT {WHO} FROM pg_catalog.pg_stat_activity a, unnest(pg_catalog.pg_blocking_pids(a.pid)) p(pid) \
          LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = p.pid \
          WHERE a.application_name = '{application}' AND a.datname = current_database() LIMIT 5"
     );
-    Ok(first_column(query::rows(psql, session, &sql, cancel)?))
+    Ok(first_column(client.query(&sql)?))
 }
 
 fn first_column(rows: Vec<Vec<String>>) -> Vec<String> {
@@ -61,23 +55,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Says once for each wait who is in the way of `application`; and cancels `cancel`, naming them, once it has waited
-    /// `limit` for a lock, where there is one.
-    pub fn start(
-        psql: Tool,
-        session: Session,
-        application: String,
-        limit: Option<Duration>,
-        cancel: &Cancel,
-    ) -> Result<Watch> {
+    /// Says once for each wait who is in the way of the sessions that are called like `client`; and cancels its token,
+    /// naming them, once they have waited `limit` for a lock, where there is one.
+    pub fn start(client: Client, limit: Option<Duration>) -> Result<Watch> {
         let (stop, stopped) = channel::<()>();
-        let cancel = cancel.clone();
         let thread = std::thread::Builder::new()
             .name("lock watch".into())
             .spawn(move || {
                 let mut since: Option<Instant> = None;
                 while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    let found = match blockers(&psql, &session, &application, &cancel) {
+                    let found = match blockers(&client) {
                         Ok(found) => found,
                         Err(error) => {
                             log::debug!("cannot ask who holds locks: {}", error.chain());
@@ -98,7 +85,7 @@ impl Watch {
                         }
                     };
                     if let Some(limit) = limit.filter(|limit| waited >= *limit) {
-                        cancel.cancel(Cause::Stalled(format!(
+                        client.cancel().cancel(Cause::Stalled(format!(
                             "stopped after waiting {limit:?} for a lock held by {who}"
                         )));
                         return;

@@ -5,13 +5,11 @@
 //! input makes it say.
 
 use super::explain;
-use super::session::Session;
-use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::process::ChildInput;
 use std::io::{self, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// A running psql.
 pub struct Psql {
@@ -21,20 +19,20 @@ pub struct Psql {
 }
 
 impl Psql {
-    /// Starts psql on the database of `session`; the first error stops it. `application` is different for each run.
-    pub fn start(
-        psql: &Tool,
-        session: &Session,
-        application: &str,
+    /// Starts psql, a command that has no arguments yet, on a database; the first error stops it. `token` is different
+    /// for each run.
+    pub(super) fn start(
+        mut command: Command,
+        database_argument: String,
+        token: String,
         cancel: &Cancel,
     ) -> Result<Psql> {
-        let mut command = session.command(&psql.path, application);
         command.args(["-X", "-q", "--no-password", "-v", "ON_ERROR_STOP=1"]);
-        command.args(["--file=-", &session.database_argument()]);
+        command.args(["--file=-", &database_argument]);
         command.stdout(Stdio::null());
         Ok(Psql {
             input: ChildInput::spawn("psql", command, cancel, explain::restore)?,
-            token: format!("whole input of {application}"),
+            token,
         })
     }
 

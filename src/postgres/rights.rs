@@ -1,42 +1,11 @@
 //! What a role may not read, and pg_dump therefore fails on.
 
-use super::query;
-use super::session::Session;
-use super::tools::Tool;
-use crate::cancel::Cancel;
+use super::client::Client;
 use crate::error::Result;
-
-/// Whom a session is, and of which server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Its version as it prints it: `16.4 (Debian 16.4-1)`.
-    pub version: String,
-    /// Its major version: 16.
-    pub major: u32,
-    /// The role.
-    pub role: String,
-    /// It follows another server.
-    pub standby: bool,
-}
-
-/// Asks the server who it is.
-pub fn server(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Server> {
-    const SQL: &str = "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000, \
-         current_user, pg_is_in_recovery()";
-    let rows = query::rows(psql, session, SQL, cancel)?;
-    let mut columns = rows.into_iter().flatten();
-    let mut column = || columns.next().unwrap_or_default();
-    Ok(Server {
-        version: column(),
-        major: column().parse().unwrap_or_default(),
-        role: column(),
-        standby: column() == "t",
-    })
-}
 
 /// What pg_dump reads of a database and this role may not: how much there is, and the names of the first ten. Tables
 /// count that belong to a schema it may not use, or whose row security would hide rows from it.
-pub fn unreadable(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<(u64, Vec<String>)> {
+pub fn unreadable(client: &Client) -> Result<(u64, Vec<String>)> {
     const SQL: &str = "
         WITH relation AS (
             SELECT c.oid, c.relkind, n.oid AS schema, format('%I.%I', n.nspname, c.relname) AS name
@@ -59,7 +28,7 @@ pub fn unreadable(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<(u6
                               AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
         )
         SELECT count(*) OVER (), name FROM unreadable ORDER BY name LIMIT 10";
-    let rows = query::names(psql, session, SQL, cancel)?;
+    let rows = client.query_names(SQL)?;
     let count = rows
         .first()
         .and_then(|row| row.first())
@@ -67,16 +36,4 @@ pub fn unreadable(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<(u6
         .unwrap_or(0);
     let names = rows.into_iter().filter_map(|row| row.into_iter().nth(1));
     Ok((count, names.collect()))
-}
-
-/// The databases of a server that this role may connect to, templates left out, with their sizes in bytes.
-pub fn databases(psql: &Tool, session: &Session, cancel: &Cancel) -> Result<Vec<(String, u64)>> {
-    const SQL: &str = "SELECT datname, pg_database_size(oid) FROM pg_database \
-         WHERE NOT datistemplate AND datallowconn AND has_database_privilege(oid, 'CONNECT') ORDER BY datname";
-    let rows = query::names(psql, session, SQL, cancel)?;
-    let named = rows.into_iter().filter_map(|row| {
-        let mut columns = row.into_iter();
-        Some((columns.next()?, columns.next()?.parse().ok()?))
-    });
-    Ok(named.collect())
 }

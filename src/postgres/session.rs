@@ -4,6 +4,7 @@
 //! the person who started us logs in (so that `PGPASSFILE` and Kerberos work), and on top the configured
 //! connection. Passwords of storages and archives are in no child's environment.
 
+use super::quoting::{connection_value, url_encoded};
 use crate::secret::Secret;
 use std::ffi::OsStr;
 use std::process::Command;
@@ -104,9 +105,9 @@ impl Session {
 
     /// All of it as a URL, as programs that are not libpq want to be told.
     pub fn url(&self) -> Secret {
-        let mut url = format!("postgresql://{}", encoded(self.variable("PGUSER")));
+        let mut url = format!("postgresql://{}", url_encoded(self.variable("PGUSER")));
         if let Some(password) = &self.password {
-            url += &format!(":{}", encoded(password.expose()));
+            url += &format!(":{}", url_encoded(password.expose()));
         }
         url += "@";
         // a directory cannot stand where a host does
@@ -114,11 +115,11 @@ impl Session {
         if !in_query {
             url += &match self.host().contains(':') {
                 true => format!("[{}]", self.host()),
-                false => encoded(self.host()),
+                false => url_encoded(self.host()),
             };
             url += &format!(":{}", self.port());
         }
-        url += &format!("/{}", encoded(&self.database));
+        url += &format!("/{}", url_encoded(&self.database));
         let known = self.variables.iter().filter_map(|(name, value)| {
             let parameter = name.strip_prefix("PG")?.to_lowercase();
             let wanted = match parameter.as_str() {
@@ -126,7 +127,7 @@ impl Session {
                 "sslmode" | "sslrootcert" | "sslcert" | "sslkey" => !in_query,
                 _ => false,
             };
-            wanted.then(|| format!("{parameter}={}", encoded(value)))
+            wanted.then(|| format!("{parameter}={}", url_encoded(value)))
         });
         let parameters: Vec<String> = known.collect();
         if !parameters.is_empty() {
@@ -196,19 +197,9 @@ impl Session {
     /// The argument that names the database. It is a connection string, because a name such as `a=b` would be read as
     /// one, and because libpq has no variables for what notices a server that has silently gone away.
     pub fn database_argument(&self) -> String {
-        let escaped = self.database.replace('\\', "\\\\").replace('\'', "\\'");
-        format!("--dbname=dbname='{escaped}' {GONE}")
+        let database = connection_value(&self.database);
+        format!("--dbname=dbname={database} {GONE}")
     }
-}
-
-/// Percent-encoded, so that it means nothing in a URL but itself.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 /// Clears the environment but for what programs need, and has them speak English, which our hints understand.

@@ -2,7 +2,7 @@
 
 use super::session::plain_environment;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::process;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -124,14 +124,14 @@ impl Tools {
                     major,
                     version,
                 }),
-                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+                Err(error) if error.ends_the_run() => return Err(error),
                 Err(error) => log::debug!("{} is passed over: {}", path.display(), error.chain()),
             }
         }
         Ok(tools)
     }
 
-    fn not_found(&self, program: Program) -> Error {
+    pub(super) fn not_found(&self, program: Program) -> Error {
         let name = program.name();
         let looked_in = match &self.configured {
             Some(directory) => format!("{name} not found in bin_dir {}", directory.display()),
@@ -207,7 +207,7 @@ impl Tools {
                     };
                     return Ok(Server { initdb, postgres });
                 }
-                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+                Err(error) if error.ends_the_run() => return Err(error),
                 other => log::debug!("{} is passed over: {other:?}", path.display()),
             }
         }

@@ -4,7 +4,7 @@
 //! run and a lock that another run of the database holds end all of them at once.
 
 use super::names::{BackupId, Part, is_ours};
-use super::places::{Place, ends_the_run as is_signal};
+use super::places::Place;
 use super::run_mark::{self, RunMark};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -28,8 +28,8 @@ pub struct StoredCopy {
 /// The storages that a run writes to, each locked for it.
 pub struct Copies {
     places: Vec<Place>,
-    /// The backup that is marked as being written, until its mark is gone.
-    marked: Option<BackupId>,
+    /// The storages on which the backup is marked as being written, and the key of the mark.
+    marks: Vec<(Arc<dyn Storage>, String)>,
     _locks: Vec<Lock>,
 }
 
@@ -52,17 +52,22 @@ impl Copies {
     ) -> Result<Copies> {
         let mut copies = Copies {
             places,
-            marked: None,
+            marks: Vec::new(),
             _locks: Vec::new(),
         };
-        copies._locks = copies.each(ends_the_run, |storage| {
+        copies._locks = copies.each(ends_it, |storage| {
             let lock = Lock::take(&storage.lock_file(database)?, wait, cancel)?;
             // the lock is held, so nobody else is writing
             for key in storage.sweep(database, &is_ours, cancel)? {
                 let address = storage.locate(&key);
                 log::info!("removed {address}, which an earlier run left unfinished");
             }
-            run_mark::sweep(storage, database, now, cancel)?;
+            let swept = run_mark::sweep(storage.as_ref(), database, now, cancel);
+            if let Err(error) = swept {
+                cancel.check()?;
+                // with no right to delete there is still a backup to make
+                log::debug!("{}", error.chain());
+            }
             Ok(lock)
         })?;
         Ok(copies)
@@ -82,39 +87,35 @@ impl Copies {
     /// Marks `id` as being written on each storage, before any of its objects is there.
     pub fn mark(&mut self, id: &BackupId, mark: &RunMark, cancel: &Cancel) -> Result<()> {
         let (key, bytes) = (id.key(Part::Run), mark.to_json()?);
-        self.marked = Some(id.clone());
-        self.each(ends_the_run, |storage| {
+        let mut marks = Vec::new();
+        let marked = self.each(ends_it, |storage| {
+            marks.push((Arc::clone(storage), key.clone()));
             storage
                 .put(&key, &bytes, cancel)
                 .doing(|| format!("cannot write {}", storage.locate(&key)))
-        })
-        .map(drop)
+        });
+        self.marks = marks;
+        marked.map(drop)
     }
 
-    /// Takes the mark away, on each storage that has it: the backup is whole there, or nothing is there of it. Where that
-    /// cannot be done a later run does it.
+    /// Takes the marks away: on each storage the backup is whole, or nothing is there of it. Where that cannot be done a
+    /// later run does it.
     fn unmark(&mut self) {
-        let Some(id) = self.marked.take() else {
-            return;
-        };
-        let key = [id.key(Part::Run)];
-        for storage in self
-            .places
-            .iter()
-            .filter_map(|place| place.storage.as_ref().ok())
-        {
+        for (storage, key) in self.marks.drain(..) {
+            let key = [key];
             let gone = Cancel::new()
                 .and_then(|fresh| storage.delete(&key, &fresh.with_deadline(CLEAN_UP)));
             if let Err(error) = gone {
-                let error = error.doing(format!("cannot remove {}", storage.locate(&key[0])));
-                log::warn!("{}", error.report());
+                // beside a manifest it says nothing, and where nothing is it hides nothing
+                let shown = storage.locate(&key[0]);
+                log::debug!("cannot remove {shown}: {}", error.chain());
             }
         }
     }
 
     /// Starts writing the archive to each storage.
     pub fn start(&mut self, key: &str, cancel: &Cancel) -> Result<Archives> {
-        let mut uploads = self.each(ends_the_run, |storage| storage.create(key, cancel))?;
+        let mut uploads = self.each(ends_it, |storage| storage.create(key, cancel))?;
         match (uploads.len(), uploads.pop()) {
             (1, Some(only)) => Ok(Archives::One(only)),
             (_, last) => {
@@ -138,7 +139,7 @@ impl Copies {
             Archives::Several(fan) => fan.finish()?,
         };
         let mut archives = archives.into_iter();
-        let written = self.each(ends_the_run, |storage| {
+        let written = self.each(ends_it, |storage| {
             let mut uploads = Vec::new();
             uploads.extend(archives.next().transpose()?);
             for (key, bytes) in sidecars {
@@ -159,7 +160,7 @@ impl Copies {
             |storage| {
                 let mut uploads = written.next().into_iter().flatten();
                 let committed = uploads.try_for_each(|upload| upload.commit());
-                committed.inspect_err(|_| remove(storage, &keys))
+                committed.inspect_err(|_| remove(storage.as_ref(), &keys))
             },
         )?;
         self.unmark();
@@ -176,14 +177,14 @@ impl Copies {
     fn each<T>(
         &mut self,
         fatal: impl Fn(&Error) -> bool,
-        mut step: impl FnMut(&dyn Storage) -> Result<T>,
+        mut step: impl FnMut(&Arc<dyn Storage>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let mut done = Vec::new();
         for place in &mut self.places {
             let Ok(storage) = &place.storage else {
                 continue;
             };
-            match step(storage.as_ref()) {
+            match step(storage) {
                 Ok(value) => done.push(value),
                 Err(error) if fatal(&error) => return Err(error),
                 Err(error) => place.storage = Err(error),
@@ -201,7 +202,7 @@ impl Copies {
         let mut reasons: Vec<(String, Error)> = places
             .filter_map(|place| Some((place.name, place.storage.err()?)))
             .collect();
-        if let Some(index) = reasons.iter().position(|(_, error)| is_signal(error)) {
+        if let Some(index) = reasons.iter().position(|(_, error)| error.ends_the_run()) {
             return reasons.swap_remove(index).1;
         }
         match reasons.len() {
@@ -247,8 +248,9 @@ impl Write for Archives {
     }
 }
 
-fn ends_the_run(error: &Error) -> bool {
-    is_signal(error) || error.kind() == Kind::Locked
+/// A run that another one of the same name keeps out ends, too.
+fn ends_it(error: &Error) -> bool {
+    error.ends_the_run() || error.kind() == Kind::Locked
 }
 
 /// A copy that is reported as missing must not be found later.

@@ -5,12 +5,13 @@
 //! encrypted those words are too, since they may name tables.
 
 use crate::error::{Error, Result};
+use crate::text::cut::cut_chars;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// No more of a record is read than this many bytes.
 pub const LARGEST: u64 = 64 * 1024;
-/// A message is cut there, so that what is written can be read.
+/// A message is cut after as many characters, so that what is written can be read.
 const LONGEST: usize = 8 * 1024;
 
 /// A run that failed.
@@ -71,8 +72,8 @@ impl Failure {
             kind: error.kind().name().to_string(),
             exit_status: error.kind().exit_status(),
             words: Some(Words {
-                message: cut(&error.chain()),
-                hint: error.first_hint().map(cut),
+                message: cut_chars(&error.chain(), LONGEST),
+                hint: error.first_hint().map(|hint| cut_chars(hint, LONGEST)),
             }),
             words_sealed: None,
         }
@@ -103,13 +104,6 @@ impl Failure {
     pub fn from_json(bytes: &[u8], key: &str) -> Result<Failure> {
         serde_json::from_slice(bytes)
             .map_err(|error| Error::damaged(format!("{key} cannot be read")).because(error))
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
     }
 }
 

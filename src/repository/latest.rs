@@ -11,7 +11,8 @@ use super::standing::{Objection, Purpose};
 use super::{PassedOver, Repository};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::{DateTime, Utc};
 
 impl Repository<'_> {
     /// The copy that `reference` means, of several the one on the storage that comes first. The latest is the newest that
@@ -27,9 +28,9 @@ impl Repository<'_> {
             Reference::Path(path) => return Ok(Located::File(path.clone())),
             Reference::Latest { by, .. } => self.latest(*by, purpose, cancel)?,
             Reference::Id(id) => self.only_one(id)?,
-            Reference::Key(id, shape) => {
+            Reference::Key(id, encoding) => {
                 let mut backups = self.backups().into_iter();
-                let found = backups.find(|backup| backup.id == *id && backup.shape == *shape);
+                let found = backups.find(|backup| backup.id == *id && backup.encoding == *encoding);
                 found.and_then(first_copy)
             }
         };
@@ -166,13 +167,15 @@ impl Repository<'_> {
         }
         let what = match reference {
             Reference::Id(id) => format!("there is no backup {id}"),
-            Reference::Key(id, shape) => format!("there is no backup {}", id.archive_key(*shape)),
+            Reference::Key(id, encoding) => {
+                format!("there is no backup {}", id.archive_key(*encoding))
+            }
             _ if self.expected.sealed => format!("there is no encrypted full backup of {name}"),
             _ => format!("there is no full backup of {name}"),
         };
         let when = match reference {
             Reference::Latest { by: Some(by), .. } => {
-                let by = by.to_rfc3339_opts(SecondsFormat::Secs, true);
+                let by = rfc3339::second(*by);
                 format!(" from {by} or before")
             }
             _ => String::new(),

@@ -1,7 +1,8 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
-use super::manifest::Manifest;
-use super::names::{self, BackupId, Name, Part, Shape, Timestamp};
+use super::manifest::{Manifest, SourceKind};
+use super::names::{self, BackupId, Name, ObjectName, Part, Timestamp};
+use crate::format::encoding::ArchiveEncoding;
 use std::collections::BTreeMap;
 
 /// One archive as a listing shows it.
@@ -10,7 +11,7 @@ pub struct Entry {
     /// Which backup.
     pub id: BackupId,
     /// What its archive went through.
-    pub shape: Shape,
+    pub encoding: ArchiveEncoding,
     /// Size of the archive on storage.
     pub bytes: u64,
     /// True where a manifest lies beside it.
@@ -30,7 +31,7 @@ pub struct Entry {
 impl Entry {
     /// The key of its archive.
     pub fn archive_key(&self) -> String {
-        self.id.archive_key(self.shape)
+        self.id.archive_key(self.encoding)
     }
 
     /// True where records of checks lie beside it.
@@ -45,15 +46,17 @@ impl Entry {
 
     /// True for an encrypted archive, by its name.
     pub fn is_sealed(&self) -> bool {
-        self.shape.sealed
+        self.encoding.cipher.is_encrypted()
     }
 
     /// True where the archive has not the size that its manifest tells, and so is not what was stored.
     pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
-        // a manifest may be about an archive of another shape under the same name
-        manifest.is_some_and(|manifest| {
-            manifest.archive.key == self.archive_key() && manifest.archive.bytes != self.bytes
-        })
+        // a manifest may be about an archive encoded in another way under the same name
+        let key = self.archive_key();
+        let objects = manifest.map(Manifest::objects).unwrap_or_default();
+        objects
+            .iter()
+            .any(|object| object.key == key && object.bytes != self.bytes)
     }
 }
 
@@ -62,8 +65,8 @@ impl Entry {
 pub struct Backup {
     /// Which backup.
     pub id: BackupId,
-    /// Its archives and their sizes. One, unless somebody laid the same backup there in another shape.
-    pub archives: Vec<(Shape, u64)>,
+    /// Its archives and their sizes. One, unless somebody laid the same backup there encoded in another way.
+    pub archives: Vec<(ArchiveEncoding, u64)>,
     /// What lies beside them.
     pub sidecars: Vec<Part>,
 }
@@ -97,12 +100,12 @@ impl Backup {
 
     /// Its archives.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.archives.iter().map(|&(shape, bytes)| Entry {
+        self.archives.iter().map(|&(encoding, bytes)| Entry {
             id: self.id.clone(),
-            shape,
+            encoding,
             bytes,
             has_manifest: self.has(Part::Manifest),
-            has_checksum: self.has(Part::Checksum(shape)),
+            has_checksum: self.has(Part::Checksum(encoding)),
             pinned: self.has(Part::Pin),
             has_run: self.has(Part::Run),
             checks: self.checks(),
@@ -113,11 +116,33 @@ impl Backup {
 
 /// A backup that a run has marked as its own, and that has no manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedRun {
     /// Which.
     pub id: BackupId,
     /// The keys of all that is there of it, but for the mark.
     pub keys: Vec<String>,
+}
+
+/// A backup of another source than a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherBackup {
+    /// Which.
+    pub id: BackupId,
+    /// What it is of; `None` where the object that tells is not there.
+    pub kind: Option<SourceKind>,
+    /// The size of its objects together.
+    pub bytes: u64,
+}
+
+/// What lies under one moment of one database.
+#[derive(Default)]
+struct MomentFiles {
+    archives: Vec<(ArchiveEncoding, u64)>,
+    /// The objects of another source.
+    objects: Vec<(ObjectName, u64)>,
+    sidecars: Vec<Part>,
+    /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
+    spared: bool,
 }
 
 /// What the keys of a storage, or of one directory of it, come to.
@@ -125,10 +150,12 @@ pub struct Unfinished {
 pub struct Listing {
     /// The backups, oldest first. Foreign names and writes in progress make none.
     pub backups: Vec<Backup>,
+    /// Backups of other sources than a database, oldest first: shown, and left alone.
+    pub others: Vec<OtherBackup>,
     /// Keys of ours that have lost what they belonged to, sorted.
     pub orphans: Vec<String>,
     /// What runs have begun and not ended, whether anything of it is there yet or not, oldest first.
-    pub unfinished: Vec<Unfinished>,
+    pub unfinished: Vec<UnfinishedRun>,
     /// For each database where a change of source was accepted, the moment of the last time.
     pub accepted: BTreeMap<String, Timestamp>,
 }
@@ -136,14 +163,7 @@ pub struct Listing {
 impl Listing {
     /// Sorts keys and sizes.
     pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
-        #[derive(Default)]
-        struct Found {
-            archives: Vec<(Shape, u64)>,
-            sidecars: Vec<Part>,
-            /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
-            spared: bool,
-        }
-        let mut found: BTreeMap<BackupId, Found> = BTreeMap::new();
+        let mut found: BTreeMap<BackupId, MomentFiles> = BTreeMap::new();
         let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
@@ -162,49 +182,14 @@ impl Listing {
             let backup = found.entry(name.id).or_default();
             match name.part {
                 _ if name.temporary => backup.spared = true,
-                Part::Archive(shape) => backup.archives.push((shape, bytes)),
+                Part::Archive(encoding) => backup.archives.push((encoding, bytes)),
+                Part::Object(object, _) => backup.objects.push((object, bytes)),
                 sidecar => backup.sidecars.push(sidecar),
             }
         }
         let mut listing = Listing::default();
-        for (
-            id,
-            Found {
-                mut archives,
-                mut sidecars,
-                spared,
-            },
-        ) in found
-        {
-            // in one order, whatever order the storage lists in
-            archives.sort();
-            sidecars.sort_by_key(Part::to_string);
-            let has = |part| sidecars.contains(&part);
-            let is_unfinished = has(Part::Run) && !has(Part::Manifest);
-            if is_unfinished {
-                let archives = archives.iter().map(|(shape, _)| id.archive_key(*shape));
-                let others = sidecars.iter().filter(|part| **part != Part::Run);
-                listing.unfinished.push(Unfinished {
-                    id: id.clone(),
-                    keys: archives.chain(others.map(|part| id.key(*part))).collect(),
-                });
-            } else if has(Part::Run) {
-                // its run was killed before it could take the mark away
-                listing.orphans.push(id.key(Part::Run));
-            }
-            if archives.is_empty() {
-                if !spared && !is_unfinished {
-                    listing
-                        .orphans
-                        .extend(sidecars.iter().map(|part| id.key(*part)));
-                }
-                continue;
-            }
-            listing.backups.push(Backup {
-                id,
-                archives,
-                sidecars,
-            });
+        for (id, moment) in found {
+            listing.add(id, moment);
         }
         for (database, mut ids) in accepted {
             ids.sort();
@@ -223,14 +208,95 @@ impl Listing {
         listing
     }
 
+    /// Adds what lies under one moment of one database.
+    fn add(&mut self, id: BackupId, moment: MomentFiles) {
+        let MomentFiles {
+            mut archives,
+            objects,
+            mut sidecars,
+            spared,
+        } = moment;
+        if !objects.is_empty() {
+            self.others.push(OtherBackup {
+                kind: objects.iter().find_map(|(object, _)| kind_by(*object)),
+                bytes: objects.iter().map(|(_, bytes)| bytes).sum(),
+                id,
+            });
+            return;
+        }
+        // in one order, whatever order the storage lists in
+        archives.sort();
+        sidecars.sort_by_key(Part::to_string);
+        let has = |part| sidecars.contains(&part);
+        let is_unfinished = has(Part::Run) && !has(Part::Manifest);
+        if is_unfinished {
+            let archives = archives
+                .iter()
+                .map(|(encoding, _)| id.archive_key(*encoding));
+            let others = sidecars.iter().filter(|part| **part != Part::Run);
+            self.unfinished.push(UnfinishedRun {
+                id: id.clone(),
+                keys: archives.chain(others.map(|part| id.key(*part))).collect(),
+            });
+        } else if has(Part::Run) {
+            // its run was killed before it could take the mark away
+            self.orphans.push(id.key(Part::Run));
+        }
+        if !archives.is_empty() {
+            self.backups.push(Backup {
+                id,
+                archives,
+                sidecars,
+            });
+        } else if !spared && !is_unfinished {
+            let orphans = sidecars.iter().map(|part| id.key(*part));
+            self.orphans.extend(orphans);
+        }
+    }
+
     /// The archives, oldest first.
     pub fn entries(&self) -> Vec<Entry> {
         self.backups.iter().flat_map(Backup::entries).collect()
     }
 }
 
+/// What a backup with this object is of, where that object tells.
+fn kind_by(object: ObjectName) -> Option<SourceKind> {
+    match object {
+        ObjectName::FullCluster => Some(SourceKind::FullCluster),
+        ObjectName::IncrementalCluster => Some(SourceKind::IncrementalCluster),
+        ObjectName::FullFiles => Some(SourceKind::FullFiles),
+        ObjectName::IncrementalFiles => Some(SourceKind::IncrementalFiles),
+        ObjectName::Tablespace(_) | ObjectName::BackupManifest | ObjectName::Wal => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_backup_of_another_source_is_shown_and_nothing_of_it_is_an_orphan() {
+        let at = |suffix: &str| format!("main/20261125_010000.000000000Z{suffix}");
+        let keys = [
+            at(".full.tar.gz"),
+            at(".full.tar.gz.sha256"),
+            at(".tblspc-24583.tar.gz"),
+            at(".backup_manifest"),
+            at(".json"),
+            at(".pin"),
+        ];
+        let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
+        assert!(listing.backups.is_empty() && listing.orphans.is_empty());
+        let other = &listing.others[0];
+        assert_eq!(
+            (other.kind, other.bytes),
+            (Some(SourceKind::FullCluster), 21)
+        );
+        // what only a newer version knows keeps what lies beside it, too
+        let keys = [at(".later.tar"), at(".json"), at(".sha256")];
+        let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
+        assert_eq!(listing, Listing::default());
+    }
+
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@
 //! derive from its own name, and nothing is deleted or left unchecked on its word.
 
 use crate::error::{Error, Result};
+use crate::text::escape::printable;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,22 +15,41 @@ pub const SCHEMA: u32 = 1;
 /// No more of a manifest is read than this many bytes.
 pub const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// The manifest of one backup.
+/// The manifest of one backup: what every source has, and the part of its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ManifestFields")]
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: u32,
     /// Who wrote it: `backupkit 0.1.0`.
     pub tool: String,
-    /// The database's `name` in the configuration.
+    /// The `name` in the configuration.
     pub database: String,
     /// Start of the run, the same moment as in the name.
     pub started_at: DateTime<Utc>,
-    /// When the archive was complete on storage.
+    /// When every object was complete on storage.
     pub finished_at: DateTime<Utc>,
     /// Where the rows came from; absent where an earlier version wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// What its source says.
+    #[serde(flatten)]
+    pub part: SourcePart,
+}
+
+/// The part of a manifest that its source defines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum SourcePart {
+    /// A database as pg_dump wrote it, which has one object.
+    Dump(Box<DumpPart>),
+    /// Any other source: what can be told of it without knowing it.
+    Objects(ObjectsPart),
+}
+
+/// What the manifest of a dump says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DumpPart {
     /// The stored bytes.
     pub archive: Archive,
     /// The plain bytes.
@@ -37,14 +57,182 @@ pub struct Manifest {
     /// What happened in between.
     pub pipeline: Pipeline,
     /// What each table holds; absent where it is sealed or unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tables: Option<Vec<Table>>,
     /// What else the dump holds; absent where it is sealed, unknown, or an earlier version wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contents: Option<Contents>,
     /// A [`SealedTables`] as a base64 container, where the archive is encrypted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tables_sealed: Option<String>,
+}
+
+/// What the manifest of a backup of another source than a dump says in the clear.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ObjectsPart {
+    /// What it is.
+    pub kind: SourceKind,
+    /// All of its objects, in the order in which they are restored.
+    pub objects: Vec<StoredObject>,
+    /// The backup that it needs to be restored, by its timestamp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+/// What a backup is of, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SourceKind {
+    /// One database, by pg_dump.
+    #[serde(rename = "dump")]
+    Dump,
+    /// A whole cluster.
+    #[serde(rename = "full")]
+    FullCluster,
+    /// What changed in a cluster since its parent.
+    #[serde(rename = "incr")]
+    IncrementalCluster,
+    /// A whole tree of files.
+    #[serde(rename = "full.files")]
+    FullFiles,
+    /// What changed in a tree of files since its parent.
+    #[serde(rename = "incr.files")]
+    IncrementalFiles,
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SourceKind::Dump => "dump",
+            SourceKind::FullCluster => "full cluster",
+            SourceKind::IncrementalCluster => "incremental cluster",
+            SourceKind::FullFiles => "full files",
+            SourceKind::IncrementalFiles => "incremental files",
+        })
+    }
+}
+
+/// One object of a backup as it lies on storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of it, 64 hex digits.
+    pub sha256: String,
+    /// Its size before compression and encryption.
+    pub plain_bytes: u64,
+}
+
+/// Every field that a manifest may have, whatever its source.
+#[derive(Deserialize)]
+struct ManifestFields {
+    schema: u32,
+    tool: String,
+    database: String,
+    started_at: DateTime<Utc>,
+    finished_at: DateTime<Utc>,
+    source: Option<Source>,
+    kind: Option<SourceKind>,
+    archive: Option<Archive>,
+    dump: Option<Dump>,
+    pipeline: Option<Pipeline>,
+    tables: Option<Vec<Table>>,
+    contents: Option<Contents>,
+    tables_sealed: Option<String>,
+    objects: Option<Vec<StoredObject>>,
+    parent: Option<String>,
+}
+
+impl TryFrom<ManifestFields> for Manifest {
+    type Error = String;
+
+    fn try_from(fields: ManifestFields) -> Result<Manifest, String> {
+        let missing = |field: &str| format!("missing field `{field}`");
+        let part = match fields.kind {
+            None | Some(SourceKind::Dump) => SourcePart::Dump(Box::new(DumpPart {
+                archive: fields.archive.ok_or_else(|| missing("archive"))?,
+                dump: fields.dump.ok_or_else(|| missing("dump"))?,
+                pipeline: fields.pipeline.ok_or_else(|| missing("pipeline"))?,
+                tables: fields.tables,
+                contents: fields.contents,
+                tables_sealed: fields.tables_sealed,
+            })),
+            Some(kind) => SourcePart::Objects(ObjectsPart {
+                kind,
+                objects: fields.objects.ok_or_else(|| missing("objects"))?,
+                parent: fields.parent,
+            }),
+        };
+        Ok(Manifest {
+            schema: fields.schema,
+            tool: fields.tool,
+            database: fields.database,
+            started_at: fields.started_at,
+            finished_at: fields.finished_at,
+            source: fields.source,
+            part,
+        })
+    }
+}
+
+impl Manifest {
+    /// What it is a backup of.
+    pub fn kind(&self) -> SourceKind {
+        match &self.part {
+            SourcePart::Dump(_) => SourceKind::Dump,
+            SourcePart::Objects(part) => part.kind,
+        }
+    }
+
+    /// What it says of a dump, where it is of one.
+    pub fn dump(&self) -> Option<&DumpPart> {
+        match &self.part {
+            SourcePart::Dump(part) => Some(part),
+            SourcePart::Objects(_) => None,
+        }
+    }
+
+    /// All of its objects.
+    pub fn objects(&self) -> Vec<StoredObject> {
+        match &self.part {
+            SourcePart::Dump(part) => vec![StoredObject {
+                key: part.archive.key.clone(),
+                bytes: part.archive.bytes,
+                sha256: part.archive.sha256.clone(),
+                plain_bytes: part.dump.bytes,
+            }],
+            SourcePart::Objects(part) => part.objects.clone(),
+        }
+    }
+
+    /// The size of its objects together.
+    pub fn bytes(&self) -> u64 {
+        self.objects().iter().map(|object| object.bytes).sum()
+    }
+
+    /// The timestamps of the backups without which it cannot be restored.
+    pub fn parents(&self) -> Vec<&str> {
+        match &self.part {
+            SourcePart::Dump(_) => Vec::new(),
+            SourcePart::Objects(part) => part.parent.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// True where options left out part of the database.
+    pub fn is_partial(&self) -> bool {
+        self.dump().is_some_and(|part| part.dump.partial)
+    }
+
+    /// True where it holds what a restore was about to replace.
+    pub fn is_before_restore(&self) -> bool {
+        self.dump().is_some_and(|part| part.dump.before_restore)
+    }
+
+    /// True where a table has lost most of its rows since the backup before.
+    pub fn has_lost_rows(&self) -> bool {
+        self.dump().is_some_and(|part| part.dump.lost_rows)
+    }
 }
 
 /// The database that was dumped.
@@ -174,18 +362,9 @@ pub struct TableName {
 }
 
 impl fmt::Display for TableName {
-    /// For people: control characters escaped.
+    /// For people: what could steer a terminal is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in [&self.schema, ".", &self.name]
-            .into_iter()
-            .flat_map(|part| part.chars())
-        {
-            match char.is_control() {
-                true => write!(f, "{}", char.escape_default())?,
-                false => write!(f, "{char}")?,
-            }
-        }
-        Ok(())
+        write!(f, "{}.{}", printable(&self.schema), printable(&self.name))
     }
 }
 
@@ -276,7 +455,7 @@ mod tests {
             "finished_at":"2026-11-20T02:01:00Z","archive":{"key":"a/x","bytes":1,"sha256":"00","later":1},
             "dump":{"bytes":2,"format":"custom"},"pipeline":{"compression":"gzip","encryption":"none"},"later":[]}"#;
         let manifest = Manifest::from_json(text.as_bytes(), "a/x.json").unwrap();
-        assert_eq!(manifest.dump.bytes, 2);
+        assert_eq!(manifest.objects()[0].plain_bytes, 2);
         let again = Manifest::from_json(&manifest.to_json().unwrap(), "a/x.json").unwrap();
         assert_eq!(again, manifest);
         let newer = text.replace("\"schema\":1", "\"schema\":2");
@@ -297,5 +476,22 @@ mod tests {
         assert!(!known.is(&source(Some("7"), "db1", "staging")));
         assert!(known.is(&source(None, "db1", "app")));
         assert!(!known.is(&source(None, "db2", "app")));
+    }
+
+    #[test]
+    fn another_source_than_a_dump_is_told_by_its_objects_and_its_parent() {
+        let text = r#"{"schema":1,"tool":"t","database":"main","started_at":"2026-11-25T01:00:00Z",
+            "finished_at":"2026-11-25T01:10:00Z","kind":"incr","parent":"20261124_010000.000000000Z","timeline":7,
+            "objects":[{"key":"main/a","bytes":5,"sha256":"00","plain_bytes":9},{"key":"main/b","bytes":6,"sha256":"01","plain_bytes":9}]}"#;
+        let manifest = Manifest::from_json(text.as_bytes(), "x").unwrap();
+        assert_eq!(manifest.kind(), SourceKind::IncrementalCluster);
+        assert_eq!((manifest.bytes(), manifest.objects().len()), (11, 2));
+        assert_eq!(manifest.parents(), ["20261124_010000.000000000Z"]);
+        assert!(manifest.dump().is_none() && !manifest.is_partial());
+        let again = Manifest::from_json(&manifest.to_json().unwrap(), "x").unwrap();
+        assert_eq!(again, manifest);
+        let cut = text.replace("\"objects\"", "\"object\"");
+        let error = Manifest::from_json(cut.as_bytes(), "x").unwrap_err();
+        assert!(error.chain().contains("objects"), "{}", error.chain());
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::format::seal;
 use crate::format::seal::{Expect, Keys};
-use crate::repository::manifest::{Detail, Manifest, SealedTables};
+use crate::repository::manifest::{Detail, Manifest, SealedTables, SourcePart};
 use crate::repository::names::BackupId;
 use base64ct::{Base64, Encoding};
 
@@ -25,9 +25,12 @@ pub fn detail(
     id: &BackupId,
     keys: &dyn Fn() -> Result<Keys>,
 ) -> Result<Option<Detail>> {
-    let Some(sealed) = &manifest.tables_sealed else {
-        let contents = manifest.contents;
-        return Ok(manifest.tables.map(|tables| Detail { tables, contents }));
+    let SourcePart::Dump(part) = manifest.part else {
+        return Ok(None);
+    };
+    let Some(sealed) = &part.tables_sealed else {
+        let contents = part.contents;
+        return Ok(part.tables.map(|tables| Detail { tables, contents }));
     };
     let damaged = |what: &str| Error::damaged(format!("the manifest of {id} {what}"));
     let container =
@@ -45,7 +48,7 @@ pub fn detail(
     })?;
     let sealed: SealedTables = serde_json::from_slice(&plain)
         .map_err(|error| damaged("has sealed details that cannot be read").because(error))?;
-    if sealed.archive != manifest.archive {
+    if sealed.archive != part.archive {
         return Err(damaged(
             "says something else about the archive than what is sealed in it",
         ));

@@ -11,12 +11,19 @@
 //! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
 //! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
+//! main/20261125_010000.000000000Z.full.tar[.gz][.enc]        the objects of other sources than a database, each with a .sha256:
+//! main/20261125_010000.000000000Z.incr.tar                    a cluster, and what changed in it
+//! main/20261125_010000.000000000Z.tblspc-24583.tar            a further tablespace of it
+//! main/20261125_010000.000000000Z.backup_manifest             PostgreSQL's own list of its files
+//! main/20261125_010000.000000000Z.wal.tar                     the WAL that it needs
+//! uploads/20261125_010000.000000000Z.full.files.tar           a tree of files, and .incr.files.tar what changed in it
 //! app_db/last-failure.json                                   the last run that failed
 //! ```
 //!
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
 //! is `<final name>.tmp`. A key that does not parse is not ours: every command leaves it alone.
 
+use crate::format::encoding::ArchiveEncoding;
 use crate::storage::TEMPORARY;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use std::fmt;
@@ -25,6 +32,8 @@ use std::fmt;
 const ARCHIVE: &str = ".dump";
 /// What the globals end in, before their stages.
 const GLOBALS: &str = ".globals.sql";
+/// What the name of a tablespace begins with, before its OID.
+const TABLESPACE: &str = ".tblspc-";
 /// What the name of a record of checks ends in.
 const CHECKS: &str = ".verified.json";
 /// The suffix of a checksum.
@@ -68,55 +77,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Which stages an archive went through, as its suffixes say it. Prints as those: `.gz.enc`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Shape {
-    /// `.gz`
-    pub gzip: bool,
-    /// `.enc`
-    pub sealed: bool,
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.gzip, self.sealed) {
-            (false, false) => "",
-            (true, false) => ".gz",
-            (false, true) => ".enc",
-            (true, true) => ".gz.enc",
-        })
-    }
-}
-
-impl Shape {
-    const ALL: [Shape; 4] = [
-        Shape::new(false, false),
-        Shape::new(true, false),
-        Shape::new(false, true),
-        Shape::new(true, true),
-    ];
-
-    /// An archive with these stages.
-    pub const fn new(gzip: bool, sealed: bool) -> Shape {
-        Shape { gzip, sealed }
-    }
-
-    /// What the suffixes of any file name promise; `None` where it does not end like an archive.
-    pub fn of_file_name(name: &str) -> Option<Shape> {
-        Shape::ALL
-            .into_iter()
-            .find(|shape| name.ends_with(&Part::Archive(*shape).to_string()))
-    }
-
-    fn parse(stages: &str) -> Option<Shape> {
-        match stages {
-            "" => Some(Shape::new(false, false)),
-            ".gz" => Some(Shape::new(true, false)),
-            ".enc" => Some(Shape::new(false, true)),
-            ".gz.enc" => Some(Shape::new(true, true)),
-            _ => None,
-        }
-    }
+/// What the suffixes of any file name promise; `None` where it does not end like an archive.
+pub fn encoding_of_file_name(name: &str) -> Option<ArchiveEncoding> {
+    ArchiveEncoding::all().find(|encoding| name.ends_with(&Part::Archive(*encoding).to_string()))
 }
 
 /// One backup: a database and the start of its run. Prints as `app_db/20261120_020000.123456789Z`.
@@ -153,13 +116,13 @@ impl BackupId {
     }
 
     /// The key of its archive.
-    pub fn archive_key(&self, shape: Shape) -> String {
-        self.key(Part::Archive(shape))
+    pub fn archive_key(&self, encoding: ArchiveEncoding) -> String {
+        self.key(Part::Archive(encoding))
     }
 
     /// The key of its archive's checksum.
-    pub fn checksum_key(&self, shape: Shape) -> String {
-        self.key(Part::Checksum(shape))
+    pub fn checksum_key(&self, encoding: ArchiveEncoding) -> String {
+        self.key(Part::Checksum(encoding))
     }
 
     /// The key of its manifest.
@@ -172,15 +135,19 @@ impl BackupId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The archive itself.
-    Archive(Shape),
-    /// The checksum of the archive of that shape.
-    Checksum(Shape),
+    Archive(ArchiveEncoding),
+    /// The checksum of the archive so encoded.
+    Checksum(ArchiveEncoding),
     /// The manifest.
     Manifest,
     /// What pg_dumpall wrote about roles and tablespaces.
-    Globals(Shape),
-    /// The checksum of the globals of that shape.
-    GlobalsChecksum(Shape),
+    Globals(ArchiveEncoding),
+    /// The checksum of the globals so encoded.
+    GlobalsChecksum(ArchiveEncoding),
+    /// An object of another source than a database.
+    Object(ObjectName, ArchiveEncoding),
+    /// Its checksum.
+    ObjectChecksum(ObjectName, ArchiveEncoding),
     /// A run is writing the backup; without a manifest beside it, it is unfinished.
     Run,
     /// The result of the check that began then.
@@ -196,14 +163,73 @@ pub enum Part {
     Probe,
 }
 
+/// What an object of another source than a database holds. Prints as what follows the timestamp, without its stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectName {
+    /// All files of a cluster but its further tablespaces.
+    FullCluster,
+    /// What changed in them since the parent.
+    IncrementalCluster,
+    /// The tablespace of this OID.
+    Tablespace(u32),
+    /// PostgreSQL's own list of the files, which the next incremental backup starts from.
+    BackupManifest,
+    /// The WAL from the start of the backup to its end.
+    Wal,
+    /// A tree of files.
+    FullFiles,
+    /// What changed in it since the parent.
+    IncrementalFiles,
+}
+
+impl ObjectName {
+    const FIXED: [(&'static str, ObjectName); 6] = [
+        (".full.tar", ObjectName::FullCluster),
+        (".incr.tar", ObjectName::IncrementalCluster),
+        (".backup_manifest", ObjectName::BackupManifest),
+        (".wal.tar", ObjectName::Wal),
+        (".full.files.tar", ObjectName::FullFiles),
+        (".incr.files.tar", ObjectName::IncrementalFiles),
+    ];
+
+    /// The name that `suffix` begins with, and its stages.
+    fn parse(suffix: &str) -> Option<(ObjectName, &str)> {
+        let mut fixed = ObjectName::FIXED.into_iter();
+        if let Some(found) = fixed.find_map(|(text, name)| Some((name, suffix.strip_prefix(text)?)))
+        {
+            return Some(found);
+        }
+        let (oid, stages) = suffix.strip_prefix(TABLESPACE)?.split_once(".tar")?;
+        let name = ObjectName::Tablespace(oid.parse().ok()?);
+        // only the one spelling that we write
+        (name.to_string() == format!("{TABLESPACE}{oid}.tar")).then_some((name, stages))
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let ObjectName::Tablespace(oid) = self {
+            return write!(f, "{TABLESPACE}{oid}.tar");
+        }
+        let mut fixed = ObjectName::FIXED.iter();
+        f.write_str(
+            fixed
+                .find(|(_, name)| name == self)
+                .map_or("", |(text, _)| text),
+        )
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Part::Archive(shape) => write!(f, "{ARCHIVE}{shape}"),
-            Part::Checksum(shape) => write!(f, "{ARCHIVE}{shape}{CHECKSUM}"),
+            Part::Archive(encoding) => write!(f, "{ARCHIVE}{encoding}"),
+            Part::Checksum(encoding) => write!(f, "{ARCHIVE}{encoding}{CHECKSUM}"),
             Part::Manifest => f.write_str(".json"),
-            Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
-            Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
+            Part::Globals(encoding) => write!(f, "{GLOBALS}{encoding}"),
+            Part::GlobalsChecksum(encoding) => write!(f, "{GLOBALS}{encoding}{CHECKSUM}"),
+            Part::Object(object, encoding) => write!(f, "{object}{encoding}"),
+            Part::ObjectChecksum(object, encoding) => write!(f, "{object}{encoding}{CHECKSUM}"),
             Part::Run => f.write_str(".run"),
             Part::Check(began) => write!(f, ".{began}{CHECKS}"),
             Part::OldChecks => f.write_str(CHECKS),
@@ -220,17 +246,25 @@ impl Part {
             Some(file) => (file, true),
             None => (suffix, false),
         };
-        let staged = |kind: &str| file.strip_prefix(kind).and_then(Shape::parse);
-        if let Some(shape) = staged(ARCHIVE) {
+        let staged = |kind: &str| file.strip_prefix(kind).and_then(ArchiveEncoding::parse);
+        if let Some(encoding) = staged(ARCHIVE) {
             return Some(match checksum {
-                true => Part::Checksum(shape),
-                false => Part::Archive(shape),
+                true => Part::Checksum(encoding),
+                false => Part::Archive(encoding),
             });
         }
-        if let Some(shape) = staged(GLOBALS) {
+        if let Some(encoding) = staged(GLOBALS) {
             return Some(match checksum {
-                true => Part::GlobalsChecksum(shape),
-                false => Part::Globals(shape),
+                true => Part::GlobalsChecksum(encoding),
+                false => Part::Globals(encoding),
+            });
+        }
+        if let Some((object, stages)) = ObjectName::parse(file)
+            && let Some(encoding) = ArchiveEncoding::parse(stages)
+        {
+            return Some(match checksum {
+                true => Part::ObjectChecksum(object, encoding),
+                false => Part::Object(object, encoding),
             });
         }
         match suffix {
@@ -316,9 +350,16 @@ mod tests {
             Part::Accepted,
             Part::Probe,
         ];
-        for shape in Shape::ALL {
-            parts.extend([Part::Archive(shape), Part::Checksum(shape)]);
-            parts.extend([Part::Globals(shape), Part::GlobalsChecksum(shape)]);
+        for encoding in ArchiveEncoding::all() {
+            parts.extend([Part::Archive(encoding), Part::Checksum(encoding)]);
+            parts.extend([Part::Globals(encoding), Part::GlobalsChecksum(encoding)]);
+            let fixed = ObjectName::FIXED.into_iter().map(|(_, name)| name);
+            for object in fixed.chain([ObjectName::Tablespace(24583)]) {
+                parts.extend([
+                    Part::Object(object, encoding),
+                    Part::ObjectChecksum(object, encoding),
+                ]);
+            }
         }
         let mut keys = std::collections::HashSet::new();
         for part in parts {
@@ -328,7 +369,7 @@ mod tests {
             assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
             assert!(keys.insert(key));
         }
-        assert_eq!(keys.len(), 23);
+        assert_eq!(keys.len(), 23 + 4 * 14);
         let failure = last_failure_key("app_db");
         assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();
@@ -359,6 +400,10 @@ mod tests {
             &format!("app_db/{STAMP}.{STAMP}"),
             &format!("app_db/{STAMP}.20261120.verified.json"),
             &format!("app_db/{STAMP}.run.json"),
+            &format!("app_db/{STAMP}.full"),
+            &format!("app_db/{STAMP}.tblspc-007.tar"),
+            &format!("app_db/{STAMP}.tblspc-.tar"),
+            &format!("app_db/{STAMP}.tblspc-4294967296.tar"),
             "last-failure.json",
             "/last-failure.json",
             "a/b/last-failure.json",

@@ -7,7 +7,8 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
-use chrono::{DateTime, SecondsFormat, Utc};
+use crate::text::rfc3339;
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// Whether a backup is to be pinned.
@@ -79,7 +80,7 @@ fn set_one(
     let address = || storage.locate(&key);
     match (backup.has(Part::Pin), pinning) {
         (false, Pinning::Pinned) => {
-            let when = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let when = rfc3339::second(now);
             storage
                 .put(&key, format!("{when}\n").as_bytes(), cancel)
                 .doing(|| format!("cannot write {}", address()))?;

@@ -5,7 +5,7 @@
 //! to every reader on every host. What a run left that died is removed by its own host, which holds the lock of the name
 //! and so knows that no run of its own is alive, or by any host [`ABANDONED`] after the time in its name.
 
-use super::listing::{Listing, Unfinished};
+use super::listing::{Listing, UnfinishedRun};
 use super::names::{BackupId, Part};
 use super::sidecars::{listing_of, read_small};
 use crate::cancel::Cancel;
@@ -88,18 +88,26 @@ fn machine() -> Option<String> {
     )
 }
 
-/// Removes from `storage` what dead runs of `name` left there, the mark last. The caller holds the lock of that name.
+/// Removes from `storage` what dead runs of `name` left there, the mark last, and marks of runs that ended. The caller holds the lock of that name.
 pub fn sweep(storage: &dyn Storage, name: &str, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
     let listing = listing_of(storage, Some(name), cancel)?;
     for unfinished in dead(storage, &listing, now, cancel)? {
         let id = &unfinished.id;
         let doing = || format!("cannot remove what is left of {id}");
         storage.delete(&unfinished.keys, cancel).doing(doing)?;
-        let mark = [id.key(Part::Run)];
-        storage.delete(&mark, cancel).doing(doing)?;
+        storage.delete(&[id.key(Part::Run)], cancel).doing(doing)?;
         log::info!("removed {id}, which an earlier run left unfinished");
     }
-    Ok(())
+    let over = listing
+        .backups
+        .iter()
+        .filter(|backup| !backup.is_unfinished());
+    let over = over.filter(|backup| backup.has(Part::Run));
+    let over: Vec<String> = over.map(|backup| backup.id.key(Part::Run)).collect();
+    match over.is_empty() {
+        true => Ok(()),
+        false => storage.delete(&over, cancel),
+    }
 }
 
 /// What is unfinished and will never be finished.
@@ -108,7 +116,7 @@ fn dead<'a>(
     listing: &'a Listing,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Vec<&'a Unfinished>> {
+) -> Result<Vec<&'a UnfinishedRun>> {
     let mut dead = Vec::new();
     for unfinished in &listing.unfinished {
         let is_old = now - unfinished.id.timestamp.moment() > ABANDONED;

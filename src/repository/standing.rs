@@ -150,7 +150,7 @@ impl Objection {
 
 /// What is known of one copy of a backup.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct KnownCopy<'a> {
     /// What a listing says.
     pub entry: &'a Entry,
     /// What lies beside it.
@@ -187,19 +187,18 @@ impl KnownManifest {
 pub struct Standing(Vec<Objection>);
 
 /// What speaks against the copy that is `known` at the moment `now`; with `sealed_only`, that it is not sealed.
-pub fn judge(known: Known, sealed_only: bool, now: DateTime<Utc>) -> Standing {
-    let Known {
+pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standing {
+    let KnownCopy {
         entry,
         manifest,
         records,
     } = known;
     let read = manifest.read();
-    let dump = read.map(|manifest| &manifest.dump);
     let bad = records.and_then(|records| records.last_bad(&entry.archive_key(), entry.bytes));
     let facts = [
-        (dump.is_some_and(|dump| dump.partial), Objection::Partial),
+        (read.is_some_and(Manifest::is_partial), Objection::Partial),
         (
-            dump.is_some_and(|dump| dump.before_restore),
+            read.is_some_and(Manifest::is_before_restore),
             Objection::BeforeRestore,
         ),
         (sealed_only && !entry.is_sealed(), Objection::Unsealed),

@@ -47,6 +47,22 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 /// A thousand years: any sum with a date stays within what `chrono` can hold.
 const MOST: u64 = 1000 * 366 * 86_400;
 
+/// As the configuration spells it, and [`parse`] reads it: `14d`, `1d12h`, `0`. What is less than a second is left out.
+pub fn spelled(duration: Duration) -> String {
+    let mut seconds = duration.as_secs();
+    let mut text = String::new();
+    for (unit, length) in UNITS {
+        if seconds >= length {
+            text.push_str(&format!("{}{unit}", seconds / length));
+            seconds %= length;
+        }
+    }
+    match text.is_empty() {
+        true => "0".into(),
+        false => text,
+    }
+}
+
 /// `1h2m3s`, `1m2.5s`, `340ms`, `0s`: to the millisecond, the largest unit being the hour.
 pub fn display(duration: Duration) -> String {
     let millis = (duration.as_nanos() + 500_000) / 1_000_000;
@@ -111,6 +127,15 @@ mod tests {
             ("9999999999999999d", "is longer than a thousand years"),
         ] {
             assert_eq!(parse(text), Err(reason.to_string()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_spelled_is_read_back() {
+        for (seconds, text) in [(0, "0"), (90, "1m30s"), (129_600, "1d12h")] {
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(spelled(duration), text);
+            assert_eq!(parse(text), Ok(duration));
         }
     }
 

@@ -137,10 +137,10 @@ fn statuses_tell_what_was_wrong() {
         .exits(10);
     sandbox.run(&["cat", "./no/such/file"]).exits(10);
     sandbox.run(&["cat", "."]).exits(2);
-    sandbox.store(
-        "app/20990101_000000.000000000Z.dump.gz.enc",
-        &archive.bytes(),
-    );
+    let id = archive.id();
+    let (second, _) = id.rsplit_once('.').expect("a timestamp");
+    let later = format!("{second}.999999999Z.dump.gz.enc");
+    sandbox.store(&later, &archive.bytes());
     let renamed = sandbox.run(&["cat", "app/latest"]).exits(15);
     assert_eq!(renamed.stdout, b"");
     sandbox.run(&["cat", "--force", "app/latest"]).exits(0);

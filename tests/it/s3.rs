@@ -159,7 +159,10 @@ fn nothing_but_reading_is_needed_to_list_print_and_restore() {
         .run(&["restore", "--from", "app/latest", "--clean"])
         .exits(0);
     cloud.run(&["prune", "--dry-run"]).exits(0);
-    assert_eq!(requests(), before);
+    // the restore tries to write down that it went well, and does without
+    let [puts, others @ ..] = before;
+    let [now, others_now @ ..] = requests();
+    assert_eq!((now, others_now), (puts + 1, others));
 
     let refused = cloud.run(&["backup"]).exits(1);
     let resource = format!("arn:aws:s3:::{BUCKET}/{PREFIX}/*");
@@ -204,10 +207,11 @@ fn a_key_that_may_not_delete_backs_up_and_says_what_retention_lacks() {
     let database = tiny("append_only");
     let entry = || Entry::of(&database).shape(GZIP);
     let cloud = Cloud::new(entry());
-    for method in ["POST", "DELETE"] {
+    // several at once, and one alone
+    for (method, target) in [("POST", "delete"), ("DELETE", "")] {
         cloud
             .proxy
-            .times(usize::MAX, method, "delete", refusal(403, "AccessDenied"));
+            .times(usize::MAX, method, target, refusal(403, "AccessDenied"));
     }
     let quiet = cloud.run(&["backup"]).exits(0);
     assert!(!quiet.stderr.contains("AccessDenied"), "{}", quiet.stderr);
@@ -338,13 +342,18 @@ fn a_run_killed_in_mid_upload_shows_nothing_and_the_next_one_works() {
     let run = cloud.in_mid_upload();
     run.signal(Signal::KILL);
     run.wait();
-    assert_eq!(cloud.objects(), [""; 0]);
+    assert!(is_only_a_mark(&cloud.objects()), "{:?}", cloud.objects());
     let listed = cloud.run(&["list", "--json"]).exits(0).text();
     let listed: Value = serde_json::from_str(&listed).expect("it is JSON");
     assert_eq!(listed["backups"], Value::Array(Vec::new()));
     cloud.run(&["backup"]).exits(0);
     assert_eq!(cloud.objects().len(), 3, "{:?}", cloud.objects());
     cloud.run(&["cat", "app/latest"]).exits(0);
+}
+
+/// What lies there from the beginning of a run until its archive appears.
+fn is_only_a_mark(objects: &[String]) -> bool {
+    matches!(objects, [only] if only.ends_with(".run"))
 }
 
 #[test]
@@ -355,7 +364,7 @@ fn two_runs_of_one_database_exclude_each_other() {
     let pid = first.pid().to_string();
     assert!(second.stderr.contains(&pid), "{}", second.stderr);
     assert!(second.stderr.contains(&cloud.lock), "{}", second.stderr);
-    assert_eq!(cloud.objects(), [""; 0]);
+    assert!(is_only_a_mark(&cloud.objects()), "{:?}", cloud.objects());
     first.signal(Signal::TERM);
     first.wait().exits(143);
     cloud.run(&["backup"]).exits(0);

@@ -226,7 +226,7 @@ fn a_password_is_in_nothing_that_is_printed_or_stored() {
     }
     let files = aviary.sandbox.files("");
     assert!(
-        files.iter().filter(|file| file.ends_with(".json")).count() == 6,
+        files.iter().filter(|file| file.ends_with("Z.json")).count() == 6,
         "{files:?}"
     );
     for file in files.iter().filter(|file| *file != "config.yaml") {
@@ -263,8 +263,8 @@ fn every_file_that_is_made_is_for_its_owner_alone() {
         }
     }
     assert_eq!(
-        made, 4,
-        "the lock, the archive, its checksum and its manifest"
+        made, 6,
+        "the lock, the mark, the archive, its checksum and its manifest, and the record of the restore"
     );
 }
 

@@ -4,7 +4,9 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Kind, Result};
-use backupkit::repository::manifest::{self, Manifest, Pipeline, Source};
+use backupkit::repository::manifest::{
+    Archive, Dump, DumpPart, Manifest, Pipeline, Source, SourcePart,
+};
 use backupkit::repository::names::BackupId;
 use backupkit::storage::{Object, Storage, Upload};
 use chrono::{DateTime, Utc};
@@ -100,21 +102,16 @@ impl Shelf {
         id: &BackupId,
         key: &str,
         bytes: u64,
-        change: impl FnOnce(&mut Manifest),
+        source: Option<Source>,
+        change: impl FnOnce(&mut Dump),
     ) {
-        let mut manifest = Manifest {
-            schema: 1,
-            tool: "a test".into(),
-            database: "app".into(),
-            started_at: id.timestamp.moment(),
-            finished_at: id.timestamp.moment(),
-            source: None,
-            archive: manifest::Archive {
+        let mut part = DumpPart {
+            archive: Archive {
                 key: key.to_string(),
                 bytes,
                 sha256: "00".into(),
             },
-            dump: manifest::Dump {
+            dump: Dump {
                 bytes: 1,
                 format: "custom".into(),
                 server_version: None,
@@ -132,16 +129,24 @@ impl Shelf {
             contents: None,
             tables_sealed: None,
         };
-        change(&mut manifest);
+        change(&mut part.dump);
+        let manifest = Manifest {
+            schema: 1,
+            tool: "a test".into(),
+            database: "app".into(),
+            started_at: id.timestamp.moment(),
+            finished_at: id.timestamp.moment(),
+            source,
+            part: SourcePart::Dump(Box::new(part)),
+        };
         self.lay(&id.manifest_key(), &manifest.to_json().unwrap());
     }
 
     /// A whole backup with its sidecars, and what its manifest says.
     pub fn lay_backup(&self, at: DateTime<Utc>, partial: bool, source: Option<Source>) -> BackupId {
         let id = id("app", at);
-        self.lay_manifest(&id, &format!("{id}.dump.gz"), 1, |manifest| {
-            manifest.source = source;
-            manifest.dump.partial = partial;
+        self.lay_manifest(&id, &format!("{id}.dump.gz"), 1, source, |dump| {
+            dump.partial = partial;
         });
         self.lay(&format!("{id}.dump.gz"), b"x");
         self.lay(&format!("{id}.dump.gz.sha256"), b"x");
@@ -155,7 +160,9 @@ impl Shelf {
         let mut objects = self.objects.lock().unwrap();
         let manifest = objects.get_mut(&id.manifest_key()).unwrap();
         let mut said: Manifest = serde_json::from_slice(manifest).unwrap();
-        said.dump.lost_rows = true;
+        if let SourcePart::Dump(part) = &mut said.part {
+            part.dump.lost_rows = true;
+        }
         *manifest = said.to_json().unwrap();
     }
 }

@@ -7,9 +7,12 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::process_env;
 use crate::error::{Doing, Error, Result};
-use crate::operation::init::{self, Answers, Files, Login, Place, Written};
+use crate::operation::init;
+use crate::operation::init::answers::{Answers, Destination, Login};
+use crate::operation::init::files::{Files, WrittenFiles};
 use crate::output;
-use crate::postgres::rights;
+use crate::postgres::client::{APPLICATION, Client};
+use crate::postgres::databases;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::process::account::{Account, is_root};
@@ -55,12 +58,12 @@ fn from_options(options: &cli::Init) -> Result<Answers> {
         user: options.user.clone().unwrap_or_else(usual_user),
         login: login_of(options)?.unwrap_or(Login::Libpq),
         databases: options.database.clone(),
-        place: place(&to, options)?,
+        destination: destination(&to, options)?,
         encrypt: !options.no_encryption,
     })
 }
 
-/// The same, asking for what no option says.
+/// Everything that no option says is asked for.
 fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answers> {
     terminal.say("This writes a configuration. An empty answer takes what stands in brackets.")?;
     // what was answered before is what an empty answer takes when it is asked again
@@ -121,7 +124,7 @@ fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answ
             &usual_directory(),
         )?,
     };
-    let place = match (to.starts_with("s3://"), &options.region) {
+    let destination = match (to.starts_with("s3://"), &options.region) {
         (true, None) => {
             let region = terminal.ask("Region of the bucket", REGION)?;
             let endpoint = match &options.endpoint {
@@ -132,9 +135,9 @@ fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answ
                 )?,
             };
             let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
-            Place::parse(&to, &region, endpoint)?
+            Destination::parse(&to, &region, endpoint)?
         }
-        _ => place(&to, options)?,
+        _ => destination(&to, options)?,
     };
     let encrypt = match options.no_encryption {
         true => false,
@@ -146,14 +149,14 @@ fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answ
         user,
         login,
         databases,
-        place,
+        destination,
         encrypt,
     })
 }
 
-fn place(to: &str, options: &cli::Init) -> Result<Place> {
+fn destination(to: &str, options: &cli::Init) -> Result<Destination> {
     let region = options.region.as_deref().unwrap_or(REGION);
-    Place::parse(to, region, options.endpoint.as_deref())
+    Destination::parse(to, region, options.endpoint.as_deref())
 }
 
 fn login_of(options: &cli::Init) -> Result<Option<Login>> {
@@ -194,8 +197,8 @@ fn visible(
         "postgres",
         format!("{host}:{port}"),
     );
-    let psql = Tools::new(None).need_psql(cancel)?;
-    let mut found = rights::databases(&psql, &session, cancel)?;
+    let client = Client::new(&Tools::new(None), session, APPLICATION, cancel)?;
+    let mut found = databases::sizes(&client.required()?)?;
     if found.len() > 1 {
         found.retain(|(name, _)| name != "postgres");
     }
@@ -307,7 +310,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn tell(files: &Files, written: &Written) -> Result<()> {
+fn tell(files: &Files, written: &WrittenFiles) -> Result<()> {
     for path in &written.files {
         output::line(&path.display().to_string())?;
     }

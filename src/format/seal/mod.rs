@@ -97,21 +97,3 @@ pub fn open_bytes(sealed: &[u8], keys: &Keys, expected: Expect) -> Result<Vec<u8
     Opener::open(sealed, keys, expected)?.read_to_end(&mut plain)?;
     Ok(plain)
 }
-
-/// `label` for a terminal or a log: characters that could steer one are shown by their code.
-pub fn printable(label: &str) -> String {
-    let steers = |c: char| {
-        // the marks and overrides that reorder what surrounds them
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut text = String::with_capacity(label.len());
-    for c in label.chars() {
-        if steers(c) {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
-    text
-}

@@ -3,8 +3,9 @@
 use super::header::{self, Header};
 use super::key_derivation;
 use super::keys::Keys;
-use super::{FRAME, TAG, printable, v1};
+use super::{FRAME, TAG, v1};
 use crate::error::{Error, Kind, Result};
+use crate::text::escape::printable;
 use aes_gcm::Aes256Gcm;
 use std::fmt;
 use std::io::{self, BufRead, Read};

@@ -1,6 +1,6 @@
 //! The files that `init` writes: each whole or not at all, and none in the place of another that is not kept.
 
-use super::{Answers, Login, Written};
+use super::answers::{Answers, Login};
 use crate::error::{Doing, Error, Result};
 use crate::files::atomic_write::AtomicFile;
 use crate::files::{directory, random};
@@ -29,6 +29,17 @@ pub struct Files {
     pub encryption: PathBuf,
     /// The password to log in with.
     pub login: PathBuf,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenFiles {
+    /// The configuration, and the files of passwords that are new.
+    pub files: Vec<PathBuf>,
+    /// Where what they replaced is now.
+    pub kept: Vec<PathBuf>,
+    /// The file of the encryption password, if there is encryption, and whether an earlier one is used again.
+    pub encryption: Option<(PathBuf, bool)>,
 }
 
 impl Files {
@@ -80,7 +91,7 @@ impl Files {
         answers: &Answers,
         text: &str,
         now: DateTime<Utc>,
-    ) -> Result<Written> {
+    ) -> Result<WrittenFiles> {
         if let Some(directory) = self.configuration.parent() {
             DirBuilder::new()
                 .recursive(true)
@@ -88,7 +99,7 @@ impl Files {
                 .create(directory)
                 .doing(|| format!("cannot create the directory {}", directory.display()))?;
         }
-        let mut written = Written {
+        let mut written = WrittenFiles {
             files: Vec::new(),
             kept: Vec::new(),
             encryption: None,
@@ -133,7 +144,7 @@ impl Files {
         text: &str,
         mode: u32,
         now: DateTime<Utc>,
-        written: &mut Written,
+        written: &mut WrittenFiles,
     ) -> Result<()> {
         let beside = |ending: &str| {
             let mut beside = path.as_os_str().to_owned();

@@ -10,6 +10,7 @@
 //!   newest backup, or where backups come from different sources and nobody said that this is meant.
 
 mod facts;
+pub mod outcome;
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -25,8 +26,9 @@ use crate::repository::standing::Objection;
 use crate::repository::{Expected, Repository, run_mark};
 use crate::storage::Storage;
 use crate::storage::lock::Lock;
-use chrono::{DateTime, SecondsFormat, Utc};
-use facts::{Facts, SourceChange};
+use crate::text::rfc3339;
+use chrono::{DateTime, Utc};
+use facts::{RetentionFacts, SourceChange};
 use std::time::Duration;
 
 /// So many backups are deleted in one go, which on remote storage is three requests.
@@ -94,19 +96,7 @@ impl Pruned {
 
 /// Deletes what no rule keeps at the moment `now`, of the storage of `job`, which is the one of `places`.
 pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
-    // a dry run, or one without rules, needs no right to write
-    let writes = !job.dry_run && !job.policy.keeps_everything();
-    let _lock = match writes {
-        true => {
-            let path = job.storage.lock_file(job.database)?;
-            let lock = Lock::take_if_there(&path, job.lock_wait, cancel)?;
-            if lock.is_some() {
-                run_mark::sweep(job.storage, job.database, now, cancel)?;
-            }
-            lock
-        }
-        false => None,
-    };
+    let _lock = lock(job, now, cancel)?;
     let storage = job.storage.name();
     let repository = Repository::open(
         job.database,
@@ -132,7 +122,7 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         return Ok(judged(&listing.backups, &plan, None));
     }
 
-    let mut facts = Facts::new(&repository, storage, &listing.backups);
+    let mut facts = RetentionFacts::new(&repository, storage, &listing.backups);
     let plan = facts.plan(job.policy, now, cancel)?;
     let mut pruned = judged(&listing.backups, &plan, Some(&facts));
     if plan.clock_is_behind() {
@@ -157,6 +147,34 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         pruned.swept = listing.orphans;
         return Ok(pruned);
     }
+    pruned.refused = delete_all(job, &listing, &plan, cancel)?;
+    if pruned.refused.is_none() {
+        pruned.swept = sweep(job, listing.orphans, cancel)?;
+    }
+    Ok(pruned)
+}
+
+/// Keeps other runs of this database away, and removes what those left that died. A dry run, or one without rules, needs
+/// no right to write.
+fn lock(job: &PruneJob, now: DateTime<Utc>, cancel: &Cancel) -> Result<Option<Lock>> {
+    if job.dry_run || job.policy.keeps_everything() {
+        return Ok(None);
+    }
+    let path = job.storage.lock_file(job.database)?;
+    let lock = Lock::take_if_there(&path, job.lock_wait, cancel)?;
+    if lock.is_some() {
+        run_mark::sweep(job.storage, job.database, now, cancel)?;
+    }
+    Ok(lock)
+}
+
+/// Deletes what goes by `plan`, or says why nothing was.
+fn delete_all(
+    job: &PruneJob,
+    listing: &Listing,
+    plan: &Plan,
+    cancel: &Cancel,
+) -> Result<Option<Error>> {
     let judged = listing.backups.iter().zip(&plan.verdicts);
     let doomed: Vec<&Backup> = judged
         .filter(|(_, verdict)| !verdict.keeps())
@@ -164,19 +182,17 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         .collect();
     if let Some(keys) = job.keys
         && !doomed.is_empty()
-        && let Some(entry) = unopened(job, &listing, &doomed, keys, cancel)?
+        && let Some(entry) = unopened(job, listing, &doomed, keys, cancel)?
     {
-        pruned.refused = Some(password_changed(job, &entry));
-        return Ok(pruned);
+        return Ok(Some(password_changed(job, &entry)));
     }
     for batch in doomed.chunks(BATCH) {
         delete(job, batch, cancel)?;
     }
-    pruned.swept = sweep(job, listing.orphans, cancel)?;
-    Ok(pruned)
+    Ok(None)
 }
 
-fn judged(backups: &[Backup], plan: &Plan, facts: Option<&Facts>) -> Pruned {
+fn judged(backups: &[Backup], plan: &Plan, facts: Option<&RetentionFacts>) -> Pruned {
     let judged = backups.iter().zip(&plan.verdicts).enumerate();
     let newest_first = judged.rev().map(|(index, (backup, verdict))| Judged {
         id: backup.id.clone(),
@@ -198,7 +214,7 @@ fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Err
     Error::refused(format!(
         "nothing is deleted on {}: it is {} here, and there is a backup from the future, {}",
         job.storage.name(),
-        now.to_rfc3339_opts(SecondsFormat::Secs, true),
+        rfc3339::second(now),
         newest.unwrap_or_default(),
     ))
     .hint("set the clock right, or remove that backup if it is the one that is wrong")
@@ -234,7 +250,7 @@ fn unopened(
     looked_at.sort();
     looked_at.dedup();
     for entry in listing.entries() {
-        if !entry.shape.sealed || !looked_at.contains(&&entry.id) {
+        if !entry.encoding.cipher.is_encrypted() || !looked_at.contains(&&entry.id) {
             continue;
         }
         match key_check::opens(job.storage, &entry, keys, cancel) {
@@ -260,7 +276,7 @@ fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel
     let Some(newest) = listing.backups.last().filter(|_| !job.dry_run) else {
         return Ok(());
     };
-    let when = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let when = rfc3339::second(now);
     let key = newest.id.key(Part::Accepted);
     job.storage
         .put(&key, format!("{when}\n").as_bytes(), cancel)
@@ -271,8 +287,8 @@ fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel
 fn delete(job: &PruneJob, batch: &[&Backup], cancel: &Cancel) -> Result<()> {
     let (mut archives, mut beside) = (Vec::new(), Vec::new());
     for backup in batch {
-        let shapes = backup.archives.iter();
-        archives.extend(shapes.map(|(shape, _)| backup.id.archive_key(*shape)));
+        let encodings = backup.archives.iter();
+        archives.extend(encodings.map(|(encoding, _)| backup.id.archive_key(*encoding)));
         let sidecars = backup.sidecars.iter();
         beside.extend(sidecars.map(|part| backup.id.key(*part)));
     }

@@ -1,6 +1,8 @@
 //! What is wrong with how a database or a storage stands, and how badly.
 
-use super::report::{CopyState, DaemonLife, DamagedBackup, DatabaseStatus, Problem, Severity};
+use super::report::{
+    CopyState, DaemonLife, DamagedBackup, DatabaseStatus, NewestBackup, Problem, Severity,
+};
 use crate::error::Error;
 use crate::repository::size_check::{SizeChange, SizeLevel};
 use crate::storage::Space;
@@ -22,32 +24,9 @@ pub(super) fn database(
             "none of its storages can be asked".into(),
         ),
         None => add(Severity::Critical, "there is no backup".into()),
-        Some(newest) => {
-            if newest.partial {
-                add(Severity::Noted, "the newest backup is a partial one".into());
-            }
-            if let Some(level) = size(&newest.size) {
-                add(level, newest.size.to_string());
-            }
-            for copy in &newest.copies {
-                match copy.state {
-                    CopyState::There(_) | CopyState::Unknown => {}
-                    CopyState::Missing => add(
-                        Severity::Warning,
-                        format!("the newest backup is not on the storage {}", copy.storage),
-                    ),
-                    CopyState::Damaged(_, flaw) => add(
-                        Severity::Critical,
-                        format!(
-                            "the newest backup is damaged on the storage {}: {}",
-                            copy.storage,
-                            flaw.words(now)
-                        ),
-                    ),
-                }
-            }
-        }
+        Some(newest) => problems.extend(of_newest(newest, now)),
     }
+    let mut add = |level, what: String| problems.push(Problem { level, what });
     if let Some(id) = &database.from_the_future {
         let what = format!("{id} is from the future: one of the clocks is or was wrong");
         add(Severity::Warning, what);
@@ -89,6 +68,36 @@ pub(super) fn database(
         );
     }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
+    problems
+}
+
+/// What is wrong with the newest backup that counts.
+fn of_newest(newest: &NewestBackup, now: DateTime<Utc>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut add = |level, what: String| problems.push(Problem { level, what });
+    if newest.partial {
+        add(Severity::Noted, "the newest backup is a partial one".into());
+    }
+    if let Some(level) = size(&newest.size) {
+        add(level, newest.size.to_string());
+    }
+    for copy in &newest.copies {
+        match copy.state {
+            CopyState::There(_) | CopyState::Unknown => {}
+            CopyState::Missing => add(
+                Severity::Warning,
+                format!("the newest backup is not on the storage {}", copy.storage),
+            ),
+            CopyState::Damaged(_, flaw) => add(
+                Severity::Critical,
+                format!(
+                    "the newest backup is damaged on the storage {}: {}",
+                    copy.storage,
+                    flaw.words(now)
+                ),
+            ),
+        }
+    }
     problems
 }
 

@@ -11,7 +11,7 @@ use crate::repository::{Newest, PassedOver, Repository};
 use chrono::{DateTime, Utc};
 
 /// What was found on the way from the newest backup to the newest that counts.
-pub(super) struct Found {
+pub(super) struct NewestAndNewer {
     pub newest: Option<NewestBackup>,
     /// Newer ones that have no good copy.
     pub damaged: Vec<DamagedBackup>,
@@ -25,7 +25,7 @@ pub(super) fn find(
     repository: &Repository,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<Found> {
+) -> Result<NewestAndNewer> {
     let mut passed_over = Vec::new();
     let newest = repository.newest(Purpose::OnTime, |_| true, &mut passed_over, cancel)?;
     let newest = match newest {
@@ -37,7 +37,7 @@ pub(super) fn find(
     let damaged = passed_over
         .iter()
         .filter(|passed| passed.objection.is_damage());
-    Ok(Found {
+    Ok(NewestAndNewer {
         newest,
         damaged: damaged
             .map(|passed| DamagedBackup {
@@ -58,7 +58,7 @@ fn describe(
 ) -> Result<NewestBackup> {
     let manifest = repository.manifest(&newest.backup, cancel)?;
     let manifest = manifest.read();
-    let partial = manifest.is_some_and(|manifest| manifest.dump.partial);
+    let partial = manifest.is_some_and(|manifest| manifest.is_partial());
     let size = repository.size_change(&newest.copy, partial, cancel);
     let size = size.inspect_err(|error| log::debug!("{}", error.chain()));
     cancel.check()?;

@@ -3,10 +3,11 @@
 use super::Check;
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::postgres::query::identifier;
+use crate::postgres::client::{APPLICATION, Client};
+use crate::postgres::quoting::identifier;
 use crate::postgres::rights;
 use crate::postgres::session::Session;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::Tools;
 use crate::source::logical::drill;
 
 /// What the configuration wants of a database besides a dump.
@@ -29,8 +30,9 @@ pub fn run(
 ) -> Result<Vec<Check>> {
     let subject = format!("database {name}");
     let mut checks = Vec::new();
-    let psql = match tools.need_psql(cancel) {
-        Ok(psql) => psql,
+    let client = Client::new(tools, session.clone(), APPLICATION, cancel);
+    let client = match client.and_then(Client::required) {
+        Ok(client) => client,
         Err(error) => {
             cancel.check()?;
             // a backup does without it, and then takes the newest pg_dump
@@ -39,7 +41,7 @@ pub fn run(
             return Ok(checks);
         }
     };
-    let server = match rights::server(&psql, session, cancel) {
+    let server = match client.identity() {
         Ok(server) => server,
         Err(error) => {
             cancel.check()?;
@@ -62,21 +64,19 @@ pub fn run(
         ),
     ));
     checks.extend(choose(&subject, Some(server.major), tools, wanted, cancel));
-    checks.push(readable(&subject, &psql, session, wanted.chosen, cancel)?);
+    checks.push(readable(&subject, &client, wanted.chosen)?);
     if let Some(options) = wanted.drill {
         let subject = format!("drill of {name}");
-        checks.push(
-            match drill::can_be_held(options, server.major, &psql, cancel) {
-                Ok(what) => Check::ok(&subject, what),
-                Err(error) => {
-                    cancel.check()?;
-                    // the next backup will work without it
-                    Check::broken(&subject, &error)
-                        .as_warning()
-                        .or_fix("see that the server runs, and that drill.connection is right")
-                }
-            },
-        );
+        checks.push(match drill::can_be_held(options, server.major, cancel) {
+            Ok(what) => Check::ok(&subject, what),
+            Err(error) => {
+                cancel.check()?;
+                // the next backup will work without it
+                Check::broken(&subject, &error)
+                    .as_warning()
+                    .or_fix("see that the server runs, and that drill.connection is right")
+            }
+        });
     }
     Ok(checks)
 }
@@ -108,17 +108,11 @@ fn choose(
     checks
 }
 
-fn readable(
-    subject: &str,
-    psql: &Tool,
-    session: &Session,
-    chosen: bool,
-    cancel: &Cancel,
-) -> Result<Check> {
-    let (count, names) = match rights::unreadable(psql, session, cancel) {
+fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Check> {
+    let (count, names) = match rights::unreadable(client) {
         Ok(found) => found,
         Err(error) => {
-            cancel.check()?;
+            client.cancel().check()?;
             return Ok(Check::broken(
                 subject,
                 &error.doing("cannot ask for rights"),
@@ -133,7 +127,7 @@ fn readable(
         more => format!(" and {more} more"),
     };
     let what = format!("cannot read {}{more}", names.join(", "));
-    let role = identifier(session.user());
+    let role = identifier(client.session().user());
     let check = Check::fail(subject, what).fix(format!(
         "GRANT pg_read_all_data TO {role}; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
          ALTER ROLE {role} BYPASSRLS; or back up as the owner"

@@ -16,6 +16,7 @@ pub mod record;
 pub mod report;
 mod sidecars;
 mod stored;
+pub mod verified;
 
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};

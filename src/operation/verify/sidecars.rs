@@ -2,10 +2,11 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
+use crate::format::encoding::{Cipher, Codec};
 use crate::repository::check_records::Evidence;
 use crate::repository::listing::Entry;
 use crate::repository::located::{Located, read_checksum};
-use crate::repository::manifest::Manifest;
+use crate::repository::manifest::{DumpPart, Manifest};
 use crate::repository::sidecars::read_manifest;
 use crate::storage::local;
 
@@ -54,17 +55,16 @@ pub(super) fn look(selected: &Located, cancel: &Cancel) -> Result<(Claims, Evide
     let Some(manifest) = damage_is_a_fault(manifest, &mut evidence)?.flatten() else {
         return Ok((claims, evidence));
     };
-    let faults = manifest_faults(&manifest, entry, claims.sha256.as_deref());
-    let foreign = is_foreign(&manifest, entry);
-    for fault in faults {
+    let Some(part) = own_part(&manifest, entry) else {
+        evidence.fault(foreign(&manifest));
+        return Ok((claims, evidence));
+    };
+    for fault in manifest_faults(part, entry, claims.sha256.as_deref()) {
         evidence.fault(fault);
     }
-    if !foreign {
-        claims
-            .sha256
-            .get_or_insert_with(|| manifest.archive.sha256.clone());
-        claims.manifest = Some(manifest);
-    }
+    let sha256 = part.archive.sha256.clone();
+    claims.sha256.get_or_insert(sha256);
+    claims.manifest = Some(manifest);
     Ok((claims, evidence))
 }
 
@@ -80,40 +80,44 @@ fn damage_is_a_fault<T>(read: Result<T>, evidence: &mut Evidence) -> Result<Opti
     }
 }
 
-/// True for the manifest of another backup.
-fn is_foreign(manifest: &Manifest, entry: &Entry) -> bool {
-    manifest.archive.key != entry.archive_key()
-        || manifest.database != entry.id.database
-        || manifest.started_at != entry.id.timestamp.moment()
+/// What the manifest says of the dump of this archive; nothing where it is the manifest of another backup.
+fn own_part<'a>(manifest: &'a Manifest, entry: &Entry) -> Option<&'a DumpPart> {
+    let part = manifest.dump()?;
+    let is_own = part.archive.key == entry.archive_key()
+        && manifest.database == entry.id.database
+        && manifest.started_at == entry.id.timestamp.moment();
+    is_own.then_some(part)
 }
 
-fn manifest_faults(manifest: &Manifest, entry: &Entry, sha256: Option<&str>) -> Vec<String> {
-    if is_foreign(manifest, entry) {
-        return vec![format!(
-            "the manifest is of another run: it describes {} of {}, begun {}",
-            manifest.archive.key,
-            manifest.database,
-            manifest.started_at.to_rfc3339()
-        )];
-    }
+fn foreign(manifest: &Manifest) -> String {
+    let objects = manifest.objects();
+    format!(
+        "the manifest is of another run: it describes {} of {}, begun {}",
+        objects.first().map_or("nothing", |object| &object.key),
+        manifest.database,
+        manifest.started_at.to_rfc3339()
+    )
+}
+
+fn manifest_faults(part: &DumpPart, entry: &Entry, sha256: Option<&str>) -> Vec<String> {
     let mut faults = Vec::new();
-    if manifest.archive.bytes != entry.bytes {
+    if part.archive.bytes != entry.bytes {
         faults.push(format!(
             "the archive has {} bytes, the manifest says {}",
-            entry.bytes, manifest.archive.bytes
+            entry.bytes, part.archive.bytes
         ));
     }
     if let Some(sha256) = sha256
-        && !sha256.eq_ignore_ascii_case(&manifest.archive.sha256)
+        && !sha256.eq_ignore_ascii_case(&part.archive.sha256)
     {
         faults.push(format!(
             "its .sha256 says {sha256}, the manifest says {}",
-            manifest.archive.sha256
+            part.archive.sha256
         ));
     }
-    let stages = &manifest.pipeline;
-    if (stages.compression == "gzip") != entry.shape.gzip
-        || (stages.encryption != "none") != entry.shape.sealed
+    let stages = &part.pipeline;
+    if Codec::of_word(&stages.compression) != Some(entry.encoding.codec)
+        || Cipher::of_word(&stages.encryption) != entry.encoding.cipher
     {
         faults.push(format!(
             "the manifest says compression {} and encryption {}, the name says otherwise",

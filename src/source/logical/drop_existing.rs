@@ -6,20 +6,11 @@
 //! depends on it, by a block that then looks for what else went: whatever is missing and does not come back with the
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
-use super::archive::Catalog;
-use crate::cancel::Cancel;
+use super::archive::Toc;
 use crate::error::Result;
-use crate::postgres::query;
-use crate::postgres::query::{array, block_of, identifier};
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
-
-/// What the failure says that names objects which only the target has.
-pub const WOULD_DROP: &str = "the target holds what the backup does not";
-
-/// What to do about it.
-pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
-     into a database of its own: --to NAME --create";
+use crate::postgres::client::Client;
+use crate::postgres::explain::WOULD_DROP;
+use crate::postgres::quoting::{array, block_of, identifier};
 
 /// Kinds of relation that are dropped here.
 const RELATIONS: &str = "('r','p','v','m','S','f')";
@@ -96,7 +87,7 @@ struct Names {
 }
 
 impl Names {
-    fn of(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Names {
+    fn of(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> Names {
         let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
         let (mut published, mut foreign_keys) = (Vec::new(), Vec::new());
         for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
@@ -127,7 +118,7 @@ impl Names {
 
 /// What making room would mean, by the catalogs alone: nothing is locked.
 #[derive(Debug, Clone, Default)]
-pub struct Outlook {
+pub struct DropEffects {
     /// The tables, views and sequences that would be dropped, as `table public.orders`.
     pub dropped: Vec<String>,
     /// What the role may not drop, since it belongs to somebody else.
@@ -138,12 +129,10 @@ pub struct Outlook {
 
 /// Asks the target what making room for the entries of `catalog` that `chosen` accepts would mean.
 pub fn outlook(
-    catalog: &Catalog,
+    catalog: &Toc,
     chosen: &dyn Fn(i64) -> bool,
-    psql: &Tool,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<Outlook> {
+    client: &Client,
+) -> Result<DropEffects> {
     let names = Names::of(catalog, chosen);
     let sql = format!(
         "
@@ -188,9 +177,9 @@ ORDER BY 2",
         published = names.published,
         foreign_keys = names.foreign_keys,
     );
-    let mut outlook = Outlook::default();
+    let mut outlook = DropEffects::default();
     let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
-    for row in query::rows_in(encoding, psql, session, &sql, cancel)? {
+    for row in client.query_in(encoding, &sql)? {
         let [kind, shown] = <[String; 2]>::try_from(row).unwrap_or_default();
         match kind.as_str() {
             "dropped" => outlook.dropped.push(shown),
@@ -202,7 +191,7 @@ ORDER BY 2",
 }
 
 /// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive.
-pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
+pub fn block(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
     let names = Names::of(catalog, chosen);
     let body = format!(
         "

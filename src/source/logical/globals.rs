@@ -5,7 +5,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::encoding::Encoding;
 use crate::postgres::explain;
-use crate::postgres::query::{block_of, literal};
+use crate::postgres::quoting::{block_of, literal};
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use crate::process::ChildOutput;

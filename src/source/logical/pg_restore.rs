@@ -1,16 +1,15 @@
 //! pg_restore or psql as a `Write`, all or nothing.
 //!
 //! The child commits only when it has had every byte: whoever writes here holds the end of the stream back
-//! until all layers above have ended well, and [`Restore::abort`] kills the child instead of giving it an end
+//! until all layers above have ended well, and [`PgRestore::abort`] kills the child instead of giving it an end
 //! of input that it could take for the real one.
 
 use super::script::Script;
-use super::toc_list::List;
-use crate::cancel::Cancel;
+use super::toc_list::TocList;
 use crate::error::Result;
+use crate::postgres::client::Client;
 use crate::postgres::explain;
 use crate::postgres::psql::{OneTransaction, Psql};
-use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use crate::process::{self, ChildInput};
 use std::fs::File;
@@ -23,14 +22,14 @@ const SETS_TRANSACTION_TIMEOUT: u32 = 17;
 
 /// What to do in the target.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct PgRestoreOptions {
     /// Drop the objects of the archive from the target first.
     pub clean: bool,
     /// SQL that makes room for them before pg_restore drops anything, in its transaction and in the encoding of the
     /// archive; needs psql.
     pub room: Option<Vec<u8>>,
     /// Only these entries of the archive.
-    pub list: Option<Arc<List>>,
+    pub list: Option<Arc<TocList>>,
     /// Only rows, large objects and the values of sequences.
     pub data_only: bool,
     /// No rows.
@@ -48,7 +47,7 @@ pub struct Options {
 }
 
 /// A running restore.
-pub enum Restore {
+pub enum PgRestore {
     /// pg_restore, connected to the target.
     Direct(ChildInput),
     /// pg_restore writing SQL, which passes through us to psql.
@@ -59,94 +58,76 @@ pub enum Restore {
     Text(Psql),
 }
 
-impl Restore {
-    /// Restores a dump in the custom format. `psql` is needed only where the server is older than what pg_restore
+impl PgRestore {
+    /// Restores a dump in the custom format. psql is needed only where the server is older than what pg_restore
     /// takes for granted.
     pub fn archive(
         pg_restore: &Tool,
-        psql: Option<&Tool>,
+        client: &Client,
         server: Option<u32>,
-        session: &Session,
-        application: &str,
-        options: Options,
-        cancel: &Cancel,
-    ) -> Result<Restore> {
-        let mut command = session.command(&pg_restore.path, application);
+        options: PgRestoreOptions,
+    ) -> Result<PgRestore> {
+        let (session, cancel) = (client.session(), client.cancel());
+        let mut command = session.command(&pg_restore.path, client.application());
         options.give_to(&mut command);
         if !options.no_single_transaction {
             command.arg("--single-transaction");
         }
         let too_new = sets_too_much(pg_restore, server);
-        match psql {
-            Some(psql) if too_new || options.room.is_some() => {
+        match client.is_available() {
+            true if too_new || options.room.is_some() => {
                 command.arg("--file=-");
-                let psql = Psql::start(psql, session, application, cancel)?;
+                let psql = client.script()?;
                 let room = options.room.unwrap_or_default();
                 let script = Script::start(command, psql, room, too_new, cancel)?;
-                Ok(Restore::Script(script))
+                Ok(PgRestore::Script(script))
             }
             _ => {
                 command.arg(session.database_argument());
                 let input = ChildInput::spawn("pg_restore", command, cancel, explain::restore)?;
-                Ok(Restore::Direct(input))
+                Ok(PgRestore::Direct(input))
             }
         }
     }
 
-    /// Restores SQL text, in one transaction that only [`Restore::finish`] commits.
-    pub fn sql(
-        psql: &Tool,
-        session: &Session,
-        application: &str,
-        cancel: &Cancel,
-    ) -> Result<Restore> {
-        let psql = Psql::start(psql, session, application, cancel)?;
-        Ok(Restore::Sql(OneTransaction::begin(psql)?))
+    /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits.
+    pub fn sql(client: &Client) -> Result<PgRestore> {
+        Ok(PgRestore::Sql(OneTransaction::begin(client.script()?)?))
     }
 
     /// Restores SQL text as it is, with whatever transactions and databases it makes itself.
-    pub fn text(
-        psql: &Tool,
-        session: &Session,
-        application: &str,
-        cancel: &Cancel,
-    ) -> Result<Restore> {
-        Ok(Restore::Text(Psql::start(
-            psql,
-            session,
-            application,
-            cancel,
-        )?))
+    pub fn text(client: &Client) -> Result<PgRestore> {
+        Ok(PgRestore::Text(client.script()?))
     }
 
     /// Ends the input and waits until the child has committed and exited 0.
     pub fn finish(self) -> Result<()> {
         match self {
-            Restore::Direct(input) => input.finish().map(|_| ()),
-            Restore::Script(script) => script.finish(),
-            Restore::Sql(transaction) => transaction.commit(),
-            Restore::Text(psql) => psql.finish(),
+            PgRestore::Direct(input) => input.finish().map(|_| ()),
+            PgRestore::Script(script) => script.finish(),
+            PgRestore::Sql(transaction) => transaction.commit(),
+            PgRestore::Text(psql) => psql.finish(),
         }
     }
 
     /// Kills the child; in one transaction, the target is as before.
     pub fn abort(self) {
         match self {
-            Restore::Direct(input) => input.abort(),
-            Restore::Script(script) => script.abort(),
-            Restore::Sql(transaction) => transaction.abort(),
-            Restore::Text(psql) => psql.abort(),
+            PgRestore::Direct(input) => input.abort(),
+            PgRestore::Script(script) => script.abort(),
+            PgRestore::Sql(transaction) => transaction.abort(),
+            PgRestore::Text(psql) => psql.abort(),
         }
     }
 }
 
-impl Write for Restore {
+impl Write for PgRestore {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Restore::Direct(input) => input.write(bytes),
-            Restore::Script(script) => script.write(bytes),
-            Restore::Sql(transaction) => transaction.write(bytes),
-            Restore::Text(psql) => psql.write(bytes),
+            PgRestore::Direct(input) => input.write(bytes),
+            PgRestore::Script(script) => script.write(bytes),
+            PgRestore::Sql(transaction) => transaction.write(bytes),
+            PgRestore::Text(psql) => psql.write(bytes),
         }
     }
 
@@ -158,20 +139,25 @@ impl Write for Restore {
 /// Restores an archive that lies in `spool` over `jobs` connections at a time. Not one transaction.
 pub fn parallel(
     pg_restore: &Tool,
-    session: &Session,
-    application: &str,
-    options: &Options,
+    client: &Client,
+    options: &PgRestoreOptions,
     jobs: u32,
     spool: File,
-    cancel: &Cancel,
 ) -> Result<()> {
-    let mut command = session.command(&pg_restore.path, application);
+    let session = client.session();
+    let mut command = session.command(&pg_restore.path, client.application());
     options.give_to(&mut command);
     command.arg(format!("--jobs={jobs}"));
     command.arg(session.database_argument());
     // each of the processes opens the file anew, which may have no name any more
     command.arg("/proc/self/fd/0");
-    process::run_on(spool, "pg_restore", command, cancel, explain::restore)
+    process::run_on(
+        spool,
+        "pg_restore",
+        command,
+        client.cancel(),
+        explain::restore,
+    )
 }
 
 /// True if this pg_restore sets what a server of that version does not know.
@@ -180,7 +166,7 @@ pub fn sets_too_much(pg_restore: &Tool, server: Option<u32>) -> bool {
         && server.is_some_and(|server| server < SETS_TRANSACTION_TIMEOUT)
 }
 
-impl Options {
+impl PgRestoreOptions {
     /// Gives pg_restore all but the choice of a transaction and a target.
     fn give_to(&self, command: &mut Command) {
         command.args(["--exit-on-error", "--no-password"]);

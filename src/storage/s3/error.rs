@@ -4,6 +4,7 @@
 //! the status and the code are looked at in this order.
 
 use crate::error::{Error, Kind};
+use crate::text::escape::one_line;
 use chrono::TimeDelta;
 
 /// S3 refuses requests that are 15 minutes off; from here on a refusal is blamed on the clock.
@@ -223,12 +224,7 @@ fn allow(refusal: &Refusal<'_>) -> String {
 
 /// The server's own words, kept short.
 fn words(refusal: &Refusal<'_>) -> String {
-    let words: String = refusal
-        .message
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .take(400)
-        .collect();
+    let words: String = one_line(refusal.message).chars().take(400).collect();
     match words.trim() {
         "" => format!("{} refused", refusal.host),
         words => words.trim_end_matches('.').to_string(),

@@ -154,8 +154,9 @@ fn a_backup_is_checked_when_that_is_due_and_a_bad_one_is_told_once() {
         let entries = fs::read_dir(sandbox.path("storage").join(NAME)).expect("the directory");
         let paths = entries.map(|entry| entry.expect("an entry").path());
         let records = paths.filter(|path| path.to_string_lossy().ends_with(".verified.json"));
-        let bad =
-            |path: &std::path::PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("\"bad\""));
+        let bad = |path: &std::path::PathBuf| {
+            fs::read_to_string(path).is_ok_and(|text| text.contains("\"bad\""))
+        };
         records.filter(bad).count()
     };
     wait::until("it is found bad again", || (count() >= 3).then_some(()));

@@ -330,9 +330,9 @@ side_by_side! {
         let database = tiny();
         let bucket = Bucket::of(&database);
         bucket.sandbox.run(&["backup"]).exits(0);
-        bucket.proxy.once("POST", "delete", Fault::Stall);
+        bucket.proxy.once("DELETE", ".dump", Fault::Stall);
         let daemon = Daemon::start(&bucket.sandbox, &[]);
-        bucket.proxy.wait_for("POST", "delete");
+        bucket.proxy.wait_for("DELETE", ".dump");
         let output = daemon.stop();
         assert!(
             output.stderr.contains("app: backed up, "),

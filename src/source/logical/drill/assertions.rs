@@ -7,6 +7,7 @@ use super::scratch::Scratch;
 use super::{APPLICATION, Options};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::postgres::client::Client;
 use crate::postgres::session::{Session, plain_environment};
 use crate::postgres::tools::Tool;
 use crate::process::{COMMAND, ChildOutput, Ended, explain_plainly};
@@ -23,7 +24,6 @@ const LINES: usize = 5;
 pub(super) fn run(
     options: &Options,
     scratch: &Scratch,
-    psql: &Tool,
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
@@ -34,7 +34,8 @@ pub(super) fn run(
         None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
     }
     for sql in &options.assertions {
-        assert(sql, psql, session, evidence, &limited()).map_err(|error| in_time(error, cancel))?;
+        assert(sql, &scratch.client().with_cancel(&limited()), evidence)
+            .map_err(|error| in_time(error, cancel))?;
     }
     for line in &options.commands {
         command(line, session, evidence, &limited()).map_err(|error| in_time(error, cancel))?;
@@ -84,13 +85,7 @@ fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Can
 }
 
 /// Runs SQL that has to return true.
-fn assert(
-    sql: &str,
-    psql: &Tool,
-    session: &Session,
-    evidence: &mut Evidence,
-    cancel: &Cancel,
-) -> Result<()> {
+fn assert(sql: &str, client: &Client, evidence: &mut Evidence) -> Result<()> {
     /// The status that means an error in the SQL; others mean that it was not run.
     fn explain(ended: &Ended) -> Error {
         match ended.status.code() {
@@ -98,13 +93,13 @@ fn assert(
             _ => explain_plainly(ended),
         }
     }
-    let mut command = session.command(&psql.path, APPLICATION);
+    let mut command = client.command()?;
     command
         .env("PGCLIENTENCODING", "UTF8")
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
-        .arg(session.database_argument())
+        .arg(client.session().database_argument())
         .args(["-c", sql]);
-    let (said, ended) = capture("psql", command, explain, cancel)?;
+    let (said, ended) = capture("psql", command, explain, client.cancel())?;
     match ended {
         Ok(()) if said.trim_end() == "t" => {}
         Ok(()) => evidence.fault(format!(

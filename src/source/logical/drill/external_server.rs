@@ -4,14 +4,13 @@
 //! a killed drill left is found by the next one. A session of the drill stands on that server for as long as the drill
 //! lives, under the name of its database: a database of ours without such a session is a leftover.
 
-use super::scratch::{LIMIT, NAME, create_database, make_roles, run_script};
+use super::scratch::{LIMIT, NAME, create_database, make_roles};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::postgres::client::Client;
 use crate::postgres::psql::Psql;
-use crate::postgres::query::{self, block_of, identifier, literal};
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
-use crate::source::logical::archive::Catalog;
+use crate::postgres::quoting::{block_of, identifier, literal};
+use crate::source::logical::archive::Toc;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,14 +19,10 @@ const CONNECTING: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// The major version of a server that was lent, which has to take archives of a server of `least`.
-pub(super) fn reach(
-    maintenance: &Session,
-    least: u32,
-    psql: &Tool,
-    cancel: &Cancel,
-) -> Result<u32> {
+pub(super) fn reach(maintenance: &Client, least: u32) -> Result<u32> {
     let shown = maintenance.shown();
-    let major = query::server_major(psql, maintenance, cancel)
+    let major = maintenance
+        .major()
         .doing(|| format!("cannot connect to {shown} for a drill"))?;
     match major >= least {
         true => Ok(major),
@@ -40,9 +35,8 @@ pub(super) fn reach(
 
 /// A database on a server that was lent.
 pub(super) struct Lent {
-    pub session: Session,
-    maintenance: Session,
-    psql: Tool,
+    pub client: Client,
+    maintenance: Client,
     pub major: u32,
     pub superuser: bool,
     /// Stands for the drill as long as it lives.
@@ -53,32 +47,25 @@ pub(super) struct Lent {
 
 impl Lent {
     /// Makes one for an archive of a server whose major version is `least`.
-    pub fn make(
-        maintenance: &Session,
-        catalog: &Catalog,
-        least: u32,
-        psql: &Tool,
-        cancel: &Cancel,
-    ) -> Result<Lent> {
-        let major = reach(maintenance, least, psql, cancel)?;
+    pub fn make(maintenance: Client, catalog: &Toc, least: u32) -> Result<Lent> {
+        let major = reach(&maintenance, least)?;
         let sql = "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper";
-        let superuser = !query::rows(psql, maintenance, sql, cancel)?.is_empty();
-        clear_leftovers(maintenance, psql, cancel)?;
+        let superuser = !maintenance.query(sql)?.is_empty();
+        clear_leftovers(&maintenance)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let name = format!("{NAME}_{}_{}", std::process::id(), now.as_nanos());
         let mut lent = Lent {
-            session: maintenance.to_database(&name),
-            maintenance: maintenance.clone(),
-            psql: psql.clone(),
+            client: maintenance.to_database(&name),
             major,
             superuser,
-            guard: Some(guard(maintenance, &name, psql, cancel)?),
+            guard: Some(guard(&maintenance, &name)?),
+            maintenance,
             name,
             taken_away: false,
         };
-        let made = lent.fill(catalog, cancel);
+        let made = lent.fill(catalog);
         match made {
             Ok(()) => Ok(lent),
             Err(error) => {
@@ -88,10 +75,10 @@ impl Lent {
         }
     }
 
-    fn fill(&self, catalog: &Catalog, cancel: &Cancel) -> Result<()> {
-        create_database(&self.maintenance, &self.name, catalog, &self.psql, cancel)?;
+    fn fill(&self, catalog: &Toc) -> Result<()> {
+        create_database(&self.maintenance, &self.name, catalog)?;
         let made_for = Some(self.name.as_str());
-        make_roles(&self.session, catalog, "", made_for, &self.psql, cancel)
+        make_roles(&self.client, catalog, "", made_for)
     }
 
     /// Drops the database and the roles; under a time limit of its own, since the drill's may be over.
@@ -100,7 +87,7 @@ impl Lent {
             return Ok(());
         }
         let cancel = Cancel::new()?.with_deadline(LIMIT);
-        let dropped = drop_all(&self.maintenance, &self.name, &self.psql, &cancel);
+        let dropped = drop_all(&self.maintenance.with_cancel(&cancel), &self.name);
         if let Some(guard) = self.guard.take() {
             guard.abort();
         }
@@ -123,32 +110,32 @@ impl Drop for Lent {
 }
 
 /// A session by the name of the database that it stands for.
-fn guard(maintenance: &Session, name: &str, psql: &Tool, cancel: &Cancel) -> Result<Psql> {
-    let mut guard = Psql::start(psql, maintenance, name, cancel)?;
+fn guard(maintenance: &Client, name: &str) -> Result<Psql> {
+    let mut guard = maintenance.named(name).script()?;
     // nobody is to end it for doing nothing
     guard.write_all(
         b"SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout';\n",
     )?;
     let give_up = Instant::now() + CONNECTING;
-    while !has_session(maintenance, name, psql, cancel)? {
+    while !has_session(maintenance, name)? {
         if Instant::now() >= give_up {
             return Err(Error::new(Kind::Unavailable, "no second session comes up"));
         }
-        cancel.pause(AGAIN)?;
+        maintenance.cancel().pause(AGAIN)?;
     }
     Ok(guard)
 }
 
-fn has_session(maintenance: &Session, name: &str, psql: &Tool, cancel: &Cancel) -> Result<bool> {
+fn has_session(maintenance: &Client, name: &str) -> Result<bool> {
     let sql = format!(
         "SELECT 1 FROM pg_stat_activity WHERE application_name = {} LIMIT 1",
         literal(name)
     );
-    Ok(!query::rows(psql, maintenance, &sql, cancel)?.is_empty())
+    Ok(!maintenance.query(&sql)?.is_empty())
 }
 
 /// Drops the databases of drills that are no more, and roles whose database is gone.
-fn clear_leftovers(maintenance: &Session, psql: &Tool, cancel: &Cancel) -> Result<()> {
+fn clear_leftovers(maintenance: &Client) -> Result<()> {
     // those of others may not be ours to drop; somebody's own name may begin like ours, and go on with anything
     let sql = format!(
         "SELECT datname FROM pg_database d WHERE datname ~ '^{NAME}_[0-9_]+$' \
@@ -158,14 +145,11 @@ fn clear_leftovers(maintenance: &Session, psql: &Tool, cancel: &Cancel) -> Resul
          WHERE shobj_description(oid, 'pg_authid') ~ '^{NAME}_[0-9_]+$' \
          AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = shobj_description(r.oid, 'pg_authid'))"
     );
-    for name in query::rows(psql, maintenance, &sql, cancel)?
-        .into_iter()
-        .flatten()
-    {
+    for name in maintenance.query(&sql)?.into_iter().flatten() {
         log::info!("dropping {name}, left by a drill that was killed");
         // one that cannot go must not stop all drills to come
-        if let Err(error) = drop_all(maintenance, &name, psql, cancel) {
-            cancel.check()?;
+        if let Err(error) = drop_all(maintenance, &name) {
+            maintenance.cancel().check()?;
             let why = error.chain();
             log::warn!("cannot drop {name}, left by a drill that was killed: {why}");
         }
@@ -174,9 +158,9 @@ fn clear_leftovers(maintenance: &Session, psql: &Tool, cancel: &Cancel) -> Resul
 }
 
 /// Drops the database `name`, and the roles that were made for it.
-fn drop_all(maintenance: &Session, name: &str, psql: &Tool, cancel: &Cancel) -> Result<()> {
+fn drop_all(maintenance: &Client, name: &str) -> Result<()> {
     let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
-    query::rows_within(LIMIT, psql, maintenance, &sql, cancel)?;
+    maintenance.query_within(LIMIT, &sql)?;
     // by the server itself: a name may be no text of the database that we ask in
     let block = block_of(&format!(
         "
@@ -191,5 +175,5 @@ BEGIN
 END",
         literal(name)
     ));
-    run_script(maintenance, "UTF8", block.as_bytes(), psql, cancel)
+    maintenance.within(LIMIT).run("UTF8", block.as_bytes())
 }

@@ -25,14 +25,15 @@ use super::dump_inspector::DumpTap;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::operation::verify::Subject;
+use crate::postgres::client::Client;
 use crate::postgres::session::Session;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::Tools;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::open;
-use crate::source::logical::archive::{Catalog, Contents, Summary};
+use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
-use crate::source::logical::pg_restore::Restore;
+use crate::source::logical::pg_restore::PgRestore;
 use scratch::Scratch;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -68,9 +69,9 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<()> {
     let catalog = outline::read(subject, cancel)?;
-    let psql = options.tools.need_psql(cancel)?;
+    options.tools.need_psql(cancel)?;
     let plain_bytes = evidence.plain_bytes.unwrap_or(0);
-    let mut scratch = Scratch::make(&catalog, options, plain_bytes, &psql, cancel)
+    let mut scratch = Scratch::make(&catalog, options, plain_bytes, cancel)
         .doing(|| "cannot make a database to restore into")?;
     let drill = Drill {
         subject,
@@ -78,7 +79,6 @@ pub fn run(
         catalog: &catalog,
         choice: filter::choose(&catalog, scratch.is_silent())?,
         scratch: &scratch,
-        psql: &psql,
     };
     match drill.hold(evidence, cancel) {
         Ok(()) => scratch.remove(),
@@ -88,9 +88,10 @@ pub fn run(
 }
 
 /// Whether a drill of a backup of a server of that major version can be held, and where, as far as can be told without one.
-pub fn can_be_held(options: &Options, major: u32, psql: &Tool, cancel: &Cancel) -> Result<String> {
+pub fn can_be_held(options: &Options, major: u32, cancel: &Cancel) -> Result<String> {
     if let Some(connection) = &options.connection {
-        let found = external_server::reach(connection, major, psql, cancel)?;
+        let client = Client::new(&options.tools, connection.clone(), APPLICATION, cancel)?;
+        let found = external_server::reach(&client.required()?, major)?;
         return Ok(format!(
             "can be held on {}, PostgreSQL {found}",
             connection.shown()
@@ -112,10 +113,9 @@ pub fn can_be_held(options: &Options, major: u32, psql: &Tool, cancel: &Cancel) 
 struct Drill<'a> {
     subject: &'a Subject<'a>,
     options: &'a Options,
-    catalog: &'a Catalog,
+    catalog: &'a Toc,
     choice: filter::Choice,
     scratch: &'a Scratch,
-    psql: &'a Tool,
 }
 
 impl Drill<'_> {
@@ -139,7 +139,7 @@ impl Drill<'_> {
             .doing(|| "cannot dump the restored database")?;
         let mut comparison = compare::compare(&archived, &restored);
         for reordered in comparison.reordered.drain(..) {
-            let counted = redump::count(&reordered, &archived, self.psql, session, cancel)?;
+            let counted = redump::count(&reordered, &archived, self.scratch.client())?;
             comparison.faults.extend(reordered.fault(&counted));
         }
         // a server that was lent restores without owners, so it counts otherwise
@@ -153,7 +153,7 @@ impl Drill<'_> {
             evidence.faults.extend(comparison.faults);
             return Ok(());
         }
-        assertions::run(self.options, self.scratch, self.psql, evidence, cancel)
+        assertions::run(self.options, self.scratch, evidence, cancel)
     }
 
     fn restore(&self, cancel: &Cancel) -> Result<Restored> {
@@ -191,30 +191,22 @@ impl Drill<'_> {
             .map(Restored::Refused)
     }
 
-    fn start(&self, cancel: &Cancel) -> Result<Restore> {
+    fn start(&self, cancel: &Cancel) -> Result<PgRestore> {
         let needed = self.catalog.version.oldest_pg_restore().unwrap_or(0);
         let major = self.scratch.major();
         let pg_restore = self.options.tools.pg_restore(needed, Some(major), cancel)?;
         log::debug!("using {pg_restore}");
-        let options = pg_restore::Options {
+        let options = pg_restore::PgRestoreOptions {
             // what a lent server thinks of owners says nothing about the backup
             no_owner: !self.scratch.is_own(),
             no_tablespaces: true,
             // a failed drill is thrown away as a whole, and one transaction has room for so many objects only
             no_single_transaction: true,
             list: self.choice.list.clone(),
-            ..pg_restore::Options::default()
+            ..pg_restore::PgRestoreOptions::default()
         };
-        let psql = Some(self.psql);
-        Restore::archive(
-            &pg_restore,
-            psql,
-            Some(major),
-            &self.scratch.quiet_session(),
-            APPLICATION,
-            options,
-            cancel,
-        )
+        let client = self.scratch.quiet_client();
+        PgRestore::archive(&pg_restore, &client, Some(major), options)
     }
 }
 
@@ -228,14 +220,14 @@ enum Restored {
 
 fn whole(tap: DumpTap) -> Result<Restored> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Ok(Restored::Whole(summary)),
+        Some(DumpContents::Read(summary)) => Ok(Restored::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }
 }
 
 /// Remembers whether it was the restore that failed, or what it was fed from.
 struct Target {
-    restore: Restore,
+    restore: PgRestore,
     failed: bool,
 }
 

@@ -1,17 +1,20 @@
 //! The restored database, read again: dumped through the reader that read the archive, or one table at a time where
 //! its columns came back in another order.
 
+use super::APPLICATION;
 use super::compare::Reordered;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
+use crate::postgres::client::Client;
 use crate::postgres::explain;
-use crate::postgres::query::identifier;
+use crate::postgres::quoting::identifier;
 use crate::postgres::session::Session;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::Tools;
 use crate::process::ChildOutput;
 use crate::progress::Progress;
-use crate::source::logical::archive::{Contents, Inspector, Rows, Summary, TableName};
-use crate::source::logical::dump::Dump;
+use crate::repository::manifest::TableName;
+use crate::source::logical::archive::{DumpContents, Inspector, Rows, Summary};
+use crate::source::logical::dump::PgDump;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -50,9 +53,9 @@ pub fn dump(
         let option = format!("--table={schema}.{name}");
         options.push(OsString::from_vec(archived.names().encode(&option)));
     }
-    let mut output = Dump {
+    let mut output = PgDump {
         session: &session.fixed_output(),
-        application: super::APPLICATION,
+        application: APPLICATION,
         options: &options,
         lock_timeout: Duration::ZERO,
         compressed_by_pg_dump: false,
@@ -64,8 +67,8 @@ pub fn dump(
         inspector.feed(bytes)
     })?;
     match inspector.finish()? {
-        Contents::Read(summary) => Ok(summary),
-        Contents::Unread { version } => Err(Error::failed(format!(
+        DumpContents::Read(summary) => Ok(summary),
+        DumpContents::Unread { version } => Err(Error::failed(format!(
             "{pg_dump} writes archives of version {version}, which this backupkit does not know"
         ))
         .hint("use a newer backupkit")),
@@ -73,13 +76,7 @@ pub fn dump(
 }
 
 /// The rows of a table with its columns in the archive's order.
-pub fn count(
-    table: &Reordered,
-    archived: &Summary,
-    psql: &Tool,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<Rows> {
+pub fn count(table: &Reordered, archived: &Summary, client: &Client) -> Result<Rows> {
     let name = &table.table;
     let qualified = format!("{}.{}", identifier(&name.schema), identifier(&name.name));
     // the rows of its children are theirs; those of partitions are the root's
@@ -89,18 +86,17 @@ pub fn count(
         "COPY (SELECT {} FROM {only}{qualified}) TO STDOUT",
         columns.join(", ")
     );
-    let mut command = session
-        .fixed_output()
-        .command(&psql.path, super::APPLICATION);
+    let client = client.with_session(client.session().fixed_output());
+    let mut command = client.named(APPLICATION).command()?;
     if let Some(encoding) = &archived.encoding {
         command.env("PGCLIENTENCODING", encoding);
     }
     command
         .args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
-        .arg(session.database_argument())
+        .arg(client.session().database_argument())
         .args(["-c", AS_PG_DUMP, "-c"])
         .arg(OsString::from_vec(archived.names().encode(&copy)));
-    let mut output = ChildOutput::spawn("psql", command, cancel, explain::client)?;
+    let mut output = ChildOutput::spawn("psql", command, client.cancel(), explain::client)?;
     let mut rows = Rows::default();
     let mut feed = |bytes: &[u8]| rows.feed(bytes).map_err(Error::failed);
     read_all(&mut output, &mut feed).doing(|| format!("cannot read {name} again"))?;

@@ -4,14 +4,13 @@ use super::external_server::Lent;
 use super::{APPLICATION, Options};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::postgres::client::Client;
 use crate::postgres::cluster::{Cluster, Plan};
-use crate::postgres::psql::Psql;
-use crate::postgres::query::{self, array, block_of, identifier, literal};
+use crate::postgres::quoting::{array, block_of, identifier, literal};
 use crate::postgres::session::Session;
-use crate::postgres::tools::{Server, Tool};
+use crate::postgres::tools::Server;
 use crate::process::account::{self, Account};
-use crate::source::logical::archive::Catalog;
-use std::io::Write;
+use crate::source::logical::archive::Toc;
 use std::time::Duration;
 
 /// What the database is called, or its name begins with where others may have theirs.
@@ -28,7 +27,7 @@ pub(super) enum Scratch {
     /// In a cluster of our own.
     Own {
         cluster: Box<Cluster>,
-        session: Session,
+        client: Client,
         major: u32,
     },
     /// On a server that was lent.
@@ -38,18 +37,21 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes one for the archive of `catalog`.
     pub fn make(
-        catalog: &Catalog,
+        catalog: &Toc,
         options: &Options,
         plain_bytes: u64,
-        psql: &Tool,
         cancel: &Cancel,
     ) -> Result<Scratch> {
         let major = catalog.server_major().ok_or_else(|| {
             let version = &catalog.server_version;
             Error::failed(format!("the archive is of a server of version {version:?}"))
         })?;
+        let client = |session: &Session| {
+            let client = Client::new(&options.tools, session.clone(), APPLICATION, cancel);
+            client.and_then(Client::required)
+        };
         if let Some(connection) = &options.connection {
-            let lent = Lent::make(connection, catalog, major, psql, cancel);
+            let lent = Lent::make(client(connection)?, catalog, major);
             return lent.map(|lent| Scratch::Lent(Box::new(lent)));
         }
         let (programs, owner) = own(options, major, cancel)?;
@@ -65,23 +67,29 @@ impl Scratch {
             expected_bytes: plain_bytes.saturating_mul(GROWTH),
         };
         let cluster = Cluster::start(&plan, cancel)?;
-        create_database(&cluster.session("postgres"), NAME, catalog, psql, cancel)?;
-        let session = cluster.session(NAME);
+        let maintenance = client(&cluster.session("postgres"))?;
+        create_database(&maintenance, NAME, catalog)?;
+        let client = maintenance.with_session(cluster.session(NAME));
         // some objects may belong to superusers only, and nobody logs in as one of them
-        make_roles(&session, catalog, "SUPERUSER", None, psql, cancel)?;
+        make_roles(&client, catalog, "SUPERUSER", None)?;
         Ok(Scratch::Own {
-            session,
+            client,
             cluster: Box::new(cluster),
             major,
         })
     }
 
     /// The way to it, as somebody who may do everything in it.
-    pub fn session(&self) -> &Session {
+    pub fn client(&self) -> &Client {
         match self {
-            Scratch::Own { session, .. } => session,
-            Scratch::Lent(lent) => &lent.session,
+            Scratch::Own { client, .. } => client,
+            Scratch::Lent(lent) => &lent.client,
         }
+    }
+
+    /// How that one logs in.
+    pub fn session(&self) -> &Session {
+        self.client().session()
     }
 
     /// The major version of its server.
@@ -102,17 +110,17 @@ impl Scratch {
 
     /// The same for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
     /// and the server speaks a language that we understand.
-    pub fn quiet_session(&self) -> Session {
-        let session = self.session();
+    pub fn quiet_client(&self) -> Client {
+        let client = self.client();
         let quiet = match self.is_superusers() {
             true if self.major() >= SETS_EVENT_TRIGGERS => "-c event_triggers=off -c lc_messages=C",
             true => "-c session_replication_role=replica -c lc_messages=C",
-            false => return session.clone(),
+            false => return client.clone(),
         };
-        session.with_settings(quiet)
+        client.with_session(client.session().with_settings(quiet))
     }
 
-    /// True where no event trigger fires in the quiet session, whatever it was made for.
+    /// True where no event trigger fires in the quiet client's sessions, whatever it was made for.
     pub fn is_silent(&self) -> bool {
         self.is_superusers() && self.major() >= SETS_EVENT_TRIGGERS
     }
@@ -128,7 +136,7 @@ impl Scratch {
             return error;
         };
         match cluster.obituary() {
-            Some(said) if !matches!(error.kind(), Kind::Signal(_)) => {
+            Some(said) if !error.ends_the_run() => {
                 Error::failed(format!("the throwaway server went away: {said}")).because(error)
             }
             _ => error,
@@ -166,12 +174,10 @@ pub(super) fn own(
 /// The name of a role is bytes, which no server translates between its databases. So roles are made in the scratch
 /// database, where the restore will name them, and from the encoding in which it will.
 pub(super) fn make_roles(
-    scratch: &Session,
-    catalog: &Catalog,
+    scratch: &Client,
+    catalog: &Toc,
     attributes: &str,
     made_for: Option<&str>,
-    psql: &Tool,
-    cancel: &Cancel,
 ) -> Result<()> {
     let remark = made_for.map_or(String::new(), |database| {
         let database = literal(database);
@@ -193,33 +199,14 @@ END",
     ));
     let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
     let script = catalog.names().encode(&block);
-    run_script(scratch, encoding, &script, psql, cancel)
+    let limited = scratch.within(LIMIT);
+    limited
+        .run(encoding, &script)
         .doing(|| "cannot make the roles that the backup needs")
 }
 
-/// Runs one statement, which may be too long for an argument.
-pub(super) fn run_script(
-    session: &Session,
-    encoding: &str,
-    script: &[u8],
-    psql: &Tool,
-    cancel: &Cancel,
-) -> Result<()> {
-    let limited = cancel.with_deadline(LIMIT);
-    let mut psql = Psql::start(psql, session, APPLICATION, &limited)?;
-    psql.write_all(format!("\\encoding {encoding}\n").as_bytes())?;
-    psql.write_all(script)?;
-    psql.finish()
-}
-
 /// An empty database that is like the one in the archive was when it was new.
-pub(super) fn create_database(
-    maintenance: &Session,
-    name: &str,
-    catalog: &Catalog,
-    psql: &Tool,
-    cancel: &Cancel,
-) -> Result<()> {
+pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -> Result<()> {
     let mut locale = catalog.locale.clone();
     if locale.is_empty() {
         let encoding = catalog.encoding.clone().unwrap_or("UTF8".into());
@@ -234,7 +221,7 @@ pub(super) fn create_database(
         identifier(name),
         locale.join(" ")
     );
-    let made = query::rows_within(LIMIT, psql, maintenance, &sql, cancel);
+    let made = maintenance.query_within(LIMIT, &sql);
     made.map(|_| ()).map_err(|error| {
         if !matches!(error.kind(), Kind::Failed) {
             return error;

@@ -10,11 +10,11 @@
 use super::plan::Plan;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::postgres::client::Client;
 use crate::postgres::databases;
-use crate::postgres::query::identifier;
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
-use chrono::{SecondsFormat, Utc};
+use crate::postgres::quoting::identifier;
+use crate::text::rfc3339;
+use chrono::Utc;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use std::time::Duration;
@@ -28,7 +28,7 @@ const UNFINISHED: &str = "backupkit: the restore of ";
 /// The comment: of what, on which machine, by which process, since when.
 fn unfinished(from: &str) -> String {
     let (host, process) = (host(), std::process::id());
-    let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let since = rfc3339::second(Utc::now());
     format!("{UNFINISHED}{from} is not finished (host {host}, process {process}, since {since})")
 }
 
@@ -54,13 +54,8 @@ fn host() -> String {
 
 /// What the comment on the database `name` says, if it is one that a restore was to make and did not finish. Refuses
 /// one that is still being restored.
-pub fn leftover(
-    psql: &Tool,
-    session: &Session,
-    name: &str,
-    cancel: &Cancel,
-) -> Result<Option<String>> {
-    match databases::comment(psql, session, name, cancel)? {
+pub fn leftover(client: &Client, name: &str) -> Result<Option<String>> {
+    match databases::comment(client, name)? {
         Some((comment, sessions)) if comment.starts_with(UNFINISHED) => {
             if sessions > 0 || is_at_work(&comment) {
                 return Err(Error::new(
@@ -98,28 +93,25 @@ fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
 }
 
 /// A database that was made for a restore: dropped again unless the restore came to its end.
-pub struct Made<'a> {
-    psql: &'a Tool,
-    maintenance: &'a Session,
+pub struct CreatedDatabase<'a> {
+    maintenance: &'a Client,
     name: &'a str,
     comment: String,
     kept: bool,
 }
 
-impl<'a> Made<'a> {
+impl<'a> CreatedDatabase<'a> {
     /// Makes the database `name` for a restore of `from`, like the one that was dumped. What a restore left behind that
     /// did not finish is dropped first.
     pub fn new(
-        psql: &'a Tool,
-        maintenance: &'a Session,
+        maintenance: &'a Client,
         name: &'a str,
         from: &str,
         locale: &[(String, String)],
-        cancel: &Cancel,
-    ) -> Result<Made<'a>> {
-        if let Some(comment) = leftover(psql, maintenance, name, cancel)? {
+    ) -> Result<CreatedDatabase<'a>> {
+        if let Some(comment) = leftover(maintenance, name)? {
             log::warn!("dropping the database {name}, which a restore left behind: {comment}");
-            databases::drop_idle(psql, maintenance, name, cancel)?;
+            databases::drop_idle(maintenance, name)?;
         }
         // the default, and no word of servers before 15
         let like: Vec<(String, String)> = locale
@@ -127,36 +119,30 @@ impl<'a> Made<'a> {
             .filter(|(keyword, value)| !(keyword == "LOCALE_PROVIDER" && value == "libc"))
             .cloned()
             .collect();
-        databases::create(psql, maintenance, name, &like, cancel).map_err(|error| {
+        databases::create(maintenance, name, &like).map_err(|error| {
             error.hint(format!(
                 "or make it by hand and restore without --create: createdb --template=template0 {name}"
             ))
         })?;
-        let made = Made {
-            psql,
+        let made = CreatedDatabase {
             maintenance,
             name,
             comment: unfinished(from),
             kept: false,
         };
-        databases::set_comment(psql, maintenance, name, Some(&made.comment), cancel)?;
+        databases::set_comment(maintenance, name, Some(&made.comment))?;
         log::info!("created the database {name}");
         Ok(made)
     }
 
     /// Gives it to whom the one that was dumped belonged to, where that may be, and tells who that is.
-    pub fn give_away(
-        &self,
-        plan: &Plan,
-        made_roles: &[String],
-        cancel: &Cancel,
-    ) -> Result<Option<String>> {
+    pub fn give_away(&self, plan: &Plan, made_roles: &[String]) -> Result<Option<String>> {
         let owner = owner(plan, made_roles);
         match (&owner, original_owner(plan)) {
             (Some(owner), _) => {
                 let encoding = plan.catalog.as_deref().and_then(|c| c.encoding.as_deref());
-                let (target, encoding) = (&plan.job.session, encoding.unwrap_or("UTF8"));
-                databases::set_owner(self.psql, target, owner, encoding, cancel)?;
+                let (target, encoding) = (&plan.client, encoding.unwrap_or("UTF8"));
+                databases::set_owner(target, owner, encoding)?;
                 log::info!("the database {} belongs to {owner}", self.name);
             }
             (None, Some(original)) => {
@@ -175,7 +161,7 @@ impl<'a> Made<'a> {
     pub fn keep(mut self) {
         self.kept = true;
         let finished = within_a_while(|cancel| {
-            databases::set_comment(self.psql, self.maintenance, self.name, None, cancel)
+            databases::set_comment(&self.maintenance.with_cancel(cancel), self.name, None)
         });
         if let Err(error) = finished {
             log::warn!(
@@ -190,19 +176,19 @@ impl<'a> Made<'a> {
 
     /// Drops it, unless somebody else has made it anew meanwhile.
     fn drop_own(&self, cancel: &Cancel) -> Result<()> {
-        let (psql, session, name) = (self.psql, self.maintenance, self.name);
-        match databases::comment(psql, session, name, cancel)? {
+        let (client, name) = (self.maintenance.with_cancel(cancel), self.name);
+        match databases::comment(&client, name)? {
             Some((comment, _)) if comment.starts_with(UNFINISHED) && comment != self.comment => {
                 Err(Error::refused(format!(
                     "the database {name} is another restore's by now"
                 )))
             }
-            _ => databases::drop(psql, session, name, cancel),
+            _ => databases::drop(&client, name),
         }
     }
 }
 
-impl Drop for Made<'_> {
+impl Drop for CreatedDatabase<'_> {
     fn drop(&mut self) {
         if self.kept {
             return;

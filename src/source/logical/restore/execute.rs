@@ -2,22 +2,21 @@
 
 use super::plan::Plan;
 use super::spool::Spool;
-use super::target_state::Holds;
+use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
+use crate::postgres::client::Client;
 use crate::postgres::locks::Watch;
-use crate::postgres::psql::Psql;
-use crate::postgres::session::Session;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::{Contents, Summary};
+use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
 use crate::source::logical::pg_restore;
-use crate::source::logical::pg_restore::{Options, Restore};
-use crate::source::logical::toc_list::List;
+use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
+use crate::source::logical::toc_list::TocList;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -30,18 +29,13 @@ impl Plan<'_> {
         tools: &Tools,
         cancel: &Cancel,
     ) -> Result<(u64, Option<Box<Summary>>)> {
-        let watch = match &self.psql {
-            Some(psql) => {
+        let watch = match self.client.is_available() {
+            true => {
                 let limit = self.job.lock_timeout;
-                Some(Watch::start(
-                    psql.clone(),
-                    self.job.session.clone(),
-                    application.to_string(),
-                    (!limit.is_zero()).then_some(limit),
-                    cancel,
-                )?)
+                let limit = (!limit.is_zero()).then_some(limit);
+                Some(Watch::start(self.client.named(application), limit)?)
             }
-            None => None,
+            false => None,
         };
         let fed = match self.job.jobs {
             Some(jobs) => self.in_parallel(jobs, application, tools, cancel),
@@ -64,36 +58,29 @@ impl Plan<'_> {
         }
     }
 
-    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<Restore> {
-        let (psql, session) = (self.psql.as_ref(), &self.session);
-        if let (Content::Sql, Some(psql)) = (self.content(), psql) {
+    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<PgRestore> {
+        let client = self.as_dumped.named(application);
+        if self.content() == Content::Sql {
             return match self.job.create_in_dump_allowed {
-                true => Restore::text(psql, session, application, cancel),
-                false => Restore::sql(psql, session, application, cancel),
+                true => PgRestore::text(&client),
+                false => PgRestore::sql(&client),
             };
         }
         let pg_restore = self.pg_restore(tools, cancel)?;
         log::debug!("using {pg_restore}");
         let mut options = self.options()?;
-        options.room = psql.and_then(|_| self.room());
-        let server = self.server;
-        Restore::archive(
-            &pg_restore,
-            psql,
-            server,
-            session,
-            application,
-            options,
-            cancel,
-        )
+        if client.is_available() {
+            options.room = self.room();
+        }
+        PgRestore::archive(&pg_restore, &client, self.server, options)
     }
 
-    fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<PgRestoreOptions> {
         let mut options = self.job.options.clone();
         if let (Some(catalog), Some(_)) = (&self.catalog, &self.choice.ids) {
             let ids = catalog.entries.iter().map(|entry| entry.id);
             let chosen = ids.filter(|id| self.choice.holds(*id));
-            options.list = Some(Arc::new(List::new(chosen)?));
+            options.list = Some(Arc::new(TocList::new(chosen)?));
         }
         Ok(options)
     }
@@ -109,7 +96,7 @@ impl Plan<'_> {
             .filter(|entry| self.choice.holds(entry.id));
         chosen.all(|entry| match &*entry.kind {
             "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
-            kind => !Holds::knows(kind) || holds.lacks(entry),
+            kind => !TargetState::knows(kind) || holds.lacks(entry),
         })
     }
 
@@ -122,7 +109,7 @@ impl Plan<'_> {
     /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
     fn feed(
         &mut self,
-        mut restore: Restore,
+        mut restore: PgRestore,
         cancel: &Cancel,
     ) -> Result<(u64, Option<Box<Summary>>)> {
         match self.copy_to(&mut restore) {
@@ -171,31 +158,16 @@ impl Plan<'_> {
         log::warn!(
             "restoring over {jobs} connections is not one transaction: a failure leaves a part behind"
         );
-        let session = &self.session;
-        if let (Some(room), Some(psql)) = (self.room(), &self.psql) {
+        let client = self.as_dumped.named(application);
+        if let Some(room) = self.room().filter(|_| client.is_available()) {
             let catalog = self.catalog.as_deref();
             let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
-            make_room(
-                &room,
-                encoding.unwrap_or("UTF8"),
-                psql,
-                session,
-                application,
-                cancel,
-            )?;
+            make_room(&room, encoding.unwrap_or("UTF8"), &client)?;
         }
         let mut options = self.options()?;
         // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
         options.clean &= !self.is_all_new();
-        pg_restore::parallel(
-            &pg_restore,
-            session,
-            application,
-            &options,
-            jobs,
-            file,
-            cancel,
-        )?;
+        pg_restore::parallel(&pg_restore, &client, &options, jobs, file)?;
         Ok((bytes, tap.and_then(whole)))
     }
 
@@ -204,7 +176,10 @@ impl Plan<'_> {
         match self.selected {
             Located::Stored { storage, entry } => {
                 let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
-                Ok(manifest.map_or(entry.bytes, |manifest| manifest.dump.bytes))
+                Ok(manifest
+                    .as_ref()
+                    .and_then(|manifest| manifest.dump())
+                    .map_or(entry.bytes, |part| part.dump.bytes))
             }
             Located::File(path) => Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len())),
         }
@@ -213,21 +188,14 @@ impl Plan<'_> {
 
 fn whole(tap: DumpTap) -> Option<Box<Summary>> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     }
 }
 
 /// Drops what is to be replaced, in a transaction of its own.
-fn make_room(
-    room: &[u8],
-    encoding: &str,
-    psql: &Tool,
-    session: &Session,
-    application: &str,
-    cancel: &Cancel,
-) -> Result<()> {
-    let mut psql = Psql::start(psql, session, application, cancel)?;
+fn make_room(room: &[u8], encoding: &str, client: &Client) -> Result<()> {
+    let mut psql = client.script()?;
     let script = format!(
         "\\encoding {encoding}\nSET client_min_messages = warning;\n\
          SELECT pg_catalog.set_config('search_path', '', false);\n"

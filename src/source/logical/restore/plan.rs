@@ -1,28 +1,30 @@
 //! All that is known before a restore begins: what the archive says of itself, what the target is, what will be
 //! restored. Whatever is refused is refused here, while nothing has been changed.
 
-use super::Job;
+use super::RestoreRequest;
 use super::created_database;
 use super::preflight::{not_empty, together};
 use super::selection;
-use super::selection::{Choice, choose};
-use super::target_state::Holds;
+use super::selection::{TocSelection, choose};
+use super::target_state::TargetState;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::format::read_pipeline::Inbound;
-use crate::format::seal::{Keys, printable};
+use crate::format::seal::Keys;
 use crate::format::sniff::Content;
-use crate::operation::backup::{fixed_output, server_major};
+use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
+use crate::repository::manifest::TableName;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::{Catalog, CatalogReader, Looked, TableName, Version};
+use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::drop_existing;
+use crate::text::escape::printable;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -34,27 +36,28 @@ pub struct Plan<'a> {
     pub(super) selected: &'a Located,
     pub(super) keys: &'a dyn Fn() -> Result<Keys>,
     pub(super) rules: &'a Rules<'a>,
-    pub(super) job: &'a Job,
+    pub(super) job: &'a RestoreRequest,
     pub(super) inbound: Inbound<Bytes>,
     /// Shown until the restore is over.
     pub(super) progress: Option<Progress>,
     pub(super) meter: Arc<Meter>,
     /// What stands before the data; none for SQL and for archives of an unknown version.
-    pub(super) catalog: Option<Box<Catalog>>,
-    pub(super) choice: Choice,
-    pub(super) psql: Option<Tool>,
+    pub(super) catalog: Option<Box<Toc>>,
+    pub(super) choice: TocSelection,
+    /// At the target; without psql, where that is not installed.
+    pub(super) client: Client,
     /// The major version of the server.
     pub(super) server: Option<u32>,
     /// Another database of the server, where the target is not there and is to be made.
-    pub(super) maintenance: Option<Session>,
-    /// The session to restore with, whose settings are those that the backup was dumped with.
-    pub(super) session: Session,
+    pub(super) maintenance: Option<Client>,
+    /// The client to restore with, whose settings are those that the backup was dumped with.
+    pub(super) as_dumped: Client,
     /// What the target holds, where somebody could be asked.
-    pub(super) holds: Option<Holds>,
+    pub(super) holds: Option<TargetState>,
     /// What the comment on the target says, where that is what a restore left behind that did not finish.
     pub(super) leftover: Option<String>,
     /// What making room would mean, where that is to be done.
-    pub(super) outlook: Option<drop_existing::Outlook>,
+    pub(super) outlook: Option<drop_existing::DropEffects>,
     /// Why it would be refused.
     pub(super) refusal: Option<Error>,
 }
@@ -65,7 +68,7 @@ impl<'a> Plan<'a> {
         selected: &'a Located,
         keys: &'a dyn Fn() -> Result<Keys>,
         rules: &'a Rules,
-        job: &'a Job,
+        job: &'a RestoreRequest,
         tools: &Tools,
         cancel: &Cancel,
     ) -> Result<Plan<'a>> {
@@ -85,32 +88,32 @@ impl<'a> Plan<'a> {
             )
             .hint("restore all of it, into a database of its own: --to NAME --create"));
         }
-        let psql = match content == Content::Sql || job.create || job.globals {
-            true => Some(tools.need_psql(cancel)?),
-            false => tools.psql(cancel)?,
+        let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+        let client = match content == Content::Sql || job.create || job.globals {
+            true => client.required()?,
+            false => client,
         };
-        let (maintenance, leftover) = match &psql {
-            Some(psql) => target(psql, job, cancel)?,
-            None => (None, None),
+        let (maintenance, leftover) = match client.is_available() {
+            true => target(&client, job)?,
+            false => (None, None),
         };
-        let reachable = maintenance.as_ref().unwrap_or(&job.session);
-        let server = server_major(psql.as_ref(), reachable, cancel)?;
-        let session = as_dumped(selected, psql.as_ref(), reachable, cancel)?;
-        let session = session.to_database(job.session.database());
+        let reachable = maintenance.as_ref().unwrap_or(&client);
+        let server = reachable.major_if_known()?;
+        let as_dumped = as_dumped(selected, reachable)?.to_database(client.database());
         let encoding = catalog
             .as_ref()
             .and_then(|catalog| catalog.encoding.as_deref());
-        let holds = match (&psql, &maintenance) {
-            (Some(psql), None) => Some(Holds::ask(psql, reachable, cancel)?),
-            (Some(psql), Some(other)) => Some(Holds::ask_beside(psql, other, encoding, cancel)?),
-            (None, _) => None,
+        let holds = match &maintenance {
+            Some(other) => Some(TargetState::ask_beside(other, encoding)?),
+            None if client.is_available() => Some(TargetState::ask(&client)?),
+            None => None,
         };
         let choice = match &catalog {
             Some(catalog) => {
                 let clean = job.options.clean;
                 choose(catalog, &job.subset, clean, job.create, holds.as_ref())?
             }
-            None => Choice::default(),
+            None => TocSelection::default(),
         };
         let mut plan = Plan {
             selected,
@@ -122,10 +125,10 @@ impl<'a> Plan<'a> {
             meter,
             catalog,
             choice,
-            psql,
+            client,
             server,
             maintenance,
-            session,
+            as_dumped,
             holds,
             leftover,
             outlook: None,
@@ -147,15 +150,15 @@ impl<'a> Plan<'a> {
 
     /// The pg_restore for this archive and this server.
     pub fn pg_restore(&self, tools: &Tools, cancel: &Cancel) -> Result<Tool> {
-        let needed = Version::of_head(self.inbound.head())
-            .and_then(Version::oldest_pg_restore)
+        let needed = DumpVersion::of_head(self.inbound.head())
+            .and_then(DumpVersion::oldest_pg_restore)
             .unwrap_or(0);
         tools.pg_restore(needed, self.server, cancel)
     }
 
-    /// The session on the target, or on another database of its server while there is no target.
-    pub fn reachable(&self) -> &Session {
-        self.maintenance.as_ref().unwrap_or(&self.job.session)
+    /// The client at the target, or at another database of its server while there is no target.
+    pub fn reachable(&self) -> &Client {
+        self.maintenance.as_ref().unwrap_or(&self.client)
     }
 
     /// The tables whose rows are restored.
@@ -179,55 +182,50 @@ fn refuse_templates(session: &Session) -> Result<()> {
     }
 }
 
-/// The session, with the settings that the backup was dumped with: amounts of money are read as they were written.
-fn as_dumped(
-    selected: &Located,
-    psql: Option<&Tool>,
-    session: &Session,
-    cancel: &Cancel,
-) -> Result<Session> {
+/// The client, with the settings that the backup was dumped with: amounts of money are read as they were written.
+fn as_dumped(selected: &Located, client: &Client) -> Result<Client> {
     let manifest = match selected {
-        Located::Stored { storage, entry } => read_manifest(storage.as_ref(), entry, cancel),
+        Located::Stored { storage, entry } => {
+            read_manifest(storage.as_ref(), entry, client.cancel())
+        }
         Located::File(_) => Ok(None),
     };
     match manifest {
-        Ok(Some(manifest)) if manifest.dump.fixed_output => {
-            Ok(fixed_output(psql, session, cancel)?.0)
+        Ok(Some(manifest)) if manifest.dump().is_some_and(|part| part.dump.fixed_output) => {
+            let fixed = client.with_fixed_output()?;
+            Ok(fixed.unwrap_or_else(|| client.clone()))
         }
-        Ok(_) => Ok(session.clone()),
+        Ok(_) => Ok(client.clone()),
         // whether the archive is whole does not depend on its manifest
         Err(error) => {
-            cancel.check()?;
+            client.cancel().check()?;
             log::debug!("the manifest is not known: {}", error.chain());
-            Ok(session.clone())
+            Ok(client.clone())
         }
     }
 }
 
 /// Another database of the server, if the target is not there or is what a restore left behind, and may be made; and what
 /// was left behind.
-fn target(psql: &Tool, job: &Job, cancel: &Cancel) -> Result<(Option<Session>, Option<String>)> {
-    let name = job.session.database();
+fn target(client: &Client, job: &RestoreRequest) -> Result<(Option<Client>, Option<String>)> {
+    let name = client.database();
     if !job.create {
-        return Ok((
-            None,
-            created_database::leftover(psql, &job.session, name, cancel)?,
-        ));
+        return Ok((None, created_database::leftover(client, name)?));
     }
-    let maintenance = databases::maintenance(psql, &job.session, &job.known, cancel)?;
-    let leftover = created_database::leftover(psql, &maintenance, name, cancel)?;
-    let is_there = leftover.is_none() && databases::exists(psql, &maintenance, name, cancel)?;
+    let maintenance = databases::maintenance(client, &job.known)?;
+    let leftover = created_database::leftover(&maintenance, name)?;
+    let is_there = leftover.is_none() && databases::exists(&maintenance, name)?;
     Ok(((!is_there).then_some(maintenance), leftover))
 }
 
 /// Reads the archive up to its data; none for a version that we do not know.
-fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Catalog>>> {
-    let mut reader = CatalogReader::default();
+fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
+    let mut reader = TocReader::default();
     let mut catalog = None;
     inbound.look_ahead(&mut |bytes| match reader.feed(bytes)? {
-        Looked::More => Ok(false),
-        Looked::Unknown => Ok(true),
-        Looked::Whole(whole) => {
+        TocProgress::More => Ok(false),
+        TocProgress::Unknown => Ok(true),
+        TocProgress::Whole(whole) => {
             catalog = Some(whole);
             Ok(true)
         }
@@ -239,7 +237,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Catalog>>> {
 fn permit(
     inbound: &Inbound<Bytes>,
     selected: &Located,
-    job: &Job,
+    job: &RestoreRequest,
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<()> {
@@ -274,15 +272,13 @@ fn permit(
 }
 
 /// Tells at once all that stands in the way of SQL text.
-fn refuse_sql(shown: &str, job: &Job, tools: &Tools, cancel: &Cancel) -> Result<Error> {
+fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel) -> Result<Error> {
     let mut hint =
         "run it with psql by --allow-sql-fallback if you trust where it comes from".to_string();
-    let found = match tools.psql(cancel)? {
-        Some(psql) => match not_empty(&psql, &job.session, cancel) {
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
-            other => other.ok().flatten(),
-        },
-        None => None,
+    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+    let found = match not_empty(&client) {
+        Err(error) if error.ends_the_run() => return Err(error),
+        other => other.ok().flatten(),
     };
     if let Some(what) = found {
         hint += &format!(

@@ -2,11 +2,10 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
+use crate::postgres::client::Client;
 use crate::postgres::encoding::Encoding;
-use crate::postgres::psql::{OneTransaction, Psql};
-use crate::postgres::query::{self, array, block_of};
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tool;
+use crate::postgres::psql::OneTransaction;
+use crate::postgres::quoting::{array, block_of};
 use crate::source::logical::globals;
 use crate::source::logical::globals::Missing;
 use std::io::Write;
@@ -16,28 +15,21 @@ use std::time::Duration;
 const CLEANING: Duration = Duration::from_secs(60);
 
 /// Roles that were made for a restore: dropped again unless it came to its end.
-pub struct MadeRoles<'a> {
-    psql: &'a Tool,
-    session: &'a Session,
+pub struct CreatedRoles {
+    /// Where they can be dropped from.
+    client: Client,
     names: Vec<String>,
     oids: Vec<String>,
 }
 
-impl<'a> MadeRoles<'a> {
+impl CreatedRoles {
     /// Makes those of `text` that the server lacks, all or none.
     ///
     /// The name of a role is bytes, which no server translates between its databases. So they are made in `target`, where
-    /// the restore will name them; `session` is where they can be dropped from even when that is gone.
-    pub fn new(
-        text: &[u8],
-        psql: &'a Tool,
-        target: &Session,
-        session: &'a Session,
-        application: &str,
-        cancel: &Cancel,
-    ) -> Result<MadeRoles<'a>> {
+    /// the restore will name them; `client` is where they can be dropped from even when that is gone.
+    pub fn new(text: &[u8], target: &Client, client: &Client) -> Result<CreatedRoles> {
         let (text, encoding) = globals::text(text);
-        let ask = |sql: &str| query::rows_in(&encoding, psql, target, sql, cancel);
+        let ask = |sql: &str| target.query_in(&encoding, sql);
         let existing = ask("SELECT rolname FROM pg_roles")?;
         let missing = Missing::of(&text, &existing.into_iter().flatten().collect())?;
         if !missing.tablespaces.is_empty() {
@@ -57,9 +49,8 @@ impl<'a> MadeRoles<'a> {
             );
         }
         let script = Encoding::named(&encoding).encode(&missing.script());
-        let mut made = MadeRoles {
-            psql,
-            session,
+        let mut made = CreatedRoles {
+            client: client.clone(),
             names: missing.roles,
             oids: Vec::new(),
         };
@@ -67,7 +58,7 @@ impl<'a> MadeRoles<'a> {
             log::info!("the server has all the roles that are beside the backup");
             return Ok(made);
         }
-        run(&script, &encoding, psql, target, application, cancel)
+        run(&script, &encoding, target)
             .doing(|| format!("cannot make the roles {}", made.names.join(", ")))
             .map_err(|error| match error.first_hint() {
                 Some(_) => error,
@@ -91,22 +82,15 @@ impl<'a> MadeRoles<'a> {
     }
 }
 
-fn run(
-    script: &[u8],
-    encoding: &str,
-    psql: &Tool,
-    session: &Session,
-    application: &str,
-    cancel: &Cancel,
-) -> Result<()> {
-    let mut transaction = OneTransaction::begin(Psql::start(psql, session, application, cancel)?)?;
+fn run(script: &[u8], encoding: &str, target: &Client) -> Result<()> {
+    let mut transaction = OneTransaction::begin(target.script()?)?;
     // a message that quotes a statement would show a password
     transaction.write_all(format!("\\encoding {encoding}\n\\set VERBOSITY terse\n").as_bytes())?;
     transaction.write_all(script)?;
     transaction.commit()
 }
 
-impl Drop for MadeRoles<'_> {
+impl Drop for CreatedRoles {
     fn drop(&mut self) {
         if self.oids.is_empty() {
             return;
@@ -125,7 +109,7 @@ END",
         ));
         let dropped = Cancel::new().and_then(|fresh| {
             let limited = fresh.with_deadline(CLEANING);
-            query::rows(self.psql, self.session, &sql, &limited)
+            self.client.with_cancel(&limited).query(&sql)
         });
         match dropped {
             Ok(_) => log::info!("dropped the roles {} again", names.join(", ")),

@@ -1,11 +1,12 @@
 //! The text of a new configuration, with its comments.
 
-use super::{Answers, Files, Login, Place};
+use super::answers::{Answers, Destination, Login};
+use super::files::Files;
 use std::path::Path;
 
 /// The whole file.
-pub(super) fn configuration(answers: &Answers, files: &Files) -> String {
-    let (storage, name) = storage(&answers.place);
+pub(super) fn text(answers: &Answers, files: &Files) -> String {
+    let (storage, name) = storage(&answers.destination);
     let mut text = format!("{TOP}{storage}{ANOTHER_PLACE}\ndatabases:\n");
     let mut names: Vec<String> = Vec::new();
     for on_server in &answers.databases {
@@ -41,16 +42,16 @@ const NOTIFICATIONS: &str = "
 ";
 
 /// The storage and its name.
-fn storage(place: &Place) -> (String, &'static str) {
-    match place {
-        Place::Directory(path) => (
+fn storage(destination: &Destination) -> (String, &'static str) {
+    match destination {
+        Destination::Directory(path) => (
             format!(
                 "  - name: local\n    type: local\n    local: {{ path: {} }}\n",
                 quoted_path(path)
             ),
             "local",
         ),
-        Place::Bucket {
+        Destination::Bucket {
             bucket,
             prefix,
             region,
@@ -166,7 +167,7 @@ mod tests {
             user: "o'brien".into(),
             login: Login::Libpq,
             databases: vec!["app".into(), "a p$p".into(), "a_p_p".into()],
-            place: Place::Directory("/var/backups/it's ${HERE}".into()),
+            destination: Destination::Directory("/var/backups/it's ${HERE}".into()),
             encrypt: true,
         }
     }
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn whatever_the_answers_hold_is_what_the_configuration_says() {
-        let text = configuration(&answers(), &files());
+        let text = super::text(&answers(), &files());
         let config = Config::parse("config.yaml", &text, &|_| None).unwrap();
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
         let names: Vec<&str> = config.databases.iter().map(|known| &*known.name).collect();
@@ -197,14 +198,14 @@ mod tests {
     #[test]
     fn a_bucket_and_everything_that_is_commented_out_is_valid_too() {
         let mut answers = answers();
-        answers.place = Place::parse(
+        answers.destination = Destination::parse(
             "s3://my-backups/a/b/",
             "eu-1",
             Some("https://s3.example.com"),
         )
         .unwrap();
         answers.login = Login::File("/etc/backupkit/db_password".into());
-        let text = configuration(&answers, &files());
+        let text = super::text(&answers, &files());
         Config::parse("config.yaml", &text, &|_| None).unwrap();
         let is_key = |line: &str| line.contains(": ") || line.ends_with(':');
         let uncommented: Vec<String> = text

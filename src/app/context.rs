@@ -1,0 +1,36 @@
+//! What every command works with.
+
+use crate::config::{Config, process_env};
+use crate::error::Result;
+use crate::format::seal::Derivations;
+use crate::output;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The configuration, and the keys that were derived from its passwords. Each command is a method of it, in a file of
+/// its own beside this one.
+pub(super) struct App {
+    pub config: Config,
+    /// Shared by all runs of a daemon, so that a password is derived once.
+    pub derivations: Arc<Derivations>,
+}
+
+impl App {
+    /// Reads the configuration at `path`, and says what it warns of.
+    pub(super) fn load(path: &Path, derivations: &Arc<Derivations>) -> Result<App> {
+        let config = Config::load(path, &process_env)?;
+        for warning in &config.warnings {
+            log::warn!("{warning}");
+        }
+        Ok(App {
+            config,
+            derivations: Arc::clone(derivations),
+        })
+    }
+
+    /// The names of the configured databases, for completions.
+    pub(super) fn database_names(&self) -> Result<()> {
+        let mut databases = self.config.databases.iter();
+        databases.try_for_each(|database| output::line(&database.name))
+    }
+}

@@ -1,0 +1,83 @@
+//! What a server is: its version, its system identifier, whether it is a standby, and which settings it takes.
+
+use super::client::Client;
+use crate::error::{Doing, Error, Result};
+
+/// A server, and the role that a client has there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerIdentity {
+    /// Its version as it prints it: `16.4 (Debian 16.4-1)`.
+    pub version: String,
+    /// Its major version: 16.
+    pub major: u32,
+    /// The role.
+    pub role: String,
+    /// It follows another server.
+    pub standby: bool,
+}
+
+impl Client {
+    /// Asks the server who it is.
+    pub fn identity(&self) -> Result<ServerIdentity> {
+        const SQL: &str = "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000, \
+             current_user, pg_is_in_recovery()";
+        let rows = self.query(SQL)?;
+        let mut columns = rows.into_iter().flatten();
+        let mut column = || columns.next().unwrap_or_default();
+        Ok(ServerIdentity {
+            version: column(),
+            major: column().parse().unwrap_or_default(),
+            role: column(),
+            standby: column() == "t",
+        })
+    }
+
+    /// The server's major version: 15.
+    pub fn major(&self) -> Result<u32> {
+        let rows = self.query("SHOW server_version_num")?;
+        rows.first()
+            .and_then(|row| row.first())
+            .and_then(|number| number.parse::<u32>().ok())
+            .map(|number| number / 10000)
+            .ok_or_else(|| Error::failed("the server did not tell its version"))
+    }
+
+    /// The server's major version, or `None` where there is no psql to ask with.
+    pub fn major_if_known(&self) -> Result<Option<u32>> {
+        if !self.is_available() {
+            log::info!("psql is not installed, so the server is not asked for its version");
+            return Ok(None);
+        }
+        let major = self.major();
+        major
+            .doing(|| format!("cannot connect to {}", self.shown()))
+            .map(Some)
+    }
+
+    /// The identifier that the server's data directory was born with. Managed servers may not let everybody read it.
+    pub fn system_identifier(&self) -> Result<String> {
+        const SQL: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+        let rows = self.query(SQL)?;
+        rows.into_iter()
+            .flatten()
+            .next()
+            .ok_or_else(|| Error::failed("the server did not tell its system identifier"))
+    }
+
+    /// The client with output that depends on no setting of the server; `None` where the server or a pooler before it
+    /// takes no settings, or there is no psql to ask whether it does.
+    pub fn with_fixed_output(&self) -> Result<Option<Client>> {
+        if !self.is_available() {
+            return Ok(None);
+        }
+        let fixed = self.with_session(self.session().fixed_output());
+        match fixed.major() {
+            Ok(_) => Ok(Some(fixed)),
+            Err(error) => {
+                self.cancel().check()?;
+                log::debug!("the server takes no settings: {}", error.chain());
+                Ok(None)
+            }
+        }
+    }
+}
