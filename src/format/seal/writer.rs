@@ -12,7 +12,7 @@ use std::io::{self, Write};
 
 /// Seals all that is written to it.
 ///
-/// [`Sealer::finish`] writes the last frame; a container whose `Sealer` was dropped without it does not open.
+/// [`Sealer::finish`] writes the last frame; a container does not open if its `Sealer` was dropped without it.
 /// After the first failure of the writer below every further call fails, since a frame can't be sealed twice.
 pub struct Sealer<W> {
     inner: W,

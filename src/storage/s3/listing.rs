@@ -21,7 +21,7 @@ pub(super) enum Listed {
     Directory(String),
 }
 
-/// Hands on, page by page, the objects whose whole key is `prefix` and a name without a slash, and the names that are
+/// Hands on, page by page, the objects with a whole key that is `prefix` and a name without a slash, and the names that are
 /// followed by one.
 pub(super) fn visit(
     client: &S3Client,
@@ -151,7 +151,7 @@ pub(super) struct Unfinished {
     pub started: Option<DateTime<Utc>>,
 }
 
-/// All unfinished uploads whose whole key begins with `prefix`; none where the server cannot or may not tell.
+/// All unfinished uploads with a whole key that begins with `prefix`; none where the server cannot or may not tell.
 pub(super) fn uploads(client: &S3Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list the unfinished uploads to s3://{bucket}/{prefix}");

@@ -1,5 +1,5 @@
 //! Writing an object: what fits into one part goes up by one PUT at the commit, anything larger as a
-//! multipart upload whose parts are sent while the next ones are filled.
+//! multipart upload with parts that are sent while the next ones are filled.
 
 use super::client::S3Client;
 use super::commit::{Invisible, UploadTarget, afterwards};
