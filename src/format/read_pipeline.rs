@@ -4,9 +4,9 @@
 //! every layer has been read to its end and was good: the outermost one ended where its file ended, every
 //! frame's tag held, every gzip member was complete, and the stored bytes match their checksum.
 
-use super::Tap;
 use super::codec::gzip;
 use super::codec::gzip::Decompressor;
+use super::inspect::StreamInspector;
 use super::measure::{Measure, Measured};
 use super::seal::{Expect, Keys, Opener, Version};
 use super::sniff::{Content, Peeked, cipher_of, codec_of};
@@ -126,11 +126,11 @@ impl<R: Read + Send + 'static> Inbound<R> {
     }
 
     /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
-    /// `tap` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
+    /// `inspector` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
     pub fn copy_to(
         &mut self,
         target: &mut impl Write,
-        tap: &mut dyn Tap,
+        inspector: &mut dyn StreamInspector,
         meter: &Meter,
     ) -> Result<u64> {
         let mut buffer = vec![0u8; PIECE + HELD_BACK];
@@ -145,10 +145,10 @@ impl<R: Read + Send + 'static> Inbound<R> {
             if count == 0 {
                 break;
             }
-            tap.feed(&buffer[filled..filled + count])?;
+            inspector.feed(&buffer[filled..filled + count])?;
             meter.add_plain(count);
             // what nobody needs is checked and goes no further: it must not stand in for the tail held back
-            let needed = tap
+            let needed = inspector
                 .needless_from()
                 .map_or(count as u64, |from| from.saturating_sub(total));
             total += count as u64;
@@ -160,7 +160,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
                 filled = HELD_BACK;
             }
         }
-        tap.end()?;
+        inspector.end()?;
         target.write_all(&buffer[..filled])?;
         Ok(total)
     }

@@ -25,7 +25,7 @@ use crate::repository::run_mark::RunMark;
 use crate::repository::{Expected, Repository, checksum_line, manifest_details};
 use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::dump::PgDump;
-use crate::source::logical::dump_inspector::{DumpTap, detail};
+use crate::source::logical::dump_inspector::{DumpInspector, detail};
 use crate::source::logical::dump_job::DumpJob;
 use crate::source::logical::row_loss;
 use crate::source::logical::stored_globals;
@@ -206,13 +206,14 @@ fn dump_to_storages(
         false => None,
     };
     let mut dump = WatchedDump { dump, watch };
-    let mut tap = DumpTap::new();
+    let mut inspector = DumpInspector::new();
     let meter = progress.meter();
-    let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
+    let (archives, written) =
+        write_pipeline::write(&mut dump, archives, &plan, &mut inspector, &meter)?;
     drop(progress);
 
     let globals = std::mem::take(&mut dumping.globals);
-    let read = match tap.into_contents() {
+    let read = match inspector.into_contents() {
         Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };

@@ -1,9 +1,11 @@
 //! [`Opener`]: a sealed archive in, plaintext out, and not a byte of it before its frame's tag holds.
 
+use super::frame::{FRAME, Frame, TAG, cut_or_damaged, damaged, read_up_to};
 use super::header::{self, Header};
 use super::key_derivation;
 use super::keys::Keys;
-use super::{FRAME, TAG, v1};
+use super::nonce::frame_nonce;
+use super::v1;
 use crate::error::{Error, Kind, Result};
 use crate::text::escape::printable;
 use aes_gcm::Aes256Gcm;
@@ -63,12 +65,6 @@ enum State {
     Reading,
     Ended,
     Failed(Kind),
-}
-
-/// A frame that held: its plaintext is at the start of the buffer.
-pub(super) struct Frame {
-    pub(super) length: usize,
-    pub(super) last: bool,
 }
 
 impl<R: Read> Opener<R> {
@@ -237,7 +233,7 @@ impl FramesV2 {
             return Err(cut_or_damaged(place));
         }
         let index = u32::try_from(self.index).map_err(|_| damaged(place))?;
-        let nonce = key_derivation::frame_nonce(index, last);
+        let nonce = frame_nonce(index, last);
         let length = key_derivation::decrypt(&self.cipher, &nonce, sealed).ok_or_else(|| {
             if last {
                 cut_or_damaged(place)
@@ -250,34 +246,6 @@ impl FramesV2 {
     }
 }
 
-/// A frame that doesn't hold, and more of the archive behind it.
-pub(super) fn damaged(place: u64) -> Error {
-    Error::damaged(format!("the archive is damaged at byte {place}"))
-        .hint("restore an older backup, or another copy of this one")
-}
-
-/// What is last in the file doesn't hold.
-pub(super) fn cut_or_damaged(place: u64) -> Error {
-    Error::damaged(format!(
-        "the archive is cut short or damaged at byte {place}"
-    ))
-    .hint("restore an older backup, or another copy of this one")
-}
-
-/// Fills `buffer` as far as the reader goes, and returns how much that is.
-pub(super) fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,9 +255,7 @@ mod tests {
     fn a_frame_past_the_last_index_is_damage() {
         let cipher = key_derivation::cipher(&Key::default());
         let mut sealed = b"text".to_vec();
-        let tag =
-            key_derivation::encrypt(&cipher, &key_derivation::frame_nonce(0, true), &mut sealed)
-                .unwrap();
+        let tag = key_derivation::encrypt(&cipher, &frame_nonce(0, true), &mut sealed).unwrap();
         sealed.extend_from_slice(&tag);
         let mut frames = FramesV2 {
             cipher,

@@ -16,12 +16,12 @@
 //! label, so it proves nothing about whose backup it is. Its password can be guessed at hash speed. Without a
 //! frame nothing proves the password.
 
-use super::TAG;
+use super::frame::{Frame, TAG, cut_or_damaged, damaged, read_up_to};
 use super::header::{read_exact, wrong_password};
 use super::key_derivation;
 use super::key_derivation::Key;
 use super::keys::Keys;
-use super::reader::{Frame, cut_or_damaged, damaged, read_up_to};
+use super::nonce::frame_nonce_v1;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use aes_gcm::Aes256Gcm;
@@ -145,9 +145,7 @@ impl Position {
     /// The nonce of the frame just read, which has `sealed` bytes; moves on to the next one.
     fn step(&mut self, sealed: usize) -> Result<[u8; 12]> {
         let index = u32::try_from(self.index).map_err(|_| damaged(self.place))?;
-        let mut nonce = [0; 12];
-        nonce[..8].copy_from_slice(&self.prefix);
-        nonce[8..].copy_from_slice(&index.to_be_bytes());
+        let nonce = frame_nonce_v1(&self.prefix, index);
         self.index += 1;
         self.place += 4 + sealed as u64;
         Ok(nonce)

@@ -1,10 +1,11 @@
 //! [`Sealer`]: plaintext in, BKENC002 out.
 
+use super::frame::{FRAME, PIECE};
 use super::header;
 use super::key_derivation;
 use super::key_derivation::Key;
 use super::keys::Keys;
-use super::{FRAME, PIECE};
+use super::nonce::frame_nonce;
 use crate::error::{Error, Result};
 use aes_gcm::Aes256Gcm;
 use std::io::{self, Write};
@@ -66,7 +67,7 @@ impl<W: Write> Sealer<W> {
         let index = u32::try_from(self.index)
             .map_err(|_| Error::failed("an archive holds at most 2^32 frames, which is 256 TiB"))?;
         self.index += 1;
-        let nonce = key_derivation::frame_nonce(index, last);
+        let nonce = frame_nonce(index, last);
         let tag = key_derivation::encrypt(&self.cipher, &nonce, &mut self.buffer)?;
         self.buffer.extend_from_slice(&tag);
         self.inner.write_all(&self.buffer)?;

@@ -1,6 +1,6 @@
 //! The roles beside a backup: written with it, sealed whenever its archive is, and read back.
 
-use super::dump_inspector::{ScriptTap, tap_for};
+use super::dump_inspector::{ScriptInspector, inspector_for};
 use super::dump_job::DumpJob;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -76,7 +76,7 @@ fn dump(
         &mut dump,
         Small(Vec::new()),
         &plan,
-        &mut ScriptTap::default(),
+        &mut ScriptInspector::default(),
         &Meter::default(),
     )?;
     Ok((bytes.0, written))
@@ -130,9 +130,9 @@ pub fn read(
         .doing(doing);
     }
     let mut plain = Small(Vec::new());
-    let mut tap = tap_for(Content::Sql, true);
+    let mut inspector = inspector_for(Content::Sql, true);
     inbound
-        .copy_to(&mut plain, tap.as_mut(), &meter)
+        .copy_to(&mut plain, inspector.as_mut(), &meter)
         .doing(doing)?;
     Ok(plain.0)
 }

@@ -1,7 +1,7 @@
 //! The reading half: members of ours go to the workers, any other stream is inflated as it comes.
 
-use super::pool::Pool;
-use super::{Block, HEADER, blocks_for, length_of_ours, unpack};
+use super::block::{Block, HEADER, length_of_ours, unpack};
+use super::pool::{Pool, blocks_for};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufReader, Cursor, Read};
@@ -215,7 +215,8 @@ impl<R: Read> Read for Source<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::codec::gzip::{BLOCK, Compressor, Level};
+    use crate::format::codec::gzip::block::BLOCK;
+    use crate::format::codec::gzip::{Compressor, Level};
     use std::io::Write;
 
     #[test]

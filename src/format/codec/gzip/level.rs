@@ -1,4 +1,4 @@
-//! The adaptive level: each stretch of the stream is made small where that is worth its time.
+//! How hard to compress, and the adaptive level: each stretch of the stream is made small where that is worth its time.
 //!
 //! What follows in a dump is mostly like what went just before, so the last blocks at each of a few levels tell what the
 //! next would become and take. The level with the least of `time + worth * size`, both relative to the fastest level,
@@ -8,7 +8,16 @@
 //! more processor time. Now and then a block goes another way to keep the comparison fresh, and where a block is unlike
 //! those before it, all levels are tried anew.
 
-use super::{BLOCK, Block};
+use super::block::{BLOCK, Block};
+
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Chosen block by block.
+    Adaptive,
+    /// libdeflate's level, 1 (fast) to 12 (small).
+    Fixed(u8),
+}
 
 /// Chooses a level for each block from what became of those before.
 #[derive(Default)]
