@@ -11,7 +11,7 @@ use backupkit::format::codec::gzip::Level;
 use backupkit::format::inspect::{NoInspection, StreamInspector};
 use backupkit::format::seal::{Derivations, Keys};
 use backupkit::format::write_pipeline;
-use backupkit::format::write_pipeline::Plan;
+use backupkit::format::write_pipeline::Stages;
 use backupkit::process::{ChildOutput, explain_plainly};
 use backupkit::progress::Meter;
 use backupkit::secret::Secret;
@@ -49,7 +49,7 @@ fn run(arguments: &[String]) -> Result<String> {
     command.args(rest);
     let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
-    let plan = Plan {
+    let plan = Stages {
         codec: CodecOptions::Gzip(Level::Adaptive),
         threads: gzip::threads(),
         seal: Some((&keys, "bench")),

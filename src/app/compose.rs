@@ -76,7 +76,7 @@ impl App {
         names.iter().map(place).collect()
     }
 
-    /// The same, to be asked.
+    /// The storages of these names, each usable or not by itself, to be read from.
     pub(super) fn places(&self, names: &[String]) -> Places {
         Places::new(self.targets(names))
     }

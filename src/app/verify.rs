@@ -354,7 +354,7 @@ fn pick(options: &cli::Verify) -> Pick {
     match (options.last, options.random) {
         (Some(count), _) => Pick::Last(count),
         (_, Some(count)) => Pick::Random(count),
-        // what is old enough is looked for everywhere, unless somebody says where
+        // what is old enough is looked for everywhere, unless someone says where
         _ if options.all => Pick::All,
         _ if options.older_than_last_check.is_some() && !options.latest => Pick::All,
         _ => Pick::Last(1),

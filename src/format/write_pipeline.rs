@@ -16,7 +16,7 @@ use std::io::{self, Read, Write};
 const PIECE: usize = 1024 * 1024;
 
 /// Which stages a backup goes through.
-pub struct Plan<'a> {
+pub struct Stages<'a> {
     /// How to compress outside of pg_dump.
     pub codec: CodecOptions,
     /// On how many threads.
@@ -27,7 +27,7 @@ pub struct Plan<'a> {
 
 /// What the stages learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenArchive {
     /// Bytes of the dump.
     pub plain_bytes: u64,
     /// Bytes of the archive.
@@ -40,10 +40,10 @@ pub struct Written {
 pub fn write<W: Write>(
     dump: &mut impl Read,
     target: W,
-    plan: &Plan,
+    plan: &Stages,
     inspector: &mut dyn StreamInspector,
     meter: &Meter,
-) -> Result<(W, Written)> {
+) -> Result<(W, WrittenArchive)> {
     let measured = Measured::new(Metered {
         inner: target,
         meter,
@@ -63,7 +63,7 @@ pub fn write<W: Write>(
     inspector.end()?;
 
     let (metered, measure) = zipping.finish()?.finish()?.finish();
-    let written = Written {
+    let written = WrittenArchive {
         plain_bytes,
         stored_bytes: measure.bytes,
         sha256: measure.sha256_hex(),

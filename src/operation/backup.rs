@@ -6,7 +6,7 @@ use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip;
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
-use crate::format::write_pipeline::{Plan, Written};
+use crate::format::write_pipeline::{Stages, WrittenArchive};
 use crate::postgres::client::{APPLICATION, Client, application_name};
 use crate::postgres::locks::Watch;
 use crate::postgres::session::Session;
@@ -180,7 +180,7 @@ fn dump_to_storages(
 ) -> Result<StoredBackup> {
     let key = id.archive_key(encoding);
     let label = id.to_string();
-    let plan = Plan {
+    let plan = Stages {
         codec: job.codec,
         threads: gzip::threads(),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
@@ -258,7 +258,7 @@ fn describe(
     id: &BackupId,
     fixed_output: bool,
     encoding: ArchiveEncoding,
-    written: Written,
+    written: WrittenArchive,
     read: Option<&Summary>,
 ) -> Result<DumpPart> {
     let archive = manifest::Archive {

@@ -36,7 +36,7 @@ use std::time::Duration;
 /// What the name of a write in progress ends in, where a storage shows one.
 pub const TEMPORARY: &str = ".tmp";
 
-/// How long cleaning up may take, under a deadline of its own: whoever ended the run waits for it. What it cannot
+/// How long cleaning up may take, under a deadline of its own: the one who ended the run waits for it. What it cannot
 /// remove by then a later sweep does.
 pub const CLEAN_UP: Duration = Duration::from_secs(10);
 
@@ -101,7 +101,7 @@ pub trait Storage: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Vec<String>>;
 
-    /// The file whose lock keeps two runs of one database apart, on this machine where the storage is no
+    /// The file with the lock that keeps two runs of one database apart, on this machine where the storage is no
     /// file system. Fails where no directory for it can be trusted.
     fn lock_file(&self, directory: &str) -> Result<PathBuf>;
 

@@ -1,7 +1,7 @@
 //! [`Opener`]: a sealed archive in, plaintext out, and not a byte of it before its frame's tag holds.
 
 use super::frame::{FRAME, Frame, TAG, cut_or_damaged, damaged, read_up_to};
-use super::header::{self, Header};
+use super::header::{self, ContainerHeader};
 use super::key_derivation;
 use super::keys::Keys;
 use super::nonce::frame_nonce;
@@ -24,18 +24,18 @@ pub enum Expect<'a> {
 
 /// The kind of container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub enum ContainerVersion {
     /// BKENC001: its password can be guessed at the speed of a hash, and it has no label.
     V1,
     /// BKENC002.
     V2,
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for ContainerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Version::V1 => "BKENC001",
-            Version::V2 => "BKENC002",
+            ContainerVersion::V1 => "BKENC001",
+            ContainerVersion::V2 => "BKENC002",
         })
     }
 }
@@ -48,20 +48,20 @@ impl fmt::Display for Version {
 pub struct Opener<R> {
     inner: R,
     label: Option<String>,
-    frames: Frames,
+    frames: VersionedFrames,
     buffer: Vec<u8>,
     /// The plaintext in `buffer` that waits to be read.
     ready: std::ops::Range<usize>,
-    state: State,
+    state: ReadingState,
 }
 
-enum Frames {
-    V1(v1::Frames),
+enum VersionedFrames {
+    V1(v1::FramesV1),
     V2(FramesV2),
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum ReadingState {
     Reading,
     Ended,
     Failed(Kind),
@@ -87,12 +87,12 @@ impl<R: Read> Opener<R> {
             });
         }
 
-        let header = Header::read(&mut inner)?;
+        let header = ContainerHeader::read(&mut inner)?;
         let file_key = header.unlock(keys)?;
         require(expected, &header.label)?;
         Ok(Opener {
             inner,
-            frames: Frames::V2(FramesV2 {
+            frames: VersionedFrames::V2(FramesV2 {
                 cipher: key_derivation::payload_cipher(&header.file_salt, &file_key),
                 index: 0,
                 header: header.length,
@@ -101,24 +101,24 @@ impl<R: Read> Opener<R> {
             label: Some(header.label),
             buffer: vec![0; FRAME + 1],
             ready: 0..0,
-            state: State::Reading,
+            state: ReadingState::Reading,
         })
     }
 
     /// The first frame is all that tells whether a password is right, so it is opened here.
     fn open_v1(mut inner: R, keys: &Keys) -> Result<Opener<R>> {
         let mut buffer = vec![0; v1::MAX_FRAME];
-        let (frames, first) = v1::Frames::open(&mut inner, keys, &mut buffer)?;
+        let (frames, first) = v1::FramesV1::open(&mut inner, keys, &mut buffer)?;
         Ok(Opener {
             inner,
             label: None,
-            frames: Frames::V1(frames),
+            frames: VersionedFrames::V1(frames),
             buffer,
             ready: 0..first.length,
             state: if first.last {
-                State::Ended
+                ReadingState::Ended
             } else {
-                State::Reading
+                ReadingState::Reading
             },
         })
     }
@@ -129,30 +129,30 @@ impl<R: Read> Opener<R> {
     }
 
     /// The kind of container.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> ContainerVersion {
         match self.frames {
-            Frames::V1(_) => Version::V1,
-            Frames::V2(_) => Version::V2,
+            VersionedFrames::V1(_) => ContainerVersion::V1,
+            VersionedFrames::V2(_) => ContainerVersion::V2,
         }
     }
 
     fn next_frame(&mut self) -> Result<()> {
         let next = match &mut self.frames {
-            Frames::V1(frames) => frames.next(&mut self.inner, &mut self.buffer),
-            Frames::V2(frames) => frames.next(&mut self.inner, &mut self.buffer),
+            VersionedFrames::V1(frames) => frames.next(&mut self.inner, &mut self.buffer),
+            VersionedFrames::V2(frames) => frames.next(&mut self.inner, &mut self.buffer),
         };
         match next {
             Ok(frame) => {
                 self.ready = 0..frame.length;
                 self.state = if frame.last {
-                    State::Ended
+                    ReadingState::Ended
                 } else {
-                    State::Reading
+                    ReadingState::Reading
                 };
                 Ok(())
             }
             Err(error) => {
-                self.state = State::Failed(error.kind());
+                self.state = ReadingState::Failed(error.kind());
                 Err(error)
             }
         }
@@ -163,9 +163,9 @@ impl<R: Read> BufRead for Opener<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.ready.is_empty() {
             match self.state {
-                State::Reading => self.next_frame()?,
-                State::Ended => break,
-                State::Failed(kind) => {
+                ReadingState::Reading => self.next_frame()?,
+                ReadingState::Ended => break,
+                ReadingState::Failed(kind) => {
                     let message = "reading the archive was given up after an earlier failure";
                     return Err(Error::new(kind, message).into());
                 }

@@ -13,7 +13,7 @@
 //!
 //! What it can't prove: the zero length isn't authenticated, so an archive cut between frames and closed by
 //! four zero bytes passes here, and only the gzip or dump stream inside tells that it isn't whole. It has no
-//! label, so it proves nothing about whose backup it is. Its password can be guessed at hash speed. Without a
+//! label, so it does not prove which database it is a backup of. Its password can be guessed at hash speed. Without a
 //! frame nothing proves the password.
 
 use super::frame::{Frame, TAG, cut_or_damaged, damaged, read_up_to};
@@ -36,7 +36,7 @@ const MAX_PIECE: usize = 32_768;
 pub(super) const MAX_FRAME: usize = MAX_PIECE + TAG;
 
 /// The frames after the first.
-pub(super) struct Frames {
+pub(super) struct FramesV1 {
     cipher: Aes256Gcm,
     position: Position,
 }
@@ -49,13 +49,13 @@ struct Position {
     place: u64,
 }
 
-impl Frames {
+impl FramesV1 {
     /// Reads the first frame, which shows what password is right.
     pub(super) fn open(
         inner: &mut impl Read,
         keys: &Keys,
         buffer: &mut [u8],
-    ) -> Result<(Frames, Frame)> {
+    ) -> Result<(FramesV1, Frame)> {
         let passwords = keys.for_reading()?;
         let mut prefix = [0; 8];
         read_exact(inner, &mut prefix)?;
@@ -71,7 +71,7 @@ impl Frames {
         for password in passwords {
             let cipher = cipher(password);
             if sealed == 0 {
-                let frames = Frames { cipher, position };
+                let frames = FramesV1 { cipher, position };
                 return Ok((
                     frames,
                     Frame {
@@ -82,7 +82,7 @@ impl Frames {
             }
             buffer[..sealed].copy_from_slice(&kept);
             if let Some(length) = key_derivation::decrypt(&cipher, &nonce, &mut buffer[..sealed]) {
-                let frames = Frames { cipher, position };
+                let frames = FramesV1 { cipher, position };
                 return Ok((
                     frames,
                     Frame {

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 
 /// Seals all that is written to it.
 ///
-/// [`Sealer::finish`] writes the last frame; a container whose `Sealer` was dropped without it does not open.
+/// [`Sealer::finish`] writes the last frame; a container does not open if its `Sealer` was dropped without it.
 /// After the first failure of the writer below every further call fails, since a frame can't be sealed twice.
 pub struct Sealer<W> {
     inner: W,
@@ -98,7 +98,7 @@ impl<W: Write> Write for Sealer<W> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::format::seal::header::Header;
+    use crate::format::seal::header::ContainerHeader;
     use crate::format::seal::keys::Derivations;
     use crate::format::seal::reader::{Expect, Opener};
     use crate::secret::Secret;
@@ -120,7 +120,7 @@ mod tests {
         ] {
             let sealed = std::fs::read(format!("{folder}/{file}")).unwrap();
             let keys = keys();
-            let header = Header::read(&mut &sealed[8..]).unwrap();
+            let header = ContainerHeader::read(&mut &sealed[8..]).unwrap();
             let file_key = header.unlock(&keys).unwrap();
             let derived = header.derived_by(&keys).unwrap();
             let again =

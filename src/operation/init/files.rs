@@ -156,7 +156,7 @@ impl Files {
             let _ = std::fs::remove_file(&new);
         })?;
         if let Ok(old) = path.symlink_metadata() {
-            // whoever reads the old one, such as a service, reads the new one as well
+            // a service that reads the old one reads the new one as well
             let group = std::os::unix::fs::MetadataExt::gid(&old);
             if std::os::unix::fs::chown(&new, None, Some(group)).is_err() {
                 log::debug!("{} keeps our own group", new.display());

@@ -1,5 +1,5 @@
 //! The private directory of a throwaway cluster: locked as long as its maker lives, removed by the maker, else by
-//! whoever comes next.
+//! those who come next.
 //!
 //! The lock is on the directory itself and the kernel drops it when its holder dies, however it dies. So a directory
 //! of ours that nobody holds is a leftover, and its processes are gone or about to go: the kernel told the server
@@ -47,7 +47,7 @@ impl Directory {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made.doing(doing)?,
             }
-            // whoever clears up may have come between; then another one will do
+            // another process that clears up may have come between; then another one will do
             let Some(lock) = lock(&path).doing(doing)? else {
                 continue;
             };
@@ -101,7 +101,7 @@ pub(super) fn clear(parent: &Path, owner: Option<&Account>, cancel: &Cancel) -> 
     Ok(())
 }
 
-/// The lock of the directory; `None` where somebody else has it, or has removed the directory meanwhile.
+/// The lock of the directory; `None` where someone else has it, or has removed the directory meanwhile.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

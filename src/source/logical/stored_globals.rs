@@ -9,7 +9,7 @@ use crate::format::read_pipeline::Inbound;
 use crate::format::seal::{Expect, Keys};
 use crate::format::sniff::Content;
 use crate::format::write_pipeline;
-use crate::format::write_pipeline::{Plan, Written};
+use crate::format::write_pipeline::{Stages, WrittenArchive};
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::Meter;
 use crate::repository::checksum_line;
@@ -64,9 +64,9 @@ fn dump(
     pg_dumpall: &Tool,
     passwords: bool,
     cancel: &Cancel,
-) -> Result<(Vec<u8>, Written)> {
+) -> Result<(Vec<u8>, WrittenArchive)> {
     let label = format!("{id}{LABEL}");
-    let plan = Plan {
+    let plan = Stages {
         codec: job.codec,
         threads: 1,
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),

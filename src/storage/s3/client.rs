@@ -290,7 +290,7 @@ impl S3Client {
         RetryPolicy::within(self.shared.patience)
     }
 
-    /// For a question that somebody waits for.
+    /// For a question that someone waits for.
     pub fn brief(&self) -> RetryPolicy {
         RetryPolicy::within(self.shared.patience / 10)
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// S3 takes this many keys in one request.
 const BATCH: usize = 1000;
 
-/// All objects whose whole key begins with `prefix`; with `flat`, only those with no further slash.
+/// All objects with a whole key that begins with `prefix`; with `flat`, only those with no further slash.
 pub(super) fn objects(
     client: &S3Client,
     prefix: &str,
@@ -139,7 +139,7 @@ pub(super) struct Unfinished {
     pub started: Option<DateTime<Utc>>,
 }
 
-/// All unfinished uploads whose whole key begins with `prefix`; none where the server cannot or may not tell.
+/// All unfinished uploads with a whole key that begins with `prefix`; none where the server cannot or may not tell.
 pub(super) fn uploads(client: &S3Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list the unfinished uploads to s3://{bucket}/{prefix}");

@@ -7,7 +7,7 @@
 //! multipart    its parts; parts: their sizes
 //! read         an object that is read, across dropped connections
 //! listing      pages of objects and of unfinished uploads, deletion in batches
-//! credentials  whose keys sign; error: what a refusal means; http: limits; xml
+//! credentials  the keys that sign; error: what a refusal means; http: limits; xml
 //! ```
 //!
 //! Permissions: `s3:GetObject` and `s3:ListBucket` to list, verify and restore; `s3:PutObject` and

@@ -17,7 +17,7 @@ use ureq::http::Response;
 const BUFFER: usize = 256 * 1024;
 const BUFFERS: usize = 4;
 
-/// Opens the object `key`, whose address people know as `shown`.
+/// Opens the object `key`, which people know as `shown`.
 pub(super) fn open(
     client: &S3Client,
     key: String,

@@ -1,5 +1,5 @@
 //! Writing an object: what fits into one part goes up by one PUT at the commit, anything larger as a
-//! multipart upload whose parts are sent while the next ones are filled.
+//! multipart upload with parts that are sent while the next ones are filled.
 //!
 //! An object becomes visible by one request only, the PUT or CompleteMultipartUpload. Where its answer is
 //! lost the object itself is asked: it carries a token of this upload in its metadata, so its presence

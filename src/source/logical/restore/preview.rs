@@ -39,7 +39,7 @@ pub struct RestorePreview {
     /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where nobody
     /// could be asked.
     pub drops: Option<Vec<String>>,
-    /// Those of the views and foreign keys that somebody did not name and would be made anew.
+    /// Those of the views and foreign keys that someone did not name and would be made again.
     pub taken_along: Vec<String>,
     /// A failure would leave a part behind.
     pub atomic: bool,
