@@ -4,6 +4,7 @@
 //! is never removed (removing it would let two runs lock two different files of one name).
 
 use super::chown::hand_over;
+use super::private_directory::{self, usable};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -36,13 +37,14 @@ impl Lock {
     pub fn take(path: &Path, wait: Duration, cancel: &Cancel) -> Result<Lock> {
         let doing = || format!("cannot lock {}", path.display());
         if let Some(directory) = path.parent() {
-            super::local::create_directory(directory)?;
+            private_directory::create(directory)?;
         }
         let open = |new: bool| {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create_new(new).mode(0o600);
             // the owner of the directory may not have us write through a link
-            options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            options.custom_flags(flags.bits() as i32);
             options.open(path)
         };
         let mut file = match open(true) {
@@ -53,8 +55,11 @@ impl Lock {
                 }
             }),
         }
-        .map_err(super::local::usable)
+        .map_err(usable)
         .doing(doing)?;
+        if !file.metadata().doing(doing)?.is_file() {
+            return Err(Error::failed("it is not a regular file").doing(doing()));
+        }
         let give_up = Instant::now() + wait;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -7,6 +7,7 @@ use super::key_derivation::Key;
 use super::keys::Keys;
 use super::nonce::frame_nonce;
 use crate::error::{Error, Result};
+use crate::files::random;
 use aes_gcm::Aes256Gcm;
 use std::io::{self, Write};
 
@@ -30,8 +31,8 @@ impl<W: Write> Sealer<W> {
         let derived = keys.for_writing()?;
         let mut file_key = Key::default();
         let mut file_salt = [0; 32];
-        key_derivation::random(file_key.as_mut())?;
-        key_derivation::random(&mut file_salt)?;
+        random::fill(file_key.as_mut())?;
+        random::fill(&mut file_salt)?;
         let header = header::encode(label, &file_salt, &file_key, &derived)?;
         Sealer::start(
             inner,

@@ -7,13 +7,14 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
+use crate::files::directory;
 use crate::process::account::Account;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What their names begin with.
 const PREFIX: &str = "backupkit-drill.";
@@ -39,14 +40,7 @@ impl Directory {
             )
         };
         loop {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let path = parent.join(format!("{PREFIX}{}-{}", std::process::id(), now.as_nanos()));
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                made => made.doing(doing)?,
-            }
+            let path = directory::make_unique(parent, PREFIX).doing(doing)?;
             // another process that clears up may have come between; then another one will do
             let Some(lock) = lock(&path).doing(doing)? else {
                 continue;
