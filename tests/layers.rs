@@ -45,10 +45,11 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may, as long as it makes no circle.
-const NEIGHBOURS: [(&str, &[&str]); 9] = [
+const NEIGHBOURS: [(&str, &[&str]); 10] = [
     ("secret", &["error"]),
     ("cancel", &["error"]),
     ("background", &["error", "cancel"]),
+    ("files", &["error"]),
     ("http", &["error"]),
     ("logging", &["progress"]),
     ("process", &["error", "secret", "cancel"]),
