@@ -13,7 +13,7 @@ pub struct End {
 
 /// What wakes the daemon.
 pub enum DaemonEvent {
-    /// This signal has come: SIGHUP to load the configuration anew, any other to stop.
+    /// This signal has come: SIGHUP to load the configuration again, any other to stop.
     Signal(i32),
     /// This run has ended.
     Ended(Run, End),

@@ -53,7 +53,7 @@ pub type RunOne = dyn Fn(&Run, &Cancel) -> End + Send + Sync;
 pub struct Setup<'a> {
     /// Its configuration, for messages.
     pub config: &'a Path,
-    /// Loads it anew.
+    /// Loads it again.
     pub load: &'a dyn Fn() -> Result<Work>,
     /// How long a run may take; zero is for ever.
     pub run_timeout: Duration,

@@ -14,7 +14,7 @@ pub enum EventKind {
     Backup,
     /// A check of backups that are stored.
     Verify,
-    /// Nothing: somebody tries whether the routes work.
+    /// Nothing: someone tries whether the routes work.
     Test,
 }
 
@@ -105,7 +105,7 @@ impl Event {
         }
     }
 
-    /// The same, ended by `error`.
+    /// The event, ended by `error`.
     pub fn failed(mut self, outcome: EventOutcome, error: &Error) -> Event {
         self.outcome = outcome;
         self.error = Some(error.chain());

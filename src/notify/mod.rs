@@ -70,7 +70,7 @@ pub fn send(route: &Notification, event: &Event, env: &Env, cancel: &Cancel) -> 
     told.failures.pop().map_or(Ok(()), Err)
 }
 
-/// Whoever was told of a failure wants to know that it is over.
+/// Those who were told of a failure want to know that it is over.
 fn wants(route: &Notification, event: &Event) -> bool {
     match (event.is_success(), event.recovered) {
         (true, true) => true,

@@ -2,7 +2,7 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::format::seal::{Expect, Keys, Opener, Version};
+use crate::format::seal::{ContainerVersion, Expect, Keys, Opener};
 use crate::repository::listing::Entry;
 use crate::storage::Storage;
 
@@ -13,7 +13,7 @@ pub fn opens(
     entry: &Entry,
     keys: &Keys,
     cancel: &Cancel,
-) -> Result<Option<Version>> {
+) -> Result<Option<ContainerVersion>> {
     let key = entry.archive_key();
     let stored = storage.open(&key, cancel)?;
     match Opener::open(stored, keys, Expect::Any) {
@@ -24,7 +24,7 @@ pub fn opens(
 }
 
 /// What is to be said where no password of the configuration opens the archive `entry`, which is older than the
-/// current one: somebody changed it without meaning to, or without keeping the earlier one.
+/// current one: someone changed it without meaning to, or without keeping the earlier one.
 pub fn changed(storage: &dyn Storage, entry: &Entry) -> Error {
     Error::new(
         Kind::WrongPassword,

@@ -4,8 +4,8 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::encoding::ArchiveEncoding;
-use crate::format::read_pipeline::{Facts, Inbound};
-use crate::format::seal::{Expect, Keys, Version};
+use crate::format::read_pipeline::{ArchiveFacts, Inbound};
+use crate::format::seal::{ContainerVersion, Expect, Keys};
 use crate::progress::Meter;
 use crate::repository::located::{Located, read_checksum};
 use crate::repository::names::{BackupId, Name};
@@ -78,7 +78,7 @@ pub fn layers(
     Ok(inbound)
 }
 
-/// A reader that ends with the run: whoever only reads would not notice that it was cancelled.
+/// A reader that ends with the run: code that only reads would not notice that it was cancelled.
 struct Watched {
     inner: Bytes,
     cancel: Cancel,
@@ -91,10 +91,10 @@ impl Read for Watched {
     }
 }
 
-fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
+fn judge(selected: &Located, facts: &ArchiveFacts, rules: &Rules) -> Result<()> {
     let stored = matches!(selected, Located::Stored { .. });
     let named = selected.named_encoding();
-    // whoever can write to the storage could otherwise replace a sealed archive by a plain one of theirs
+    // someone who can write to the storage could otherwise replace a sealed archive by a plain one of theirs
     if stored
         && named.is_some_and(|encoding| encoding.cipher.is_encrypted())
         && !facts.encoding.cipher.is_encrypted()
@@ -119,7 +119,7 @@ fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
         }
         log::warn!("{message}; going by the bytes");
     }
-    if facts.container == Some(Version::V1) {
+    if facts.container == Some(ContainerVersion::V1) {
         log::warn!(
             "{} is of the old kind BKENC001, whose password can be guessed at hash speed; new backups are BKENC002",
             selected.shown()
@@ -162,7 +162,7 @@ fn named_database(path: &Path) -> Option<BackupId> {
     Name::parse(&format!("{directory}/{file}")).map(|name| name.id)
 }
 
-/// A file that names another database than the target goes there only if somebody said so.
+/// A file that names another database than the target goes there only if someone said so.
 fn require_target(label: &str, rules: &Rules) -> Result<()> {
     let database = label
         .rsplit_once('/')

@@ -1,17 +1,19 @@
 //! [`Sealer`]: plaintext in, BKENC002 out.
 
+use super::frame::{FRAME, PIECE};
 use super::header;
 use super::key_derivation;
 use super::key_derivation::Key;
 use super::keys::Keys;
-use super::{FRAME, PIECE};
+use super::nonce::frame_nonce;
 use crate::error::{Error, Result};
+use crate::files::random;
 use aes_gcm::Aes256Gcm;
 use std::io::{self, Write};
 
 /// Seals all that is written to it.
 ///
-/// [`Sealer::finish`] writes the last frame; a container whose `Sealer` was dropped without it does not open.
+/// [`Sealer::finish`] writes the last frame; a container does not open if its `Sealer` was dropped without it.
 /// After the first failure of the writer below every further call fails, since a frame can't be sealed twice.
 pub struct Sealer<W> {
     inner: W,
@@ -29,8 +31,8 @@ impl<W: Write> Sealer<W> {
         let derived = keys.for_writing()?;
         let mut file_key = Key::default();
         let mut file_salt = [0; 32];
-        key_derivation::random(file_key.as_mut())?;
-        key_derivation::random(&mut file_salt)?;
+        random::fill(file_key.as_mut())?;
+        random::fill(&mut file_salt)?;
         let header = header::encode(label, &file_salt, &file_key, &derived)?;
         Sealer::start(
             inner,
@@ -66,7 +68,7 @@ impl<W: Write> Sealer<W> {
         let index = u32::try_from(self.index)
             .map_err(|_| Error::failed("an archive holds at most 2^32 frames, which is 256 TiB"))?;
         self.index += 1;
-        let nonce = key_derivation::frame_nonce(index, last);
+        let nonce = frame_nonce(index, last);
         let tag = key_derivation::encrypt(&self.cipher, &nonce, &mut self.buffer)?;
         self.buffer.extend_from_slice(&tag);
         self.inner.write_all(&self.buffer)?;
@@ -97,7 +99,7 @@ impl<W: Write> Write for Sealer<W> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::format::seal::header::Header;
+    use crate::format::seal::header::ContainerHeader;
     use crate::format::seal::keys::Derivations;
     use crate::format::seal::reader::{Expect, Opener};
     use crate::secret::Secret;
@@ -119,7 +121,7 @@ mod tests {
         ] {
             let sealed = std::fs::read(format!("{folder}/{file}")).unwrap();
             let keys = keys();
-            let header = Header::read(&mut &sealed[8..]).unwrap();
+            let header = ContainerHeader::read(&mut &sealed[8..]).unwrap();
             let file_key = header.unlock(&keys).unwrap();
             let derived = header.derived_by(&keys).unwrap();
             let again =

@@ -1,7 +1,7 @@
 //! An ordered parallel map over jobs: submitted on one thread, worked on by a few, handed back in the
 //! order of submission.
 //!
-//! A job owns its buffers and comes back with them, so whoever submits decides how many there are and
+//! A job owns its buffers and comes back with them, so the side that submits decides how many there are and
 //! that bounds the memory. A worker that dies is an error of the job it held, never an end.
 
 use crate::error::{Doing, Error, Result};
@@ -9,6 +9,16 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+
+/// How many threads help with one stream on this machine: its cores, at most four.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+}
+
+/// Blocks in flight for `threads` workers: one at work and one waiting for each, and one being filled.
+pub(super) fn blocks_for(threads: usize) -> usize {
+    2 * threads.max(1) + 1
+}
 
 /// Where one job is worked on, and the way its result takes back.
 type Ticket<J> = (J, SyncSender<Result<J>>);

@@ -28,7 +28,7 @@ pub mod target_state;
 pub use preview::RestorePreview;
 pub use selection::Subset;
 
-use super::dump_inspector::DumpTap;
+use super::dump_inspector::DumpInspector;
 use super::stored_globals;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -225,16 +225,16 @@ impl Plan<'_> {
         stored_globals::read(storage.as_ref(), &entry.id, self.keys, sealed_only, cancel).map(Some)
     }
 
-    /// Reads the archive to its end, and opens it anew.
+    /// Reads the archive to its end, and opens it again.
     fn read_whole(&mut self, cancel: &Cancel) -> Result<()> {
         log::info!(
             "reading all of {} before a part of it is restored",
             self.selected.shown()
         );
         let meter = Arc::clone(&self.meter);
-        let mut tap = DumpTap::new();
+        let mut inspector = DumpInspector::new();
         self.inbound
-            .copy_to(&mut io::sink(), &mut tap, &meter)
+            .copy_to(&mut io::sink(), &mut inspector, &meter)
             .doing(|| format!("cannot read {}", self.selected.shown()))?;
         self.inbound = open::open(self.selected, self.keys, self.rules, meter, cancel)?;
         Ok(())
