@@ -1,6 +1,6 @@
 //! What the database that is restored into holds, and what its role may do there.
 
-use super::selection::{is_relation, shown};
+use super::object_kinds::{is_relation, shown};
 use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::source::logical::archive::TocEntry;

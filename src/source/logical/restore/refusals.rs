@@ -1,95 +1,88 @@
-//! What speaks against a restore, found out before it begins and without changing or locking anything: what the server
-//! would refuse on the way, and what we do. A dry run and a restore ask the same.
+//! What speaks against a restore, by what is known before it begins: what the server would refuse on the way, and what we
+//! do. A dry run and a restore ask the same. Pure: nobody is asked.
 
 use super::dependencies::some;
-use super::plan::Plan;
-use super::selection;
-use super::spool;
-use super::target_state::TargetState;
-use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
-use crate::postgres::client::Client;
-use crate::postgres::databases;
+use super::facts::{Origin, RestoreFacts, WantedRoom, is_created, owners};
+use super::object_kinds::shown;
+use crate::error::{Error, Result};
 use crate::postgres::explain;
 use crate::postgres::quoting::identifier;
-use crate::postgres::tools::Tools;
-use crate::repository::located::Located;
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing;
-use crate::source::logical::pg_restore;
 use std::collections::BTreeSet;
 
-impl Plan<'_> {
-    /// Everything that speaks against it, the weightiest first.
-    pub(super) fn object(&mut self, tools: &Tools, cancel: &Cancel) -> Result<Vec<Error>> {
+impl RestoreFacts<'_> {
+    /// Everything that speaks against it by these facts, the weightiest first. Where nobody could be asked about the target
+    /// nothing does.
+    pub fn refusals(&self) -> Vec<Error> {
         let mut found = Vec::new();
-        found.extend(self.globals(cancel).err());
-        if self.job.jobs.is_some() {
-            found.extend(self.not_in_parallel(tools, cancel).err());
+        if self.target.is_none() {
+            return found;
         }
-        cancel.check()?;
-        found.extend(self.choice.objection.take());
-        if !self.client.is_available() {
-            log::info!("psql is not installed, so whether the target is empty is not checked");
-            return Ok(found);
+        match self.creates {
+            true => found.extend(self.may_not_create_databases()),
+            false => found.extend(self.no_room()),
         }
-        match &self.maintenance {
-            Some(_) => found.extend(self.may_not_create_databases()),
-            None => found.extend(self.no_room()?),
-        }
-        let Some(catalog) = self.catalog.as_deref() else {
-            return Ok(found);
+        let Some(toc) = self.toc.as_deref() else {
+            return found;
         };
-        let chosen = catalog.entries.iter();
+        let chosen = toc.entries.iter();
         let chosen = chosen.filter(|entry| !entry.is_about_the_database());
-        let chosen: Vec<&TocEntry> = chosen.filter(|entry| self.choice.holds(entry.id)).collect();
-        if self.job.subset.data_only {
+        let chosen: Vec<&TocEntry> = chosen
+            .filter(|entry| self.selection.holds(entry.id))
+            .collect();
+        if self.request.subset.data_only {
             found.extend(self.no_tables(&chosen));
-            return Ok(found);
+            return found;
         }
-        found.extend(self.strange_roles(catalog, &chosen));
+        found.extend(self.strange_roles(toc, &chosen));
         found.extend(self.no_extensions(&chosen));
-        if self.maintenance.is_none() {
+        if !self.creates {
             found.extend(self.closed_schemas(&chosen));
-            if self.job.options.clean {
-                let holds = |id| self.choice.holds(id);
-                let outlook =
-                    drop_existing::outlook(catalog, &holds, &self.client).doing(|| {
-                        let target = self.client.shown();
-                        format!("cannot see what is to be dropped from {target}")
-                    })?;
-                found.extend(self.not_to_be_dropped(&chosen, &outlook));
-                self.outlook = Some(outlook);
-            }
         }
-        Ok(found)
+        if let Some(effects) = &self.drop_effects {
+            found.extend(self.not_to_be_dropped(&chosen, effects));
+        }
+        found
     }
 
-    /// Refuses what cannot be done over several connections.
-    fn not_in_parallel(&self, tools: &Tools, cancel: &Cancel) -> Result<()> {
-        let pg_restore = self.pg_restore(tools, cancel)?;
-        if pg_restore::sets_too_much(&pg_restore, self.server) {
-            return Err(Error::refused(format!(
-                "{pg_restore} cannot restore over several connections into a server as old as this one"
-            ))
-            .hint("restore without --jobs"));
+    /// Refuses a target that holds something, unless that is to be replaced or added to.
+    fn no_room(&self) -> Option<Error> {
+        if let Some(comment) = &self.leftover {
+            let target = self.request.session.shown();
+            return Some(
+                Error::refused(format!("{target} was left behind: {comment}"))
+                    .hint("replace it: add --create"),
+            );
         }
-        if self.job.options.clean && !self.is_all_new() {
-            self.require_circular_views()?;
-        }
-        spool::require_room(self.expected_bytes(cancel)?)
+        let found = match self.wants_room() {
+            WantedRoom::None => None,
+            WantedRoom::ForTheChosen => {
+                let present = self.chosen_that_are_there();
+                (!present.is_empty()).then(|| format!("holds {} already", some(&present)))
+            }
+            WantedRoom::Everything => {
+                let relations = self.relations_there.as_ref();
+                relations.map(|what| format!("is not empty: it has {what}"))
+            }
+        };
+        found.map(|found| {
+            Error::refused(format!("the target {found}")).hint(
+                "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create",
+            )
+        })
     }
 
     /// To drop views that need each other, pg_restore first puts empty ones in their place, which takes their schema and
     /// types. In one transaction that is left out, since room has been made.
-    fn require_circular_views(&self) -> Result<()> {
-        let (Some(catalog), Some(holds)) = (self.catalog.as_deref(), &self.holds) else {
+    pub fn require_circular_views(&self) -> Result<()> {
+        let (Some(catalog), Some(holds)) = (self.toc.as_deref(), &self.target) else {
             return Ok(());
         };
         let rules = catalog.entries.iter().filter(|entry| entry.kind == "RULE");
         let rules = rules
-            .filter(|entry| self.choice.holds(entry.id))
-            .map(selection::shown);
+            .filter(|entry| self.selection.holds(entry.id))
+            .map(shown);
         let views = rules.filter_map(|rule| Some(rule.strip_suffix(" _RETURN")?.to_string()));
         let missing: Vec<String> = views
             .filter(|view| !holds.relations.contains(view))
@@ -105,8 +98,8 @@ impl Plan<'_> {
     }
 
     fn may_not_create_databases(&self) -> Option<Error> {
-        let holds = self.holds.as_ref()?;
-        let name = self.job.session.database();
+        let holds = self.target.as_ref()?;
+        let name = self.request.session.database();
         let role = &holds.role;
         (!holds.may_create_databases).then(|| {
             Error::failed(format!("{role} may not create databases, such as {name}")).hint(format!(
@@ -115,41 +108,11 @@ impl Plan<'_> {
         })
     }
 
-    /// Refuses a target that holds something, unless that is to be replaced or added to.
-    fn no_room(&self) -> Result<Option<Error>> {
-        let job = self.job;
-        let session = &job.session;
-        if let Some(comment) = &self.leftover {
-            return Ok(Some(
-                Error::refused(format!("{} was left behind: {comment}", session.shown()))
-                    .hint("replace it: add --create"),
-            ));
-        }
-        if job.options.clean || job.subset.data_only {
-            return Ok(None);
-        }
-        let found = match (&self.catalog, &self.holds) {
-            (Some(catalog), Some(holds)) if job.subset.names_objects() => {
-                let relations = self.choice.relations(catalog).map(selection::shown);
-                let present: Vec<String> = relations
-                    .filter(|name| holds.relations.contains(name))
-                    .collect();
-                (!present.is_empty()).then(|| format!("holds {} already", some(&present)))
-            }
-            _ => not_empty(&self.client)?.map(|what| format!("is not empty: it has {what}")),
-        };
-        Ok(found.map(|found| {
-            Error::refused(format!("the target {found}")).hint(
-                "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create",
-            )
-        }))
-    }
-
     /// Tables for rows alone.
     fn no_tables(&self, chosen: &[&TocEntry]) -> Option<Error> {
-        let holds = self.holds.as_ref()?;
+        let holds = self.target.as_ref()?;
         let tables = chosen.iter().filter(|entry| entry.kind == "TABLE DATA");
-        let missing = tables.map(|entry| selection::shown(entry));
+        let missing = tables.map(|entry| shown(entry));
         let missing: Vec<String> = missing
             .filter(|table| !holds.relations.contains(table))
             .collect();
@@ -161,13 +124,13 @@ impl Plan<'_> {
 
     /// Roles that what is restored is to belong to, or to be granted to, and cannot be.
     fn strange_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> Vec<Error> {
-        let options = &self.job.options;
-        let Some(holds) = &self.holds else {
+        let options = &self.request.options;
+        let Some(holds) = &self.target else {
             return Vec::new();
         };
         let mut found = Vec::new();
         let missing: Vec<String> = self.missing_roles(catalog, chosen).into_iter().collect();
-        if !missing.is_empty() && !self.job.globals {
+        if !missing.is_empty() && !self.request.globals {
             found.push(
                 Error::failed(format!("the server has no role {}", some(&missing))).hint(format!(
                     "make {} there: {}; or restore with --no-owner and --no-privileges{}",
@@ -178,10 +141,10 @@ impl Plan<'_> {
                         .map(|role| format!("CREATE ROLE {}", identifier(role)))
                         .collect::<Vec<_>>()
                         .join("; "),
-                    match self.selected {
-                        Located::Stored { .. } =>
+                    match self.origin {
+                        Origin::Storage =>
                             ", or with --globals, which makes those that are beside the backup",
-                        Located::File(_) => "",
+                        Origin::File => "",
                     }
                 )),
             );
@@ -211,29 +174,6 @@ impl Plan<'_> {
         found
     }
 
-    /// Roles that are needed and missing. Of a part nobody knows which grants it has, so only owners count.
-    pub(super) fn missing_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> BTreeSet<String> {
-        let (Some(holds), options) = (&self.holds, &self.job.options) else {
-            return BTreeSet::new();
-        };
-        let mut needed: BTreeSet<String> = BTreeSet::new();
-        if !options.no_owner {
-            needed.extend(owners(chosen, holds).cloned());
-        }
-        if !options.no_privileges && !self.job.subset.names_objects() {
-            let all: BTreeSet<&String> = catalog.entries.iter().map(|entry| &entry.owner).collect();
-            needed.extend(
-                catalog
-                    .roles
-                    .iter()
-                    .filter(|role| !all.contains(role))
-                    .cloned(),
-            );
-        }
-        needed.retain(|role| !holds.roles.contains(role));
-        needed
-    }
-
     fn no_extensions(&self, chosen: &[&TocEntry]) -> Option<Error> {
         let missing = self.missing_extensions(chosen);
         (!missing.is_empty()).then(|| {
@@ -243,25 +183,12 @@ impl Plan<'_> {
         })
     }
 
-    /// Extensions that are neither in the target nor installed on its server.
-    pub(super) fn missing_extensions(&self, chosen: &[&TocEntry]) -> Vec<String> {
-        let Some(holds) = &self.holds else {
-            return Vec::new();
-        };
-        let extensions = chosen.iter().filter(|entry| entry.kind == "EXTENSION");
-        let missing = extensions.filter(|entry| {
-            !holds.extensions.contains(&entry.tag)
-                && !holds.available_extensions.contains(&entry.tag)
-        });
-        missing.map(|entry| entry.tag.clone()).collect()
-    }
-
     /// Schemas in which nothing may be created, and those that may not be created themselves.
     fn closed_schemas(&self, chosen: &[&TocEntry]) -> Vec<Error> {
-        let Some(holds) = &self.holds else {
+        let Some(holds) = &self.target else {
             return Vec::new();
         };
-        let (role, target) = (&holds.role, self.job.session.shown());
+        let (role, target) = (&holds.role, self.request.session.shown());
         let mut found = Vec::new();
         let created = chosen.iter().filter(|entry| is_created(&entry.kind));
         let closed: BTreeSet<&String> = created
@@ -293,7 +220,7 @@ impl Plan<'_> {
                 ))
                 .hint(format!(
                     "restore as the owner of the database or as a superuser, or let one of them GRANT CREATE ON DATABASE {} TO {}",
-                    identifier(self.job.session.database()),
+                    identifier(self.request.session.database()),
                     identifier(role)
                 )),
             );
@@ -306,7 +233,7 @@ impl Plan<'_> {
         chosen: &[&TocEntry],
         outlook: &drop_existing::DropEffects,
     ) -> Vec<Error> {
-        let Some(holds) = &self.holds else {
+        let Some(holds) = &self.target else {
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -340,45 +267,6 @@ impl Plan<'_> {
         }
         found
     }
-}
-
-/// The owners of what pg_restore gives away, without the server's own `pg_*`, which are no members of anything by
-/// themselves, and without what is theirs as it is.
-fn owners<'a>(chosen: &'a [&TocEntry], holds: &'a TargetState) -> impl Iterator<Item = &'a String> {
-    let stays = |entry: &TocEntry| {
-        entry.tag == "public" && holds.owner_of_public.as_ref() == Some(&entry.owner)
-    };
-    let given = chosen
-        .iter()
-        .filter(move |entry| is_created(&entry.kind) || entry.kind == "SCHEMA" && !stays(entry));
-    given
-        .map(|entry| &entry.owner)
-        .filter(|owner| !owner.is_empty() && !owner.starts_with("pg_"))
-}
-
-/// Kinds of object that are created in a schema and have an owner.
-fn is_created(kind: &str) -> bool {
-    selection::is_relation(kind)
-        || matches!(
-            kind,
-            "TYPE" | "DOMAIN" | "FUNCTION" | "PROCEDURE" | "AGGREGATE"
-        )
-}
-
-/// How many relations there are, and a few names; none in an empty database.
-pub fn not_empty(client: &Client) -> Result<Option<String>> {
-    let (count, names) = databases::user_relations(client)?;
-    let more = match count > names.len() as u64 {
-        true => ", …",
-        false => "",
-    };
-    let what = || {
-        format!(
-            "{count} tables, views or sequences ({}{more})",
-            names.join(", ")
-        )
-    };
-    Ok((count > 0).then(what))
 }
 
 /// All of these as one error, with the kind of the first.
