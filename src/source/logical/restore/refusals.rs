@@ -286,3 +286,171 @@ pub fn together(mut found: Vec<Error>) -> Option<Error> {
             }),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::RestoreRequest;
+    use super::super::selection::{Subset, TocSelection};
+    use super::super::target_state::TargetState;
+    use super::*;
+    use crate::error::Kind;
+    use crate::format::sniff::Content;
+    use crate::postgres::session::Session;
+    use crate::source::logical::archive::DumpVersion;
+    use crate::source::logical::drop_existing::DropEffects;
+    use crate::source::logical::pg_restore::PgRestoreOptions;
+    use std::time::Duration;
+
+    fn request() -> RestoreRequest {
+        RestoreRequest {
+            session: Session::new(vec![], None, "app", "h:1/app"),
+            known: "app".into(),
+            create: false,
+            lock_timeout: Duration::ZERO,
+            options: PgRestoreOptions::default(),
+            subset: Subset::default(),
+            jobs: None,
+            sql_allowed: false,
+            create_in_dump_allowed: false,
+            globals: false,
+            sealed_only: false,
+            check: true,
+        }
+    }
+
+    // the statement of an entry is the archive reader's own, so an entry cannot be written down as a whole
+    #[allow(clippy::field_reassign_with_default)]
+    fn toc() -> Toc {
+        let entry = |id, kind: &str, tag: &str| {
+            let mut entry = TocEntry::default();
+            entry.id = id;
+            entry.kind = kind.into();
+            entry.tag = tag.into();
+            entry.schema = "public".into();
+            entry.owner = "app".into();
+            entry
+        };
+        Toc {
+            version: DumpVersion::NEWEST,
+            offset_size: 8,
+            database: "app".into(),
+            server_version: "16.1".into(),
+            pg_dump_version: "16.1".into(),
+            encoding: None,
+            locale: Vec::new(),
+            extensions: Vec::new(),
+            roles: BTreeSet::new(),
+            entries: vec![
+                entry(1, "TABLE", "orders"),
+                entry(2, "TABLE DATA", "orders"),
+                entry(3, "EXTENSION", "postgis"),
+            ],
+        }
+    }
+
+    /// A restore of `toc` into an empty database by a role that may do everything there.
+    fn facts(request: &RestoreRequest) -> RestoreFacts<'_> {
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        RestoreFacts {
+            request,
+            origin: Origin::Storage,
+            content: Content::Archive,
+            toc: Some(Box::new(toc())),
+            selection: TocSelection::default(),
+            server: Some(16),
+            creates: false,
+            target: Some(TargetState {
+                role: "app".into(),
+                may_create_schemas: true,
+                roles: names(&["app"]),
+                available_extensions: names(&["postgis"]),
+                schemas: names(&["public"]),
+                ..TargetState::default()
+            }),
+            leftover: None,
+            relations_there: None,
+            drop_effects: None,
+        }
+    }
+
+    fn told(facts: &RestoreFacts) -> Vec<String> {
+        facts.refusals().iter().map(Error::chain).collect()
+    }
+
+    #[test]
+    fn a_target_that_holds_something_is_refused_unless_it_is_replaced_or_added_to() {
+        let mut asked = request();
+        assert_eq!(told(&facts(&asked)), [""; 0]);
+        let full = |facts: RestoreFacts| -> Vec<Kind> {
+            let mut facts = facts;
+            facts.relations_there = Some("1 tables, views or sequences (public.t)".into());
+            facts.refusals().iter().map(Error::kind).collect()
+        };
+        assert_eq!(full(facts(&asked)), [Kind::Refused]);
+        asked.options.clean = true;
+        assert_eq!(full(facts(&asked)), []);
+    }
+
+    #[test]
+    fn of_a_part_only_what_it_holds_is_in_the_way() {
+        let mut asked = request();
+        asked.subset.tables = vec!["orders".into()];
+        let mut known = facts(&asked);
+        known.relations_there = Some("others".into());
+        assert_eq!(told(&known), [""; 0]);
+        let target = known.target.as_mut().unwrap();
+        target.relations.insert("public.orders".into());
+        assert_eq!(told(&known), ["the target holds public.orders already"]);
+    }
+
+    #[test]
+    fn what_a_restore_left_behind_is_no_target_and_nobody_to_ask_means_no_refusal() {
+        let asked = request();
+        let mut known = facts(&asked);
+        known.leftover = Some("not finished".into());
+        assert_eq!(told(&known), ["h:1/app was left behind: not finished"]);
+        known.target = None;
+        assert_eq!(told(&known), [""; 0]);
+    }
+
+    #[test]
+    fn missing_roles_and_extensions_are_told_together() {
+        let asked = request();
+        let mut known = facts(&asked);
+        let target = known.target.as_mut().unwrap();
+        target.roles.clear();
+        target.available_extensions.clear();
+        let found = told(&known);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("the server has no role app"));
+        assert!(found[1].starts_with("the server has no extension postgis"));
+    }
+
+    #[test]
+    fn what_would_be_lost_by_making_room_is_refused() {
+        let mut asked = request();
+        asked.options.clean = true;
+        let mut known = facts(&asked);
+        assert!(known.drops_first());
+        known.drop_effects = Some(DropEffects {
+            lost: vec!["view public.theirs".into()],
+            ..DropEffects::default()
+        });
+        let found = told(&known);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ends_with("public.theirs"), "{found:?}");
+    }
+
+    #[test]
+    fn only_one_transaction_or_a_database_of_its_own_is_all_or_nothing() {
+        let mut asked = request();
+        assert!(facts(&asked).is_atomic());
+        asked.jobs = Some(2);
+        assert!(!facts(&asked).is_atomic());
+        let made = RestoreFacts {
+            creates: true,
+            ..facts(&asked)
+        };
+        assert!(made.is_atomic());
+    }
+}
