@@ -5,6 +5,7 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Result};
+use backupkit::format::codec::CodecOptions;
 use backupkit::format::codec::gzip;
 use backupkit::format::codec::gzip::Level;
 use backupkit::format::seal::{Derivations, Keys};
@@ -49,7 +50,8 @@ fn run(arguments: &[String]) -> Result<String> {
     let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
     let plan = Plan {
-        gzip: Some((Level::Adaptive, gzip::threads())),
+        codec: CodecOptions::Gzip(Level::Adaptive),
+        threads: gzip::threads(),
         seal: Some((&keys, "bench")),
     };
     let target = File::create(file)?;

@@ -173,6 +173,11 @@ impl Error {
         self.inner.kind
     }
 
+    /// True for what ends a command, whatever it was doing: a signal. Any other failure is noted, and the rest goes on.
+    pub fn ends_the_run(&self) -> bool {
+        matches!(self.kind(), Kind::Signal(_))
+    }
+
     /// The first hint found on the way down the chain.
     pub fn first_hint(&self) -> Option<&str> {
         if let Some(hint) = &self.inner.hint {
@@ -269,7 +274,7 @@ impl From<io::Error> for Error {
 /// [`Kind::Unavailable`] for what file systems say while their disk or their server is away.
 fn kind_of(error: &io::Error) -> Kind {
     use io::ErrorKind::*;
-    // a network file system that is mounted soft says EIO, one whose machine is down EHOSTDOWN
+    // a network file system that is mounted soft says EIO, one with its machine down EHOSTDOWN
     match (error.kind(), Errno::from_io_error(error)) {
         (_, Some(Errno::IO | Errno::HOSTDOWN)) => Kind::Unavailable,
         (

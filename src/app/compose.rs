@@ -6,11 +6,13 @@ use crate::config::{
     CompressionSetting, Connection, DatabaseSettings, S3Keys, StorageKind, process_env,
 };
 use crate::error::Result;
+use crate::files::directory::for_large_temporaries;
+use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip::Level;
+use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::format::seal::Keys;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
-use crate::repository::names::Shape;
 use crate::repository::places::{Place, Places};
 use crate::repository::reference::Reference;
 use crate::repository::{Expected, Repository};
@@ -20,7 +22,6 @@ use crate::storage::Storage;
 use crate::storage::local::Local;
 use crate::storage::s3::{S3, S3Settings};
 use chrono::Utc;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl App {
         names.iter().map(place).collect()
     }
 
-    /// The same, to be asked.
+    /// The storages of these names, each usable or not by itself, to be read from.
     pub(super) fn places(&self, names: &[String]) -> Places {
         Places::new(self.targets(names))
     }
@@ -113,11 +114,7 @@ impl App {
     pub(super) fn drill(&self, database: &str) -> Result<drill::Options> {
         let configured = self.config.database(database).ok();
         let keys = self.config.drill(configured, &process_env)?;
-        let directory = keys.directory.unwrap_or_else(|| {
-            let temporary = std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
-            // unlike /tmp it is seldom in memory
-            temporary.map_or(PathBuf::from("/var/tmp"), PathBuf::from)
-        });
+        let directory = keys.directory.unwrap_or_else(|| for_large_temporaries());
         Ok(drill::Options {
             tools: self.tools()?,
             directory,
@@ -136,10 +133,17 @@ impl App {
     }
 
     /// What backups of `database` look like by the configuration.
-    pub(super) fn configured_shape(&self, database: &str) -> Option<Shape> {
+    pub(super) fn configured_encoding(&self, database: &str) -> Option<ArchiveEncoding> {
         let database = self.config.database(database).ok()?;
-        let gzip = database.backup.compression != CompressionSetting::ByPgDump;
-        Some(Shape::new(gzip, database.backup.encryption.enabled))
+        let codec = match database.backup.compression {
+            CompressionSetting::ByPgDump => Codec::None,
+            CompressionSetting::Gzip { .. } => Codec::Gzip,
+        };
+        let cipher = match database.backup.encryption.enabled {
+            true => Cipher::Container,
+            false => Cipher::None,
+        };
+        Some(ArchiveEncoding::new(codec, cipher))
     }
 
     /// The passwords that may open a backup of `database`: its own, the current one first. For a file, which may be
@@ -217,10 +221,12 @@ fn s3_settings(name: &str, keys: &S3Keys) -> Result<S3Settings> {
 }
 
 /// The level of our gzip; `None` where pg_dump compresses.
-pub(super) fn gzip_level(compression: CompressionSetting) -> Result<Option<Level>> {
+pub(super) fn codec_options(compression: CompressionSetting) -> Result<CodecOptions> {
     Ok(match compression {
-        CompressionSetting::ByPgDump => None,
-        CompressionSetting::Gzip { level: None } => Some(Level::Adaptive),
-        CompressionSetting::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
+        CompressionSetting::ByPgDump => CodecOptions::None,
+        CompressionSetting::Gzip { level: None } => CodecOptions::Gzip(Level::Adaptive),
+        CompressionSetting::Gzip { level: Some(level) } => {
+            CodecOptions::Gzip(Level::Fixed(level as u8))
+        }
     })
 }

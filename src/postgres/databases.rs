@@ -2,10 +2,10 @@
 
 use super::client::Client;
 use super::quoting::{block_of, identifier, literal};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Doing, Error, Result};
 use std::time::Duration;
 
-/// Databases that every server has, unless somebody dropped them.
+/// Databases that every server has, unless someone dropped them.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// Making and dropping a database waits for checkpoints of the server.
@@ -20,7 +20,7 @@ pub fn maintenance(client: &Client, known: &str) -> Result<Client> {
         let candidate = client.to_database(name);
         match candidate.query("SELECT 1") {
             Ok(_) => return Ok(candidate),
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+            Err(error) if error.ends_the_run() => return Err(error),
             Err(error) => first = first.or(Some(error)),
         }
     }

@@ -47,7 +47,7 @@ pub fn round_trip(name: &str, password: Secret) -> Check {
 }
 
 /// Whether the passwords are those of the newest encrypted archive among `entries`, which are oldest first, and
-/// whether the `current` one opens archives of the old kind, whose password can be guessed at hash speed.
+/// whether the `current` one opens archives of the old kind, where the password can be guessed at hash speed.
 pub fn archives(
     name: &str,
     storage: &dyn Storage,
@@ -58,7 +58,12 @@ pub fn archives(
 ) -> Result<Vec<Check>> {
     let subject = format!("encryption of {name}");
     let mut checks = Vec::new();
-    let sealed = || entries.iter().rev().filter(|entry| entry.shape.sealed);
+    let sealed = || {
+        entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.encoding.cipher.is_encrypted())
+    };
     if let Some(newest) = sealed().next() {
         let place = storage.locate(&newest.archive_key());
         checks.push(match key_check::opens(storage, newest, all, cancel) {

@@ -55,7 +55,7 @@ impl Check {
         }
     }
 
-    /// Broken by `error`, whose hint says what to do.
+    /// Broken by `error`; its hint says what to do.
     pub fn broken(subject: &str, error: &Error) -> Check {
         Check {
             fix: error.first_hint().map(str::to_string),
@@ -77,7 +77,7 @@ impl Check {
         self
     }
 
-    /// The same as a warning, if it failed.
+    /// The check as a warning, if it failed.
     pub fn as_warning(mut self) -> Check {
         if self.outcome == Outcome::Fail {
             self.outcome = Outcome::Warn;

@@ -44,8 +44,12 @@ pub(super) fn look(
     });
     // the checksum is compared afterwards: it would only say that something is wrong, the tables say what
     let mut inbound = open::layers(selected, stored, None, keys, rules, meter)?;
-    let shown = inbound.facts().shape;
-    if !shown.sealed && rules.configured.is_some_and(|shape| shape.sealed) {
+    let shown = inbound.facts().encoding;
+    if !shown.cipher.is_encrypted()
+        && rules
+            .configured
+            .is_some_and(|encoding| encoding.cipher.is_encrypted())
+    {
         let note = "it is not encrypted, and encryption is configured";
         evidence.note(note);
     }
@@ -86,7 +90,7 @@ pub(super) fn look(
     Ok(())
 }
 
-/// The stored bytes, whose measure is left behind at their end.
+/// The stored bytes; their measure is left behind at their end.
 struct Witnessed {
     inner: Option<Measured<Bytes>>,
     measure: Arc<OnceLock<Measure>>,

@@ -1,7 +1,7 @@
 //! What a check found, written down beside the backup.
 //!
 //! Each check is an object of its own, so that of two checks that end in the same moment, on whatever host, both are kept.
-//! No lock is taken, which a backup may hold for hours. A record whose backup was pruned meanwhile is swept by the next
+//! No lock is taken, which a backup may hold for hours. A record is swept, where its backup was pruned meanwhile, by the next
 //! prune.
 
 use crate::cancel::Cancel;
@@ -73,7 +73,7 @@ pub fn write(
     let details = details(result);
     if details.is_empty() {
         // nothing to tell, nothing to seal
-    } else if entry.shape.sealed || recording.sealed {
+    } else if entry.encoding.cipher.is_encrypted() || recording.sealed {
         check.details_sealed = sealed(recording, &details, &format!("{}{LABEL}", entry.id));
     } else {
         check.details = Some(details);

@@ -61,7 +61,7 @@ pub struct Options {
     pub timeout: Duration,
 }
 
-/// Holds a drill of a backup whose plain dump has been read and measured, and adds what it finds to `evidence`.
+/// Holds a drill of a backup, after its plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
     subject: &Subject,
     options: &Options,

@@ -79,7 +79,7 @@ impl Scratch {
         })
     }
 
-    /// The way to it, as somebody who may do everything in it.
+    /// The way to it, as someone who may do everything in it.
     pub fn client(&self) -> &Client {
         match self {
             Scratch::Own { client, .. } => client,
@@ -136,7 +136,7 @@ impl Scratch {
             return error;
         };
         match cluster.obituary() {
-            Some(said) if !matches!(error.kind(), Kind::Signal(_)) => {
+            Some(said) if !error.ends_the_run() => {
                 Error::failed(format!("the throwaway server went away: {said}")).because(error)
             }
             _ => error,

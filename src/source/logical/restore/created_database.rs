@@ -4,7 +4,7 @@
 //! made        with a comment on it that says: not finished
 //! restored    the comment goes
 //! failed      the database goes
-//! killed      both stay; the next restore that may make the database finds the comment and begins anew
+//! killed      both stay; the next restore that may make the database finds the comment and begins again
 //! ```
 
 use super::facts::RestoreFacts;
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// How long dropping what was made may take, after a run that was cancelled.
 const CLEANING: Duration = Duration::from_secs(60);
 
-/// How the comment on a database begins that is being restored, or that nobody finished.
+/// How the comment on a database begins that is being restored, or that no one finished.
 const UNFINISHED: &str = "backupkit: the restore of ";
 
 /// The comment: of what, on which machine, by which process, since when.
@@ -160,7 +160,7 @@ impl<'a> CreatedDatabase<'a> {
         }
     }
 
-    /// Drops it, unless somebody else has made it anew meanwhile.
+    /// Drops it, unless someone else has made it again meanwhile.
     fn drop_own(&self, cancel: &Cancel) -> Result<()> {
         let (client, name) = (self.maintenance.with_cancel(cancel), self.name);
         match databases::comment(&client, name)? {

@@ -48,7 +48,7 @@ pub struct RestoreFacts<'a> {
     pub server: Option<u32>,
     /// The target is not there, or was left behind, and is to be made.
     pub creates: bool,
-    /// What the target holds, where somebody could be asked.
+    /// What the target holds, where someone could be asked.
     pub target: Option<TargetState>,
     /// What the comment on the target says, where that is what a restore left behind that did not finish.
     pub leftover: Option<String>,
@@ -134,7 +134,7 @@ impl RestoreFacts<'_> {
         })
     }
 
-    /// Roles that are needed and missing. Of a part nobody knows which grants it has, so only owners count.
+    /// Roles that are needed and missing. Of a part no one knows which grants it has, so only owners count.
     pub fn missing_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> BTreeSet<String> {
         let (Some(holds), options) = (&self.target, &self.request.options) else {
             return BTreeSet::new();
@@ -180,7 +180,7 @@ impl RestoreFacts<'_> {
         (may || made.contains(owner)).then(|| owner.clone())
     }
 
-    /// Whom the database that was dumped belonged to, where that is somebody else than the role that restores, and is to
+    /// Whom the database that was dumped belonged to, where that is someone else than the role that restores, and is to
     /// stay so.
     pub fn original_owner(&self) -> Option<&String> {
         let mut entries = self.toc.as_deref()?.entries.iter();

@@ -174,7 +174,7 @@ pub fn run(
 }
 
 impl PreparedRestore<'_> {
-    /// Reads the archive to its end, and opens it anew.
+    /// Reads the archive to its end, and opens it again.
     fn read_whole(&mut self, cancel: &Cancel) -> Result<()> {
         log::info!(
             "reading all of {} before a part of it is restored",

@@ -9,7 +9,7 @@ use super::selection::{TocSelection, choose};
 use super::spool;
 use super::target_state::TargetState;
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Doing, Error, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
@@ -46,7 +46,7 @@ pub struct PreparedRestore<'a> {
     pub(super) client: Client,
     /// Another database of the server, where the target is not there and is to be made.
     pub(super) maintenance: Option<Client>,
-    /// The client to restore with, whose settings are those that the backup was dumped with.
+    /// The client to restore with, with the settings that the backup was dumped with.
     pub(super) as_dumped: Client,
     /// Why it would be refused.
     pub(super) refusal: Option<Error>,
@@ -300,7 +300,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
     Ok(catalog)
 }
 
-/// Refuses what is no dump, and SQL that nobody allowed.
+/// Refuses what is no dump, and SQL that no one allowed.
 fn permit(
     inbound: &Inbound<Bytes>,
     selected: &Located,
@@ -344,7 +344,7 @@ fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel)
         "run it with psql by --allow-sql-fallback if you trust where it comes from".to_string();
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let found = match not_empty(&client) {
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+        Err(error) if error.ends_the_run() => return Err(error),
         other => other.ok().flatten(),
     };
     if let Some(what) = found {

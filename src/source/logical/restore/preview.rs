@@ -3,9 +3,9 @@
 use super::object_kinds::shown;
 use super::prepare::PreparedRestore;
 use super::request::cannot;
-use super::spool;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::files::directory::for_large_temporaries;
 use crate::format::sniff::Content;
 use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
@@ -36,10 +36,10 @@ pub struct RestorePreview {
     pub owner: Option<String>,
     /// What the backup holds would be dropped first.
     pub cleans: bool,
-    /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where nobody
+    /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where no one
     /// could be asked.
     pub drops: Option<Vec<String>>,
-    /// Those of the views and foreign keys that somebody did not name and would be made anew.
+    /// Those of the views and foreign keys that someone did not name and would be made again.
     pub taken_along: Vec<String>,
     /// A failure would leave a part behind.
     pub atomic: bool,
@@ -122,7 +122,9 @@ pub(super) fn run(
         missing_roles: Vec::new(),
         missing_extensions: Vec::new(),
         left_out: prepared.facts.selection.left_out.clone(),
-        spool: job.jobs.map(|_| spool::directory().display().to_string()),
+        spool: job
+            .jobs
+            .map(|_| for_large_temporaries().display().to_string()),
         refusal,
     };
     if let Some(catalog) = catalog {

@@ -1,5 +1,5 @@
 //! What speaks against a restore, by what is known before it begins: what the server would refuse on the way, and what we
-//! do. A dry run and a restore ask the same. Pure: nobody is asked.
+//! do. A dry run and a restore ask the same. Pure: no one is asked.
 
 use super::dependencies::some;
 use super::facts::{Origin, RestoreFacts, WantedRoom, is_created, owners};
@@ -12,7 +12,7 @@ use crate::source::logical::drop_existing;
 use std::collections::BTreeSet;
 
 impl RestoreFacts<'_> {
-    /// Everything that speaks against it by these facts, the weightiest first. Where nobody could be asked about the target
+    /// Everything that speaks against it by these facts, the weightiest first. Where no one could be asked about the target
     /// nothing does.
     pub fn refusals(&self) -> Vec<Error> {
         let mut found = Vec::new();
