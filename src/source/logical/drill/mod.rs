@@ -21,7 +21,7 @@ mod outline;
 pub mod redump;
 mod scratch;
 
-use super::dump_inspector::DumpTap;
+use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::operation::verify::Subject;
@@ -169,12 +169,12 @@ impl Drill<'_> {
             restore: self.start(cancel)?,
             failed: false,
         };
-        let mut tap = DumpTap::new();
-        let copied = inbound.copy_to(&mut target, &mut tap, &progress.meter());
+        let mut inspector = DumpInspector::new();
+        let copied = inbound.copy_to(&mut target, &mut inspector, &progress.meter());
         let Target { restore, failed } = target;
         let (error, refused) = match copied {
             Ok(_) => match restore.finish() {
-                Ok(()) => return whole(tap),
+                Ok(()) => return whole(inspector),
                 Err(error) => (error, true),
             },
             Err(error) => {
@@ -218,8 +218,8 @@ enum Restored {
     Refused(String),
 }
 
-fn whole(tap: DumpTap) -> Result<Restored> {
-    match tap.into_contents() {
+fn whole(inspector: DumpInspector) -> Result<Restored> {
+    match inspector.into_contents() {
         Some(DumpContents::Read(summary)) => Ok(Restored::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }

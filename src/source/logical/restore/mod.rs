@@ -32,7 +32,7 @@ pub use preview::RestorePreview;
 pub use request::RestoreRequest;
 pub use selection::Subset;
 
-use super::dump_inspector::DumpTap;
+use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::seal::Keys;
@@ -181,9 +181,9 @@ impl PreparedRestore<'_> {
             self.selected.shown()
         );
         let meter = Arc::clone(&self.meter);
-        let mut tap = DumpTap::new();
+        let mut inspector = DumpInspector::new();
         self.inbound
-            .copy_to(&mut io::sink(), &mut tap, &meter)
+            .copy_to(&mut io::sink(), &mut inspector, &meter)
             .doing(|| format!("cannot read {}", self.selected.shown()))?;
         self.inbound = open::open(self.selected, self.keys, self.rules, meter, cancel)?;
         Ok(())
