@@ -10,11 +10,11 @@ use crate::files::random::below;
 use crate::operation::verify::record::{self, Recording};
 use crate::operation::verify::report::{self, Past};
 use crate::operation::verify::verified::Verified;
-use crate::operation::verify::{self, Subject};
+use crate::operation::verify::{self, CheckedCopy};
 use crate::output;
 use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
 use crate::repository::located::Located;
-use crate::repository::open::Rules;
+use crate::repository::open::{CopyToOpen, Rules};
 use crate::repository::pick::Pick;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
@@ -143,14 +143,17 @@ impl App {
             strict: false,
             force: false,
         };
-        let subject = Subject {
-            selected: copy,
+        let opening = CopyToOpen {
+            copy,
             keys: &keys,
             rules: &rules,
+        };
+        let checked = CheckedCopy {
+            opening,
             drill: &|| self.drill(&wanted.database),
         };
         let (at, began) = (Utc::now(), Instant::now());
-        let result = verify::check(&subject, level, cancel);
+        let result = verify::check(&checked, level, cancel);
         let took = began.elapsed();
         cancel.check()?;
         if wanted.reference.is_none() && is_gone(&result, copy, cancel) {
