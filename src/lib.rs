@@ -13,6 +13,7 @@
 pub mod app;
 pub mod background;
 pub mod cancel;
+pub mod cause;
 pub mod cli;
 pub mod completion;
 pub mod config;

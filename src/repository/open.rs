@@ -26,6 +26,16 @@ pub struct Rules<'a> {
     pub force: bool,
 }
 
+/// One copy of a backup, and what it takes to open it.
+pub struct Opening<'a> {
+    /// Where it is.
+    pub selected: &'a Located,
+    /// The keys that may open it; asked for only if it is sealed.
+    pub keys: &'a dyn Fn() -> Result<Keys>,
+    /// What the configuration says of it.
+    pub rules: &'a Rules<'a>,
+}
+
 /// Any stored bytes.
 pub type Bytes = Box<dyn Read + Send>;
 

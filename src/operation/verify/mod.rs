@@ -23,8 +23,9 @@ use crate::error::{Kind, Result};
 use crate::format::seal::Keys;
 use crate::repository::check_records::{CheckLevel, Evidence};
 use crate::repository::located::Located;
-use crate::repository::open::Rules;
+use crate::repository::open::{Opening, Rules};
 use crate::source::logical::drill;
+use crate::source::logical::drill::options::DrillOptions;
 use sidecars::Claims;
 
 /// One copy of a backup, and what it takes to look into it.
@@ -36,7 +37,7 @@ pub struct Subject<'a> {
     /// What the configuration says of it.
     pub rules: &'a Rules<'a>,
     /// How it is drilled; asked for only by [`CheckLevel::Restore`].
-    pub drill: &'a dyn Fn() -> Result<drill::Options>,
+    pub drill: &'a dyn Fn() -> Result<DrillOptions>,
 }
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
@@ -68,7 +69,14 @@ fn restore(
 ) -> Result<()> {
     full::look(subject, claims, evidence, cancel)?;
     match evidence.faults.is_empty() {
-        true => drill::run(subject, &(subject.drill)()?, evidence, cancel),
+        true => {
+            let opening = Opening {
+                selected: subject.selected,
+                keys: subject.keys,
+                rules: subject.rules,
+            };
+            drill::run(&opening, &(subject.drill)()?, evidence, cancel)
+        }
         false => Ok(()),
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! An answer that is not the wanted one is a fault of the backup. A question that cannot be asked is an error.
 
+use super::options::{APPLICATION, DrillOptions};
 use super::scratch::Scratch;
-use super::{APPLICATION, Options};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
@@ -22,7 +22,7 @@ const LINES: usize = 5;
 
 /// Asks everything.
 pub(super) fn run(
-    options: &Options,
+    options: &DrillOptions,
     scratch: &Scratch,
     evidence: &mut Evidence,
     cancel: &Cancel,
@@ -34,19 +34,22 @@ pub(super) fn run(
         None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
     }
     for sql in &options.assertions {
-        assert(sql, &scratch.client().with_cancel(&limited()), evidence)
-            .map_err(|error| in_time(error, cancel))?;
+        let limited = limited();
+        assert(sql, &scratch.client().with_cancel(&limited), evidence)
+            .map_err(|error| in_time(error, &limited, cancel))?;
     }
     for line in &options.commands {
-        command(line, session, evidence, &limited()).map_err(|error| in_time(error, cancel))?;
+        let limited = limited();
+        command(line, session, evidence, &limited)
+            .map_err(|error| in_time(error, &limited, cancel))?;
     }
     Ok(())
 }
 
 /// Says where a limit comes from.
-fn in_time(error: Error, cancel: &Cancel) -> Error {
+fn in_time(error: Error, limited: &Cancel, cancel: &Cancel) -> Error {
     match (error.kind(), cancel.check()) {
-        (Kind::Unavailable, Ok(())) if error.chain().contains("time limit") => {
+        (Kind::Unavailable, Ok(())) if limited.deadline_is_over() => {
             error.hint("drill.timeout in the configuration says how long one may take")
         }
         _ => error,

@@ -17,6 +17,8 @@ pub mod classify_failure;
 pub(super) mod compare;
 pub mod external_server;
 pub mod filter;
+mod new_database;
+pub mod options;
 mod outline;
 pub mod redump;
 mod scratch;
@@ -24,57 +26,33 @@ mod scratch;
 use super::dump_inspector::DumpTap;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::operation::verify::Subject;
 use crate::postgres::client::Client;
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tools;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::open;
+use crate::repository::open::Opening;
 use crate::source::logical::archive::{Catalog, Contents, Summary};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::Restore;
+use options::{APPLICATION, DrillOptions};
 use scratch::Scratch;
 use std::io::{self, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// How our sessions are called on a server.
-const APPLICATION: &str = "backupkit drill";
-
-/// Where and how drills are held.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where programs are looked for.
-    pub tools: Tools,
-    /// Where throwaway clusters are made.
-    pub directory: PathBuf,
-    /// Whom their programs run as where we are root.
-    pub user: String,
-    /// A server to restore into instead, and the database of it to connect to first.
-    pub connection: Option<Session>,
-    /// SQL that has to return true.
-    pub assertions: Vec<String>,
-    /// Commands that have to succeed.
-    pub commands: Vec<String>,
-    /// How long one of the examinations may take.
-    pub timeout: Duration,
-}
+use std::time::Instant;
 
 /// Holds a drill of a backup whose plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
-    subject: &Subject,
-    options: &Options,
+    opening: &Opening,
+    options: &DrillOptions,
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
-    let catalog = outline::read(subject, cancel)?;
+    let catalog = outline::read(opening, cancel)?;
     options.tools.need_psql(cancel)?;
     let plain_bytes = evidence.plain_bytes.unwrap_or(0);
     let mut scratch = Scratch::make(&catalog, options, plain_bytes, cancel)
         .doing(|| "cannot make a database to restore into")?;
     let drill = Drill {
-        subject,
+        opening,
         options,
         catalog: &catalog,
         choice: filter::choose(&catalog, scratch.is_silent())?,
@@ -88,7 +66,7 @@ pub fn run(
 }
 
 /// Whether a drill of a backup of a server of that major version can be held, and where, as far as can be told without one.
-pub fn can_be_held(options: &Options, major: u32, cancel: &Cancel) -> Result<String> {
+pub fn can_be_held(options: &DrillOptions, major: u32, cancel: &Cancel) -> Result<String> {
     if let Some(connection) = &options.connection {
         let client = Client::new(&options.tools, connection.clone(), APPLICATION, cancel)?;
         let found = external_server::reach(&client.required()?, major)?;
@@ -111,10 +89,10 @@ pub fn can_be_held(options: &Options, major: u32, cancel: &Cancel) -> Result<Str
 
 /// One backup, and where it is restored.
 struct Drill<'a> {
-    subject: &'a Subject<'a>,
-    options: &'a Options,
+    opening: &'a Opening<'a>,
+    options: &'a DrillOptions,
     catalog: &'a Catalog,
-    choice: filter::Choice,
+    choice: filter::DrillChoice,
     scratch: &'a Scratch,
 }
 
@@ -126,8 +104,8 @@ impl Drill<'_> {
             evidence.note(format!("not made in the drill: {names}"));
         }
         let archived = match self.restore(cancel)? {
-            Restored::Whole(summary) => summary,
-            Restored::Refused(why) => {
+            DrillRestore::Whole(summary) => summary,
+            DrillRestore::Refused(why) => {
                 evidence.fault(format!("it does not restore: {why}"));
                 return Ok(());
             }
@@ -156,22 +134,21 @@ impl Drill<'_> {
         assertions::run(self.options, self.scratch, evidence, cancel)
     }
 
-    fn restore(&self, cancel: &Cancel) -> Result<Restored> {
-        let Subject {
+    fn restore(&self, cancel: &Cancel) -> Result<DrillRestore> {
+        let Opening {
             selected,
             keys,
             rules,
-            ..
-        } = self.subject;
+        } = self.opening;
         let progress = Progress::start(&format!("restoring {} for a drill", selected.shown()));
         let mut inbound = open::open(selected, keys, rules, progress.meter(), cancel)?;
-        let mut target = Target {
+        let mut target = DrillTarget {
             restore: self.start(cancel)?,
             failed: false,
         };
         let mut tap = DumpTap::new();
         let copied = inbound.copy_to(&mut target, &mut tap, &progress.meter());
-        let Target { restore, failed } = target;
+        let DrillTarget { restore, failed } = target;
         let (error, refused) = match copied {
             Ok(_) => match restore.finish() {
                 Ok(()) => return whole(tap),
@@ -188,7 +165,7 @@ impl Drill<'_> {
         }
         // what the archive's own layers have to say comes first
         classify_failure::judge(inbound.blame(error, cancel), self.scratch.is_own())
-            .map(Restored::Refused)
+            .map(DrillRestore::Refused)
     }
 
     fn start(&self, cancel: &Cancel) -> Result<Restore> {
@@ -211,27 +188,27 @@ impl Drill<'_> {
 }
 
 /// How a restore ended that was not interrupted.
-enum Restored {
+enum DrillRestore {
     /// Everything is there, and this is what the archive said that it holds.
     Whole(Box<Summary>),
     /// The server refused a statement of the archive, and nothing but the archive is to blame.
     Refused(String),
 }
 
-fn whole(tap: DumpTap) -> Result<Restored> {
+fn whole(tap: DumpTap) -> Result<DrillRestore> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Ok(Restored::Whole(summary)),
+        Some(Contents::Read(summary)) => Ok(DrillRestore::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }
 }
 
 /// Remembers whether it was the restore that failed, or what it was fed from.
-struct Target {
+struct DrillTarget {
     restore: Restore,
     failed: bool,
 }
 
-impl Write for Target {
+impl Write for DrillTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.restore.write(bytes);
         self.failed |= written.is_err();

@@ -4,21 +4,20 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::Tap;
 use crate::format::sniff::Content;
-use crate::operation::verify::Subject;
 use crate::progress::Meter;
 use crate::repository::open;
+use crate::repository::open::Opening;
 use crate::source::logical::archive::{Catalog, CatalogReader, Looked};
 use std::io;
 use std::sync::Arc;
 
 /// Reads the archive up to its data.
-pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Box<Catalog>> {
-    let Subject {
+pub(super) fn read(opening: &Opening, cancel: &Cancel) -> Result<Box<Catalog>> {
+    let Opening {
         selected,
         keys,
         rules,
-        ..
-    } = subject;
+    } = opening;
     let meter = Arc::new(Meter::default());
     let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
     match inbound.facts().content {

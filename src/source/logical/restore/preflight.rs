@@ -10,9 +10,9 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::client::Client;
 use crate::postgres::databases;
-use crate::postgres::explain;
 use crate::postgres::quoting::identifier;
 use crate::postgres::tools::Tools;
+use crate::postgres::{explain, messages};
 use crate::repository::located::Located;
 use crate::source::logical::archive::{Catalog, Entry};
 use crate::source::logical::drop_existing;
@@ -328,7 +328,7 @@ impl Plan<'_> {
             found.push(
                 Error::failed(format!(
                     "{}, and it depends on what is to be dropped: {}",
-                    explain::WOULD_DROP,
+                    messages::WOULD_DROP,
                     some(&outlook.lost)
                 ))
                 .hint(explain::WOULD_DROP_HINT),
