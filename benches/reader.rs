@@ -5,6 +5,7 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Result};
+use backupkit::format::codec::CodecOptions;
 use backupkit::format::codec::gzip;
 use backupkit::format::codec::gzip::Level;
 use backupkit::format::seal::{Derivations, Keys};
@@ -14,7 +15,7 @@ use backupkit::format::{NoTap, Tap};
 use backupkit::process::{ChildOutput, explain_plainly};
 use backupkit::progress::Meter;
 use backupkit::secret::Secret;
-use backupkit::source::logical::archive::{Contents, Inspector};
+use backupkit::source::logical::archive::{DumpContents, Inspector};
 use std::fs::File;
 use std::process::{Command, ExitCode};
 
@@ -31,7 +32,7 @@ impl Tap for Reader {
     }
 
     fn end(&mut self) -> Result<()> {
-        if let Contents::Read(summary) = self.inspector.take().unwrap_or_default().finish()? {
+        if let DumpContents::Read(summary) = self.inspector.take().unwrap_or_default().finish()? {
             self.tables = summary.tables.len();
         }
         Ok(())
@@ -49,7 +50,8 @@ fn run(arguments: &[String]) -> Result<String> {
     let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
     let plan = Plan {
-        gzip: Some((Level::Adaptive, gzip::threads())),
+        codec: CodecOptions::Gzip(Level::Adaptive),
+        threads: gzip::threads(),
         seal: Some((&keys, "bench")),
     };
     let target = File::create(file)?;

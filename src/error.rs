@@ -194,6 +194,11 @@ impl Error {
         self.inner.kind
     }
 
+    /// True for what ends a command, whatever it was doing: a signal. Any other failure is noted, and the rest goes on.
+    pub fn ends_the_run(&self) -> bool {
+        matches!(self.kind(), Kind::Signal(_))
+    }
+
     /// The first hint found on the way down the chain.
     pub fn first_hint(&self) -> Option<&str> {
         if let Some(hint) = &self.inner.hint {

@@ -3,10 +3,10 @@
 #![no_main]
 
 use backupkit::error::{Kind, Result};
-use backupkit::source::logical::archive::{Contents, Inspector};
+use backupkit::source::logical::archive::{DumpContents, Inspector};
 use libfuzzer_sys::fuzz_target;
 
-fn read(bytes: &[u8], piece: usize) -> Result<Contents> {
+fn read(bytes: &[u8], piece: usize) -> Result<DumpContents> {
     let mut inspector = Inspector::new();
     for piece in bytes.chunks(piece) {
         inspector.feed(piece)?;

@@ -1,6 +1,6 @@
 //! `backup`: what each database's run is made of, and what is said of it.
 
-use super::compose::{gzip_level, session};
+use super::compose::{codec_options, session};
 use super::context::App;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
@@ -61,7 +61,7 @@ impl App {
                     let error = error.doing(format!("cannot back up {name}"));
                     log::error!("{}", error.report());
                     statuses.push(error.kind());
-                    stopped = matches!(error.kind(), Kind::Signal(_)).then_some(error);
+                    stopped = error.ends_the_run().then_some(error);
                 }
             }
             self.notify(&event);
@@ -131,7 +131,7 @@ impl App {
         let job = DumpJob {
             database: database.name.clone(),
             session: session(database)?,
-            gzip: gzip_level(database.backup.compression)?,
+            codec: codec_options(database.backup.compression)?,
             keys,
             partial: dump_options.is_partial(),
             before_restore,

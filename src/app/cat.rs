@@ -22,7 +22,7 @@ impl App {
         let source = &named.database;
         let selected = self.find(&named, Purpose::Restore, cancel)?;
         let rules = Rules {
-            configured: self.configured_shape(source),
+            configured: self.configured_encoding(source),
             unchosen_target: None,
             strict: options.strict_sniff,
             force: options.force,

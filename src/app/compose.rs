@@ -6,11 +6,12 @@ use crate::config::{
     CompressionSetting, Connection, DatabaseSettings, S3Keys, StorageKind, process_env,
 };
 use crate::error::Result;
+use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip::Level;
+use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::format::seal::Keys;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
-use crate::repository::names::Shape;
 use crate::repository::places::{Place, Places};
 use crate::repository::reference::Reference;
 use crate::repository::{Expected, Repository};
@@ -136,10 +137,17 @@ impl App {
     }
 
     /// What backups of `database` look like by the configuration.
-    pub(super) fn configured_shape(&self, database: &str) -> Option<Shape> {
+    pub(super) fn configured_encoding(&self, database: &str) -> Option<ArchiveEncoding> {
         let database = self.config.database(database).ok()?;
-        let gzip = database.backup.compression != CompressionSetting::ByPgDump;
-        Some(Shape::new(gzip, database.backup.encryption.enabled))
+        let codec = match database.backup.compression {
+            CompressionSetting::ByPgDump => Codec::None,
+            CompressionSetting::Gzip { .. } => Codec::Gzip,
+        };
+        let cipher = match database.backup.encryption.enabled {
+            true => Cipher::Container,
+            false => Cipher::None,
+        };
+        Some(ArchiveEncoding::new(codec, cipher))
     }
 
     /// The passwords that may open a backup of `database`: its own, the current one first. For a file, which may be
@@ -217,10 +225,12 @@ fn s3_settings(name: &str, keys: &S3Keys) -> Result<S3Settings> {
 }
 
 /// The level of our gzip; `None` where pg_dump compresses.
-pub(super) fn gzip_level(compression: CompressionSetting) -> Result<Option<Level>> {
+pub(super) fn codec_options(compression: CompressionSetting) -> Result<CodecOptions> {
     Ok(match compression {
-        CompressionSetting::ByPgDump => None,
-        CompressionSetting::Gzip { level: None } => Some(Level::Adaptive),
-        CompressionSetting::Gzip { level: Some(level) } => Some(Level::Fixed(level as u8)),
+        CompressionSetting::ByPgDump => CodecOptions::None,
+        CompressionSetting::Gzip { level: None } => CodecOptions::Gzip(Level::Adaptive),
+        CompressionSetting::Gzip { level: Some(level) } => {
+            CodecOptions::Gzip(Level::Fixed(level as u8))
+        }
     })
 }

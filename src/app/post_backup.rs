@@ -86,7 +86,7 @@ impl App {
         }
         let mut earlier = backups.iter().filter(|backup| backup.id < id);
         if database.backup.encryption.enabled
-            && let Some(before) = earlier.find(|backup| backup.shape.sealed)
+            && let Some(before) = earlier.find(|backup| backup.encoding.cipher.is_encrypted())
             && let Some(storage) = places.usable(&copy.storage)
         {
             let keys = self.keys_for(&id.database, &Reference::Id(id.clone()))?;

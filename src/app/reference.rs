@@ -127,7 +127,7 @@ impl App {
         };
         let backups = repository.backups().into_iter();
         let copies = backups
-            .filter(|backup| backup.id == entry.id && backup.shape == entry.shape)
+            .filter(|backup| backup.id == entry.id && backup.encoding == entry.encoding)
             .flat_map(|backup| backup.copies);
         Ok(copies
             .filter_map(|copy| repository.located(&copy))

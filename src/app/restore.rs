@@ -16,9 +16,9 @@ use crate::repository::check_records::{CheckLevel, Evidence};
 use crate::repository::open::Rules;
 use crate::repository::pins::Pinning;
 use crate::repository::standing::Purpose;
-use crate::source::logical::pg_restore::Options;
+use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
-use crate::source::logical::restore::{Job, Preview, Subset};
+use crate::source::logical::restore::{RestorePreview, RestoreRequest, Subset};
 use chrono::{DateTime, Utc};
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
@@ -40,7 +40,7 @@ impl App {
         // another database on the same server is a choice, too
         let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
-            configured: self.configured_shape(source),
+            configured: self.configured_encoding(source),
             unchosen_target: (!chosen).then_some(database.name.as_str()),
             strict: options.strict_sniff,
             force: options.force,
@@ -106,18 +106,18 @@ impl App {
         options: &cli::Restore,
         source: &str,
         database: &DatabaseSettings,
-    ) -> Result<Job> {
+    ) -> Result<RestoreRequest> {
         let configured = session(database)?;
         let target = match &options.to {
             Some(name) => configured.to_database(name),
             None => configured.clone(),
         };
-        Ok(Job {
+        Ok(RestoreRequest {
             known: configured.database().to_string(),
             session: target,
             create: options.create,
             lock_timeout: database.backup.lock_timeout,
-            options: Options {
+            options: PgRestoreOptions {
                 clean: options.clean,
                 data_only: options.data_only,
                 schema_only: options.schema_only,
@@ -125,7 +125,7 @@ impl App {
                 no_owner: options.no_owner,
                 no_privileges: options.no_privileges,
                 no_single_transaction: options.no_single_transaction,
-                ..Options::default()
+                ..PgRestoreOptions::default()
             },
             subset: Subset {
                 tables: options.table.clone(),
@@ -231,7 +231,7 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Asks before anything is dropped, as `preview` tells it.
-fn confirm(preview: &Preview, cancel: &Cancel) -> Result<()> {
+fn confirm(preview: &RestorePreview, cancel: &Cancel) -> Result<()> {
     let target = &preview.target;
     let dropped = preview.drops.as_deref().unwrap_or_default();
     let lines = listed(dropped);

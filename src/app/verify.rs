@@ -137,7 +137,7 @@ impl App {
         let reference = wanted.reference.as_ref().unwrap_or(&latest);
         let keys = || self.keys_for(&wanted.database, reference);
         let rules = Rules {
-            configured: self.configured_shape(&wanted.database),
+            configured: self.configured_encoding(&wanted.database),
             unchosen_target: None,
             strict: false,
             force: false,
@@ -383,7 +383,7 @@ fn needs_check(
                 age.map_or(true, |age| age >= limit)
             }))
         }
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => Err(error),
+        Err(error) if error.ends_the_run() => Err(error),
         Err(error) => {
             log::warn!("{}", error.report());
             Ok(true)

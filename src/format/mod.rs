@@ -5,6 +5,7 @@
 //! proved to be whole.
 
 pub mod codec;
+pub mod encoding;
 pub mod measure;
 pub mod read_pipeline;
 pub mod seal;

@@ -9,11 +9,11 @@ use super::codec::gzip;
 use super::codec::gzip::Decompressor;
 use super::measure::{Measure, Measured};
 use super::seal::{Expect, Keys, Opener, Version};
-use super::sniff::{Content, Peeked, is_gzip, is_sealed};
+use super::sniff::{Content, Peeked, cipher_of, codec_of};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::progress::Meter;
-use crate::repository::names::Shape;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub struct Inbound<R: Read + Send + 'static> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The stages that the bytes went through.
-    pub shape: Shape,
+    pub encoding: ArchiveEncoding,
     /// The kind of container, where there is one.
     pub container: Option<Version>,
     /// What the container says that it is.
@@ -76,33 +76,33 @@ impl<R: Read + Send + 'static> Inbound<R> {
             inner: stored,
             meter,
         })?;
-        let sealed = is_sealed(stored.head());
+        let cipher = cipher_of(stored.head());
         let (mut container, mut label) = (None, None);
-        let unsealed = if sealed {
-            let opener = Opener::open(stored, &keys()?, expected)?;
-            container = Some(opener.version());
-            label = opener.label().map(str::to_string);
-            Unsealed::Sealed(Box::new(opener))
-        } else {
-            Unsealed::Plain(stored)
+        let unsealed = match cipher {
+            Cipher::Container => {
+                let opener = Opener::open(stored, &keys()?, expected)?;
+                container = Some(opener.version());
+                label = opener.label().map(str::to_string);
+                Unsealed::Sealed(Box::new(opener))
+            }
+            Cipher::None => Unsealed::Plain(stored),
         };
         let unsealed = Peeked::new(unsealed)?;
-        let gzip = is_gzip(unsealed.head());
-        let unzipped = if gzip {
-            Unzipped::Gzip(Box::new(Decompressor::new(unsealed, gzip::threads())?))
-        } else {
-            Unzipped::Plain(Box::new(unsealed))
+        let codec = codec_of(unsealed.head());
+        let unzipped = match codec {
+            Codec::Gzip => Unzipped::Gzip(Box::new(Decompressor::new(unsealed, gzip::threads())?)),
+            Codec::None => Unzipped::Plain(Box::new(unsealed)),
         };
         let plain = Peeked::new(unzipped)?;
         let facts = Facts {
-            shape: Shape { gzip, sealed },
+            encoding: ArchiveEncoding { codec, cipher },
             container,
             label,
             content: Content::of(plain.head()),
         };
         Ok(Inbound {
             plain,
-            proved_late: !sealed && (checked || gzip),
+            proved_late: cipher == Cipher::None && (checked || codec != Codec::None),
             facts,
         })
     }

@@ -1,5 +1,6 @@
 //! What a stream is, told from its first bytes and never from its name.
 
+use super::encoding::{Cipher, Codec};
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
@@ -80,14 +81,20 @@ impl<R: Read> Read for Peeked<R> {
     }
 }
 
-/// True for an encrypted container of any version.
-pub fn is_sealed(head: &[u8]) -> bool {
-    head.starts_with(b"BKENC")
+/// What sealed a stream that begins with `head`: a container of any version, or nothing.
+pub fn cipher_of(head: &[u8]) -> Cipher {
+    match head.starts_with(b"BKENC") {
+        true => Cipher::Container,
+        false => Cipher::None,
+    }
 }
 
-/// True for a gzip member.
-pub fn is_gzip(head: &[u8]) -> bool {
-    head.starts_with(&[0x1f, 0x8b])
+/// What compressed a stream that begins with `head`.
+pub fn codec_of(head: &[u8]) -> Codec {
+    match head.starts_with(&[0x1f, 0x8b]) {
+        true => Codec::Gzip,
+        false => Codec::None,
+    }
 }
 
 /// What the innermost stream holds.

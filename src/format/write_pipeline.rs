@@ -4,7 +4,8 @@
 //! and hands on what it learned. Nothing is read a second time to learn what a stage already knew.
 
 use super::Tap;
-use super::codec::gzip::{Compressor, Level};
+use super::codec::CodecOptions;
+use super::codec::gzip::Compressor;
 use super::measure::Measured;
 use super::seal::{Keys, Sealer};
 use crate::error::Result;
@@ -16,8 +17,10 @@ const PIECE: usize = 1024 * 1024;
 
 /// Which stages a backup goes through.
 pub struct Plan<'a> {
-    /// Compress outside of pg_dump, on this many threads.
-    pub gzip: Option<(Level, usize)>,
+    /// How to compress outside of pg_dump.
+    pub codec: CodecOptions,
+    /// On how many threads.
+    pub threads: usize,
     /// Seal under the keys' current password, with this label.
     pub seal: Option<(&'a Keys, &'a str)>,
 }
@@ -49,11 +52,11 @@ pub fn write<W: Write>(
         Some((keys, label)) => Sealing::Sealed(Box::new(Sealer::new(measured, keys, label)?)),
         None => Sealing::Plain(measured),
     };
-    let mut zipping = match plan.gzip {
-        Some((level, threads)) => {
-            Zipping::Gzip(Box::new(Compressor::new(sealing, level, threads)?))
+    let mut zipping = match plan.codec {
+        CodecOptions::Gzip(level) => {
+            Zipping::Gzip(Box::new(Compressor::new(sealing, level, plan.threads)?))
         }
-        None => Zipping::Plain(sealing),
+        CodecOptions::None => Zipping::Plain(sealing),
     };
 
     let plain_bytes = copy(dump, &mut zipping, tap, meter)?;

@@ -3,7 +3,9 @@
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::error::{Error, Result};
+use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip;
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Plan, Written};
 use crate::postgres::client::{APPLICATION, Client, application_name};
@@ -18,12 +20,12 @@ use crate::repository::manifest;
 use crate::repository::manifest::{
     Detail, DumpPart, Manifest, Pipeline, SCHEMA, SealedTables, Source, SourcePart, Table,
 };
-use crate::repository::names::{BackupId, Shape, Timestamp};
+use crate::repository::names::{BackupId, Timestamp};
 use crate::repository::places::{Place, Places};
 use crate::repository::run_mark::RunMark;
 use crate::repository::{Expected, Repository, checksum_line, manifest_details};
-use crate::source::logical::archive::{Contents, Summary};
-use crate::source::logical::dump::Dump;
+use crate::source::logical::archive::{DumpContents, Summary};
+use crate::source::logical::dump::PgDump;
 use crate::source::logical::dump_inspector::{DumpTap, detail};
 use crate::source::logical::dump_job::DumpJob;
 use crate::source::logical::row_loss;
@@ -97,9 +99,9 @@ pub fn run(
         database: job.database.clone(),
         timestamp: Timestamp::new(started),
     };
-    let shape = Shape::new(job.gzip.is_some(), job.keys.is_some());
+    let encoding = job.encoding();
     let globals = match job.globals {
-        true => stored_globals::sidecars(job, &id, shape, server, tools, cancel)?,
+        true => stored_globals::sidecars(job, &id, encoding, server, tools, cancel)?,
         false => Vec::new(),
     };
     let previous = match job.partial {
@@ -115,7 +117,7 @@ pub fn run(
         client: client.clone(),
         pg_dump,
     };
-    dump_to_storages(job, copies, &id, shape, dumping, now, cancel)
+    dump_to_storages(job, copies, &id, encoding, dumping, now, cancel)
         .map_err(|error| name_blockers(error, &client))
 }
 
@@ -172,15 +174,16 @@ fn dump_to_storages(
     job: &DumpJob,
     mut copies: Copies,
     id: &BackupId,
-    shape: Shape,
+    encoding: ArchiveEncoding,
     mut dumping: Dumping,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<StoredBackup> {
-    let key = id.archive_key(shape);
+    let key = id.archive_key(encoding);
     let label = id.to_string();
     let plan = Plan {
-        gzip: job.gzip.map(|level| (level, gzip::threads())),
+        codec: job.codec,
+        threads: gzip::threads(),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
     let progress = Progress::start(&format!("backing up {}", job.database));
@@ -189,12 +192,12 @@ fn dump_to_storages(
     let archives = copies.start(&key, cancel)?;
     let application = application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
-    let dump = Dump {
+    let dump = PgDump {
         session: &dumping.session,
         application: &application,
         options: &options,
         lock_timeout: job.lock_timeout,
-        compressed_by_pg_dump: job.gzip.is_none(),
+        compressed_by_pg_dump: job.codec == CodecOptions::None,
     }
     .start(&dumping.pg_dump, cancel)?;
     // it has all of its locks before it says anything
@@ -211,7 +214,7 @@ fn dump_to_storages(
 
     let globals = std::mem::take(&mut dumping.globals);
     let read = match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
     let warnings = match (dumping.previous.take(), &read) {
@@ -222,7 +225,7 @@ fn dump_to_storages(
         job,
         id,
         dumping.fixed_output,
-        shape,
+        encoding,
         written,
         read.as_deref(),
     )?;
@@ -239,7 +242,7 @@ fn dump_to_storages(
     };
     // what is committed after the archive, the manifest last
     let mut sidecars = globals;
-    sidecars.push((id.checksum_key(shape), checksum.into_bytes()));
+    sidecars.push((id.checksum_key(encoding), checksum.into_bytes()));
     sidecars.push((id.manifest_key(), manifest.to_json()?));
     let copies = copies.commit(archives, &key, &sidecars, cancel)?;
     Ok(StoredBackup {
@@ -254,12 +257,12 @@ fn describe(
     job: &DumpJob,
     id: &BackupId,
     fixed_output: bool,
-    shape: Shape,
+    encoding: ArchiveEncoding,
     written: Written,
     read: Option<&Summary>,
 ) -> Result<DumpPart> {
     let archive = manifest::Archive {
-        key: id.archive_key(shape),
+        key: id.archive_key(encoding),
         bytes: written.stored_bytes,
         sha256: written.sha256,
     };
@@ -292,8 +295,8 @@ fn describe(
             before_restore: job.before_restore,
         },
         pipeline: Pipeline {
-            compression: if shape.gzip { "gzip" } else { "none" }.into(),
-            encryption: if shape.sealed { "BKENC002" } else { "none" }.into(),
+            compression: encoding.codec.word().into(),
+            encryption: encoding.cipher.word().into(),
         },
         tables,
         contents,

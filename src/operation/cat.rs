@@ -2,11 +2,11 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
 use crate::repository::located::Located;
-use crate::repository::names::Shape;
 use crate::repository::open;
 use crate::repository::open::Rules;
 use crate::source::logical::dump_inspector::tap_for;
@@ -24,7 +24,7 @@ pub fn run(
     let meter = Arc::new(Meter::default());
     let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
     let content = inbound.facts().content;
-    let decoded = inbound.facts().shape != Shape::default();
+    let decoded = inbound.facts().encoding != ArchiveEncoding::default();
     // whatever was sealed or compressed is handed out as it was; bytes that never were must at least be a dump
     match content {
         Content::Empty if !decoded => {

@@ -1,6 +1,7 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::error::error_json;
+use crate::format::encoding::Codec;
 use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
 use crate::repository::check_records::{Check, CheckOutcome};
 use crate::repository::listing::OtherBackup;
@@ -41,8 +42,8 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "key": entry.archive_key(),
         "location": listed.copies[0].location,
         "bytes": entry.bytes,
-        "gzip": entry.shape.gzip,
-        "encrypted": entry.shape.sealed,
+        "gzip": entry.encoding.codec == Codec::Gzip,
+        "encrypted": entry.encoding.cipher.is_encrypted(),
         "manifest": entry.has_manifest,
         "pinned": listed.is_pinned(),
         "unfinished": entry.is_unfinished(),
@@ -125,13 +126,11 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     let entry = backup.entry();
     let manifest = backup.manifest.as_ref();
     let unknown = || "-".to_string();
-    let mut kind = match (entry.shape.gzip, entry.shape.sealed) {
-        (false, false) => "plain",
-        (true, false) => "gz",
-        (false, true) => "enc",
-        (true, true) => "gz+enc",
-    }
-    .to_string();
+    let suffixes = entry.encoding.to_string();
+    let mut kind = match suffixes.strip_prefix('.') {
+        Some(suffixes) => suffixes.replace('.', "+"),
+        None => "plain".into(),
+    };
     if manifest.is_some_and(|manifest| manifest.is_partial()) {
         kind.push_str(" partial");
     }

@@ -1,7 +1,7 @@
 //! What `restore` prints.
 
 use crate::format::sniff::Content;
-use crate::source::logical::restore::{Preview, Restored};
+use crate::source::logical::restore::{RestorePreview, RestoreReport};
 use crate::text::duration;
 use crate::text::human::human_bytes;
 use crate::text::rfc3339;
@@ -12,13 +12,18 @@ use std::time::Duration;
 const NAMED: usize = 20;
 
 /// The line of a restore that ended well.
-pub fn restore_text(database: &str, from: &str, restored: &Restored, took: Duration) -> String {
+pub fn restore_text(
+    database: &str,
+    from: &str,
+    restored: &RestoreReport,
+    took: Duration,
+) -> String {
     let (bytes, took) = (restored.plain_bytes, duration::display(took));
     format!("{database}\tok\t{bytes}\t{from}\t{took}")
 }
 
 /// The same as a JSON object.
-pub fn restore_json(database: &str, from: &str, restored: &Restored, took: Duration) -> Value {
+pub fn restore_json(database: &str, from: &str, restored: &RestoreReport, took: Duration) -> Value {
     json!({
         "type": "summary",
         "database": database,
@@ -44,7 +49,7 @@ fn content(content: Content) -> &'static str {
 }
 
 /// What `restore --dry-run` would do, a fact a line.
-pub fn preview_text(preview: &Preview) -> String {
+pub fn preview_text(preview: &RestorePreview) -> String {
     let unknown = || "unknown".to_string();
     let bytes = |bytes: Option<u64>| bytes.map_or_else(unknown, human_bytes);
     let what = match (preview.creates, &preview.leftover, &preview.owner) {
@@ -143,7 +148,7 @@ fn counted(names: &[String], none: &str) -> String {
 }
 
 /// The same as a JSON object. One that would be refused is not the last: the error follows.
-pub fn preview_json(database: &str, preview: &Preview) -> Value {
+pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
     json!({
         "type": if preview.refusal.is_none() { "summary" } else { "preview" },
         "dry_run": true,

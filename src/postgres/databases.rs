@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::quoting::{block_of, identifier, literal};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Doing, Error, Result};
 use std::time::Duration;
 
 /// Databases that every server has, unless somebody dropped them.
@@ -20,7 +20,7 @@ pub fn maintenance(client: &Client, known: &str) -> Result<Client> {
         let candidate = client.to_database(name);
         match candidate.query("SELECT 1") {
             Ok(_) => return Ok(candidate),
-            Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+            Err(error) if error.ends_the_run() => return Err(error),
             Err(error) => first = first.or(Some(error)),
         }
     }

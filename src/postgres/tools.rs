@@ -2,7 +2,7 @@
 
 use super::session::plain_environment;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::process;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl Tools {
                     major,
                     version,
                 }),
-                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+                Err(error) if error.ends_the_run() => return Err(error),
                 Err(error) => log::debug!("{} is passed over: {}", path.display(), error.chain()),
             }
         }
@@ -207,7 +207,7 @@ impl Tools {
                     };
                     return Ok(ServerPrograms { initdb, postgres });
                 }
-                Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+                Err(error) if error.ends_the_run() => return Err(error),
                 other => log::debug!("{} is passed over: {other:?}", path.display()),
             }
         }

@@ -4,7 +4,7 @@
 //! run and a lock that another run of the database holds end all of them at once.
 
 use super::names::{BackupId, Part, is_ours};
-use super::places::{Place, ends_the_run as is_signal};
+use super::places::Place;
 use super::run_mark::{self, RunMark};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -55,7 +55,7 @@ impl Copies {
             marks: Vec::new(),
             _locks: Vec::new(),
         };
-        copies._locks = copies.each(ends_the_run, |storage| {
+        copies._locks = copies.each(ends_it, |storage| {
             let lock = Lock::take(&storage.lock_file(database)?, wait, cancel)?;
             // the lock is held, so nobody else is writing
             for key in storage.sweep(database, &is_ours, cancel)? {
@@ -88,7 +88,7 @@ impl Copies {
     pub fn mark(&mut self, id: &BackupId, mark: &RunMark, cancel: &Cancel) -> Result<()> {
         let (key, bytes) = (id.key(Part::Run), mark.to_json()?);
         let mut marks = Vec::new();
-        let marked = self.each(ends_the_run, |storage| {
+        let marked = self.each(ends_it, |storage| {
             marks.push((Arc::clone(storage), key.clone()));
             storage
                 .put(&key, &bytes, cancel)
@@ -115,7 +115,7 @@ impl Copies {
 
     /// Starts writing the archive to each storage.
     pub fn start(&mut self, key: &str, cancel: &Cancel) -> Result<Archives> {
-        let mut uploads = self.each(ends_the_run, |storage| storage.create(key, cancel))?;
+        let mut uploads = self.each(ends_it, |storage| storage.create(key, cancel))?;
         match (uploads.len(), uploads.pop()) {
             (1, Some(only)) => Ok(Archives::One(only)),
             (_, last) => {
@@ -139,7 +139,7 @@ impl Copies {
             Archives::Several(fan) => fan.finish()?,
         };
         let mut archives = archives.into_iter();
-        let written = self.each(ends_the_run, |storage| {
+        let written = self.each(ends_it, |storage| {
             let mut uploads = Vec::new();
             uploads.extend(archives.next().transpose()?);
             for (key, bytes) in sidecars {
@@ -202,7 +202,7 @@ impl Copies {
         let mut reasons: Vec<(String, Error)> = places
             .filter_map(|place| Some((place.name, place.storage.err()?)))
             .collect();
-        if let Some(index) = reasons.iter().position(|(_, error)| is_signal(error)) {
+        if let Some(index) = reasons.iter().position(|(_, error)| error.ends_the_run()) {
             return reasons.swap_remove(index).1;
         }
         match reasons.len() {
@@ -248,8 +248,9 @@ impl Write for Archives {
     }
 }
 
-fn ends_the_run(error: &Error) -> bool {
-    is_signal(error) || error.kind() == Kind::Locked
+/// A run that another one of the same name keeps out ends, too.
+fn ends_it(error: &Error) -> bool {
+    error.ends_the_run() || error.kind() == Kind::Locked
 }
 
 /// A copy that is reported as missing must not be found later.

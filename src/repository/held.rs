@@ -1,7 +1,8 @@
 //! A backup as several storages hold it.
 
 use super::listing::Entry;
-use super::names::{BackupId, Shape};
+use super::names::BackupId;
+use crate::format::encoding::ArchiveEncoding;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -14,23 +15,23 @@ pub struct Copy {
     pub entry: Entry,
 }
 
-/// One backup, in one shape, with each copy of it.
+/// One backup, encoded in one way, with each copy of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldBackup {
     /// Which.
     pub id: BackupId,
     /// What its archive went through.
-    pub shape: Shape,
+    pub encoding: ArchiveEncoding,
     /// Its copies, one at least, in the order of the storages.
     pub copies: Vec<Copy>,
 }
 
 /// What several storages list, by backup: the newest first, and of those of one moment by name.
 pub fn merge<'a>(listings: impl IntoIterator<Item = (&'a str, Vec<Entry>)>) -> Vec<HeldBackup> {
-    let mut found: BTreeMap<(Reverse<BackupId>, Shape), Vec<Copy>> = BTreeMap::new();
+    let mut found: BTreeMap<(Reverse<BackupId>, ArchiveEncoding), Vec<Copy>> = BTreeMap::new();
     for (storage, entries) in listings {
         for entry in entries {
-            let copies = found.entry((Reverse(entry.id.clone()), entry.shape));
+            let copies = found.entry((Reverse(entry.id.clone()), entry.encoding));
             copies.or_default().push(Copy {
                 storage: storage.to_string(),
                 entry,
@@ -38,6 +39,10 @@ pub fn merge<'a>(listings: impl IntoIterator<Item = (&'a str, Vec<Entry>)>) -> V
         }
     }
     let held = found.into_iter();
-    held.map(|((Reverse(id), shape), copies)| HeldBackup { id, shape, copies })
-        .collect()
+    held.map(|((Reverse(id), encoding), copies)| HeldBackup {
+        id,
+        encoding,
+        copies,
+    })
+    .collect()
 }

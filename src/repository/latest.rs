@@ -28,9 +28,9 @@ impl Repository<'_> {
             Reference::Path(path) => return Ok(Located::File(path.clone())),
             Reference::Latest { by, .. } => self.latest(*by, purpose, cancel)?,
             Reference::Id(id) => self.only_one(id)?,
-            Reference::Key(id, shape) => {
+            Reference::Key(id, encoding) => {
                 let mut backups = self.backups().into_iter();
-                let found = backups.find(|backup| backup.id == *id && backup.shape == *shape);
+                let found = backups.find(|backup| backup.id == *id && backup.encoding == *encoding);
                 found.and_then(first_copy)
             }
         };
@@ -167,7 +167,9 @@ impl Repository<'_> {
         }
         let what = match reference {
             Reference::Id(id) => format!("there is no backup {id}"),
-            Reference::Key(id, shape) => format!("there is no backup {}", id.archive_key(*shape)),
+            Reference::Key(id, encoding) => {
+                format!("there is no backup {}", id.archive_key(*encoding))
+            }
             _ if self.expected.sealed => format!("there is no encrypted full backup of {name}"),
             _ => format!("there is no full backup of {name}"),
         };

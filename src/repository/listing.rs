@@ -1,7 +1,8 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
 use super::manifest::{Manifest, SourceKind};
-use super::names::{self, BackupId, Name, ObjectName, Part, Shape, Timestamp};
+use super::names::{self, BackupId, Name, ObjectName, Part, Timestamp};
+use crate::format::encoding::ArchiveEncoding;
 use std::collections::BTreeMap;
 
 /// One archive as a listing shows it.
@@ -10,7 +11,7 @@ pub struct Entry {
     /// Which backup.
     pub id: BackupId,
     /// What its archive went through.
-    pub shape: Shape,
+    pub encoding: ArchiveEncoding,
     /// Size of the archive on storage.
     pub bytes: u64,
     /// True where a manifest lies beside it.
@@ -30,7 +31,7 @@ pub struct Entry {
 impl Entry {
     /// The key of its archive.
     pub fn archive_key(&self) -> String {
-        self.id.archive_key(self.shape)
+        self.id.archive_key(self.encoding)
     }
 
     /// True where records of checks lie beside it.
@@ -45,12 +46,12 @@ impl Entry {
 
     /// True for an encrypted archive, by its name.
     pub fn is_sealed(&self) -> bool {
-        self.shape.sealed
+        self.encoding.cipher.is_encrypted()
     }
 
     /// True where the archive has not the size that its manifest tells, and so is not what was stored.
     pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
-        // a manifest may be about an archive of another shape under the same name
+        // a manifest may be about an archive encoded in another way under the same name
         let key = self.archive_key();
         let objects = manifest.map(Manifest::objects).unwrap_or_default();
         objects
@@ -64,8 +65,8 @@ impl Entry {
 pub struct Backup {
     /// Which backup.
     pub id: BackupId,
-    /// Its archives and their sizes. One, unless somebody laid the same backup there in another shape.
-    pub archives: Vec<(Shape, u64)>,
+    /// Its archives and their sizes. One, unless somebody laid the same backup there encoded in another way.
+    pub archives: Vec<(ArchiveEncoding, u64)>,
     /// What lies beside them.
     pub sidecars: Vec<Part>,
 }
@@ -99,12 +100,12 @@ impl Backup {
 
     /// Its archives.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.archives.iter().map(|&(shape, bytes)| Entry {
+        self.archives.iter().map(|&(encoding, bytes)| Entry {
             id: self.id.clone(),
-            shape,
+            encoding,
             bytes,
             has_manifest: self.has(Part::Manifest),
-            has_checksum: self.has(Part::Checksum(shape)),
+            has_checksum: self.has(Part::Checksum(encoding)),
             pinned: self.has(Part::Pin),
             has_run: self.has(Part::Run),
             checks: self.checks(),
@@ -135,8 +136,8 @@ pub struct OtherBackup {
 
 /// What lies under one moment of one database.
 #[derive(Default)]
-struct Moment {
-    archives: Vec<(Shape, u64)>,
+struct MomentFiles {
+    archives: Vec<(ArchiveEncoding, u64)>,
     /// The objects of another source.
     objects: Vec<(ObjectName, u64)>,
     sidecars: Vec<Part>,
@@ -162,7 +163,7 @@ pub struct Listing {
 impl Listing {
     /// Sorts keys and sizes.
     pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
-        let mut found: BTreeMap<BackupId, Moment> = BTreeMap::new();
+        let mut found: BTreeMap<BackupId, MomentFiles> = BTreeMap::new();
         let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
@@ -181,7 +182,7 @@ impl Listing {
             let backup = found.entry(name.id).or_default();
             match name.part {
                 _ if name.temporary => backup.spared = true,
-                Part::Archive(shape) => backup.archives.push((shape, bytes)),
+                Part::Archive(encoding) => backup.archives.push((encoding, bytes)),
                 Part::Object(object, _) => backup.objects.push((object, bytes)),
                 sidecar => backup.sidecars.push(sidecar),
             }
@@ -208,8 +209,8 @@ impl Listing {
     }
 
     /// Adds what lies under one moment of one database.
-    fn add(&mut self, id: BackupId, moment: Moment) {
-        let Moment {
+    fn add(&mut self, id: BackupId, moment: MomentFiles) {
+        let MomentFiles {
             mut archives,
             objects,
             mut sidecars,
@@ -229,7 +230,9 @@ impl Listing {
         let has = |part| sidecars.contains(&part);
         let is_unfinished = has(Part::Run) && !has(Part::Manifest);
         if is_unfinished {
-            let archives = archives.iter().map(|(shape, _)| id.archive_key(*shape));
+            let archives = archives
+                .iter()
+                .map(|(encoding, _)| id.archive_key(*encoding));
             let others = sidecars.iter().filter(|part| **part != Part::Run);
             self.unfinished.push(UnfinishedRun {
                 id: id.clone(),

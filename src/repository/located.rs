@@ -2,9 +2,10 @@
 
 use super::checksum_line;
 use super::listing::Entry;
-use super::names::Shape;
+use super::names::encoding_of_file_name;
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
+use crate::format::encoding::ArchiveEncoding;
 use crate::storage::Storage;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -34,13 +35,13 @@ impl Located {
     }
 
     /// What its name promises of its bytes.
-    pub fn named_shape(&self) -> Option<Shape> {
+    pub fn named_encoding(&self) -> Option<ArchiveEncoding> {
         match self {
-            Located::Stored { entry, .. } => Some(entry.shape),
+            Located::Stored { entry, .. } => Some(entry.encoding),
             Located::File(path) => path
                 .file_name()
                 .and_then(|name| name.to_str())
-                .and_then(Shape::of_file_name),
+                .and_then(encoding_of_file_name),
         }
     }
 }
@@ -50,7 +51,7 @@ pub fn read_checksum(selected: &Located, cancel: &Cancel) -> Result<Option<Strin
     let (reader, name): (Box<dyn Read>, String) = match selected {
         Located::Stored { entry, .. } if !entry.has_checksum => return Ok(None),
         Located::Stored { storage, entry } => {
-            let key = entry.id.checksum_key(entry.shape);
+            let key = entry.id.checksum_key(entry.encoding);
             (storage.open(&key, cancel)?, key)
         }
         Located::File(path) => {

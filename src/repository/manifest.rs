@@ -17,7 +17,7 @@ pub const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The manifest of one backup: what every source has, and the part of its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "ManifestFields")]
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -126,7 +126,7 @@ pub struct StoredObject {
 
 /// Every field that a manifest may have, whatever its source.
 #[derive(Deserialize)]
-struct Fields {
+struct ManifestFields {
     schema: u32,
     tool: String,
     database: String,
@@ -144,10 +144,10 @@ struct Fields {
     parent: Option<String>,
 }
 
-impl TryFrom<Fields> for Manifest {
+impl TryFrom<ManifestFields> for Manifest {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Manifest, String> {
+    fn try_from(fields: ManifestFields) -> Result<Manifest, String> {
         let missing = |field: &str| format!("missing field `{field}`");
         let part = match fields.kind {
             None | Some(SourceKind::Dump) => SourcePart::Dump(Box::new(DumpPart {

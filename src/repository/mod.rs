@@ -30,13 +30,14 @@ pub mod standing;
 
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
-use crate::format::sniff::Content;
+use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
+use crate::format::sniff::{Content, cipher_of, codec_of};
 use crate::storage::Storage;
 use check_records::CheckRecords;
 use chrono::{DateTime, Utc};
 use held::{Copy, HeldBackup};
 use listing::{Entry, Listing};
-use names::{BackupId, Shape};
+use names::BackupId;
 use places::Places;
 use standing::{KnownCopy, KnownManifest, Objection, Purpose, Standing, judge};
 use std::cell::RefCell;
@@ -61,7 +62,7 @@ pub struct Repository<'a> {
     expected: Expected,
     now: DateTime<Utc>,
     is_strict: bool,
-    manifests: RefCell<HashMap<(String, BackupId, Shape), Rc<KnownManifest>>>,
+    manifests: RefCell<HashMap<(String, BackupId, ArchiveEncoding), Rc<KnownManifest>>>,
     records: RefCell<HashMap<(String, BackupId), Rc<CheckRecords>>>,
 }
 
@@ -254,7 +255,7 @@ impl<'a> Repository<'a> {
     /// The manifest of the storage that `copy` is on, or how the archive begins where there is none.
     fn manifest_beside(&self, copy: &Copy, cancel: &Cancel) -> Result<Rc<KnownManifest>> {
         let entry = &copy.entry;
-        let key = (copy.storage.clone(), entry.id.clone(), entry.shape);
+        let key = (copy.storage.clone(), entry.id.clone(), entry.encoding);
         if let Some(known) = self.manifests.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
@@ -291,7 +292,7 @@ pub fn known_manifest(
     let mut head = Vec::new();
     let archive = storage.open(&entry.archive_key(), cancel)?;
     archive.take(HEAD).read_to_end(&mut head)?;
-    Ok(match begins_as_named(&head, entry.shape) {
+    Ok(match begins_as_named(&head, entry.encoding) {
         true => KnownManifest::None,
         false => KnownManifest::OtherContent,
     })
@@ -300,11 +301,12 @@ pub fn known_manifest(
 /// So much of an archive tells what it is.
 const HEAD: u64 = 64;
 
-fn begins_as_named(head: &[u8], shape: Shape) -> bool {
-    use crate::format::sniff::{is_gzip, is_sealed};
-    match (shape.sealed, shape.gzip) {
-        (true, _) => is_sealed(head),
-        (false, true) => is_gzip(head),
-        (false, false) => matches!(Content::of(head), Content::Archive | Content::Sql),
+fn begins_as_named(head: &[u8], encoding: ArchiveEncoding) -> bool {
+    match (encoding.cipher, encoding.codec) {
+        (Cipher::None, Codec::None) => {
+            matches!(Content::of(head), Content::Archive | Content::Sql)
+        }
+        (Cipher::None, codec) => codec_of(head) == codec,
+        (cipher, _) => cipher_of(head) == cipher,
     }
 }

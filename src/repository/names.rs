@@ -23,6 +23,7 @@
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
 //! is `<final name>.tmp`. A key that does not parse is not ours: every command leaves it alone.
 
+use crate::format::encoding::ArchiveEncoding;
 use crate::storage::TEMPORARY;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use std::fmt;
@@ -76,55 +77,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Which stages an archive went through, as its suffixes say it. Prints as those: `.gz.enc`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Shape {
-    /// `.gz`
-    pub gzip: bool,
-    /// `.enc`
-    pub sealed: bool,
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.gzip, self.sealed) {
-            (false, false) => "",
-            (true, false) => ".gz",
-            (false, true) => ".enc",
-            (true, true) => ".gz.enc",
-        })
-    }
-}
-
-impl Shape {
-    const ALL: [Shape; 4] = [
-        Shape::new(false, false),
-        Shape::new(true, false),
-        Shape::new(false, true),
-        Shape::new(true, true),
-    ];
-
-    /// An archive with these stages.
-    pub const fn new(gzip: bool, sealed: bool) -> Shape {
-        Shape { gzip, sealed }
-    }
-
-    /// What the suffixes of any file name promise; `None` where it does not end like an archive.
-    pub fn of_file_name(name: &str) -> Option<Shape> {
-        Shape::ALL
-            .into_iter()
-            .find(|shape| name.ends_with(&Part::Archive(*shape).to_string()))
-    }
-
-    fn parse(stages: &str) -> Option<Shape> {
-        match stages {
-            "" => Some(Shape::new(false, false)),
-            ".gz" => Some(Shape::new(true, false)),
-            ".enc" => Some(Shape::new(false, true)),
-            ".gz.enc" => Some(Shape::new(true, true)),
-            _ => None,
-        }
-    }
+/// What the suffixes of any file name promise; `None` where it does not end like an archive.
+pub fn encoding_of_file_name(name: &str) -> Option<ArchiveEncoding> {
+    ArchiveEncoding::all().find(|encoding| name.ends_with(&Part::Archive(*encoding).to_string()))
 }
 
 /// One backup: a database and the start of its run. Prints as `app_db/20261120_020000.123456789Z`.
@@ -161,13 +116,13 @@ impl BackupId {
     }
 
     /// The key of its archive.
-    pub fn archive_key(&self, shape: Shape) -> String {
-        self.key(Part::Archive(shape))
+    pub fn archive_key(&self, encoding: ArchiveEncoding) -> String {
+        self.key(Part::Archive(encoding))
     }
 
     /// The key of its archive's checksum.
-    pub fn checksum_key(&self, shape: Shape) -> String {
-        self.key(Part::Checksum(shape))
+    pub fn checksum_key(&self, encoding: ArchiveEncoding) -> String {
+        self.key(Part::Checksum(encoding))
     }
 
     /// The key of its manifest.
@@ -180,19 +135,19 @@ impl BackupId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The archive itself.
-    Archive(Shape),
-    /// The checksum of the archive of that shape.
-    Checksum(Shape),
+    Archive(ArchiveEncoding),
+    /// The checksum of the archive so encoded.
+    Checksum(ArchiveEncoding),
     /// The manifest.
     Manifest,
     /// What pg_dumpall wrote about roles and tablespaces.
-    Globals(Shape),
-    /// The checksum of the globals of that shape.
-    GlobalsChecksum(Shape),
+    Globals(ArchiveEncoding),
+    /// The checksum of the globals so encoded.
+    GlobalsChecksum(ArchiveEncoding),
     /// An object of another source than a database.
-    Object(ObjectName, Shape),
+    Object(ObjectName, ArchiveEncoding),
     /// Its checksum.
-    ObjectChecksum(ObjectName, Shape),
+    ObjectChecksum(ObjectName, ArchiveEncoding),
     /// A run is writing the backup; without a manifest beside it, it is unfinished.
     Run,
     /// The result of the check that began then.
@@ -268,13 +223,13 @@ impl fmt::Display for ObjectName {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Part::Archive(shape) => write!(f, "{ARCHIVE}{shape}"),
-            Part::Checksum(shape) => write!(f, "{ARCHIVE}{shape}{CHECKSUM}"),
+            Part::Archive(encoding) => write!(f, "{ARCHIVE}{encoding}"),
+            Part::Checksum(encoding) => write!(f, "{ARCHIVE}{encoding}{CHECKSUM}"),
             Part::Manifest => f.write_str(".json"),
-            Part::Globals(shape) => write!(f, "{GLOBALS}{shape}"),
-            Part::GlobalsChecksum(shape) => write!(f, "{GLOBALS}{shape}{CHECKSUM}"),
-            Part::Object(object, shape) => write!(f, "{object}{shape}"),
-            Part::ObjectChecksum(object, shape) => write!(f, "{object}{shape}{CHECKSUM}"),
+            Part::Globals(encoding) => write!(f, "{GLOBALS}{encoding}"),
+            Part::GlobalsChecksum(encoding) => write!(f, "{GLOBALS}{encoding}{CHECKSUM}"),
+            Part::Object(object, encoding) => write!(f, "{object}{encoding}"),
+            Part::ObjectChecksum(object, encoding) => write!(f, "{object}{encoding}{CHECKSUM}"),
             Part::Run => f.write_str(".run"),
             Part::Check(began) => write!(f, ".{began}{CHECKS}"),
             Part::OldChecks => f.write_str(CHECKS),
@@ -291,25 +246,25 @@ impl Part {
             Some(file) => (file, true),
             None => (suffix, false),
         };
-        let staged = |kind: &str| file.strip_prefix(kind).and_then(Shape::parse);
-        if let Some(shape) = staged(ARCHIVE) {
+        let staged = |kind: &str| file.strip_prefix(kind).and_then(ArchiveEncoding::parse);
+        if let Some(encoding) = staged(ARCHIVE) {
             return Some(match checksum {
-                true => Part::Checksum(shape),
-                false => Part::Archive(shape),
+                true => Part::Checksum(encoding),
+                false => Part::Archive(encoding),
             });
         }
-        if let Some(shape) = staged(GLOBALS) {
+        if let Some(encoding) = staged(GLOBALS) {
             return Some(match checksum {
-                true => Part::GlobalsChecksum(shape),
-                false => Part::Globals(shape),
+                true => Part::GlobalsChecksum(encoding),
+                false => Part::Globals(encoding),
             });
         }
         if let Some((object, stages)) = ObjectName::parse(file)
-            && let Some(shape) = Shape::parse(stages)
+            && let Some(encoding) = ArchiveEncoding::parse(stages)
         {
             return Some(match checksum {
-                true => Part::ObjectChecksum(object, shape),
-                false => Part::Object(object, shape),
+                true => Part::ObjectChecksum(object, encoding),
+                false => Part::Object(object, encoding),
             });
         }
         match suffix {
@@ -395,14 +350,14 @@ mod tests {
             Part::Accepted,
             Part::Probe,
         ];
-        for shape in Shape::ALL {
-            parts.extend([Part::Archive(shape), Part::Checksum(shape)]);
-            parts.extend([Part::Globals(shape), Part::GlobalsChecksum(shape)]);
+        for encoding in ArchiveEncoding::all() {
+            parts.extend([Part::Archive(encoding), Part::Checksum(encoding)]);
+            parts.extend([Part::Globals(encoding), Part::GlobalsChecksum(encoding)]);
             let fixed = ObjectName::FIXED.into_iter().map(|(_, name)| name);
             for object in fixed.chain([ObjectName::Tablespace(24583)]) {
                 parts.extend([
-                    Part::Object(object, shape),
-                    Part::ObjectChecksum(object, shape),
+                    Part::Object(object, encoding),
+                    Part::ObjectChecksum(object, encoding),
                 ]);
             }
         }

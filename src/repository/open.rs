@@ -3,11 +3,12 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::read_pipeline::{Facts, Inbound};
 use crate::format::seal::{Expect, Keys, Version};
 use crate::progress::Meter;
 use crate::repository::located::{Located, read_checksum};
-use crate::repository::names::{BackupId, Name, Shape};
+use crate::repository::names::{BackupId, Name};
 use crate::storage::local;
 use crate::text::escape::printable;
 use std::io::{self, Read};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// What is expected of a backup, and how strictly.
 pub struct Rules<'a> {
     /// The stages that the configuration writes, if a configured database is meant.
-    pub configured: Option<Shape>,
+    pub configured: Option<ArchiveEncoding>,
     /// The database that a restore goes to, where nobody chose it: a file that says it is another's is refused.
     pub unchosen_target: Option<&'a str>,
     /// A difference between bytes and name or configuration is an error instead of a warning.
@@ -102,22 +103,25 @@ impl Read for Watched {
 
 fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
     let stored = matches!(selected, Located::Stored { .. });
-    let named = selected.named_shape();
+    let named = selected.named_encoding();
     // whoever can write to the storage could otherwise replace a sealed archive by a plain one of theirs
-    if stored && named.is_some_and(|shape| shape.sealed) && !facts.shape.sealed {
+    if stored
+        && named.is_some_and(|encoding| encoding.cipher.is_encrypted())
+        && !facts.encoding.cipher.is_encrypted()
+    {
         return Err(Error::damaged(
             "header mismatch: the name says that it is encrypted, the bytes are not",
         )
         .hint("somebody or something replaced this archive; restore another one"));
     }
-    for (claim, shape) in [("name", named), ("configuration", rules.configured)] {
-        let Some(shape) = shape.filter(|shape| *shape != facts.shape) else {
+    for (claim, encoding) in [("name", named), ("configuration", rules.configured)] {
+        let Some(encoding) = encoding.filter(|encoding| *encoding != facts.encoding) else {
             continue;
         };
         let message = format!(
             "header mismatch: the {claim} says {}, the bytes say {}",
-            stages(shape),
-            stages(facts.shape)
+            encoding.described(),
+            facts.encoding.described()
         );
         if rules.strict {
             return Err(Error::refused(message)
@@ -182,15 +186,5 @@ fn require_target(label: &str, rules: &Rules) -> Result<()> {
             "name the target with --db {target} if this is what you mean"
         ))),
         _ => Ok(()),
-    }
-}
-
-/// `gzip and encryption`, for messages.
-fn stages(shape: Shape) -> &'static str {
-    match (shape.gzip, shape.sealed) {
-        (false, false) => "plain",
-        (true, false) => "gzip",
-        (false, true) => "encrypted",
-        (true, true) => "gzip and encrypted",
     }
 }

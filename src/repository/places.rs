@@ -30,11 +30,6 @@ struct Opened {
     failure: RefCell<Option<Error>>,
 }
 
-/// True for what ends a command, whatever it was doing: everything else is noted, and the others go on.
-pub fn ends_the_run(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Signal(_))
-}
-
 impl Places {
     /// Takes each storage as it could be opened.
     pub fn new(places: Vec<Place>) -> Places {
@@ -92,7 +87,7 @@ impl Places {
         };
         match ask(storage.as_ref()) {
             Ok(answer) => Ok(Some(answer)),
-            Err(error) if ends_the_run(&error) => Err(error),
+            Err(error) if error.ends_the_run() => Err(error),
             Err(error) => {
                 if let Some(opened) = self.of_name(name) {
                     opened.has_failed.set(true);
@@ -111,7 +106,7 @@ impl Places {
         read: impl FnOnce(&dyn Storage) -> Result<T>,
     ) -> Result<Option<T>> {
         let answer = self.ask(name, |storage| match read(storage) {
-            Err(error) if error.kind() != Kind::Unavailable && !ends_the_run(&error) => {
+            Err(error) if error.kind() != Kind::Unavailable && !error.ends_the_run() => {
                 log::warn!("{}", error.report());
                 Ok(None)
             }

@@ -2,7 +2,8 @@
 //! the last with `STORAGE:` before it.
 
 use crate::error::{Error, Result};
-use crate::repository::names::{BackupId, Name, Part, Shape};
+use crate::format::encoding::ArchiveEncoding;
+use crate::repository::names::{BackupId, Name, Part};
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,10 @@ pub enum Reference {
         /// Only what began by then.
         by: Option<DateTime<Utc>>,
     },
-    /// This one, of whatever shape.
+    /// This one, whatever its encoding.
     Id(BackupId),
     /// This very object.
-    Key(BackupId, Shape),
+    Key(BackupId, ArchiveEncoding),
     /// A file.
     Path(PathBuf),
 }
@@ -50,11 +51,11 @@ impl Reference {
         }
         if let Some(Name {
             id,
-            part: Part::Archive(shape),
+            part: Part::Archive(encoding),
             temporary: false,
         }) = Name::parse(text)
         {
-            return Reference::Key(id, shape);
+            return Reference::Key(id, encoding);
         }
         match BackupId::parse(text) {
             Some(id) => Reference::Id(id),
@@ -194,7 +195,7 @@ mod tests {
     fn the_forms_are_told_apart() {
         let stamp = "20261120_020000.123456789Z";
         let id = BackupId::parse(&format!("app/{stamp}")).unwrap();
-        let shape = Shape::new(true, false);
+        let encoding = ArchiveEncoding::parse(".gz").unwrap();
         for (text, reference) in [
             ("latest", latest(None)),
             ("app/latest", latest(Some("app"))),
@@ -203,7 +204,7 @@ mod tests {
             (&format!("app/{stamp}"), Reference::Id(id.clone())),
             (
                 &format!("app/{stamp}.dump.gz"),
-                Reference::Key(id.clone(), shape),
+                Reference::Key(id.clone(), encoding),
             ),
             (
                 &format!("./app/{stamp}.dump.gz"),

@@ -118,9 +118,9 @@ impl Repository<'_> {
     pub fn size_change(&self, newest: &Copy, partial: bool, cancel: &Cancel) -> Result<SizeChange> {
         let mut sizes = Vec::new();
         let backups = self.backups();
-        let earlier = backups
-            .iter()
-            .filter(|backup| backup.id < newest.entry.id && backup.shape == newest.entry.shape);
+        let earlier = backups.iter().filter(|backup| {
+            backup.id < newest.entry.id && backup.encoding == newest.entry.encoding
+        });
         let here = earlier.filter_map(|backup| {
             let mut copies = backup.copies.iter();
             let at = copies.position(|copy| copy.storage == newest.storage)?;

@@ -131,7 +131,7 @@ impl Write for Tee {
             _ => None,
         });
         let first = reasons.next().unwrap_or_else(gone);
-        for error in reasons.filter(|error| !matches!(error.kind(), Kind::Signal(_))) {
+        for error in reasons.filter(|error| !error.ends_the_run()) {
             log::error!("{}", error.report());
         }
         Err(first.into())

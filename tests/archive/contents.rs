@@ -2,7 +2,7 @@
 
 use super::{dump, dump_files, read, summary};
 use backupkit::source::logical::archive::{
-    Catalog, CatalogReader, Contents, Inspector, LargeObjects, Looked,
+    DumpContents, DumpLargeObjects, Inspector, Toc, TocProgress, TocReader,
 };
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ struct Known {
     counted: bool,
     tables: Vec<KnownTable>,
     objects: BTreeMap<String, u64>,
-    large_objects: LargeObjects,
+    large_objects: DumpLargeObjects,
 }
 
 /// A COPY of `pg_restore -f -`.
@@ -41,7 +41,7 @@ fn every_frozen_dump_holds_what_postgresql_says_in_pieces_of_any_size() {
             let contents = read(&bytes, piece).unwrap();
             assert_eq!(
                 contents,
-                Contents::Read(Box::new(whole.clone())),
+                DumpContents::Read(Box::new(whole.clone())),
                 "{path:?} by {piece}"
             );
         }
@@ -159,10 +159,10 @@ fn the_offsets_are_those_that_pg_dump_writes_into_a_file_itself() {
 
 #[test]
 fn the_front_of_an_archive_names_every_entry_whatever_the_pieces() {
-    fn catalog(bytes: &[u8], piece: usize) -> Catalog {
-        let mut reader = CatalogReader::default();
+    fn catalog(bytes: &[u8], piece: usize) -> Toc {
+        let mut reader = TocReader::default();
         for piece in bytes.chunks(piece) {
-            if let Looked::Whole(catalog) = reader.feed(piece).unwrap() {
+            if let TocProgress::Whole(catalog) = reader.feed(piece).unwrap() {
                 return *catalog;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{dump, dump_files, read, summary};
 use backupkit::error::Kind;
-use backupkit::source::logical::archive::{Contents, Version};
+use backupkit::source::logical::archive::{DumpContents, DumpVersion};
 use std::ops::Range;
 
 /// Reads `bytes`, which must be found damaged, and says why.
@@ -179,10 +179,10 @@ fn a_flipped_bit_in_compressed_rows_is_damage() {
         flipped[at] ^= 1 << (at % 8);
         match read(&flipped, 4096) {
             Err(error) => assert_eq!(error.kind(), Kind::Damaged),
-            Ok(Contents::Read(contents)) if *contents == facts => same += 1,
+            Ok(DumpContents::Read(contents)) if *contents == facts => same += 1,
             // the OID of a large object is not compressed; the digest covers it
             Ok(contents) => {
-                let Contents::Read(contents) = contents else {
+                let DumpContents::Read(contents) = contents else {
                     panic!("byte {at}")
                 };
                 assert_eq!(contents.tables, facts.tables, "byte {at}");
@@ -256,9 +256,12 @@ fn an_unknown_version_passes_unread_and_another_format_does_not() {
     for (major, minor) in [(1, 17), (2, 0), (1, 11)] {
         let mut other = bytes.clone();
         (other[5], other[6]) = (major, minor);
-        let version = Version::new(major, minor);
+        let version = DumpVersion::new(major, minor);
         for piece in [1, 6, 4096] {
-            assert_eq!(read(&other, piece).unwrap(), Contents::Unread { version });
+            assert_eq!(
+                read(&other, piece).unwrap(),
+                DumpContents::Unread { version }
+            );
         }
     }
     let with = |at: usize, byte: u8| {

@@ -5,7 +5,7 @@ mod contents;
 mod damage;
 
 use backupkit::error::Result;
-use backupkit::source::logical::archive::{Contents, Inspector, Summary};
+use backupkit::source::logical::archive::{DumpContents, Inspector, Summary};
 use std::path::{Path, PathBuf};
 
 fn dump_files() -> Vec<PathBuf> {
@@ -25,7 +25,7 @@ fn dump(name: &str) -> Vec<u8> {
     std::fs::read(directory.join(name)).unwrap()
 }
 
-fn read(bytes: &[u8], piece: usize) -> Result<Contents> {
+fn read(bytes: &[u8], piece: usize) -> Result<DumpContents> {
     let mut inspector = Inspector::new();
     for piece in bytes.chunks(piece) {
         inspector.feed(piece)?;
@@ -35,7 +35,7 @@ fn read(bytes: &[u8], piece: usize) -> Result<Contents> {
 
 fn summary(bytes: &[u8]) -> Summary {
     match read(bytes, 4096).unwrap() {
-        Contents::Read(summary) => *summary,
-        Contents::Unread { version } => panic!("unread: {version}"),
+        DumpContents::Read(summary) => *summary,
+        DumpContents::Unread { version } => panic!("unread: {version}"),
     }
 }

@@ -1,3 +1,6 @@
 //! How the plain stream is compressed.
 
 pub mod gzip;
+mod options;
+
+pub use options::CodecOptions;

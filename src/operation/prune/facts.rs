@@ -24,7 +24,7 @@ const NEWEST: usize = 20;
 
 /// What is known of one backup.
 #[derive(Debug, Clone)]
-struct Fact {
+struct BackupFact {
     /// What keeps it from taking the place of an older one.
     objection: Option<Objection>,
     partial: bool,
@@ -33,12 +33,12 @@ struct Fact {
 }
 
 /// What is known so far of the backups of one database on one storage.
-pub(super) struct Facts<'a> {
+pub(super) struct RetentionFacts<'a> {
     repository: &'a Repository<'a>,
     storage: &'a str,
     /// Oldest first.
     backups: &'a [Backup],
-    known: Vec<Option<Fact>>,
+    known: Vec<Option<BackupFact>>,
     /// Whether a restore proved it, where that was looked up.
     proven: Vec<Option<bool>>,
 }
@@ -51,14 +51,14 @@ pub(super) struct SourceChange {
     pub before: Source,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> RetentionFacts<'a> {
     /// Nothing is known yet. The `repository` is a strict one, so that nothing is deleted where too little is known.
     pub fn new(
         repository: &'a Repository<'a>,
         storage: &'a str,
         backups: &'a [Backup],
-    ) -> Facts<'a> {
-        Facts {
+    ) -> RetentionFacts<'a> {
+        RetentionFacts {
             repository,
             storage,
             backups,
@@ -199,7 +199,7 @@ impl<'a> Facts<'a> {
         }
         cancel.check()?;
         let mut least: Option<Option<Objection>> = None;
-        let mut fact = Fact {
+        let mut fact = BackupFact {
             objection: None,
             partial: false,
             lost_rows: false,
@@ -208,7 +208,7 @@ impl<'a> Facts<'a> {
         for copy in self.copies(index) {
             let held = HeldBackup {
                 id: copy.entry.id.clone(),
-                shape: copy.entry.shape,
+                encoding: copy.entry.encoding,
                 copies: vec![copy],
             };
             let standings = self.repository.standings(&held, cancel)?;
@@ -226,7 +226,7 @@ impl<'a> Facts<'a> {
         Ok(true)
     }
 
-    /// The archives of one backup: one, unless somebody laid the same backup there in another shape.
+    /// The archives of one backup: one, unless somebody laid the same backup there encoded in another way.
     fn copies(&self, index: usize) -> Vec<Copy> {
         let entries = self.backups[index].entries();
         entries

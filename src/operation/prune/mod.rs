@@ -28,7 +28,7 @@ use crate::storage::Storage;
 use crate::storage::lock::Lock;
 use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
-use facts::{Facts, SourceChange};
+use facts::{RetentionFacts, SourceChange};
 use std::time::Duration;
 
 /// So many backups are deleted in one go, which on remote storage is three requests.
@@ -122,7 +122,7 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         return Ok(judged(&listing.backups, &plan, None));
     }
 
-    let mut facts = Facts::new(&repository, storage, &listing.backups);
+    let mut facts = RetentionFacts::new(&repository, storage, &listing.backups);
     let plan = facts.plan(job.policy, now, cancel)?;
     let mut pruned = judged(&listing.backups, &plan, Some(&facts));
     if plan.clock_is_behind() {
@@ -192,7 +192,7 @@ fn delete_all(
     Ok(None)
 }
 
-fn judged(backups: &[Backup], plan: &Plan, facts: Option<&Facts>) -> Pruned {
+fn judged(backups: &[Backup], plan: &Plan, facts: Option<&RetentionFacts>) -> Pruned {
     let judged = backups.iter().zip(&plan.verdicts).enumerate();
     let newest_first = judged.rev().map(|(index, (backup, verdict))| Judged {
         id: backup.id.clone(),
@@ -250,7 +250,7 @@ fn unopened(
     looked_at.sort();
     looked_at.dedup();
     for entry in listing.entries() {
-        if !entry.shape.sealed || !looked_at.contains(&&entry.id) {
+        if !entry.encoding.cipher.is_encrypted() || !looked_at.contains(&&entry.id) {
             continue;
         }
         match key_check::opens(job.storage, &entry, keys, cancel) {
@@ -287,8 +287,8 @@ fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel
 fn delete(job: &PruneJob, batch: &[&Backup], cancel: &Cancel) -> Result<()> {
     let (mut archives, mut beside) = (Vec::new(), Vec::new());
     for backup in batch {
-        let shapes = backup.archives.iter();
-        archives.extend(shapes.map(|(shape, _)| backup.id.archive_key(*shape)));
+        let encodings = backup.archives.iter();
+        archives.extend(encodings.map(|(encoding, _)| backup.id.archive_key(*encoding)));
         let sidecars = backup.sidecars.iter();
         beside.extend(sidecars.map(|part| backup.id.key(*part)));
     }

@@ -48,7 +48,7 @@ pub(super) fn find(
 ) -> Result<Proven> {
     let sealed_only = subject.expected.sealed;
     let mut backups = repository.backups();
-    backups.retain(|backup| backup.shape.sealed || !sealed_only);
+    backups.retain(|backup| backup.encoding.cipher.is_encrypted() || !sealed_only);
     let mut ranks: HashMap<&str, usize> = HashMap::new();
     let mut recorded: Vec<(usize, &Copy)> = Vec::new();
     for copy in backups.iter().flat_map(|backup| &backup.copies) {

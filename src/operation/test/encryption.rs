@@ -58,7 +58,12 @@ pub fn archives(
 ) -> Result<Vec<Finding>> {
     let subject = format!("encryption of {name}");
     let mut checks = Vec::new();
-    let sealed = || entries.iter().rev().filter(|entry| entry.shape.sealed);
+    let sealed = || {
+        entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.encoding.cipher.is_encrypted())
+    };
     if let Some(newest) = sealed().next() {
         let place = storage.locate(&newest.archive_key());
         checks.push(match key_check::opens(storage, newest, all, cancel) {

@@ -14,7 +14,7 @@ use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
 use crate::repository::open;
 use crate::repository::open::Bytes;
-use crate::source::logical::archive::Contents;
+use crate::source::logical::archive::DumpContents;
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
 use crate::source::logical::table_comparison;
@@ -44,8 +44,12 @@ pub(super) fn look(
     });
     // the checksum is compared afterwards: it would only say that something is wrong, the tables say what
     let mut inbound = open::layers(selected, stored, None, keys, rules, meter)?;
-    let shown = inbound.facts().shape;
-    if !shown.sealed && rules.configured.is_some_and(|shape| shape.sealed) {
+    let shown = inbound.facts().encoding;
+    if !shown.cipher.is_encrypted()
+        && rules
+            .configured
+            .is_some_and(|encoding| encoding.cipher.is_encrypted())
+    {
         let note = "it is not encrypted, and encryption is configured";
         evidence.note(note);
     }
@@ -146,8 +150,8 @@ fn read(
             })?;
             evidence.plain_bytes = Some(bytes);
             match tap.into_contents() {
-                Some(Contents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
-                Some(Contents::Unread { version }) => Err(Error::failed(format!(
+                Some(DumpContents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
+                Some(DumpContents::Unread { version }) => Err(Error::failed(format!(
                     "the dump has archive version {version}, which is newer than this backupkit knows"
                 ))
                 .hint("check it with a newer backupkit, or only its stored bytes: --level checksum")),

@@ -73,7 +73,7 @@ pub fn write(
     let details = details(result);
     if details.is_empty() {
         // nothing to tell, nothing to seal
-    } else if entry.shape.sealed || recording.sealed {
+    } else if entry.encoding.cipher.is_encrypted() || recording.sealed {
         check.details_sealed = sealed(recording, &details, &format!("{}{LABEL}", entry.id));
     } else {
         check.details = Some(details);

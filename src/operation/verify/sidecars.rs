@@ -2,6 +2,7 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
+use crate::format::encoding::{Cipher, Codec};
 use crate::repository::check_records::Evidence;
 use crate::repository::listing::Entry;
 use crate::repository::located::{Located, read_checksum};
@@ -115,8 +116,8 @@ fn manifest_faults(part: &DumpPart, entry: &Entry, sha256: Option<&str>) -> Vec<
         ));
     }
     let stages = &part.pipeline;
-    if (stages.compression == "gzip") != entry.shape.gzip
-        || (stages.encryption != "none") != entry.shape.sealed
+    if Codec::of_word(&stages.compression) != Some(entry.encoding.codec)
+        || Cipher::of_word(&stages.encryption) != entry.encoding.cipher
     {
         faults.push(format!(
             "the manifest says compression {} and encryption {}, the name says otherwise",

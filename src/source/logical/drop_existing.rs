@@ -6,7 +6,7 @@
 //! depends on it, by a block that then looks for what else went: whatever is missing and does not come back with the
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
-use super::archive::Catalog;
+use super::archive::Toc;
 use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::postgres::messages::WOULD_DROP;
@@ -87,7 +87,7 @@ struct Names {
 }
 
 impl Names {
-    fn of(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Names {
+    fn of(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> Names {
         let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
         let (mut published, mut foreign_keys) = (Vec::new(), Vec::new());
         for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
@@ -118,7 +118,7 @@ impl Names {
 
 /// What making room would mean, by the catalogs alone: nothing is locked.
 #[derive(Debug, Clone, Default)]
-pub struct Outlook {
+pub struct DropEffects {
     /// The tables, views and sequences that would be dropped, as `table public.orders`.
     pub dropped: Vec<String>,
     /// What the role may not drop, since it belongs to somebody else.
@@ -129,10 +129,10 @@ pub struct Outlook {
 
 /// Asks the target what making room for the entries of `catalog` that `chosen` accepts would mean.
 pub fn outlook(
-    catalog: &Catalog,
+    catalog: &Toc,
     chosen: &dyn Fn(i64) -> bool,
     client: &Client,
-) -> Result<Outlook> {
+) -> Result<DropEffects> {
     let names = Names::of(catalog, chosen);
     let sql = format!(
         "
@@ -177,7 +177,7 @@ ORDER BY 2",
         published = names.published,
         foreign_keys = names.foreign_keys,
     );
-    let mut outlook = Outlook::default();
+    let mut outlook = DropEffects::default();
     let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
     for row in client.query_in(encoding, &sql)? {
         let [kind, shown] = <[String; 2]>::try_from(row).unwrap_or_default();
@@ -191,7 +191,7 @@ ORDER BY 2",
 }
 
 /// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive.
-pub fn block(catalog: &Catalog, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
+pub fn block(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
     let names = Names::of(catalog, chosen);
     let body = format!(
         "

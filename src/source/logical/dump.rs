@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 /// What to dump and how.
-pub struct Dump<'a> {
+pub struct PgDump<'a> {
     /// The server and database.
     pub session: &'a Session,
     /// What the server is to call its session.
@@ -23,7 +23,7 @@ pub struct Dump<'a> {
     pub compressed_by_pg_dump: bool,
 }
 
-impl Dump<'_> {
+impl PgDump<'_> {
     /// Starts pg_dump in the custom format. The reader's end of file means that it exited 0.
     pub fn start(&self, pg_dump: &Tool, cancel: &Cancel) -> Result<ChildOutput> {
         let mut command = self.session.command(&pg_dump.path, self.application);

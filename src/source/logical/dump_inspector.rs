@@ -5,12 +5,12 @@ use crate::format::sniff::Content;
 use crate::format::{NoTap, Tap};
 use crate::repository::manifest;
 use crate::repository::manifest::Detail;
-use crate::source::logical::archive::{Contents, Inspector, Offset, Summary, TableName};
+use crate::source::logical::archive::{DumpContents, Inspector, Offset, Summary};
 
 /// Looks at a dump in the custom format as it passes; its end succeeds only on a whole one.
 pub struct DumpTap {
     inspector: Option<Inspector>,
-    contents: Option<Contents>,
+    contents: Option<DumpContents>,
     needless_from: Option<u64>,
     offsets: Vec<Offset>,
 }
@@ -37,7 +37,7 @@ impl DumpTap {
     }
 
     /// What the dump holds; `None` before its end.
-    pub fn into_contents(self) -> Option<Contents> {
+    pub fn into_contents(self) -> Option<DumpContents> {
         self.contents
     }
 }
@@ -61,7 +61,7 @@ impl Tap for DumpTap {
         };
         self.offsets = inspector.offsets().to_vec();
         let contents = inspector.finish()?;
-        if let Contents::Unread { version } = &contents {
+        if let DumpContents::Unread { version } = &contents {
             log::warn!(
                 "the dump has archive version {version}, which is newer than this backupkit knows: \
                  it is passed on unread, and whether it is whole is not checked"
@@ -149,10 +149,6 @@ impl Tap for Whole {
 
 /// What a dump holds, as a manifest says it.
 pub fn detail(summary: &Summary) -> Detail {
-    let name = |table: &TableName| manifest::TableName {
-        schema: table.schema.clone(),
-        name: table.name.clone(),
-    };
     let tables = summary.tables.iter().map(|data| manifest::Table {
         schema: data.table.schema.clone(),
         name: data.table.name.clone(),
@@ -160,7 +156,7 @@ pub fn detail(summary: &Summary) -> Detail {
         bytes: data.bytes,
         digest: data.digest.to_string(),
         columns: data.columns.clone(),
-        root: data.root.as_ref().map(name),
+        root: data.root.clone(),
     });
     let large_objects = summary.large_objects.map(|all| manifest::LargeObjects {
         count: all.count,
@@ -174,7 +170,7 @@ pub fn detail(summary: &Summary) -> Detail {
             objects: summary.objects.clone(),
             extensions: summary.extensions.clone(),
             roles: summary.roles.clone(),
-            uncounted: summary.uncounted.iter().map(name).collect(),
+            uncounted: summary.uncounted.clone(),
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! What it takes to dump one database.
 
-use crate::format::codec::gzip::Level;
+use crate::format::codec::CodecOptions;
+use crate::format::encoding::{ArchiveEncoding, Cipher};
 use crate::format::seal::Keys;
 use crate::postgres::session::Session;
 use std::time::Duration;
@@ -11,8 +12,8 @@ pub struct DumpJob {
     pub database: String,
     /// How to reach it.
     pub session: Session,
-    /// The level to compress at; `None` leaves compression to pg_dump.
-    pub gzip: Option<Level>,
+    /// How to compress; `CodecOptions::None` leaves it to pg_dump.
+    pub codec: CodecOptions,
     /// The keys to seal with; `None` stores in the clear.
     pub keys: Option<Keys>,
     /// Options for pg_dump.
@@ -27,4 +28,15 @@ pub struct DumpJob {
     pub lock_timeout: Duration,
     /// How long to wait for another run of this database.
     pub lock_wait: Duration,
+}
+
+impl DumpJob {
+    /// What the archive and the globals will be encoded with.
+    pub fn encoding(&self) -> ArchiveEncoding {
+        let cipher = match self.keys {
+            Some(_) => Cipher::Container,
+            None => Cipher::None,
+        };
+        ArchiveEncoding::new(self.codec.codec(), cipher)
+    }
 }

@@ -1,11 +1,11 @@
 //! pg_restore or psql as a `Write`, all or nothing.
 //!
 //! The child commits only when it has had every byte: whoever writes here holds the end of the stream back
-//! until all layers above have ended well, and [`Restore::abort`] kills the child instead of giving it an end
+//! until all layers above have ended well, and [`PgRestore::abort`] kills the child instead of giving it an end
 //! of input that it could take for the real one.
 
 use super::script::Script;
-use super::toc_list::List;
+use super::toc_list::TocList;
 use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::postgres::explain;
@@ -22,14 +22,14 @@ const SETS_TRANSACTION_TIMEOUT: u32 = 17;
 
 /// What to do in the target.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct PgRestoreOptions {
     /// Drop the objects of the archive from the target first.
     pub clean: bool,
     /// SQL that makes room for them before pg_restore drops anything, in its transaction and in the encoding of the
     /// archive; needs psql.
     pub room: Option<Vec<u8>>,
     /// Only these entries of the archive.
-    pub list: Option<Arc<List>>,
+    pub list: Option<Arc<TocList>>,
     /// Only rows, large objects and the values of sequences.
     pub data_only: bool,
     /// No rows.
@@ -47,7 +47,7 @@ pub struct Options {
 }
 
 /// A running restore.
-pub enum Restore {
+pub enum PgRestore {
     /// pg_restore, connected to the target.
     Direct(ChildInput),
     /// pg_restore writing SQL, which passes through us to psql.
@@ -58,15 +58,15 @@ pub enum Restore {
     Text(Psql),
 }
 
-impl Restore {
+impl PgRestore {
     /// Restores a dump in the custom format. psql is needed only where the server is older than what pg_restore
     /// takes for granted.
     pub fn archive(
         pg_restore: &Tool,
         client: &Client,
         server: Option<u32>,
-        options: Options,
-    ) -> Result<Restore> {
+        options: PgRestoreOptions,
+    ) -> Result<PgRestore> {
         let (session, cancel) = (client.session(), client.cancel());
         let mut command = session.command(&pg_restore.path, client.application());
         options.give_to(&mut command);
@@ -80,54 +80,54 @@ impl Restore {
                 let psql = client.script()?;
                 let room = options.room.unwrap_or_default();
                 let script = Script::start(command, psql, room, too_new, cancel)?;
-                Ok(Restore::Script(script))
+                Ok(PgRestore::Script(script))
             }
             _ => {
                 command.arg(session.database_argument());
                 let input = ChildInput::spawn("pg_restore", command, cancel, explain::restore)?;
-                Ok(Restore::Direct(input))
+                Ok(PgRestore::Direct(input))
             }
         }
     }
 
-    /// Restores SQL text, in one transaction that only [`Restore::finish`] commits.
-    pub fn sql(client: &Client) -> Result<Restore> {
-        Ok(Restore::Sql(OneTransaction::begin(client.script()?)?))
+    /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits.
+    pub fn sql(client: &Client) -> Result<PgRestore> {
+        Ok(PgRestore::Sql(OneTransaction::begin(client.script()?)?))
     }
 
     /// Restores SQL text as it is, with whatever transactions and databases it makes itself.
-    pub fn text(client: &Client) -> Result<Restore> {
-        Ok(Restore::Text(client.script()?))
+    pub fn text(client: &Client) -> Result<PgRestore> {
+        Ok(PgRestore::Text(client.script()?))
     }
 
     /// Ends the input and waits until the child has committed and exited 0.
     pub fn finish(self) -> Result<()> {
         match self {
-            Restore::Direct(input) => input.finish().map(|_| ()),
-            Restore::Script(script) => script.finish(),
-            Restore::Sql(transaction) => transaction.commit(),
-            Restore::Text(psql) => psql.finish(),
+            PgRestore::Direct(input) => input.finish().map(|_| ()),
+            PgRestore::Script(script) => script.finish(),
+            PgRestore::Sql(transaction) => transaction.commit(),
+            PgRestore::Text(psql) => psql.finish(),
         }
     }
 
     /// Kills the child; in one transaction, the target is as before.
     pub fn abort(self) {
         match self {
-            Restore::Direct(input) => input.abort(),
-            Restore::Script(script) => script.abort(),
-            Restore::Sql(transaction) => transaction.abort(),
-            Restore::Text(psql) => psql.abort(),
+            PgRestore::Direct(input) => input.abort(),
+            PgRestore::Script(script) => script.abort(),
+            PgRestore::Sql(transaction) => transaction.abort(),
+            PgRestore::Text(psql) => psql.abort(),
         }
     }
 }
 
-impl Write for Restore {
+impl Write for PgRestore {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Restore::Direct(input) => input.write(bytes),
-            Restore::Script(script) => script.write(bytes),
-            Restore::Sql(transaction) => transaction.write(bytes),
-            Restore::Text(psql) => psql.write(bytes),
+            PgRestore::Direct(input) => input.write(bytes),
+            PgRestore::Script(script) => script.write(bytes),
+            PgRestore::Sql(transaction) => transaction.write(bytes),
+            PgRestore::Text(psql) => psql.write(bytes),
         }
     }
 
@@ -140,7 +140,7 @@ impl Write for Restore {
 pub fn parallel(
     pg_restore: &Tool,
     client: &Client,
-    options: &Options,
+    options: &PgRestoreOptions,
     jobs: u32,
     spool: File,
 ) -> Result<()> {
@@ -166,7 +166,7 @@ pub fn sets_too_much(pg_restore: &Tool, server: Option<u32>) -> bool {
         && server.is_some_and(|server| server < SETS_TRANSACTION_TIMEOUT)
 }
 
-impl Options {
+impl PgRestoreOptions {
     /// Gives pg_restore all but the choice of a transaction and a target.
     fn give_to(&self, command: &mut Command) {
         command.args(["--exit-on-error", "--no-password"]);

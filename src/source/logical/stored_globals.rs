@@ -4,6 +4,7 @@ use super::dump_inspector::{ScriptTap, tap_for};
 use super::dump_job::DumpJob;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::{Expect, Keys};
 use crate::format::sniff::Content;
@@ -12,7 +13,7 @@ use crate::format::write_pipeline::{Plan, Written};
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::Meter;
 use crate::repository::checksum_line;
-use crate::repository::names::{BackupId, Part, Shape};
+use crate::repository::names::{BackupId, Part};
 use crate::repository::sidecars::listing_of;
 use crate::source::logical::globals;
 use crate::storage::Storage;
@@ -28,7 +29,7 @@ const LARGEST: usize = 64 << 20;
 pub(crate) fn sidecars(
     job: &DumpJob,
     id: &BackupId,
-    shape: Shape,
+    encoding: ArchiveEncoding,
     server: Option<u32>,
     tools: &Tools,
     cancel: &Cancel,
@@ -46,10 +47,13 @@ pub(crate) fn sidecars(
         other => other,
     };
     let (bytes, written) = dumped.doing(|| "cannot back up the roles of the server")?;
-    let key = id.key(Part::Globals(shape));
+    let key = id.key(Part::Globals(encoding));
     let checksum = checksum_line::line(&written.sha256, &key);
     Ok(vec![
-        (id.key(Part::GlobalsChecksum(shape)), checksum.into_bytes()),
+        (
+            id.key(Part::GlobalsChecksum(encoding)),
+            checksum.into_bytes(),
+        ),
         (key, bytes),
     ])
 }
@@ -63,7 +67,8 @@ fn dump(
 ) -> Result<(Vec<u8>, Written)> {
     let label = format!("{id}{LABEL}");
     let plan = Plan {
-        gzip: job.gzip.map(|level| (level, 1)),
+        codec: job.codec,
+        threads: 1,
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
     let mut dump = globals::dump(pg_dumpall, &job.session, passwords, cancel)?;
@@ -89,21 +94,23 @@ pub fn read(
     let listing = listing_of(storage, Some(&id.database), cancel)?;
     let backup = listing.backups.iter().find(|backup| backup.id == *id);
     let mut parts = backup.iter().flat_map(|backup| &backup.sidecars);
-    let shape = parts.find_map(|part| match part {
-        Part::Globals(shape) if shape.sealed || !sealed_only => Some(*shape),
+    let encoding = parts.find_map(|part| match part {
+        Part::Globals(encoding) if encoding.cipher.is_encrypted() || !sealed_only => {
+            Some(*encoding)
+        }
         _ => None,
     });
-    let (Some(backup), Some(shape)) = (backup, shape) else {
+    let (Some(backup), Some(encoding)) = (backup, encoding) else {
         return Err(Error::new(
             Kind::NotFound,
             format!("there are no roles beside the backup {id}"),
         )
         .hint("backup.globals: true stores them with later backups"));
     };
-    let key = id.key(Part::Globals(shape));
+    let key = id.key(Part::Globals(encoding));
     let doing = || format!("cannot read {}", storage.locate(&key));
-    let checksum = id.key(Part::GlobalsChecksum(shape));
-    let sha256 = match backup.has(Part::GlobalsChecksum(shape)) {
+    let checksum = id.key(Part::GlobalsChecksum(encoding));
+    let sha256 = match backup.has(Part::GlobalsChecksum(encoding)) {
         true => Some(checksum_line::read(
             storage.open(&checksum, cancel)?,
             &checksum,
@@ -116,7 +123,7 @@ pub fn read(
     let expected = Expect::Label(&label);
     let mut inbound =
         Inbound::open(stored, keys, expected, sha256, Arc::clone(&meter)).doing(doing)?;
-    if shape.sealed && !inbound.facts().shape.sealed {
+    if encoding.cipher.is_encrypted() && !inbound.facts().encoding.cipher.is_encrypted() {
         return Err(Error::damaged(
             "the name says that it is encrypted, the bytes are not",
         ))

@@ -3,9 +3,9 @@
 //! Digests are sums of hashes, so they say nothing about order: a restore may place the same rows on other
 //! pages, and the next dump then reads them in another order.
 
-use super::header::{Compression, Version};
+use super::header::{DumpCompression, DumpVersion};
 use crate::postgres::encoding::Encoding;
-use crate::text::escape::printable;
+use crate::repository::manifest::TableName;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +13,13 @@ use std::fmt;
 
 /// What the reader says about a stream that ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Contents {
+pub enum DumpContents {
     /// A whole archive of a version that we know.
     Read(Box<Summary>),
     /// An archive of a version that we do not know: it passed unread, and nothing is proved about it.
     Unread {
         /// The version in its header.
-        version: Version,
+        version: DumpVersion,
     },
 }
 
@@ -27,9 +27,9 @@ pub enum Contents {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The archive format's version, as in `pg_restore -l`.
-    pub version: Version,
+    pub version: DumpVersion,
     /// How pg_dump compressed the data inside the archive.
-    pub compression: Compression,
+    pub compression: DumpCompression,
     /// When pg_dump started, by the local clock of the machine it ran on (the archive holds no time zone).
     pub created: Option<NaiveDateTime>,
     /// The database that was dumped.
@@ -46,7 +46,7 @@ pub struct Summary {
     /// by lz4 or zstd, or dumped as INSERT commands.
     pub uncounted: Vec<TableName>,
     /// The large objects; none where lz4 or zstd hides them.
-    pub large_objects: Option<LargeObjects>,
+    pub large_objects: Option<DumpLargeObjects>,
     /// Every table that the archive creates, with or without data of its own.
     pub table_names: Vec<TableName>,
     /// How many objects of each kind the archive creates, by pg_dump's own words: `TABLE`, `INDEX`, `FUNCTION`, …
@@ -75,22 +75,6 @@ pub(super) fn major(version: &str) -> Option<u32> {
     version[..end.unwrap_or(version.len())].parse().ok()
 }
 
-/// A table's full name, without SQL quotes. Bytes that are no text appear as `\xNN`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TableName {
-    /// Its schema.
-    pub schema: String,
-    /// Its own name.
-    pub name: String,
-}
-
-impl fmt::Display for TableName {
-    /// For people: what could steer a terminal is escaped.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", printable(&self.schema), printable(&self.name))
-    }
-}
-
 /// The rows of one table, counted and digested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableData {
@@ -113,7 +97,7 @@ pub struct TableData {
 
 /// All large objects of an archive together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LargeObjects {
+pub struct DumpLargeObjects {
     /// How many there are.
     pub count: u64,
     /// The length of their contents.

@@ -10,11 +10,12 @@
 //! The bytes of a stream, put together, are what pg_dump's compression made of the data. pg_restore reads an
 //! archive from a pipe in one pass, so blocks out of order are as lost as blocks that are missing.
 
-use super::contents::{LargeObjects, TableData, TableName};
+use super::contents::{DumpLargeObjects, TableData};
 use super::fields::{Fields, Stop, damaged};
-use super::header::Compression;
+use super::header::DumpCompression;
 use super::stream::{Sink, Stream};
-use super::toc::{Announced, What};
+use super::toc_parser::{Announced, What};
+use crate::repository::manifest::TableName;
 
 const ROWS: u8 = 1;
 const LARGE_OBJECTS: u8 = 3;
@@ -26,15 +27,15 @@ pub(super) struct DataReader {
     waiting: std::vec::IntoIter<Announced>,
     current: Option<Announced>,
     stream: Stream,
-    pub found: Found,
+    pub found: BlockContents,
 }
 
 /// What the data blocks held.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct BlockContents {
     pub tables: Vec<TableData>,
     pub uncounted: Vec<TableName>,
-    pub large_objects: LargeObjects,
+    pub large_objects: DumpLargeObjects,
     /// Where each entry of the table of contents has room for its offset, and where its data begins.
     pub offsets: Vec<Offset>,
 }
@@ -59,14 +60,14 @@ enum At {
 }
 
 impl DataReader {
-    pub fn new(announced: Vec<Announced>, compression: Compression) -> DataReader {
+    pub fn new(announced: Vec<Announced>, compression: DumpCompression) -> DataReader {
         DataReader {
             fields: Fields::default(),
             at: At::Block,
             waiting: announced.into_iter(),
             current: None,
             stream: Stream::new(compression),
-            found: Found::default(),
+            found: BlockContents::default(),
         }
     }
 
@@ -109,7 +110,7 @@ impl DataReader {
     }
 
     /// Fails unless every announced block has come and ended.
-    pub fn finish(mut self) -> Result<Found, String> {
+    pub fn finish(mut self) -> Result<BlockContents, String> {
         if let Some(place) = self.place() {
             return Err(format!("it ends inside {place}"));
         }

@@ -4,6 +4,7 @@
 //! yet enough; called again with more input it goes on where it stopped. Nothing is allocated because a length
 //! says so: memory grows with the bytes that arrived, up to [`KEPT_STRING`].
 
+use crate::error::Error;
 use crate::postgres::encoding::Encoding;
 
 /// Why reading stopped.
@@ -18,6 +19,11 @@ pub(super) enum Stop {
 /// [`Stop::Damaged`], for `Err(damaged(…))`.
 pub(super) fn damaged(why: impl Into<String>) -> Stop {
     Stop::Damaged(why.into())
+}
+
+/// The error of an archive that is damaged.
+pub(super) fn damaged_archive(why: &str) -> Error {
+    Error::damaged(format!("the archive is damaged or incomplete: {why}"))
 }
 
 /// An integer is a sign byte and four little-endian bytes of magnitude.
@@ -51,7 +57,7 @@ pub(super) enum Keep {
 }
 
 /// A string of an archive.
-pub(super) enum Text {
+pub(super) enum DumpString {
     /// The archive says NULL.
     Null,
     /// Its bytes were let pass.
@@ -114,12 +120,12 @@ impl Fields {
     }
 
     /// A string: its length, negative for NULL, and its bytes.
-    pub fn string(&mut self, input: &mut &[u8], keep: Keep) -> Result<Text, Stop> {
+    pub fn string(&mut self, input: &mut &[u8], keep: Keep) -> Result<DumpString, Stop> {
         let mut string = match self.string.take() {
             Some(string) => string,
             None => match u64::try_from(self.integer(input)?) {
                 Ok(length) => Partial::new(length, keep)?,
-                Err(_) => return Ok(Text::Null),
+                Err(_) => return Ok(DumpString::Null),
             },
         };
         let here = usize::try_from(string.left).map_or(input.len(), |left| left.min(input.len()));
@@ -133,14 +139,14 @@ impl Fields {
             self.string = Some(string);
             return Err(Stop::More);
         }
-        Ok(string.kept.map_or(Text::Passed, Text::Kept))
+        Ok(string.kept.map_or(DumpString::Passed, DumpString::Kept))
     }
 
     /// A string that we need, in this encoding; NULL is empty.
     pub fn name(&mut self, input: &mut &[u8], encoding: Encoding) -> Result<String, Stop> {
         Ok(match self.string(input, Keep::All)? {
-            Text::Kept(bytes) => encoding.decode(&bytes),
-            Text::Null | Text::Passed => String::new(),
+            DumpString::Kept(bytes) => encoding.decode(&bytes),
+            DumpString::Null | DumpString::Passed => String::new(),
         })
     }
 }

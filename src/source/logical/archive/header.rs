@@ -17,35 +17,35 @@ pub const MAGIC: &[u8; 5] = b"PGDMP";
 
 /// An archive format version, as `1.16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
+pub struct DumpVersion {
     /// 1 ever since.
     pub major: u8,
     /// Counts the changes of the format.
     pub minor: u8,
 }
 
-impl Version {
+impl DumpVersion {
     /// The oldest version that is read: PostgreSQL 9.0 to 10.2.
-    pub const OLDEST: Version = Version::new(1, 12);
+    pub const OLDEST: DumpVersion = DumpVersion::new(1, 12);
     /// The newest version that is read: PostgreSQL 17 and 18.
-    pub const NEWEST: Version = Version::new(1, 16);
+    pub const NEWEST: DumpVersion = DumpVersion::new(1, 16);
 
     /// The version `major`.`minor`.
-    pub const fn new(major: u8, minor: u8) -> Version {
-        Version { major, minor }
+    pub const fn new(major: u8, minor: u8) -> DumpVersion {
+        DumpVersion { major, minor }
     }
 
     /// The version in the first bytes of an archive.
-    pub fn of_head(head: &[u8]) -> Option<Version> {
+    pub fn of_head(head: &[u8]) -> Option<DumpVersion> {
         match head.strip_prefix(MAGIC)? {
-            [major, minor, ..] => Some(Version::new(*major, *minor)),
+            [major, minor, ..] => Some(DumpVersion::new(*major, *minor)),
             _ => None,
         }
     }
 
     /// True if this reader knows the layout.
     pub fn is_known(self) -> bool {
-        (Version::OLDEST..=Version::NEWEST).contains(&self)
+        (DumpVersion::OLDEST..=DumpVersion::NEWEST).contains(&self)
     }
 
     /// The oldest major version of pg_restore that reads such an archive (every newer one does too); none if
@@ -61,7 +61,7 @@ impl Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for DumpVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Version {
 
 /// How pg_dump compressed the data inside an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
+pub enum DumpCompression {
     /// Not at all.
     None,
     /// A zlib stream for each table and large object; pg_dump calls it gzip.
@@ -80,24 +80,24 @@ pub enum Compression {
     Zstd,
 }
 
-impl fmt::Display for Compression {
+impl fmt::Display for DumpCompression {
     /// The name that `pg_dump --compress` knows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Lz4 => "lz4",
-            Compression::Zstd => "zstd",
+            DumpCompression::None => "none",
+            DumpCompression::Gzip => "gzip",
+            DumpCompression::Lz4 => "lz4",
+            DumpCompression::Zstd => "zstd",
         })
     }
 }
 
 /// A whole header.
 #[derive(Debug, Clone)]
-pub(super) struct Header {
-    pub version: Version,
+pub(super) struct DumpHeader {
+    pub version: DumpVersion,
     pub offset_size: usize,
-    pub compression: Compression,
+    pub compression: DumpCompression,
     pub created: Option<NaiveDateTime>,
     pub database: String,
     pub server_version: String,
@@ -107,9 +107,9 @@ pub(super) struct Header {
 /// What the first bytes say about what follows.
 pub(super) enum Opening {
     /// A table of contents that we can read.
-    Known(Header),
+    Known(DumpHeader),
     /// Something of this version, which we do not know.
-    Unknown(Version),
+    Unknown(DumpVersion),
 }
 
 /// Reads the header. It is so short that all of it is collected and parsed anew when more has come.
@@ -155,7 +155,7 @@ fn parse(input: &mut &[u8]) -> Result<Opening, Stop> {
     }
     *input = &input[seen..];
     let mut fields = Fields::default();
-    let version = Version::new(fields.byte(input)?, fields.byte(input)?);
+    let version = DumpVersion::new(fields.byte(input)?, fields.byte(input)?);
     if !version.is_known() {
         return Ok(Opening::Unknown(version));
     }
@@ -173,10 +173,10 @@ fn parse(input: &mut &[u8]) -> Result<Opening, Stop> {
         5 => return Err(damaged("it is a directory archive's table of contents")),
         other => return Err(damaged(format!("its header names the format {other}"))),
     }
-    let compression = match version >= Version::new(1, 15) {
+    let compression = match version >= DumpVersion::new(1, 15) {
         true => algorithm(fields.byte(input)?)?,
-        false if fields.integer(input)? == 0 => Compression::None,
-        false => Compression::Gzip,
+        false if fields.integer(input)? == 0 => DumpCompression::None,
+        false => DumpCompression::Gzip,
     };
     let mut time = [0; 7];
     for part in &mut time {
@@ -184,7 +184,7 @@ fn parse(input: &mut &[u8]) -> Result<Opening, Stop> {
     }
     // the table of contents says which encoding its names have; these come before it
     let encoding = Encoding::default();
-    Ok(Opening::Known(Header {
+    Ok(Opening::Known(DumpHeader {
         version,
         offset_size: offset_size.into(),
         compression,
@@ -195,12 +195,12 @@ fn parse(input: &mut &[u8]) -> Result<Opening, Stop> {
     }))
 }
 
-fn algorithm(code: u8) -> Result<Compression, Stop> {
+fn algorithm(code: u8) -> Result<DumpCompression, Stop> {
     match code {
-        0 => Ok(Compression::None),
-        1 => Ok(Compression::Gzip),
-        2 => Ok(Compression::Lz4),
-        3 => Ok(Compression::Zstd),
+        0 => Ok(DumpCompression::None),
+        1 => Ok(DumpCompression::Gzip),
+        2 => Ok(DumpCompression::Lz4),
+        3 => Ok(DumpCompression::Zstd),
         other => Err(damaged(format!(
             "its header names the compression algorithm {other}"
         ))),
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn each_known_version_has_a_pg_restore_and_no_other_has() {
         for minor in 0..=u8::MAX {
-            let version = Version::new(1, minor);
+            let version = DumpVersion::new(1, minor);
             assert_eq!(version.is_known(), version.oldest_pg_restore().is_some());
         }
-        assert_eq!(Version::new(1, 15).oldest_pg_restore(), Some(16));
-        assert!(!Version::new(2, 14).is_known());
+        assert_eq!(DumpVersion::new(1, 15).oldest_pg_restore(), Some(16));
+        assert!(!DumpVersion::new(2, 14).is_known());
     }
 }

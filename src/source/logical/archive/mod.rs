@@ -18,57 +18,58 @@
 
 mod contents;
 mod data;
-mod entries;
 mod fields;
 mod header;
 mod rows;
 mod sql;
 mod stream;
 mod toc;
+mod toc_parser;
+mod toc_reader;
 
-pub use contents::{Contents, Digest, LargeObjects, Summary, TableData, TableName};
+pub use contents::{Digest, DumpContents, DumpLargeObjects, Summary, TableData};
 pub use data::Offset;
-pub use entries::{Catalog, CatalogReader, Looked};
-pub use header::{Compression, MAGIC, Version};
+pub use header::{DumpCompression, DumpVersion, MAGIC};
 pub use rows::Rows;
 pub use sql::column_names;
-pub use toc::Entry;
+pub use toc::{Toc, TocEntry};
+pub use toc_reader::{TocProgress, TocReader};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use data::DataReader;
-use fields::{Stop, damaged};
-use header::{Header, HeaderReader, Opening};
-use toc::{Toc, TocReader};
+use fields::{Stop, damaged, damaged_archive};
+use header::{DumpHeader, HeaderReader, Opening};
+use toc_parser::{TocContents, TocParser};
 
 /// Looks at an archive as it passes, and says at its end what it holds.
 pub struct Inspector {
-    stage: Stage,
+    stage: InspectorStage,
     position: u64,
 }
 
-enum Stage {
+enum InspectorStage {
     Header(HeaderReader),
-    Toc(Header, Box<TocReader>),
+    Toc(DumpHeader, Box<TocParser>),
     Body(Box<Body>),
-    Unread(Version),
+    Unread(DumpVersion),
     /// Damage was found; why and where.
     Damaged(String),
 }
 
 /// All of an archive from its data on.
 struct Body {
-    header: Header,
-    toc: Toc,
+    header: DumpHeader,
+    toc: TocContents,
     data: DataReader,
-    part: Part,
+    part: BodyStage,
     /// The byte at which a copy of the table of contents began.
     copy_at: Option<u64>,
 }
 
-enum Part {
+enum BodyStage {
     Data,
     /// Something follows the data. It must be a copy of the table of contents.
-    Copy(Box<TocReader>),
+    Copy(Box<TocParser>),
     /// The copy has ended.
     Whole,
 }
@@ -83,7 +84,7 @@ impl Inspector {
     /// An inspector that has seen nothing yet.
     pub fn new() -> Inspector {
         Inspector {
-            stage: Stage::Header(HeaderReader::default()),
+            stage: InspectorStage::Header(HeaderReader::default()),
             position: 0,
         }
     }
@@ -92,7 +93,7 @@ impl Inspector {
     /// as it has been seen. pg_restore does not read it from a pipe: it has all it wants before that byte.
     pub fn copy_at(&self) -> Option<u64> {
         match &self.stage {
-            Stage::Body(body) => body.copy_at,
+            InspectorStage::Body(body) => body.copy_at,
             _ => None,
         }
     }
@@ -101,7 +102,7 @@ impl Inspector {
     /// of a file, and cannot write into a pipe.
     pub fn offsets(&self) -> &[Offset] {
         match &self.stage {
-            Stage::Body(body) => &body.data.found.offsets,
+            InspectorStage::Body(body) => &body.data.found.offsets,
             _ => &[],
         }
     }
@@ -113,7 +114,7 @@ impl Inspector {
 
     /// Looks at the next bytes. Once it fails, as [`Kind::Damaged`](crate::error::Kind::Damaged), it fails for good.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Stage::Damaged(why) = &self.stage {
+        if let InspectorStage::Damaged(why) = &self.stage {
             return Err(damaged_archive(why));
         }
         let mut input = bytes;
@@ -124,7 +125,7 @@ impl Inspector {
             let place = place.map_or(String::new(), |place| format!(", in {place}"));
             let why = format!("{why} (at byte {at}{place})");
             let error = damaged_archive(&why);
-            self.stage = Stage::Damaged(why);
+            self.stage = InspectorStage::Damaged(why);
             return Err(error);
         }
         self.position = end;
@@ -132,40 +133,44 @@ impl Inspector {
     }
 
     /// Ends the stream: what it held, or [`Kind::Damaged`](crate::error::Kind::Damaged) if it is not whole.
-    pub fn finish(self) -> Result<Contents> {
+    pub fn finish(self) -> Result<DumpContents> {
         let cut = |why: String| damaged_archive(&format!("{why} (after {} bytes)", self.position));
         match self.stage {
-            Stage::Header(reader) if reader.is_empty() => Err(damaged_archive("it is empty")),
-            Stage::Header(_) => Err(cut("it ends inside its header".into())),
-            Stage::Toc(_, reader) => Err(cut(format!("it ends inside {}", reader.place()))),
-            Stage::Body(body) => {
-                let summary = body.finish().map_err(cut)?;
-                Ok(Contents::Read(Box::new(summary)))
+            InspectorStage::Header(reader) if reader.is_empty() => {
+                Err(damaged_archive("it is empty"))
             }
-            Stage::Unread(version) => Ok(Contents::Unread { version }),
-            Stage::Damaged(why) => Err(damaged_archive(&why)),
+            InspectorStage::Header(_) => Err(cut("it ends inside its header".into())),
+            InspectorStage::Toc(_, reader) => {
+                Err(cut(format!("it ends inside {}", reader.place())))
+            }
+            InspectorStage::Body(body) => {
+                let summary = body.finish().map_err(cut)?;
+                Ok(DumpContents::Read(Box::new(summary)))
+            }
+            InspectorStage::Unread(version) => Ok(DumpContents::Unread { version }),
+            InspectorStage::Damaged(why) => Err(damaged_archive(&why)),
         }
     }
 }
 
-impl Stage {
+impl InspectorStage {
     /// Goes from stage to stage until `input`, which ends at the byte `end`, is used up.
     fn read(&mut self, input: &mut &[u8], end: u64) -> Result<(), Stop> {
         loop {
             *self = match self {
-                Stage::Header(reader) => match reader.feed(input)? {
+                InspectorStage::Header(reader) => match reader.feed(input)? {
                     Opening::Known(header) => {
-                        let reader = Box::new(TocReader::new(&header));
-                        Stage::Toc(header, reader)
+                        let reader = Box::new(TocParser::new(&header));
+                        InspectorStage::Toc(header, reader)
                     }
-                    Opening::Unknown(version) => Stage::Unread(version),
+                    Opening::Unknown(version) => InspectorStage::Unread(version),
                 },
-                Stage::Toc(header, reader) => {
+                InspectorStage::Toc(header, reader) => {
                     let toc = reader.feed(input, end)?;
-                    Stage::Body(Box::new(Body::new(header.clone(), toc)))
+                    InspectorStage::Body(Box::new(Body::new(header.clone(), toc)))
                 }
-                Stage::Body(body) => return body.feed(input, end),
-                Stage::Unread(_) | Stage::Damaged(_) => return Ok(()),
+                InspectorStage::Body(body) => return body.feed(input, end),
+                InspectorStage::Unread(_) | InspectorStage::Damaged(_) => return Ok(()),
             };
         }
     }
@@ -173,21 +178,23 @@ impl Stage {
     /// What is being read.
     fn place(&self) -> Option<String> {
         match self {
-            Stage::Toc(_, reader) => Some(reader.place()),
-            Stage::Body(body) => body.data.place(),
-            Stage::Header(_) | Stage::Unread(_) | Stage::Damaged(_) => None,
+            InspectorStage::Toc(_, reader) => Some(reader.place()),
+            InspectorStage::Body(body) => body.data.place(),
+            InspectorStage::Header(_) | InspectorStage::Unread(_) | InspectorStage::Damaged(_) => {
+                None
+            }
         }
     }
 }
 
 impl Body {
-    fn new(header: Header, mut toc: Toc) -> Body {
+    fn new(header: DumpHeader, mut toc: TocContents) -> Body {
         let announced = std::mem::take(&mut toc.announced);
         Body {
             data: DataReader::new(announced, header.compression),
             header,
             toc,
-            part: Part::Data,
+            part: BodyStage::Data,
             copy_at: None,
         }
     }
@@ -195,18 +202,20 @@ impl Body {
     fn feed(&mut self, input: &mut &[u8], end: u64) -> Result<(), Stop> {
         loop {
             self.part = match &mut self.part {
-                Part::Data => {
+                BodyStage::Data => {
                     self.data.feed(input, end)?;
                     match input {
                         [] => return Ok(()),
-                        _ if self.header.version < Version::new(1, 15) => return Err(follows("")),
+                        _ if self.header.version < DumpVersion::new(1, 15) => {
+                            return Err(follows(""));
+                        }
                         _ => {
                             self.copy_at = Some(end - input.len() as u64);
-                            Part::Copy(Box::new(TocReader::of_copy(&self.header)))
+                            BodyStage::Copy(Box::new(TocParser::of_copy(&self.header)))
                         }
                     }
                 }
-                Part::Copy(reader) => {
+                BodyStage::Copy(reader) => {
                     let copy = reader.feed(input, end).map_err(|stop| match stop {
                         Stop::More => Stop::More,
                         Stop::Damaged(why) => follows(&format!(": {why}")),
@@ -214,23 +223,26 @@ impl Body {
                     if copy.fingerprint != self.toc.fingerprint {
                         return Err(follows(", and it is no copy of its table of contents"));
                     }
-                    Part::Whole
+                    BodyStage::Whole
                 }
-                Part::Whole if input.is_empty() => return Ok(()),
-                Part::Whole => return Err(follows("")),
+                BodyStage::Whole if input.is_empty() => return Ok(()),
+                BodyStage::Whole => return Err(follows("")),
             };
         }
     }
 
     fn finish(self) -> Result<Summary, String> {
-        if let Part::Copy(reader) = self.part {
+        if let BodyStage::Copy(reader) = self.part {
             return Err(format!(
                 "something follows its last data block, and ends inside a copy of {}",
                 reader.place()
             ));
         }
         let (header, toc, found) = (self.header, self.toc, self.data.finish()?);
-        let counted = matches!(header.compression, Compression::None | Compression::Gzip);
+        let counted = matches!(
+            header.compression,
+            DumpCompression::None | DumpCompression::Gzip
+        );
         Ok(Summary {
             version: header.version,
             compression: header.compression,
@@ -252,8 +264,4 @@ impl Body {
 
 fn follows(what: &str) -> Stop {
     damaged(format!("something follows its last data block{what}"))
-}
-
-fn damaged_archive(why: &str) -> Error {
-    Error::damaged(format!("the archive is damaged or incomplete: {why}"))
 }

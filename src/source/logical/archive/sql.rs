@@ -2,7 +2,7 @@
 //! policies name, and how the database was created. Only statements as pg_dump writes them are meant to be understood; of anything
 //! else, less is found.
 
-use super::contents::TableName;
+use crate::repository::manifest::TableName;
 
 /// One word of a statement and where it ends in the text.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn tokens(text: &str) -> Tokens<'_> {
 
 /// Where a COPY statement loads its rows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Copy {
+pub(super) struct CopyStatement {
     /// The table after COPY; none for a statement that was not understood. Before 10.3 it has no schema.
     pub target: Option<(Option<String>, String)>,
     /// The text between the parentheses of the column list.
@@ -80,7 +80,7 @@ pub(super) struct Copy {
 }
 
 /// Reads `COPY schema.table (columns) FROM stdin;`.
-pub(super) fn copy(statement: &str) -> Copy {
+pub(super) fn copy(statement: &str) -> CopyStatement {
     let mut words = tokens(statement);
     let mut names = Vec::new();
     let _copy = words.next();
@@ -102,10 +102,10 @@ pub(super) fn copy(statement: &str) -> Copy {
         (Some(name), schema, true) => Some((schema, name)),
         _ => None,
     };
-    Copy { target, columns }
+    CopyStatement { target, columns }
 }
 
-impl Copy {
+impl CopyStatement {
     /// The partitioned table that rows of `table` are loaded through, if it is another one.
     pub fn root(&self, table: &TableName) -> Option<TableName> {
         let (schema, name) = self.target.as_ref()?;

@@ -1,7 +1,7 @@
 //! One stream of data: decompressed where we can, and handed to what counts it.
 
 use super::fields::{Stop, damaged};
-use super::header::Compression;
+use super::header::DumpCompression;
 use super::rows::Rows;
 use flate2::{Decompress, FlushDecompress, Status};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -72,16 +72,16 @@ impl Sink {
 }
 
 impl Stream {
-    pub fn new(compression: Compression) -> Stream {
+    pub fn new(compression: DumpCompression) -> Stream {
         let packing = match compression {
-            Compression::None => Packing::None,
-            Compression::Gzip => Packing::Zlib(Box::new(Zlib {
+            DumpCompression::None => Packing::None,
+            DumpCompression::Gzip => Packing::Zlib(Box::new(Zlib {
                 state: Decompress::new(true),
                 window: vec![0; WINDOW].into_boxed_slice(),
                 begun: false,
                 ended: false,
             })),
-            Compression::Lz4 | Compression::Zstd => Packing::Foreign,
+            DumpCompression::Lz4 | DumpCompression::Zstd => Packing::Foreign,
         };
         Stream {
             packing,

@@ -1,125 +1,38 @@
-//! The table of contents: one entry for each object, and which of them have data.
-//!
-//! ```text
-//! number of entries, an integer; each of them:
-//!   integers  id | 1 if it has data
-//!   strings   oid of its catalog | oid | tag (its name) | kind, such as TABLE DATA
-//!   integer   section
-//!   strings   definition | drop statement | COPY statement | schema | tablespace
-//!   string    access method (since 1.14)
-//!   integer   relation kind (since 1.16)
-//!   strings   owner | "true" if it had OIDs | ids it depends on, until a NULL
-//!   byte      state of the data offset: 1 not known, 2 known, 3 no data; and the offset itself
-//! ```
-//!
-//! Entries are let pass field by field, so that neither the number of objects nor the length of a function's
-//! body takes memory; what a [`Toc`] keeps is limited by [`KEPT`].
-//!
-//! The first entry names the encoding of all text in the archive; it is what the names of the others are decoded from.
-//!
-//! Where pg_dump writes to a file, it writes the table of contents once more when the offsets are known. That
-//! should replace the first one; but pg_dump 16 to 18 with its standard output redirected (`pg_dump -Fc > file`)
-//! opens it for appending, and the second one ends up behind the data. No reader looks there, so such a copy is
-//! let pass if it is one: equal but for the offsets, and for definitions that pg_dump computes as it writes
-//! (the statistics of 18), which are not written again.
+//! A table of contents, as a restore looks at it before it begins.
 
-use super::contents::TableName;
-use super::fields::{Fields, Keep, Stop, Text, damaged};
-use super::header::{Header, Version};
-use super::sql::{self, Copy};
+use super::contents::major;
+use super::header::DumpVersion;
 use crate::postgres::encoding::Encoding;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use xxhash_rust::xxh3::Xxh3Default;
+use std::collections::BTreeSet;
 
-/// The most bytes of text that a table of contents may make us keep: a million tables and more.
-const KEPT: usize = 256 << 20;
-/// PostgreSQL has some fifty kinds of object.
-const KINDS: usize = 1000;
-
-/// What a table of contents says.
-#[derive(Default)]
-pub(super) struct Toc {
-    /// The entries with data, in the order in which their blocks follow.
-    pub announced: Vec<Announced>,
+/// All that stands before the data of an archive.
+#[derive(Debug, Clone)]
+pub struct Toc {
+    /// The archive format's version.
+    pub version: DumpVersion,
+    /// How many bytes an offset has in the table of contents.
+    pub offset_size: usize,
+    /// The database that was dumped.
+    pub database: String,
+    /// The server's version, as the server words it.
+    pub server_version: String,
+    /// The version of the pg_dump that wrote the archive.
+    pub pg_dump_version: String,
+    /// The encoding of names and rows.
     pub encoding: Option<String>,
-    /// How the database was created.
+    /// How the database was created: keywords of CREATE DATABASE and their values.
     pub locale: Vec<(String, String)>,
-    pub table_names: Vec<TableName>,
-    pub objects: BTreeMap<String, u64>,
+    /// The extensions that the archive creates.
     pub extensions: Vec<String>,
+    /// The roles that a restore refers to, without the server's own `pg_*`.
     pub roles: BTreeSet<String>,
-    /// A hash of all that a copy of it repeats.
-    pub fingerprint: u128,
-    /// Every entry, for a reader that was asked for them.
-    pub entries: Vec<Entry>,
-}
-
-/// An entry that has data.
-#[derive(Debug)]
-pub(super) struct Announced {
-    pub id: i64,
-    pub what: What,
-    /// Where in the archive the state of its data offset stands.
-    pub offset_at: u64,
-}
-
-/// What sort of data an entry has.
-#[derive(Debug)]
-pub(super) enum What {
-    /// Rows, as COPY text if there is a COPY statement, else as INSERT commands.
-    Rows(TableName, Option<Copy>),
-    /// Large objects.
-    LargeObjects,
-    /// Something that we have no name for; its kind.
-    Other(String),
-}
-
-/// Reads the table of contents, a field at a time.
-pub(super) struct TocReader {
-    version: Version,
-    offset_size: usize,
-    fields: Fields,
-    field: Field,
-    encoding: Encoding,
-    entry: Entry,
-    entries: i64,
-    read: i64,
-    kept: usize,
-    ids: HashSet<i64>,
-    fingerprint: Box<Xxh3Default>,
-    is_copy: bool,
-    keeps_entries: bool,
-    offset_at: u64,
-    toc: Toc,
-}
-
-/// The next field to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Entries,
-    Id,
-    HasData,
-    CatalogOid,
-    Oid,
-    Tag,
-    Kind,
-    Section,
-    Definition,
-    Drop,
-    Copy,
-    Schema,
-    Tablespace,
-    AccessMethod,
-    RelationKind,
-    Owner,
-    WithOids,
-    Dependency,
-    Offset,
+    /// Every entry, in the order of the archive.
+    pub entries: Vec<TocEntry>,
 }
 
 /// One entry. Its names are without SQL quotes; bytes that are no text appear as `\xNN` (see [`Encoding`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct TocEntry {
     /// What others depend on it by, and what a list for pg_restore names it by.
     pub id: i64,
     /// A data block follows for it.
@@ -130,7 +43,8 @@ pub struct Entry {
     pub kind: String,
     /// Its SQL, for the few kinds of which that is kept.
     pub definition: Option<String>,
-    copy: Option<String>,
+    /// Its COPY statement, where it has data.
+    pub(super) copy: Option<String>,
     /// Its schema; empty for what has none.
     pub schema: String,
     /// The role that it belonged to; empty for what has none.
@@ -139,317 +53,21 @@ pub struct Entry {
     pub dependencies: Vec<i64>,
 }
 
-impl TocReader {
-    pub fn new(header: &Header) -> TocReader {
-        TocReader {
-            version: header.version,
-            offset_size: header.offset_size,
-            fields: Fields::default(),
-            field: Field::Entries,
-            encoding: Encoding::default(),
-            entry: Entry::default(),
-            entries: 0,
-            read: 0,
-            kept: 0,
-            ids: HashSet::new(),
-            fingerprint: Box::default(),
-            is_copy: false,
-            keeps_entries: false,
-            offset_at: 0,
-            toc: Toc::default(),
-        }
+impl Toc {
+    /// The server's major version: 15.
+    pub fn server_major(&self) -> Option<u32> {
+        major(&self.server_version)
     }
 
-    /// A reader of the copy behind the data, of which only the fingerprint is wanted.
-    pub fn of_copy(header: &Header) -> TocReader {
-        TocReader {
-            is_copy: true,
-            ..TocReader::new(header)
-        }
-    }
-
-    /// A reader that keeps every entry.
-    pub fn of_entries(header: &Header) -> TocReader {
-        TocReader {
-            keeps_entries: true,
-            ..TocReader::new(header)
-        }
-    }
-
-    /// Where reading is, for a stream that ends here.
-    pub fn place(&self) -> String {
-        match self.field {
-            Field::Entries => "its table of contents".into(),
-            _ => {
-                let (entry, all) = (self.read + 1, self.entries);
-                format!("entry {entry} of {all} of its table of contents")
-            }
-        }
-    }
-
-    /// Takes the table of contents off the front of `input`, which ends at the byte `end` of the archive.
-    pub fn feed(&mut self, input: &mut &[u8], end: u64) -> Result<Toc, Stop> {
-        loop {
-            if self.field == Field::Id && self.read == self.entries {
-                self.toc.fingerprint = self.fingerprint.digest128();
-                return Ok(std::mem::take(&mut self.toc));
-            }
-            let (before, repeated) = (*input, self.is_repeated());
-            if self.field == Field::Offset && self.fields.is_at_start() {
-                self.offset_at = end - input.len() as u64;
-            }
-            let next = self.next(input);
-            if repeated {
-                self.fingerprint
-                    .update(&before[..before.len() - input.len()]);
-            }
-            self.field = next?;
-        }
-    }
-
-    /// True if a copy has the same bytes for this field.
-    fn is_repeated(&self) -> bool {
-        match self.field {
-            Field::Definition => !self.entry.is_defined_late(),
-            field => field != Field::Offset,
-        }
-    }
-
-    /// Reads one field and says which one follows.
-    fn next(&mut self, input: &mut &[u8]) -> Result<Field, Stop> {
-        let (fields, entry, encoding) = (&mut self.fields, &mut self.entry, self.encoding);
-        Ok(match self.field {
-            Field::Entries => {
-                self.entries = fields.integer(input)?;
-                if self.entries < 0 {
-                    return Err(damaged("it claims a negative number of entries"));
-                }
-                Field::Id
-            }
-            Field::Id => {
-                entry.id = fields.integer(input)?;
-                if entry.id <= 0 {
-                    return Err(damaged(format!("an entry has the id {}", entry.id)));
-                }
-                Field::HasData
-            }
-            Field::HasData => {
-                entry.has_data = fields.integer(input)? != 0;
-                Field::CatalogOid
-            }
-            Field::CatalogOid => pass(fields, input, Field::Oid)?,
-            Field::Oid => pass(fields, input, Field::Tag)?,
-            Field::Tag => {
-                entry.tag = fields.name(input, encoding)?;
-                Field::Kind
-            }
-            Field::Kind => {
-                entry.kind = fields.name(input, encoding)?;
-                Field::Section
-            }
-            Field::Section => {
-                fields.integer(input)?;
-                if self.is_copy && entry.is_defined_late() {
-                    Field::Drop
-                } else {
-                    Field::Definition
-                }
-            }
-            Field::Definition => {
-                let keep = match &*entry.kind {
-                    "ENCODING" | "DATABASE" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => {
-                        Keep::Short
-                    }
-                    _ => Keep::Nothing,
-                };
-                entry.definition = kept(fields.string(input, keep)?, encoding);
-                Field::Drop
-            }
-            Field::Drop => pass(fields, input, Field::Copy)?,
-            Field::Copy => {
-                let keep = if entry.has_data {
-                    Keep::All
-                } else {
-                    Keep::Nothing
-                };
-                entry.copy = kept(fields.string(input, keep)?, encoding);
-                Field::Schema
-            }
-            Field::Schema => {
-                entry.schema = fields.name(input, encoding)?;
-                Field::Tablespace
-            }
-            Field::Tablespace if self.version < Version::new(1, 14) => {
-                pass(fields, input, Field::Owner)?
-            }
-            Field::Tablespace => pass(fields, input, Field::AccessMethod)?,
-            Field::AccessMethod if self.version < Version::new(1, 16) => {
-                pass(fields, input, Field::Owner)?
-            }
-            Field::AccessMethod => pass(fields, input, Field::RelationKind)?,
-            Field::RelationKind => {
-                fields.integer(input)?;
-                Field::Owner
-            }
-            Field::Owner => {
-                entry.owner = fields.name(input, encoding)?;
-                Field::WithOids
-            }
-            Field::WithOids => pass(fields, input, Field::Dependency)?,
-            Field::Dependency => {
-                let keep = match self.keeps_entries {
-                    true => Keep::All,
-                    false => Keep::Nothing,
-                };
-                match fields.string(input, keep)? {
-                    Text::Null => Field::Offset,
-                    text => {
-                        let id: Option<i64> = kept(text, encoding).and_then(|id| id.parse().ok());
-                        entry.dependencies.extend(id);
-                        Field::Dependency
-                    }
-                }
-            }
-            Field::Offset => {
-                let state = fields.offset(input, self.offset_size)?;
-                self.end_entry(state)?;
-                Field::Id
-            }
-        })
-    }
-
-    fn end_entry(&mut self, offset_state: u8) -> Result<(), Stop> {
-        let entry = std::mem::take(&mut self.entry);
-        self.read += 1;
-        // both say whether a block will follow; pg_dump derives the one from the other
-        match (entry.has_data, offset_state) {
-            (true, 1 | 2) | (false, 3) => {}
-            (has_data, state) => {
-                return Err(damaged(format!(
-                    "entry {} is marked {} data, and its data offset has the state {state}",
-                    entry.id,
-                    if has_data { "with" } else { "without" },
-                )));
-            }
-        }
-        if entry.has_data && !self.ids.insert(entry.id) {
-            return Err(damaged(format!("two entries have the id {}", entry.id)));
-        }
-        if self.is_copy {
-            return Ok(());
-        }
-        self.keep(entry)
-    }
-
-    /// Adds what a finished entry tells to the table of contents.
-    fn keep(&mut self, entry: Entry) -> Result<(), Stop> {
-        let toc = &mut self.toc;
-        let mut new = 0;
-        if self.keeps_entries {
-            new += entry.schema.len() + entry.tag.len() + 8 * entry.dependencies.len();
-            toc.entries.push(entry.clone());
-        }
-        // the database itself is only made anew by `pg_restore --create`, and pg_restore -l leaves it out too
-        if entry.is_about_the_database() {
-            if entry.kind == "DATABASE" {
-                toc.locale = sql::locale(entry.definition.as_deref().unwrap_or_default());
-            }
-            return self.within_limit(new);
-        }
-        let named = sql::roles(&entry.kind, entry.definition.as_deref().unwrap_or_default());
-        for role in named.into_iter().chain([entry.owner]) {
-            if !role.is_empty() && !role.starts_with("pg_") && !toc.roles.contains(&role) {
-                new += role.len();
-                toc.roles.insert(role);
-            }
-        }
-        match &*entry.kind {
-            "ENCODING" => {
-                let quoted = entry.definition.as_deref().unwrap_or_default();
-                toc.encoding = quoted.split('\'').nth(1).map(str::to_owned);
-                self.encoding = Encoding::named(toc.encoding.as_deref().unwrap_or_default());
-            }
-            "EXTENSION" => {
-                new += entry.tag.len();
-                toc.extensions.push(entry.tag.clone());
-            }
-            "TABLE" => {
-                new += entry.schema.len() + entry.tag.len();
-                toc.table_names.push(TableName {
-                    schema: entry.schema.clone(),
-                    name: entry.tag.clone(),
-                });
-            }
-            _ => {}
-        }
-        if is_object(&entry.kind) {
-            *toc.objects.entry(entry.kind.clone()).or_default() += 1;
-            if toc.objects.len() > KINDS {
-                return Err(damaged(format!(
-                    "it names more than {KINDS} kinds of object"
-                )));
-            }
-        }
-        if entry.has_data {
-            new += entry.schema.len() + entry.tag.len() + entry.copy.as_deref().map_or(0, str::len);
-            let what = match &*entry.kind {
-                "TABLE DATA" => {
-                    let table = TableName {
-                        schema: entry.schema,
-                        name: entry.tag,
-                    };
-                    let copy = entry.copy.filter(|statement| !statement.is_empty());
-                    What::Rows(table, copy.as_deref().map(sql::copy))
-                }
-                "BLOBS" => What::LargeObjects,
-                _ => What::Other(entry.kind),
-            };
-            toc.announced.push(Announced {
-                id: entry.id,
-                what,
-                offset_at: self.offset_at,
-            });
-        }
-        self.within_limit(new)
-    }
-
-    /// Counts `new` bytes more as kept.
-    fn within_limit(&mut self, new: usize) -> Result<(), Stop> {
-        // beside the text, each thing that is kept takes a few machine words
-        self.kept += if new > 0 { new + 128 } else { 0 };
-        if self.kept > KEPT {
-            return Err(damaged(format!(
-                "its table of contents names more than {} MiB of objects",
-                KEPT >> 20
-            )));
-        }
-        Ok(())
+    /// How its names are told to a server.
+    pub fn names(&self) -> Encoding {
+        Encoding::named(self.encoding.as_deref().unwrap_or_default())
     }
 }
 
-/// Lets a string pass.
-fn pass(fields: &mut Fields, input: &mut &[u8], next: Field) -> Result<Field, Stop> {
-    fields.string(input, Keep::Nothing)?;
-    Ok(next)
-}
-
-fn kept(text: Text, encoding: Encoding) -> Option<String> {
-    match text {
-        Text::Kept(bytes) => Some(encoding.decode(&bytes)),
-        Text::Null | Text::Passed => None,
-    }
-}
-
-/// Settings and data are entries too, but no objects.
-fn is_object(kind: &str) -> bool {
-    !matches!(
-        kind,
-        "ENCODING" | "STDSTRINGS" | "SEARCHPATH" | "TABLE DATA" | "BLOBS"
-    )
-}
-
-impl Entry {
-    fn is_defined_late(&self) -> bool {
+impl TocEntry {
+    /// True of an entry of which pg_dump computes the definition as it writes.
+    pub(super) fn is_defined_late(&self) -> bool {
         self.kind == "STATISTICS DATA"
     }
 
@@ -459,16 +77,5 @@ impl Entry {
         !self.has_data
             && (matches!(&*self.kind, "DATABASE" | "DATABASE PROPERTIES")
                 || remark && self.tag.starts_with("DATABASE "))
-    }
-}
-
-impl What {
-    /// What a person would call it.
-    pub fn name(&self) -> String {
-        match self {
-            What::Rows(table, _) => format!("table {table}"),
-            What::LargeObjects => "the large objects".into(),
-            What::Other(kind) => format!("an entry of kind {}", kind.escape_default()),
-        }
     }
 }

@@ -5,8 +5,8 @@
 //! the rows of such a table have to be read once more in the archive's order ([`Reordered`]).
 
 use crate::repository::check_records::Fault;
-use crate::repository::manifest;
-use crate::source::logical::archive::{Digest, Rows, Summary, TableData, TableName, column_names};
+use crate::repository::manifest::TableName;
+use crate::source::logical::archive::{Digest, Rows, Summary, TableData, column_names};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came out.
@@ -244,10 +244,7 @@ pub fn missing_objects(
 
 fn fault(table: &TableName, fault: String) -> Fault {
     Fault {
-        table: Some(manifest::TableName {
-            schema: table.schema.clone(),
-            name: table.name.clone(),
-        }),
+        table: Some(table.clone()),
         fault,
     }
 }
@@ -255,7 +252,7 @@ fn fault(table: &TableName, fault: String) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::logical::archive::{Compression, LargeObjects, Version};
+    use crate::source::logical::archive::{DumpCompression, DumpLargeObjects, DumpVersion};
 
     fn name(name: &str) -> TableName {
         TableName {
@@ -282,8 +279,8 @@ mod tests {
 
     fn summary(tables: Vec<TableData>) -> Summary {
         Summary {
-            version: Version::NEWEST,
-            compression: Compression::None,
+            version: DumpVersion::NEWEST,
+            compression: DumpCompression::None,
             created: None,
             database: "d".into(),
             server_version: "18.1".into(),
@@ -292,7 +289,7 @@ mod tests {
             table_names: tables.iter().map(|data| data.table.clone()).collect(),
             tables,
             uncounted: vec![],
-            large_objects: Some(LargeObjects::default()),
+            large_objects: Some(DumpLargeObjects::default()),
             objects: BTreeMap::new(),
             extensions: vec![],
             roles: BTreeSet::new(),
@@ -377,9 +374,9 @@ mod tests {
         let archived = {
             let mut archived = summary(vec![]);
             archived.objects = BTreeMap::from([("INDEX".into(), 2), ("STATISTICS DATA".into(), 9)]);
-            archived.large_objects = Some(LargeObjects {
+            archived.large_objects = Some(DumpLargeObjects {
                 count: 1,
-                ..LargeObjects::default()
+                ..DumpLargeObjects::default()
             });
             archived
         };

@@ -10,7 +10,7 @@ use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::psql::Psql;
 use crate::postgres::quoting::{block_of, identifier, literal};
-use crate::source::logical::archive::Catalog;
+use crate::source::logical::archive::Toc;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,7 +47,7 @@ pub(super) struct Lent {
 
 impl Lent {
     /// Makes one for an archive of a server whose major version is `least`.
-    pub fn make(maintenance: Client, catalog: &Catalog, least: u32) -> Result<Lent> {
+    pub fn make(maintenance: Client, catalog: &Toc, least: u32) -> Result<Lent> {
         let major = reach(&maintenance, least)?;
         let sql = "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper";
         let superuser = !maintenance.query(sql)?.is_empty();
@@ -75,7 +75,7 @@ impl Lent {
         }
     }
 
-    fn fill(&self, catalog: &Catalog) -> Result<()> {
+    fn fill(&self, catalog: &Toc) -> Result<()> {
         create_database(&self.maintenance, &self.name, catalog)?;
         let made_for = Some(self.name.as_str());
         make_roles(&self.client, catalog, "", made_for)

@@ -5,8 +5,8 @@
 //! can be told to leave it alone it is made, else not.
 
 use crate::error::Result;
-use crate::source::logical::archive::Catalog;
-use crate::source::logical::toc_list::List;
+use crate::source::logical::archive::Toc;
+use crate::source::logical::toc_list::TocList;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct DrillChoice {
     /// What pg_restore is told; none means everything.
-    pub list: Option<Arc<List>>,
+    pub list: Option<Arc<TocList>>,
     /// How many objects of each kind are left out.
     pub left_out: BTreeMap<String, u64>,
     /// What they are called, without what is said about them.
@@ -22,7 +22,7 @@ pub(super) struct DrillChoice {
 }
 
 /// Chooses from `catalog`. `silent` says that event triggers do not fire.
-pub(super) fn choose(catalog: &Catalog, silent: bool) -> Result<DrillChoice> {
+pub(super) fn choose(catalog: &Toc, silent: bool) -> Result<DrillChoice> {
     let mut choice = DrillChoice::default();
     let mut left_out = HashSet::new();
     for entry in &catalog.entries {
@@ -44,7 +44,7 @@ pub(super) fn choose(catalog: &Catalog, silent: bool) -> Result<DrillChoice> {
     }
     if !left_out.is_empty() {
         let ids = catalog.entries.iter().map(|entry| entry.id);
-        let list = List::new(ids.filter(|id| !left_out.contains(id)))?;
+        let list = TocList::new(ids.filter(|id| !left_out.contains(id)))?;
         choice.list = Some(Arc::new(list));
     }
     Ok(choice)

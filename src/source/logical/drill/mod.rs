@@ -31,9 +31,9 @@ use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::open;
 use crate::repository::open::Opening;
-use crate::source::logical::archive::{Catalog, Contents, Summary};
+use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
-use crate::source::logical::pg_restore::Restore;
+use crate::source::logical::pg_restore::PgRestore;
 use options::{APPLICATION, DrillOptions};
 use scratch::Scratch;
 use std::io::{self, Write};
@@ -91,7 +91,7 @@ pub fn can_be_held(options: &DrillOptions, major: u32, cancel: &Cancel) -> Resul
 struct Drill<'a> {
     opening: &'a Opening<'a>,
     options: &'a DrillOptions,
-    catalog: &'a Catalog,
+    catalog: &'a Toc,
     choice: filter::DrillChoice,
     scratch: &'a Scratch,
 }
@@ -168,22 +168,22 @@ impl Drill<'_> {
             .map(DrillRestore::Refused)
     }
 
-    fn start(&self, cancel: &Cancel) -> Result<Restore> {
+    fn start(&self, cancel: &Cancel) -> Result<PgRestore> {
         let needed = self.catalog.version.oldest_pg_restore().unwrap_or(0);
         let major = self.scratch.major();
         let pg_restore = self.options.tools.pg_restore(needed, Some(major), cancel)?;
         log::debug!("using {pg_restore}");
-        let options = pg_restore::Options {
+        let options = pg_restore::PgRestoreOptions {
             // what a lent server thinks of owners says nothing about the backup
             no_owner: !self.scratch.is_own(),
             no_tablespaces: true,
             // a failed drill is thrown away as a whole, and one transaction has room for so many objects only
             no_single_transaction: true,
             list: self.choice.list.clone(),
-            ..pg_restore::Options::default()
+            ..pg_restore::PgRestoreOptions::default()
         };
         let client = self.scratch.quiet_client();
-        Restore::archive(&pg_restore, &client, Some(major), options)
+        PgRestore::archive(&pg_restore, &client, Some(major), options)
     }
 }
 
@@ -197,14 +197,14 @@ enum DrillRestore {
 
 fn whole(tap: DumpTap) -> Result<DrillRestore> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Ok(DrillRestore::Whole(summary)),
+        Some(DumpContents::Read(summary)) => Ok(DrillRestore::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }
 }
 
 /// Remembers whether it was the restore that failed, or what it was fed from.
 struct DrillTarget {
-    restore: Restore,
+    restore: PgRestore,
     failed: bool,
 }
 

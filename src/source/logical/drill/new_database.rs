@@ -4,7 +4,7 @@ use crate::cause::FailureCause;
 use crate::error::{Doing, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::quoting::{array, block_of, identifier, literal};
-use crate::source::logical::archive::Catalog;
+use crate::source::logical::archive::Toc;
 use std::time::Duration;
 
 /// What the database is called, or its name begins with where others may have theirs.
@@ -19,7 +19,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(600);
 /// database, where the restore will name them, and from the encoding in which it will.
 pub(super) fn make_roles(
     scratch: &Client,
-    catalog: &Catalog,
+    catalog: &Toc,
     attributes: &str,
     made_for: Option<&str>,
 ) -> Result<()> {
@@ -50,7 +50,7 @@ END",
 }
 
 /// An empty database that is like the one in the archive was when it was new.
-pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Catalog) -> Result<()> {
+pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -> Result<()> {
     let mut locale = catalog.locale.clone();
     if locale.is_empty() {
         let encoding = catalog.encoding.clone().unwrap_or("UTF8".into());

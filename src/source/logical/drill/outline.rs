@@ -7,12 +7,12 @@ use crate::format::sniff::Content;
 use crate::progress::Meter;
 use crate::repository::open;
 use crate::repository::open::Opening;
-use crate::source::logical::archive::{Catalog, CatalogReader, Looked};
+use crate::source::logical::archive::{Toc, TocProgress, TocReader};
 use std::io;
 use std::sync::Arc;
 
 /// Reads the archive up to its data.
-pub(super) fn read(opening: &Opening, cancel: &Cancel) -> Result<Box<Catalog>> {
+pub(super) fn read(opening: &Opening, cancel: &Cancel) -> Result<Box<Toc>> {
     let Opening {
         selected,
         keys,
@@ -46,19 +46,19 @@ pub(super) fn read(opening: &Opening, cancel: &Cancel) -> Result<Box<Catalog>> {
 /// Ends the stream as soon as it has seen enough.
 #[derive(Default)]
 struct Front {
-    reader: CatalogReader,
-    catalog: Option<Box<Catalog>>,
+    reader: TocReader,
+    catalog: Option<Box<Toc>>,
 }
 
 impl Tap for Front {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         match self.reader.feed(bytes)? {
-            Looked::More => Ok(()),
-            Looked::Whole(catalog) => {
+            TocProgress::More => Ok(()),
+            TocProgress::Whole(catalog) => {
                 self.catalog = Some(catalog);
                 Err(Error::failed("nothing more is needed"))
             }
-            Looked::Unknown => Err(Error::failed(
+            TocProgress::Unknown => Err(Error::failed(
                 "the archive has a version that this backupkit does not know",
             )
             .hint("use a newer backupkit")),

@@ -12,8 +12,9 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::process::ChildOutput;
 use crate::progress::Progress;
-use crate::source::logical::archive::{Contents, Inspector, Rows, Summary, TableName};
-use crate::source::logical::dump::Dump;
+use crate::repository::manifest::TableName;
+use crate::source::logical::archive::{DumpContents, Inspector, Rows, Summary};
+use crate::source::logical::dump::PgDump;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -52,7 +53,7 @@ pub fn dump(
         let option = format!("--table={schema}.{name}");
         options.push(OsString::from_vec(archived.names().encode(&option)));
     }
-    let mut output = Dump {
+    let mut output = PgDump {
         session: &session.fixed_output(),
         application: APPLICATION,
         options: &options,
@@ -66,8 +67,8 @@ pub fn dump(
         inspector.feed(bytes)
     })?;
     match inspector.finish()? {
-        Contents::Read(summary) => Ok(summary),
-        Contents::Unread { version } => Err(Error::failed(format!(
+        DumpContents::Read(summary) => Ok(summary),
+        DumpContents::Unread { version } => Err(Error::failed(format!(
             "{pg_dump} writes archives of version {version}, which this backupkit does not know"
         ))
         .hint("use a newer backupkit")),

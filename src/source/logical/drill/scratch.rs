@@ -4,13 +4,13 @@ use super::external_server::Lent;
 use super::new_database::{NAME, create_database, make_roles};
 use super::options::{APPLICATION, DrillOptions};
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::postgres::client::Client;
 use crate::postgres::cluster::{Cluster, ClusterPlan};
 use crate::postgres::session::Session;
 use crate::postgres::tools::ServerPrograms;
 use crate::process::account::{self, Account};
-use crate::source::logical::archive::Catalog;
+use crate::source::logical::archive::Toc;
 
 /// A database takes more than its dump: indexes, row headers, the free room in pages.
 const GROWTH: u64 = 2;
@@ -31,7 +31,7 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes one for the archive of `catalog`.
     pub fn make(
-        catalog: &Catalog,
+        catalog: &Toc,
         options: &DrillOptions,
         plain_bytes: u64,
         cancel: &Cancel,
@@ -130,7 +130,7 @@ impl Scratch {
             return error;
         };
         match cluster.obituary() {
-            Some(said) if !matches!(error.kind(), Kind::Signal(_)) => {
+            Some(said) if !error.ends_the_run() => {
                 Error::failed(format!("the throwaway server went away: {said}")).because(error)
             }
             _ => error,

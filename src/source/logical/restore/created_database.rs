@@ -93,14 +93,14 @@ fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
 }
 
 /// A database that was made for a restore: dropped again unless the restore came to its end.
-pub struct Made<'a> {
+pub struct CreatedDatabase<'a> {
     maintenance: &'a Client,
     name: &'a str,
     comment: String,
     kept: bool,
 }
 
-impl<'a> Made<'a> {
+impl<'a> CreatedDatabase<'a> {
     /// Makes the database `name` for a restore of `from`, like the one that was dumped. What a restore left behind that
     /// did not finish is dropped first.
     pub fn new(
@@ -108,7 +108,7 @@ impl<'a> Made<'a> {
         name: &'a str,
         from: &str,
         locale: &[(String, String)],
-    ) -> Result<Made<'a>> {
+    ) -> Result<CreatedDatabase<'a>> {
         if let Some(comment) = leftover(maintenance, name)? {
             log::warn!("dropping the database {name}, which a restore left behind: {comment}");
             databases::drop_idle(maintenance, name)?;
@@ -124,7 +124,7 @@ impl<'a> Made<'a> {
                 "or make it by hand and restore without --create: createdb --template=template0 {name}"
             ))
         })?;
-        let made = Made {
+        let made = CreatedDatabase {
             maintenance,
             name,
             comment: unfinished(from),
@@ -188,7 +188,7 @@ impl<'a> Made<'a> {
     }
 }
 
-impl Drop for Made<'_> {
+impl Drop for CreatedDatabase<'_> {
     fn drop(&mut self) {
         if self.kept {
             return;

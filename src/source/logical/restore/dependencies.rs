@@ -2,9 +2,9 @@
 //! dropped and made anew.
 
 use super::selection::{is_relation, is_remark, shown};
-use super::target_state::Holds;
+use super::target_state::TargetState;
 use crate::error::Error;
-use crate::source::logical::archive::{Catalog, Entry};
+use crate::source::logical::archive::{Toc, TocEntry};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// So many names are told.
@@ -22,12 +22,12 @@ pub struct Needs {
 /// Adds to the part `ids` what its objects need and `target` lacks, such as schemas, types and functions; never other
 /// tables, since those may be large. Where `lenient`, a foreign key, trigger or policy that needs such a table is left out.
 pub fn add_needed(
-    catalog: &Catalog,
+    catalog: &Toc,
     ids: &mut HashSet<i64>,
-    target: &Holds,
+    target: &TargetState,
     lenient: bool,
 ) -> Needs {
-    let by_id: HashMap<i64, &Entry> = entries_by_id(catalog);
+    let by_id: HashMap<i64, &TocEntry> = entries_by_id(catalog);
     let schemas = catalog.entries.iter();
     let schemas: HashMap<&str, i64> = schemas
         .filter(|entry| entry.kind == "SCHEMA")
@@ -64,9 +64,9 @@ pub fn add_needed(
 
 /// Leaves out what may be left out of what lacks a table, and objects to the rest.
 fn settle(
-    catalog: &Catalog,
+    catalog: &Toc,
     ids: &mut HashSet<i64>,
-    lacking: Vec<(&Entry, &Entry)>,
+    lacking: Vec<(&TocEntry, &TocEntry)>,
     lenient: bool,
 ) -> Needs {
     let (mut left_out, mut missing) = (BTreeSet::new(), BTreeSet::new());
@@ -117,13 +117,13 @@ fn settle(
 
 /// Adds to the part `ids` the views and foreign keys that depend on its tables in the backup and in the target: they go
 /// with what is dropped, and come back with it. Returns the names of those that belong to nothing of the part.
-pub fn add_dependents(catalog: &Catalog, ids: &mut HashSet<i64>, target: &Holds) -> Vec<String> {
+pub fn add_dependents(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetState) -> Vec<String> {
     let by_id = entries_by_id(catalog);
     let mut names = Vec::new();
-    let is_view = |entry: &Entry| matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
+    let is_view = |entry: &TocEntry| matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
     let views = catalog.entries.iter().filter(|entry| is_view(entry));
-    let views: HashMap<String, &Entry> = views.map(|entry| (shown(entry), entry)).collect();
-    let needs_part = |entry: &Entry, ids: &HashSet<i64>| {
+    let views: HashMap<String, &TocEntry> = views.map(|entry| (shown(entry), entry)).collect();
+    let needs_part = |entry: &TocEntry, ids: &HashSet<i64>| {
         let mut needed = entry.dependencies.iter().filter(|id| ids.contains(id));
         needed.any(|id| by_id.get(id).is_some_and(|entry| is_relation(&entry.kind)))
     };
@@ -171,7 +171,7 @@ pub fn add_dependents(catalog: &Catalog, ids: &mut HashSet<i64>, target: &Holds)
     names
 }
 
-fn entries_by_id(catalog: &Catalog) -> HashMap<i64, &Entry> {
+fn entries_by_id(catalog: &Toc) -> HashMap<i64, &TocEntry> {
     let entries = catalog.entries.iter();
     entries.map(|entry| (entry.id, entry)).collect()
 }

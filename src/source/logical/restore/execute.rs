@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::spool::Spool;
-use super::target_state::Holds;
+use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
@@ -11,12 +11,12 @@ use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::{Contents, Summary};
+use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::{DumpTap, tap_for};
 use crate::source::logical::pg_restore;
-use crate::source::logical::pg_restore::{Options, Restore};
-use crate::source::logical::toc_list::List;
+use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
+use crate::source::logical::toc_list::TocList;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -58,12 +58,12 @@ impl Plan<'_> {
         }
     }
 
-    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<Restore> {
+    fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<PgRestore> {
         let client = self.as_dumped.named(application);
         if self.content() == Content::Sql {
             return match self.job.create_in_dump_allowed {
-                true => Restore::text(&client),
-                false => Restore::sql(&client),
+                true => PgRestore::text(&client),
+                false => PgRestore::sql(&client),
             };
         }
         let pg_restore = self.pg_restore(tools, cancel)?;
@@ -72,15 +72,15 @@ impl Plan<'_> {
         if client.is_available() {
             options.room = self.room();
         }
-        Restore::archive(&pg_restore, &client, self.server, options)
+        PgRestore::archive(&pg_restore, &client, self.server, options)
     }
 
-    fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<PgRestoreOptions> {
         let mut options = self.job.options.clone();
         if let (Some(catalog), Some(_)) = (&self.catalog, &self.choice.ids) {
             let ids = catalog.entries.iter().map(|entry| entry.id);
             let chosen = ids.filter(|id| self.choice.holds(*id));
-            options.list = Some(Arc::new(List::new(chosen)?));
+            options.list = Some(Arc::new(TocList::new(chosen)?));
         }
         Ok(options)
     }
@@ -96,7 +96,7 @@ impl Plan<'_> {
             .filter(|entry| self.choice.holds(entry.id));
         chosen.all(|entry| match &*entry.kind {
             "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
-            kind => !Holds::knows(kind) || holds.lacks(entry),
+            kind => !TargetState::knows(kind) || holds.lacks(entry),
         })
     }
 
@@ -109,7 +109,7 @@ impl Plan<'_> {
     /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
     fn feed(
         &mut self,
-        mut restore: Restore,
+        mut restore: PgRestore,
         cancel: &Cancel,
     ) -> Result<(u64, Option<Box<Summary>>)> {
         match self.copy_to(&mut restore) {
@@ -188,7 +188,7 @@ impl Plan<'_> {
 
 fn whole(tap: DumpTap) -> Option<Box<Summary>> {
     match tap.into_contents() {
-        Some(Contents::Read(summary)) => Some(summary),
+        Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     }
 }

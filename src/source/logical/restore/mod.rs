@@ -13,19 +13,19 @@
 //! check     the target dumped once more and compared with the archive
 //! ```
 
-mod check;
+mod comparison;
 pub mod created_database;
+mod created_roles;
 pub mod dependencies;
 pub mod execute;
 mod plan;
 mod preflight;
 mod preview;
-mod roles;
 pub mod selection;
 mod spool;
 pub mod target_state;
 
-pub use preview::Preview;
+pub use preview::RestorePreview;
 pub use selection::Subset;
 
 use super::dump_inspector::DumpTap;
@@ -40,17 +40,17 @@ use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
-use crate::source::logical::pg_restore::Options;
-use check::Checked;
-use created_database::Made;
+use crate::source::logical::pg_restore::PgRestoreOptions;
+use comparison::TargetComparison;
+use created_database::CreatedDatabase;
+use created_roles::CreatedRoles;
 use plan::Plan;
-use roles::MadeRoles;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The database to restore into and what to do there, with everything resolved.
-pub struct Job {
+pub struct RestoreRequest {
     /// How to reach it.
     pub session: Session,
     /// The database of that entry, which is likely to be there where the target is not.
@@ -60,7 +60,7 @@ pub struct Job {
     /// How long to wait for a lock that another session holds; zero is for ever.
     pub lock_timeout: Duration,
     /// What pg_restore is told.
-    pub options: Options,
+    pub options: PgRestoreOptions,
     /// What to restore.
     pub subset: Subset,
     /// Over so many connections at a time, and not in one transaction.
@@ -79,7 +79,7 @@ pub struct Job {
 
 /// What was restored.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoreReport {
     /// Bytes of the plain stream.
     pub plain_bytes: u64,
     /// Whether they were an archive or SQL.
@@ -105,10 +105,10 @@ pub fn preview(
     selected: &Located,
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
-    job: &Job,
+    job: &RestoreRequest,
     tools: &Tools,
     cancel: &Cancel,
-) -> Result<Preview> {
+) -> Result<RestorePreview> {
     let mut plan = Plan::make(selected, keys, rules, job, tools, cancel)?;
     preview::run(&mut plan, tools, cancel)
 }
@@ -118,10 +118,10 @@ pub fn run(
     selected: &Located,
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
-    job: &Job,
+    job: &RestoreRequest,
     tools: &Tools,
     cancel: &Cancel,
-) -> Result<Restored> {
+) -> Result<RestoreReport> {
     let mut plan = Plan::make(selected, keys, rules, job, tools, cancel)?;
     if let Some(refusal) = plan.refusal.take() {
         let doing = cannot(selected, job);
@@ -153,17 +153,17 @@ pub fn run(
             let locale = plan.catalog.as_ref().map(|catalog| catalog.locale.clone());
             let locale = locale.unwrap_or_default();
             let (name, from) = (job.session.database(), selected.shown());
-            Some(Made::new(maintenance, name, &from, &locale)?)
+            Some(CreatedDatabase::new(maintenance, name, &from, &locale)?)
         }
         None => None,
     };
     roles = match &globals {
-        Some(text) => Some(MadeRoles::new(text, &client, &reachable)?),
+        Some(text) => Some(CreatedRoles::new(text, &client, &reachable)?),
         None => None,
     };
     let owner = match &made {
         Some(made) => {
-            let made_roles = roles.as_ref().map_or(&[][..], MadeRoles::names);
+            let made_roles = roles.as_ref().map_or(&[][..], CreatedRoles::names);
             made.give_away(&plan, made_roles)?
         }
         None => None,
@@ -176,14 +176,14 @@ pub fn run(
     let (plain_bytes, archived) = plan.restore(&application, tools, cancel).doing(doing)?;
     let created = made.is_some();
     plan.progress = None;
-    made.into_iter().for_each(Made::keep);
-    roles.into_iter().for_each(MadeRoles::keep);
+    made.into_iter().for_each(CreatedDatabase::keep);
+    roles.into_iter().for_each(CreatedRoles::keep);
 
     let checked = match archived {
-        Some(archived) if job.check => check::run(&plan, &archived, tools, cancel)?,
-        _ => Checked::default(),
+        Some(archived) if job.check => comparison::run(&plan, &archived, tools, cancel)?,
+        _ => TargetComparison::default(),
     };
-    Ok(Restored {
+    Ok(RestoreReport {
         plain_bytes,
         content,
         label,
@@ -196,7 +196,7 @@ pub fn run(
     })
 }
 
-fn cannot(selected: &Located, job: &Job) -> String {
+fn cannot(selected: &Located, job: &RestoreRequest) -> String {
     let (from, target) = (selected.shown(), job.session.shown());
     format!("cannot restore {from} into {target}")
 }

@@ -1,14 +1,14 @@
 //! All that is known before a restore begins: what the archive says of itself, what the target is, what will be
 //! restored. Whatever is refused is refused here, while nothing has been changed.
 
-use super::Job;
+use super::RestoreRequest;
 use super::created_database;
 use super::preflight::{not_empty, together};
 use super::selection;
-use super::selection::{Choice, choose};
-use super::target_state::Holds;
+use super::selection::{TocSelection, choose};
+use super::target_state::TargetState;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
@@ -18,10 +18,11 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
+use crate::repository::manifest::TableName;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::{Catalog, CatalogReader, Looked, TableName, Version};
+use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::drop_existing;
 use crate::text::escape::printable;
 use std::collections::BTreeSet;
@@ -35,14 +36,14 @@ pub struct Plan<'a> {
     pub(super) selected: &'a Located,
     pub(super) keys: &'a dyn Fn() -> Result<Keys>,
     pub(super) rules: &'a Rules<'a>,
-    pub(super) job: &'a Job,
+    pub(super) job: &'a RestoreRequest,
     pub(super) inbound: Inbound<Bytes>,
     /// Shown until the restore is over.
     pub(super) progress: Option<Progress>,
     pub(super) meter: Arc<Meter>,
     /// What stands before the data; none for SQL and for archives of an unknown version.
-    pub(super) catalog: Option<Box<Catalog>>,
-    pub(super) choice: Choice,
+    pub(super) catalog: Option<Box<Toc>>,
+    pub(super) choice: TocSelection,
     /// At the target; without psql, where that is not installed.
     pub(super) client: Client,
     /// The major version of the server.
@@ -52,11 +53,11 @@ pub struct Plan<'a> {
     /// The client to restore with, whose settings are those that the backup was dumped with.
     pub(super) as_dumped: Client,
     /// What the target holds, where somebody could be asked.
-    pub(super) holds: Option<Holds>,
+    pub(super) holds: Option<TargetState>,
     /// What the comment on the target says, where that is what a restore left behind that did not finish.
     pub(super) leftover: Option<String>,
     /// What making room would mean, where that is to be done.
-    pub(super) outlook: Option<drop_existing::Outlook>,
+    pub(super) outlook: Option<drop_existing::DropEffects>,
     /// Why it would be refused.
     pub(super) refusal: Option<Error>,
 }
@@ -67,7 +68,7 @@ impl<'a> Plan<'a> {
         selected: &'a Located,
         keys: &'a dyn Fn() -> Result<Keys>,
         rules: &'a Rules,
-        job: &'a Job,
+        job: &'a RestoreRequest,
         tools: &Tools,
         cancel: &Cancel,
     ) -> Result<Plan<'a>> {
@@ -103,8 +104,8 @@ impl<'a> Plan<'a> {
             .as_ref()
             .and_then(|catalog| catalog.encoding.as_deref());
         let holds = match &maintenance {
-            Some(other) => Some(Holds::ask_beside(other, encoding)?),
-            None if client.is_available() => Some(Holds::ask(&client)?),
+            Some(other) => Some(TargetState::ask_beside(other, encoding)?),
+            None if client.is_available() => Some(TargetState::ask(&client)?),
             None => None,
         };
         let choice = match &catalog {
@@ -112,7 +113,7 @@ impl<'a> Plan<'a> {
                 let clean = job.options.clean;
                 choose(catalog, &job.subset, clean, job.create, holds.as_ref())?
             }
-            None => Choice::default(),
+            None => TocSelection::default(),
         };
         let mut plan = Plan {
             selected,
@@ -149,8 +150,8 @@ impl<'a> Plan<'a> {
 
     /// The pg_restore for this archive and this server.
     pub fn pg_restore(&self, tools: &Tools, cancel: &Cancel) -> Result<Tool> {
-        let needed = Version::of_head(self.inbound.head())
-            .and_then(Version::oldest_pg_restore)
+        let needed = DumpVersion::of_head(self.inbound.head())
+            .and_then(DumpVersion::oldest_pg_restore)
             .unwrap_or(0);
         tools.pg_restore(needed, self.server, cancel)
     }
@@ -206,7 +207,7 @@ fn as_dumped(selected: &Located, client: &Client) -> Result<Client> {
 
 /// Another database of the server, if the target is not there or is what a restore left behind, and may be made; and what
 /// was left behind.
-fn target(client: &Client, job: &Job) -> Result<(Option<Client>, Option<String>)> {
+fn target(client: &Client, job: &RestoreRequest) -> Result<(Option<Client>, Option<String>)> {
     let name = client.database();
     if !job.create {
         return Ok((None, created_database::leftover(client, name)?));
@@ -218,13 +219,13 @@ fn target(client: &Client, job: &Job) -> Result<(Option<Client>, Option<String>)
 }
 
 /// Reads the archive up to its data; none for a version that we do not know.
-fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Catalog>>> {
-    let mut reader = CatalogReader::default();
+fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
+    let mut reader = TocReader::default();
     let mut catalog = None;
     inbound.look_ahead(&mut |bytes| match reader.feed(bytes)? {
-        Looked::More => Ok(false),
-        Looked::Unknown => Ok(true),
-        Looked::Whole(whole) => {
+        TocProgress::More => Ok(false),
+        TocProgress::Unknown => Ok(true),
+        TocProgress::Whole(whole) => {
             catalog = Some(whole);
             Ok(true)
         }
@@ -236,7 +237,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Catalog>>> {
 fn permit(
     inbound: &Inbound<Bytes>,
     selected: &Located,
-    job: &Job,
+    job: &RestoreRequest,
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<()> {
@@ -271,12 +272,12 @@ fn permit(
 }
 
 /// Tells at once all that stands in the way of SQL text.
-fn refuse_sql(shown: &str, job: &Job, tools: &Tools, cancel: &Cancel) -> Result<Error> {
+fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel) -> Result<Error> {
     let mut hint =
         "run it with psql by --allow-sql-fallback if you trust where it comes from".to_string();
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let found = match not_empty(&client) {
-        Err(error) if matches!(error.kind(), Kind::Signal(_)) => return Err(error),
+        Err(error) if error.ends_the_run() => return Err(error),
         other => other.ok().flatten(),
     };
     if let Some(what) = found {

@@ -5,7 +5,7 @@ use super::dependencies::some;
 use super::plan::Plan;
 use super::selection;
 use super::spool;
-use super::target_state::Holds;
+use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::client::Client;
@@ -14,7 +14,7 @@ use crate::postgres::quoting::identifier;
 use crate::postgres::tools::Tools;
 use crate::postgres::{explain, messages};
 use crate::repository::located::Located;
-use crate::source::logical::archive::{Catalog, Entry};
+use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing;
 use crate::source::logical::pg_restore;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ impl Plan<'_> {
         };
         let chosen = catalog.entries.iter();
         let chosen = chosen.filter(|entry| !entry.is_about_the_database());
-        let chosen: Vec<&Entry> = chosen.filter(|entry| self.choice.holds(entry.id)).collect();
+        let chosen: Vec<&TocEntry> = chosen.filter(|entry| self.choice.holds(entry.id)).collect();
         if self.job.subset.data_only {
             found.extend(self.no_tables(&chosen));
             return Ok(found);
@@ -146,7 +146,7 @@ impl Plan<'_> {
     }
 
     /// Tables for rows alone.
-    fn no_tables(&self, chosen: &[&Entry]) -> Option<Error> {
+    fn no_tables(&self, chosen: &[&TocEntry]) -> Option<Error> {
         let holds = self.holds.as_ref()?;
         let tables = chosen.iter().filter(|entry| entry.kind == "TABLE DATA");
         let missing = tables.map(|entry| selection::shown(entry));
@@ -160,7 +160,7 @@ impl Plan<'_> {
     }
 
     /// Roles that what is restored is to belong to, or to be granted to, and cannot be.
-    fn strange_roles(&self, catalog: &Catalog, chosen: &[&Entry]) -> Vec<Error> {
+    fn strange_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> Vec<Error> {
         let options = &self.job.options;
         let Some(holds) = &self.holds else {
             return Vec::new();
@@ -212,7 +212,7 @@ impl Plan<'_> {
     }
 
     /// Roles that are needed and missing. Of a part nobody knows which grants it has, so only owners count.
-    pub(super) fn missing_roles(&self, catalog: &Catalog, chosen: &[&Entry]) -> BTreeSet<String> {
+    pub(super) fn missing_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> BTreeSet<String> {
         let (Some(holds), options) = (&self.holds, &self.job.options) else {
             return BTreeSet::new();
         };
@@ -234,7 +234,7 @@ impl Plan<'_> {
         needed
     }
 
-    fn no_extensions(&self, chosen: &[&Entry]) -> Option<Error> {
+    fn no_extensions(&self, chosen: &[&TocEntry]) -> Option<Error> {
         let missing = self.missing_extensions(chosen);
         (!missing.is_empty()).then(|| {
             Error::failed(format!("the server has no extension {}", some(&missing))).hint(
@@ -244,7 +244,7 @@ impl Plan<'_> {
     }
 
     /// Extensions that are neither in the target nor installed on its server.
-    pub(super) fn missing_extensions(&self, chosen: &[&Entry]) -> Vec<String> {
+    pub(super) fn missing_extensions(&self, chosen: &[&TocEntry]) -> Vec<String> {
         let Some(holds) = &self.holds else {
             return Vec::new();
         };
@@ -257,7 +257,7 @@ impl Plan<'_> {
     }
 
     /// Schemas in which nothing may be created, and those that may not be created themselves.
-    fn closed_schemas(&self, chosen: &[&Entry]) -> Vec<Error> {
+    fn closed_schemas(&self, chosen: &[&TocEntry]) -> Vec<Error> {
         let Some(holds) = &self.holds else {
             return Vec::new();
         };
@@ -301,7 +301,11 @@ impl Plan<'_> {
         found
     }
 
-    fn not_to_be_dropped(&self, chosen: &[&Entry], outlook: &drop_existing::Outlook) -> Vec<Error> {
+    fn not_to_be_dropped(
+        &self,
+        chosen: &[&TocEntry],
+        outlook: &drop_existing::DropEffects,
+    ) -> Vec<Error> {
         let Some(holds) = &self.holds else {
             return Vec::new();
         };
@@ -340,8 +344,8 @@ impl Plan<'_> {
 
 /// The owners of what pg_restore gives away, without the server's own `pg_*`, which are no members of anything by
 /// themselves, and without what is theirs as it is.
-fn owners<'a>(chosen: &'a [&Entry], holds: &'a Holds) -> impl Iterator<Item = &'a String> {
-    let stays = |entry: &Entry| {
+fn owners<'a>(chosen: &'a [&TocEntry], holds: &'a TargetState) -> impl Iterator<Item = &'a String> {
+    let stays = |entry: &TocEntry| {
         entry.tag == "public" && holds.owner_of_public.as_ref() == Some(&entry.owner)
     };
     let given = chosen

@@ -10,12 +10,12 @@ use crate::format::sniff::Content;
 use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::Entry;
+use crate::source::logical::archive::TocEntry;
 use chrono::{DateTime, Utc};
 
 /// What would happen to which server, from which backup.
 #[derive(Debug)]
-pub struct Preview {
+pub struct RestorePreview {
     /// The backup.
     pub from: String,
     /// When it began; unknown of a file.
@@ -66,7 +66,7 @@ pub struct Preview {
 }
 
 /// Finds out.
-pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Preview> {
+pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<RestorePreview> {
     let refusal = plan.refusal.take();
     let refusal = refusal.map(|refusal| refusal.doing(super::cannot(plan.selected, plan.job)));
     let (job, catalog) = (plan.job, plan.catalog.as_deref());
@@ -85,7 +85,7 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Pre
         Content::Archive => Some(plan.pg_restore(tools, cancel)?.to_string()),
         _ => None,
     };
-    let mut preview = Preview {
+    let mut preview = RestorePreview {
         from: plan.selected.shown(),
         started_at,
         stored_bytes,
@@ -115,7 +115,7 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Pre
     };
     if let Some(catalog) = catalog {
         let chosen = catalog.entries.iter();
-        let chosen: Vec<&Entry> = chosen.filter(|entry| plan.choice.holds(entry.id)).collect();
+        let chosen: Vec<&TocEntry> = chosen.filter(|entry| plan.choice.holds(entry.id)).collect();
         preview.missing_roles = plan.missing_roles(catalog, &chosen).into_iter().collect();
         preview.missing_extensions = plan.missing_extensions(&chosen);
     }

@@ -6,9 +6,10 @@
 
 use super::dependencies;
 use super::dependencies::Needs;
-use super::target_state::Holds;
+use super::target_state::TargetState;
 use crate::error::{Error, Result};
-use crate::source::logical::archive::{Catalog, Entry, TableName};
+use crate::repository::manifest::TableName;
+use crate::source::logical::archive::{Toc, TocEntry};
 use crate::text::nearest::nearest;
 use crate::text::shell;
 use std::collections::{BTreeSet, HashSet};
@@ -40,7 +41,7 @@ impl Subset {
 
 /// What is restored of an archive.
 #[derive(Debug, Default)]
-pub struct Choice {
+pub struct TocSelection {
     /// These entries; none means all.
     pub ids: Option<HashSet<i64>>,
     /// What the role may not do and is left out, in words.
@@ -51,14 +52,14 @@ pub struct Choice {
     pub objection: Option<Error>,
 }
 
-impl Choice {
+impl TocSelection {
     /// True if the entry is restored.
     pub fn holds(&self, id: i64) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&id))
     }
 
     /// The tables, views and sequences that are restored.
-    pub fn relations<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = &'a Entry> {
+    pub fn relations<'a>(&'a self, catalog: &'a Toc) -> impl Iterator<Item = &'a TocEntry> {
         let entries = catalog.entries.iter();
         entries.filter(|entry| is_relation(&entry.kind) && self.holds(entry.id))
     }
@@ -67,12 +68,12 @@ impl Choice {
 /// Chooses from `catalog`. `clean` says that what is chosen is dropped first, and `create` that the database may be one
 /// that is made for it.
 pub fn choose(
-    catalog: &Catalog,
+    catalog: &Toc,
     subset: &Subset,
     clean: bool,
     create: bool,
-    target: Option<&Holds>,
-) -> Result<Choice> {
+    target: Option<&TargetState>,
+) -> Result<TocSelection> {
     let mut taken_along = Vec::new();
     let mut needs = Needs::default();
     let mut ids = match subset.names_objects() {
@@ -94,7 +95,7 @@ pub fn choose(
             left_out.push(what);
         }
     }
-    Ok(Choice {
+    Ok(TocSelection {
         ids,
         left_out,
         taken_along,
@@ -104,7 +105,11 @@ pub fn choose(
 
 /// Comments on extensions that belong to somebody else, and with `clean` the extensions themselves: they are there, and
 /// cannot be dropped.
-fn forbidden<'a>(catalog: &'a Catalog, clean: bool, target: &Holds) -> Vec<(&'a Entry, String)> {
+fn forbidden<'a>(
+    catalog: &'a Toc,
+    clean: bool,
+    target: &TargetState,
+) -> Vec<(&'a TocEntry, String)> {
     let foreign = |name: &str| target.foreign_extensions.contains(name);
     let mut found = Vec::new();
     for entry in &catalog.entries {
@@ -145,14 +150,14 @@ fn unquoted(name: &str) -> String {
 
 /// The part that `subset` names. Of a target that it `replaces` something in, what depends on that is `taken_along`.
 fn part(
-    catalog: &Catalog,
+    catalog: &Toc,
     subset: &Subset,
-    target: Option<&Holds>,
-    replaces: Option<&Holds>,
+    target: Option<&TargetState>,
+    replaces: Option<&TargetState>,
     taken_along: &mut Vec<String>,
 ) -> Result<HashSet<i64>> {
     for schema in &subset.schemas {
-        let is_there = |entry: &&Entry| {
+        let is_there = |entry: &&TocEntry| {
             entry.schema == *schema || entry.kind == "SCHEMA" && entry.tag == *schema
         };
         if !catalog.entries.iter().any(|entry| is_there(&entry)) {
@@ -166,7 +171,7 @@ fn part(
         }
     }
     let in_schemas =
-        |entry: &Entry| subset.schemas.is_empty() || subset.schemas.contains(&entry.schema);
+        |entry: &TocEntry| subset.schemas.is_empty() || subset.schemas.contains(&entry.schema);
     let mut ids: HashSet<i64> = match subset.tables.is_empty() {
         true => schemas(catalog, subset, target),
         false => {
@@ -196,7 +201,7 @@ fn part(
 }
 
 /// Everything in the schemas, and those of the schemas themselves that the target lacks.
-fn schemas(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> HashSet<i64> {
+fn schemas(catalog: &Toc, subset: &Subset, target: Option<&TargetState>) -> HashSet<i64> {
     let lacks = |schema: &str| target.is_none_or(|target| !target.schemas.contains(schema));
     let absent = absent_publications(catalog, target);
     let mut ids: HashSet<i64> = HashSet::new();
@@ -218,7 +223,7 @@ fn schemas(catalog: &Catalog, subset: &Subset, target: Option<&Holds>) -> HashSe
 }
 
 /// The publications that are in the archive and not in the target: nothing can be added to them.
-fn absent_publications(catalog: &Catalog, target: Option<&Holds>) -> HashSet<i64> {
+fn absent_publications(catalog: &Toc, target: Option<&TargetState>) -> HashSet<i64> {
     let entries = catalog.entries.iter();
     let absent = entries.filter(|entry| {
         let there = target.is_some_and(|target| target.publications.contains(&entry.tag));
@@ -228,11 +233,11 @@ fn absent_publications(catalog: &Catalog, target: Option<&Holds>) -> HashSet<i64
 }
 
 /// The one table, view or sequence that is called `name` or `schema.name`.
-fn relation(catalog: &Catalog, name: &str, wanted: &dyn Fn(&Entry) -> bool) -> Result<i64> {
-    let called = |entry: &&Entry| {
+fn relation(catalog: &Toc, name: &str, wanted: &dyn Fn(&TocEntry) -> bool) -> Result<i64> {
+    let called = |entry: &&TocEntry| {
         is_relation(&entry.kind) && wanted(entry) && (entry.tag == name || shown(entry) == name)
     };
-    let found: Vec<&Entry> = catalog.entries.iter().filter(called).collect();
+    let found: Vec<&TocEntry> = catalog.entries.iter().filter(called).collect();
     match found[..] {
         [only] => Ok(only.id),
         [] => {
@@ -252,7 +257,7 @@ fn relation(catalog: &Catalog, name: &str, wanted: &dyn Fn(&Entry) -> bool) -> R
 }
 
 /// Names the nearest one that there is, or else some of them.
-fn no_such_relation(name: &str, there: &[&Entry]) -> Error {
+fn no_such_relation(name: &str, there: &[&TocEntry]) -> Error {
     let error = Error::usage(format!("the backup holds no table {name:?}"));
     let mut names: Vec<String> = there.iter().map(|entry| shown(entry)).collect();
     let tags: Vec<&str> = there.iter().map(|entry| entry.tag.as_str()).collect();
@@ -277,19 +282,19 @@ fn no_such_relation(name: &str, there: &[&Entry]) -> Error {
 }
 
 /// `schema.name`.
-pub fn shown(entry: &Entry) -> String {
+pub fn shown(entry: &TocEntry) -> String {
     format!("{}.{}", entry.schema, entry.tag)
 }
 
 /// Adds the partitions of what is chosen, and theirs.
-fn add_partitions(catalog: &Catalog, ids: &mut HashSet<i64>) {
+fn add_partitions(catalog: &Toc, ids: &mut HashSet<i64>) {
     let relations: HashSet<i64> = catalog
         .entries
         .iter()
         .filter(|entry| is_relation(&entry.kind))
         .map(|entry| entry.id)
         .collect();
-    let attachments: Vec<&Entry> = catalog
+    let attachments: Vec<&TocEntry> = catalog
         .entries
         .iter()
         .filter(|entry| entry.kind == "TABLE ATTACH")
@@ -317,8 +322,8 @@ fn add_partitions(catalog: &Catalog, ids: &mut HashSet<i64>) {
 }
 
 /// Adds what belongs to the chosen tables.
-fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>, absent_publications: &HashSet<i64>) {
-    let tables: Vec<&Entry> = catalog
+fn add_parts(catalog: &Toc, ids: &mut HashSet<i64>, absent_publications: &HashSet<i64>) {
+    let tables: Vec<&TocEntry> = catalog
         .entries
         .iter()
         .filter(|entry| ids.contains(&entry.id))
@@ -327,7 +332,7 @@ fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>, absent_publications: &Ha
         .iter()
         .map(|entry| (entry.schema.as_str(), entry.tag.as_str()))
         .collect();
-    let of_chosen = |entry: &Entry| {
+    let of_chosen = |entry: &TocEntry| {
         names.contains(&(entry.schema.as_str(), entry.tag.as_str()))
             // `table name`, where the name of the table may itself hold spaces
             || entry.tag.match_indices(' ').any(|(at, _)| {
@@ -363,7 +368,7 @@ fn add_parts(catalog: &Catalog, ids: &mut HashSet<i64>, absent_publications: &Ha
     }
 }
 
-fn same_name(one: &Entry, other: &Entry) -> bool {
+fn same_name(one: &TocEntry, other: &TocEntry) -> bool {
     (&one.schema, &one.tag) == (&other.schema, &other.tag)
 }
 
@@ -390,7 +395,7 @@ fn is_setting(kind: &str) -> bool {
 }
 
 /// The tables whose rows are restored.
-pub fn tables_with_rows(catalog: &Catalog, choice: &Choice) -> BTreeSet<TableName> {
+pub fn tables_with_rows(catalog: &Toc, choice: &TocSelection) -> BTreeSet<TableName> {
     let entries = catalog.entries.iter();
     entries
         .filter(|entry| entry.kind == "TABLE DATA" && choice.holds(entry.id))

@@ -3,7 +3,7 @@
 use super::selection::{is_relation, shown};
 use crate::error::Result;
 use crate::postgres::client::Client;
-use crate::source::logical::archive::Entry;
+use crate::source::logical::archive::TocEntry;
 use std::collections::BTreeSet;
 
 /// What every database of a server tells: rows of a kind and a name.
@@ -47,7 +47,7 @@ const NEW: &str = " \
 /// What a database holds of what a restore asks about, and its server. Names are `name`, or `schema.name` as the archive
 /// has them.
 #[derive(Debug, Clone, Default)]
-pub struct Holds {
+pub struct TargetState {
     /// The role that asks.
     pub role: String,
     /// It may make databases.
@@ -88,27 +88,27 @@ pub struct Holds {
     pub foreign_keys: BTreeSet<String>,
 }
 
-impl Holds {
+impl TargetState {
     /// Asks the target, which is the database of `client`.
-    pub fn ask(client: &Client) -> Result<Holds> {
+    pub fn ask(client: &Client) -> Result<TargetState> {
         let sql = [SERVER, TARGET].concat();
-        Holds::of(client.query_names(&sql)?)
+        TargetState::of(client.query_names(&sql)?)
     }
 
     /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
     /// databases have in common counts.
-    pub fn ask_beside(client: &Client, encoding: Option<&str>) -> Result<Holds> {
+    pub fn ask_beside(client: &Client, encoding: Option<&str>) -> Result<TargetState> {
         let sql = [SERVER, NEW].concat();
         let rows = client.query_names_as(encoding, &sql)?;
-        let holds = Holds::of(rows)?;
-        Ok(Holds {
+        let holds = TargetState::of(rows)?;
+        Ok(TargetState {
             is_new: true,
             ..holds
         })
     }
 
-    fn of(rows: Vec<Vec<String>>) -> Result<Holds> {
-        let mut holds = Holds::default();
+    fn of(rows: Vec<Vec<String>>) -> Result<TargetState> {
+        let mut holds = TargetState::default();
         for row in rows {
             let [kind, name] = <[String; 2]>::try_from(row).unwrap_or_default();
             let into = match kind.as_str() {
@@ -167,7 +167,7 @@ impl Holds {
 
     /// True of an entry that other objects need and that is not there. Of kinds that nobody looked for only a database
     /// that is yet to be made is known to lack them.
-    pub fn lacks(&self, entry: &Entry) -> bool {
+    pub fn lacks(&self, entry: &TocEntry) -> bool {
         match &*entry.kind {
             "SCHEMA" => !self.schemas.contains(&entry.tag),
             "EXTENSION" => !self.extensions.contains(&entry.tag),

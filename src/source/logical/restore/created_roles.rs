@@ -15,19 +15,19 @@ use std::time::Duration;
 const CLEANING: Duration = Duration::from_secs(60);
 
 /// Roles that were made for a restore: dropped again unless it came to its end.
-pub struct MadeRoles {
+pub struct CreatedRoles {
     /// Where they can be dropped from.
     client: Client,
     names: Vec<String>,
     oids: Vec<String>,
 }
 
-impl MadeRoles {
+impl CreatedRoles {
     /// Makes those of `text` that the server lacks, all or none.
     ///
     /// The name of a role is bytes, which no server translates between its databases. So they are made in `target`, where
     /// the restore will name them; `client` is where they can be dropped from even when that is gone.
-    pub fn new(text: &[u8], target: &Client, client: &Client) -> Result<MadeRoles> {
+    pub fn new(text: &[u8], target: &Client, client: &Client) -> Result<CreatedRoles> {
         let (text, encoding) = globals::text(text);
         let ask = |sql: &str| target.query_in(&encoding, sql);
         let existing = ask("SELECT rolname FROM pg_roles")?;
@@ -49,7 +49,7 @@ impl MadeRoles {
             );
         }
         let script = Encoding::named(&encoding).encode(&missing.script());
-        let mut made = MadeRoles {
+        let mut made = CreatedRoles {
             client: client.clone(),
             names: missing.roles,
             oids: Vec::new(),
@@ -90,7 +90,7 @@ fn run(script: &[u8], encoding: &str, target: &Client) -> Result<()> {
     transaction.commit()
 }
 
-impl Drop for MadeRoles {
+impl Drop for CreatedRoles {
     fn drop(&mut self) {
         if self.oids.is_empty() {
             return;

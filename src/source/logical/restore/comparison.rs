@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::postgres::tools::Tools;
 use crate::repository::check_records::Fault;
 use crate::repository::located::Located;
+use crate::repository::manifest::TableName;
 use crate::repository::manifest_details;
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::{Summary, TableName};
+use crate::source::logical::archive::Summary;
 use crate::source::logical::drill::{compare, redump};
 use crate::source::logical::dump_inspector;
 use crate::source::logical::table_comparison;
@@ -21,7 +22,7 @@ const TOLD: usize = 5;
 
 /// What a comparison came to.
 #[derive(Default)]
-pub(super) struct Checked {
+pub(super) struct TargetComparison {
     /// How many tables were compared; none where that could not be done, which does not undo the restore.
     pub tables: Option<u64>,
     /// The target differs, and the backup is not to blame: an older one would fare no better.
@@ -35,13 +36,13 @@ pub(super) fn run(
     archived: &Summary,
     tools: &Tools,
     cancel: &Cancel,
-) -> Result<Checked> {
+) -> Result<TargetComparison> {
     let subset = &plan.job.subset;
     if subset.data_only || subset.schema_only {
-        return Ok(Checked::default());
+        return Ok(TargetComparison::default());
     }
     match look(plan, archived, tools, cancel) {
-        Ok((tables, faults)) if faults.is_empty() => Ok(Checked {
+        Ok((tables, faults)) if faults.is_empty() => Ok(TargetComparison {
             tables: Some(tables),
             differs: None,
         }),
@@ -56,7 +57,7 @@ pub(super) fn run(
                 "the backup is whole and holds what its manifest says, so something else wrote to the target: look for \
                  event triggers and triggers that are always enabled, and for other sessions, then restore it anew",
             );
-            Ok(Checked {
+            Ok(TargetComparison {
                 tables: Some(tables),
                 differs: Some(error),
             })
@@ -68,7 +69,7 @@ pub(super) fn run(
                 "{shown} is restored, but cannot be compared with the backup: {}",
                 error.report()
             );
-            Ok(Checked::default())
+            Ok(TargetComparison::default())
         }
     }
 }
