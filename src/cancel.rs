@@ -64,7 +64,7 @@ impl Cancel {
         })
     }
 
-    /// The same token, which also ends after `limit`.
+    /// This token, which also ends after `limit`.
     pub fn with_deadline(&self, limit: Duration) -> Cancel {
         let at = Instant::now() + limit;
         let deadline = match &self.deadline {

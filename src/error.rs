@@ -295,7 +295,7 @@ impl From<io::Error> for Error {
 /// [`Kind::Unavailable`] for what file systems say while their disk or their server is away.
 fn kind_of(error: &io::Error) -> Kind {
     use io::ErrorKind::*;
-    // a network file system that is mounted soft says EIO, one whose machine is down EHOSTDOWN
+    // a network file system that is mounted soft says EIO, one with its machine down EHOSTDOWN
     match (error.kind(), Errno::from_io_error(error)) {
         (_, Some(Errno::IO | Errno::HOSTDOWN)) => Kind::Unavailable,
         (

@@ -32,7 +32,7 @@ impl Default for Limits {
 const SLOWEST: u64 = 32 * 1024;
 
 impl Limits {
-    /// The limit of a request whose body has this many bytes.
+    /// The limit of a request with a body of this many bytes.
     pub fn total_for(&self, bytes: u64) -> Duration {
         self.total + Duration::from_secs(bytes / SLOWEST)
     }

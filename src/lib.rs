@@ -22,6 +22,7 @@ pub mod completion;
 pub mod config;
 pub mod daemon;
 pub mod error;
+pub mod files;
 pub mod format;
 pub mod http;
 pub mod logging;

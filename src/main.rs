@@ -69,7 +69,7 @@ fn cancel_on_signals(cancel: &Cancel) -> Result<()> {
         .doing(|| "cannot watch for signals")
 }
 
-/// True for a signal that whoever started us, such as nohup, has had ignored.
+/// True for a signal that our parent, such as nohup, has had ignored.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -44,7 +44,7 @@ fn show(line: String) {
     *live = line;
 }
 
-/// Bytes that passed, counted by the streams and read by whoever shows them.
+/// Bytes that passed, counted by the streams and read by what shows them.
 #[derive(Debug, Default)]
 pub struct Meter {
     plain: AtomicU64,

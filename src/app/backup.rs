@@ -84,7 +84,7 @@ impl App {
         }
     }
 
-    /// Backs one database up and prunes what its retention does not keep: one run, whoever asked for it.
+    /// Backs one database up and prunes what its retention does not keep: one run, no matter who asked for it.
     pub(super) fn backup_database<'a>(
         &self,
         database: &'a DatabaseSettings,

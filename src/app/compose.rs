@@ -6,6 +6,7 @@ use crate::config::{
     CompressionSetting, Connection, DatabaseSettings, S3Keys, StorageKind, process_env,
 };
 use crate::error::Result;
+use crate::files::directory::for_large_temporaries;
 use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip::Level;
 use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
@@ -21,7 +22,6 @@ use crate::storage::Storage;
 use crate::storage::local::Local;
 use crate::storage::s3::{S3, S3Settings};
 use chrono::Utc;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl App {
         names.iter().map(place).collect()
     }
 
-    /// The same, to be asked.
+    /// The storages of these names, each usable or not by itself, to be read from.
     pub(super) fn places(&self, names: &[String]) -> Places {
         Places::new(self.targets(names))
     }
@@ -114,11 +114,7 @@ impl App {
     pub(super) fn drill(&self, database: &str) -> Result<DrillOptions> {
         let configured = self.config.database(database).ok();
         let keys = self.config.drill(configured, &process_env)?;
-        let directory = keys.directory.unwrap_or_else(|| {
-            let temporary = std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
-            // unlike /tmp it is seldom in memory
-            temporary.map_or(PathBuf::from("/var/tmp"), PathBuf::from)
-        });
+        let directory = keys.directory.unwrap_or_else(|| for_large_temporaries());
         Ok(DrillOptions {
             tools: self.tools()?,
             directory,

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 /// How many runs of each job `--dry-run` shows.
 const SHOWN: usize = 5;
-/// How long a run waits for one that somebody started by hand, before it counts as failed for a passing reason.
+/// How long a run waits for one that someone started by hand, before it counts as failed for a passing reason.
 const LOCK_WAIT: Duration = Duration::from_secs(30 * 60);
 
 /// Nothing to tell anybody of.
@@ -355,7 +355,7 @@ fn ending(result: &Result<StoredBackup>) -> Ending {
 }
 
 fn ending_of(error: &Error) -> Ending {
-    // somebody else's run for this database has outlasted our patience, and ends one day
+    // someone else's run for this database has outlasted our patience, and ends one day
     match error.kind().may_pass() || error.kind() == Kind::Locked {
         true => Ending::Passing,
         false => Ending::Failed,

@@ -25,7 +25,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// So many of the tables that would be dropped are named before somebody says yes.
+/// So many of the tables that would be dropped are named before someone says yes.
 const NAMED: usize = 10;
 
 impl App {
@@ -207,7 +207,7 @@ fn record_proof(
     }
 }
 
-/// True where somebody can be asked.
+/// True where someone can be asked.
 fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

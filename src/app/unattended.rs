@@ -1,4 +1,4 @@
-//! Who keeps the schedules of a configuration on this machine, and how somebody is made to.
+//! Who keeps the schedules of a configuration on this machine, and how someone is made to.
 
 use crate::config::{self, DEFAULT_PATH, process_env};
 use crate::daemon::heartbeat;
@@ -43,7 +43,7 @@ pub(super) fn keeper(path: &Path) -> Keeper {
 }
 
 impl Keeper {
-    /// The same for those who only want to know whether the schedules are obeyed.
+    /// As [`keeper`], for those who only want to know whether the schedules are obeyed.
     pub fn attendance(self) -> Attendance {
         match self {
             Keeper::Daemon(life, alive) => Attendance::Daemon(DaemonLife {

@@ -6,6 +6,7 @@ use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
+use crate::files::random::below;
 use crate::operation::verify::record::{self, Recording};
 use crate::operation::verify::report::{self, Past};
 use crate::operation::verify::verified::Verified;
@@ -14,7 +15,7 @@ use crate::output;
 use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
 use crate::repository::located::Located;
 use crate::repository::open::Rules;
-use crate::repository::pick::{Pick, below};
+use crate::repository::pick::Pick;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
 use crate::repository::standing::Purpose;
@@ -354,7 +355,7 @@ fn pick(options: &cli::Verify) -> Pick {
     match (options.last, options.random) {
         (Some(count), _) => Pick::Last(count),
         (_, Some(count)) => Pick::Random(count),
-        // what is old enough is looked for everywhere, unless somebody says where
+        // what is old enough is looked for everywhere, unless someone says where
         _ if options.all => Pick::All,
         _ if options.older_than_last_check.is_some() && !options.latest => Pick::All,
         _ => Pick::Last(1),

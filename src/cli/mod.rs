@@ -239,7 +239,7 @@ fn help_last(words: Vec<String>) -> Vec<String> {
     }
 }
 
-/// The short help, for somebody who typed the program's name to see what it is.
+/// The short help, for someone who typed the program's name to see what it is.
 fn nothing() -> Error {
     let mut text = String::from("no command is given\n\nusage: backupkit COMMAND [options]\n\n");
     for command in Arguments::get_args_info().commands {

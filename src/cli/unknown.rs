@@ -53,7 +53,7 @@ fn of_none(said: &str, words: &[&str], program: &CommandInfoWithArgs) -> Error {
     })
 }
 
-/// A line whose command is known.
+/// A line with a known command.
 fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
     let name = command.name;
     let help = format!("see what there is with: backupkit {name} --help");

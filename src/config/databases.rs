@@ -242,7 +242,7 @@ impl KeyReader<'_> {
 
     fn existing(&mut self, spot: &Spot, name: &str, storages: &[Option<String>]) {
         let mut known: Vec<&str> = storages.iter().flatten().map(String::as_str).collect();
-        // a storage whose name is unknown, since it has problems of its own, may be the one
+        // a storage with an unknown name, since it has problems of its own, may be the one
         if known.contains(&name) || known.len() < storages.len() || known.is_empty() {
             return;
         }

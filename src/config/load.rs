@@ -44,7 +44,7 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
         ("databases[].retention", RETENTION),
         ("drill", DRILL),
         ("databases[].drill", DATABASE_DRILL),
-        // whoever misplaces a schedule means that of backups
+        // who misplaces a schedule means that of backups
         ("databases[].verify", &VERIFY[1..]),
         ("notifications[].config of type email", EMAIL),
         ("notifications[].config of type webhook", WEBHOOK),

@@ -194,7 +194,7 @@ impl KeyReader<'_> {
 /// Stands for the name of the database in the URL of a check.
 pub const PER_DATABASE: &str = "{db}";
 
-/// Headers whose values are credentials.
+/// Headers with credentials as their values.
 fn names_a_secret(header: &str) -> bool {
     let header = header.to_ascii_lowercase();
     let words = ["auth", "token", "key", "secret", "cookie", "password"];

@@ -1,6 +1,6 @@
 //! From keys to values: what each part of the configuration is once its variables are known.
 //!
-//! Every method asks the environment anew and fails with the field that lacks a value; nothing is
+//! Every method asks the environment again and fails with the field that lacks a value; nothing is
 //! resolved that the caller did not ask for.
 
 use super::types::{
@@ -78,7 +78,7 @@ pub struct AccessKeys {
 /// Where and how a webhook is called.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// The URL, whose path is as good as a password with many receivers.
+    /// The URL; with many receivers its path is as good as a password.
     pub url: Secret,
     /// Further headers.
     pub headers: Vec<(String, Secret)>,
@@ -93,7 +93,7 @@ pub struct Email {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// How the connection is protected; never [`Tls::None`] where somebody logs in.
+    /// How the connection is protected; never [`Tls::None`] where someone logs in.
     pub tls: Tls,
     /// A file of certificates to trust instead of the usual ones.
     pub ca_file: Option<PathBuf>,

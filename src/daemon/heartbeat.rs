@@ -65,7 +65,7 @@ impl Places {
         self.memory.join(file_name("remembered", &absolute(config)))
     }
 
-    /// Removes what is left of daemons whose configuration is no more.
+    /// Removes what is left of daemons of configurations that are no more.
     fn sweep(&self) {
         for directory in [&self.runtime, &self.memory] {
             let entries = std::fs::read_dir(directory).into_iter().flatten();
@@ -181,7 +181,7 @@ pub enum Seen {
     Daemon(Box<Life>, bool),
 }
 
-/// The daemon of `config`, whose runtime directory is one of `directories`.
+/// The daemon of `config` that has its runtime directory among `directories`.
 pub fn look(config: &Path, directories: &[PathBuf]) -> Seen {
     let name = file_name("daemon", &absolute(config));
     let mut hidden = false;
@@ -240,7 +240,7 @@ fn take(path: &Path) -> Result<File> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) if patience.pause(Duration::from_millis(100)).is_ok() => {
-                // somebody may only be looking
+                // someone may only be looking
                 continue;
             }
             Err(Errno::WOULDBLOCK) => return Err(held(path)),

@@ -57,7 +57,7 @@ pub struct End {
 
 /// What wakes the daemon.
 pub enum Event {
-    /// This signal has come: SIGHUP to load the configuration anew, any other to stop.
+    /// This signal has come: SIGHUP to load the configuration again, any other to stop.
     Signal(i32),
     /// This run has ended.
     Ended(Run, End),
@@ -67,7 +67,7 @@ pub enum Event {
 pub struct Setup<'a> {
     /// Its configuration, for messages.
     pub config: &'a Path,
-    /// Loads it anew.
+    /// Loads it again.
     pub load: &'a dyn Fn() -> Result<Work>,
     /// How long a run may take; zero is for ever.
     pub run_timeout: Duration,

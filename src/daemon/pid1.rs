@@ -41,7 +41,7 @@ pub fn supervise() -> Result<()> {
     Err(Error::failed("the first process lost its signals"))
 }
 
-/// Reaps whoever has ended, and returns the daemon's status if it is among them.
+/// Reaps every child that has ended, and returns the daemon's status if it is among them.
 fn reap(daemon: Pid) -> Option<WaitStatus> {
     let mut status = None;
     while let Ok(Some((pid, ended))) = wait(WaitOptions::NOHANG) {

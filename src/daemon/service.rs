@@ -53,12 +53,12 @@ impl Service {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// Started, or the configuration is loaded anew.
+    /// Started, or the configuration is loaded again.
     pub fn ready(&self) {
         self.tell("READY=1");
     }
 
-    /// The configuration is being loaded anew.
+    /// The configuration is being loaded again.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;

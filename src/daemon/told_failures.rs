@@ -13,10 +13,9 @@
 
 use super::plan::Left;
 use crate::error::{Doing, Result};
+use crate::files::atomic_write;
 use serde::{Deserialize, Serialize};
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize, Deserialize)]
@@ -85,19 +84,7 @@ fn read(path: &Path) -> Option<Vec<Left>> {
     Some(remembered.jobs)
 }
 
-/// Whole or not at all.
 fn write(path: &Path, remembered: &Remembered) -> Result<()> {
-    let doing = || format!("cannot write {}", path.display());
-    let new = path.with_extension("json.tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .doing(doing)?;
     let text = serde_json::to_vec(remembered).unwrap_or_default();
-    file.write_all(&text).doing(doing)?;
-    file.sync_all().doing(doing)?;
-    std::fs::rename(&new, path).doing(doing)
+    atomic_write::replace(path, &text, 0o600).doing(|| format!("cannot write {}", path.display()))
 }

@@ -27,7 +27,7 @@ impl Codec {
         }
     }
 
-    /// Its word in a manifest, and for whoever reads messages.
+    /// Its word in a manifest, and for readers of messages.
     pub const fn word(self) -> &'static str {
         match self {
             Codec::None => "none",

@@ -19,7 +19,7 @@ pub trait Tap {
     /// The next bytes. An error ends the stream.
     fn feed(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// The byte from which on nobody needs the stream, once that is known: whoever gets it has all before that byte.
+    /// The byte from which on nobody needs the stream, once that is known: its receiver has all before that byte.
     fn needless_from(&self) -> Option<u64> {
         None
     }

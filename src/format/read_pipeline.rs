@@ -167,7 +167,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
 }
 
 impl<R: Read + Send + 'static> Inbound<R> {
-    /// Whoever got the plain stream refused it with `error`. Where only the end of the archive tells whether the
+    /// The receiver of the plain stream refused it with `error`. Where only the end of the archive tells whether the
     /// bytes were right, reads on to there: if they were not, that is why they were refused.
     pub fn blame(&mut self, error: Error, cancel: &Cancel) -> Error {
         if !self.proved_late || error.kind() != Kind::Failed {
@@ -200,7 +200,7 @@ struct Counted<R> {
     meter: Arc<Meter>,
 }
 
-/// Hashing costs as much as it does, so it is left to those whose hash is known.
+/// Hashing costs as much as it does, so it is left to those with a known hash.
 enum Stored<R> {
     Checked(Checked<R>),
     Unchecked(R),

@@ -9,7 +9,7 @@ const LOOK: usize = 64;
 /// How much is read at a time where more is looked at.
 const AHEAD: usize = 64 * 1024;
 
-/// A reader whose first bytes have been looked at.
+/// A reader, after a look at its first bytes.
 pub struct Peeked<R> {
     head: Vec<u8>,
     taken: usize,

@@ -27,7 +27,7 @@ pub enum Kind {
     Backup,
     /// A check of backups that are stored.
     Verify,
-    /// Nothing: somebody tries whether the routes work.
+    /// Nothing: someone tries whether the routes work.
     Test,
 }
 
@@ -118,7 +118,7 @@ impl Event {
         }
     }
 
-    /// The same, ended by `error`.
+    /// The event, ended by `error`.
     pub fn failed(mut self, outcome: Outcome, error: &Error) -> Event {
         self.outcome = outcome;
         self.error = Some(error.chain());
@@ -228,7 +228,7 @@ pub fn send(route: &Notification, event: &Event, env: &Env, cancel: &Cancel) -> 
     told.failures.pop().map_or(Ok(()), Err)
 }
 
-/// Whoever was told of a failure wants to know that it is over.
+/// Those who were told of a failure want to know that it is over.
 fn wants(route: &Notification, event: &Event) -> bool {
     match (event.is_success(), event.recovered) {
         (true, true) => true,

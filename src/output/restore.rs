@@ -22,7 +22,7 @@ pub fn restore_text(
     format!("{database}\tok\t{bytes}\t{from}\t{took}")
 }
 
-/// The same as a JSON object.
+/// The document of `restore --json`.
 pub fn restore_json(database: &str, from: &str, restored: &RestoreReport, took: Duration) -> Value {
     json!({
         "type": "summary",
@@ -147,7 +147,7 @@ fn counted(names: &[String], none: &str) -> String {
     }
 }
 
-/// The same as a JSON object. One that would be refused is not the last: the error follows.
+/// The document of `restore --dry-run --json`. One that would be refused is not the last: the error follows.
 pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
     json!({
         "type": if preview.refusal.is_none() { "summary" } else { "preview" },

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
-/// Writes one line. Somebody who has stopped reading is not an error, and does not stop a backup.
+/// Writes one line. Someone who has stopped reading is not an error, and does not stop a backup.
 pub fn line(text: &str) -> Result<()> {
     text_out(&format!("{text}\n"))
 }
@@ -36,7 +36,7 @@ pub struct Stdout {
 }
 
 impl Stdout {
-    /// Opens a pipe on stdout anew, so that it can be made not to block without a change for others who share it.
+    /// Opens a pipe on stdout again, so that it can be made not to block without a change for others who share it.
     pub fn new(cancel: &Cancel) -> Result<Stdout> {
         let doing = || "cannot write to stdout";
         let shared = File::from(io::stdout().as_fd().try_clone_to_owned().doing(doing)?);

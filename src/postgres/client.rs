@@ -96,7 +96,7 @@ impl Client {
         &self.cancel
     }
 
-    /// The same psql with another login.
+    /// This psql with another login.
     pub fn with_session(&self, session: Session) -> Client {
         Client {
             session,
@@ -104,12 +104,12 @@ impl Client {
         }
     }
 
-    /// The same login at another database of the server.
+    /// This login at another database of the server.
     pub fn to_database(&self, database: &str) -> Client {
         self.with_session(self.session.to_database(database))
     }
 
-    /// The same login under another name.
+    /// This login under another name.
     pub fn named(&self, application: &str) -> Client {
         Client {
             application: application.to_string(),
@@ -117,7 +117,7 @@ impl Client {
         }
     }
 
-    /// The same login, whose waits `cancel` ends.
+    /// This login, with waits that `cancel` ends.
     pub fn with_cancel(&self, cancel: &Cancel) -> Client {
         Client {
             cancel: cancel.clone(),
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// The same login, whose waits end after `limit` in all.
+    /// This login, with waits that end after `limit` in all.
     pub fn within(&self, limit: Duration) -> Client {
         self.with_cancel(&self.cancel.with_deadline(limit))
     }

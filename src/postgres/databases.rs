@@ -5,7 +5,7 @@ use super::quoting::{block_of, identifier, literal};
 use crate::error::{Doing, Error, Result};
 use std::time::Duration;
 
-/// Databases that every server has, unless somebody dropped them.
+/// Databases that every server has, unless someone dropped them.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// Making and dropping a database waits for checkpoints of the server.

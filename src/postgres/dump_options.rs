@@ -1,7 +1,7 @@
 //! `backup.options`: what may be passed to pg_dump, and what it means for the backup.
 //!
 //! pg_dump reads its arguments with getopt: `-Fc`, `-vFc`, `-F c`, `--format=c` and `--form=c` are all the
-//! same, and each has to be recognized. Options whose argument would be the next entry are refused where
+//! same, and each has to be recognized. Options that take the next entry as their argument are refused where
 //! that entry looks like an option, so that nothing can hide behind one.
 
 use crate::yaml::rules::ValueFault;

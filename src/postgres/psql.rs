@@ -1,6 +1,6 @@
 //! psql, fed with SQL, and proof that it ran all of it.
 //!
-//! A psql whose input ends early exits 0, and so does one that meets `\q`, goes on after errors or talks to another
+//! A psql exits 0 if its input ends early, and so does one that meets `\q`, goes on after errors or talks to another
 //! database by then. So its success is believed only when it says something at the end that nothing but the whole
 //! input makes it say.
 

@@ -4,7 +4,7 @@ use super::client::Client;
 use crate::error::Result;
 
 /// What pg_dump reads of a database and this role may not: how much there is, and the names of the first ten. Tables
-/// count that belong to a schema it may not use, or whose row security would hide rows from it.
+/// count that belong to a schema it may not use, or with row security that would hide rows from it.
 pub fn unreadable(client: &Client) -> Result<(u64, Vec<String>)> {
     const SQL: &str = "
         WITH relation AS (

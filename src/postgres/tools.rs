@@ -1,4 +1,4 @@
-//! Finding pg_dump, pg_restore, psql and the programs of a server, and choosing the one whose version fits.
+//! Finding pg_dump, pg_restore, psql and the programs of a server, and choosing the one of a version that fits.
 
 use super::session::plain_environment;
 use crate::cancel::Cancel;

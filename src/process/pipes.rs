@@ -60,7 +60,7 @@ impl ChildOutput {
 
     /// Waits until there is something to read, or the end.
     ///
-    /// pg_dump writes 4 KiB at a time. Whoever reads each of them at once pays two switches of the processor for it,
+    /// pg_dump writes 4 KiB at a time. To read each of them at once costs two switches of the processor for it,
     /// and so does pg_dump: a tenth of a backup's time. A short nap lets the pipe fill instead.
     fn wait(&self, stdout: &ChildStdout) -> Result<()> {
         if self.caught_up {

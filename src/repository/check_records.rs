@@ -165,7 +165,7 @@ impl Details {
         *self == Details::default()
     }
 
-    /// The same with no more than the first few faults and notes.
+    /// No more than the first few faults and notes.
     pub fn bounded(mut self) -> Details {
         self.faults.truncate(FAULTS);
         self.notes.truncate(FAULTS);
@@ -208,7 +208,7 @@ pub struct Check {
     /// The words about it, where the archive is not sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Details>,
-    /// The same as a base64 container, where it is.
+    /// Its details as a base64 container, where they are sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details_sealed: Option<String>,
 }

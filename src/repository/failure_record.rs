@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long writing it down may take on each storage, whatever ended the run.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Seals what `failure` says, as backups are sealed whose tables it may name; without keys it says nothing.
+/// Seals what `failure` says, as the backups are sealed that hold the tables it may name; without keys it says nothing.
 pub fn seal(failure: &mut Failure, keys: Option<&Keys>) -> Result<()> {
     let words = failure.words.take();
     if let (Some(words), Some(keys)) = (words, keys) {

@@ -24,7 +24,7 @@ pub fn opens(
 }
 
 /// What is to be said where no password of the configuration opens the archive `entry`, which is older than the
-/// current one: somebody changed it without meaning to, or without keeping the earlier one.
+/// current one: someone changed it without meaning to, or without keeping the earlier one.
 pub fn changed(storage: &dyn Storage, entry: &Entry) -> Error {
     Error::new(
         Kind::WrongPassword,

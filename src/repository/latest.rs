@@ -90,7 +90,7 @@ impl Repository<'_> {
         })
     }
 
-    /// Says what was passed over, louder where somebody may not expect it.
+    /// Says what was passed over, louder where someone may not expect it.
     fn tell(&self, passed: &PassedOver) {
         let PassedOver { copy, objection } = passed;
         let id = &copy.entry.id;

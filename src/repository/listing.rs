@@ -65,7 +65,7 @@ impl Entry {
 pub struct Backup {
     /// Which backup.
     pub id: BackupId,
-    /// Its archives and their sizes. One, unless somebody laid the same backup there encoded in another way.
+    /// Its archives and their sizes. One, unless someone laid the same backup there encoded in another way.
     pub archives: Vec<(ArchiveEncoding, u64)>,
     /// What lies beside them.
     pub sidecars: Vec<Part>,

@@ -1,4 +1,4 @@
-//! A backup that was found: on a storage under a name of ours, or a file that somebody named.
+//! A backup that was found: on a storage under a name of ours, or a file that someone named.
 
 use super::checksum_line;
 use super::listing::Entry;
@@ -21,7 +21,7 @@ pub enum Located {
         /// What the listing says of it.
         entry: Entry,
     },
-    /// A file that somebody named.
+    /// A file that someone named.
     File(PathBuf),
 }
 

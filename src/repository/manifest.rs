@@ -383,7 +383,7 @@ pub struct Contents {
     /// The roles that a restore refers to, without the server's own.
     #[serde(default)]
     pub roles: BTreeSet<String>,
-    /// Tables whose rows are there but could not be counted: compressed by lz4 or zstd, or dumped as INSERT commands.
+    /// Tables with rows that are there but could not be counted: compressed by lz4 or zstd, or dumped as INSERT commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncounted: Vec<TableName>,
 }

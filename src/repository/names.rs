@@ -157,7 +157,7 @@ pub enum Part {
     /// Protects the backup from retention.
     Pin,
     /// Backups from this moment on are judged without those before it: the change of their source is meant. It
-    /// outlives the backup whose moment it names.
+    /// outlives the backup of the moment that it names.
     Accepted,
     /// Shows that the storage can be written to; belongs to no backup.
     Probe,
@@ -296,7 +296,7 @@ pub fn is_ours(key: &str) -> bool {
     last_failure || Name::parse(key).is_some()
 }
 
-/// The backup whose timestamp the file under `key` begins with, whether the rest of its name is known or not: what lies
+/// The backup with the timestamp that the file under `key` begins with, whether the rest of its name is known or not: what lies
 /// beside it may belong to something that only a newer version knows.
 pub fn beside(key: &str) -> Option<BackupId> {
     let file = key.rfind('/')? + 1;
@@ -307,7 +307,7 @@ pub fn beside(key: &str) -> Option<BackupId> {
 /// A key of ours, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// Whose part it is.
+    /// The backup that it is a part of.
     pub id: BackupId,
     /// Which part.
     pub part: Part,

@@ -88,7 +88,7 @@ pub fn layers(
     Ok(inbound)
 }
 
-/// A reader that ends with the run: whoever only reads would not notice that it was cancelled.
+/// A reader that ends with the run: code that only reads would not notice that it was cancelled.
 struct Watched {
     inner: Bytes,
     cancel: Cancel,
@@ -104,7 +104,7 @@ impl Read for Watched {
 fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
     let stored = matches!(selected, Located::Stored { .. });
     let named = selected.named_encoding();
-    // whoever can write to the storage could otherwise replace a sealed archive by a plain one of theirs
+    // someone who can write to the storage could otherwise replace a sealed archive by a plain one of theirs
     if stored
         && named.is_some_and(|encoding| encoding.cipher.is_encrypted())
         && !facts.encoding.cipher.is_encrypted()
@@ -172,7 +172,7 @@ fn named_database(path: &Path) -> Option<BackupId> {
     Name::parse(&format!("{directory}/{file}")).map(|name| name.id)
 }
 
-/// A file that names another database than the target goes there only if somebody said so.
+/// A file that names another database than the target goes there only if someone said so.
 fn require_target(label: &str, rules: &Rules) -> Result<()> {
     let database = label
         .rsplit_once('/')

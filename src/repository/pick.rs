@@ -78,16 +78,6 @@ fn shuffled<T>(mut items: Vec<T>, below: &mut dyn FnMut(usize) -> usize) -> Vec<
     order
 }
 
-/// A random number below `limit`.
-pub fn below(limit: usize) -> usize {
-    let mut bytes = [0u8; 8];
-    match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
-        Ok(_) => (u64::from_ne_bytes(bytes) % limit.max(1) as u64) as usize,
-        // a kernel without random numbers still has a choice to make
-        Err(_) => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ struct Opened {
     /// `None` where it could not even be opened.
     storage: Option<Arc<dyn Storage>>,
     has_failed: Cell<bool>,
-    /// Why, until somebody takes it to tell of it.
+    /// Why, until someone takes it to tell of it.
     failure: RefCell<Option<Error>>,
 }
 

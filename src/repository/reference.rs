@@ -7,7 +7,7 @@ use crate::repository::names::{BackupId, Name, Part};
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
 
-/// A backup as somebody named it.
+/// A backup as someone named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// The newest full one of this database, or of the one that the command is about.

@@ -9,7 +9,7 @@
 //! - The newest backup stays, the newest that counts does, and so does the newest that a restore proved.
 //! - A pinned backup stays.
 //! - The full backup before one in which a table lost most of its rows stays for [`AFTER_LOSS`], and so does that one:
-//!   whoever deletes rows by mistake often makes a backup next.
+//!   people who delete rows by mistake often makes a backup next.
 //! - What does not count (partial, made before a restore, damaged, ...) never takes the place of what does: the rules are
 //!   applied to all backups, and once more to those that count as if there were no others, and what either keeps stays.
 //! - So nothing that is said *about* a backup (that it counts or not, pinned, proven, rows lost) makes another one go that
@@ -30,11 +30,11 @@ pub struct Policy {
     pub keep_last: u32,
     /// The newest of each of the newest so many days that have one.
     pub keep_daily: u32,
-    /// The same for ISO weeks.
+    /// The newest of each of so many ISO weeks.
     pub keep_weekly: u32,
-    /// The same for months.
+    /// The newest of each of so many months.
     pub keep_monthly: u32,
-    /// The same for years.
+    /// The newest of each of so many years.
     pub keep_yearly: u32,
     /// Everything younger than this.
     pub keep_within: Option<Duration>,
@@ -47,7 +47,7 @@ pub struct Candidate {
     pub at: DateTime<Utc>,
     /// It may take a place that would else belong to an older one: it is full, and nothing is known to be wrong with it.
     pub counts: bool,
-    /// Somebody wants it kept for good.
+    /// Someone wants it kept for good.
     pub pinned: bool,
     /// A drill or a restore found the same data in it.
     pub proven: bool,

@@ -136,7 +136,7 @@ impl Objection {
         }
     }
 
-    /// True for what makes a copy worthless, as far as is known: somebody should be told.
+    /// True for what makes a copy worthless, as far as is known: someone should be told.
     pub fn is_damage(self) -> bool {
         matches!(
             self,

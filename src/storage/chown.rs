@@ -1,4 +1,4 @@
-//! What root makes where another user keeps backups belongs to that user, whose own runs have to go on with it: a backup that an
+//! What root makes where another user keeps backups belongs to that user, since the user's own runs have to go on with it: a backup that an
 //! administrator starts by hand is no reason for the next one of the service to fail.
 
 use rustix::process::geteuid;
@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 
 /// Gives what was just `made` in `directory` to the directory's owner, where we are root and may. Only for what is surely our
-/// own making: whoever owns the directory can put anything in the place of a name.
+/// own making: the owner of the directory can put anything in the place of a name.
 pub(super) fn hand_over(made: &File, directory: &Path) {
     if !geteuid().is_root() {
         return;

@@ -4,6 +4,7 @@
 //! is never removed (removing it would let two runs lock two different files of one name).
 
 use super::chown::hand_over;
+use super::private_directory::{self, usable};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -36,13 +37,14 @@ impl Lock {
     pub fn take(path: &Path, wait: Duration, cancel: &Cancel) -> Result<Lock> {
         let doing = || format!("cannot lock {}", path.display());
         if let Some(directory) = path.parent() {
-            super::local::create_directory(directory)?;
+            private_directory::create(directory)?;
         }
         let open = |new: bool| {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create_new(new).mode(0o600);
-            // whoever owns the directory may not have us write through a link
-            options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+            // the owner of the directory may not have us write through a link
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            options.custom_flags(flags.bits() as i32);
             options.open(path)
         };
         let mut file = match open(true) {
@@ -53,8 +55,11 @@ impl Lock {
                 }
             }),
         }
-        .map_err(super::local::usable)
+        .map_err(usable)
         .doing(doing)?;
+        if !file.metadata().doing(doing)?.is_file() {
+            return Err(Error::failed("it is not a regular file").doing(doing()));
+        }
         let give_up = Instant::now() + wait;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -67,7 +72,7 @@ impl Lock {
                 Err(errno) => return Err(errno).doing(doing),
             }
         }
-        // only for the message of whoever comes next; the lock holds without it
+        // only for the message of the one who comes next; the lock holds without it
         let _ = file.set_len(0);
         let _ = write!(file, "{}", std::process::id());
         Ok(Lock { _file: file })
@@ -78,7 +83,7 @@ impl Lock {
 const OWN: &str = "BACKUPKIT_RUNTIME_DIR";
 
 /// Where locks live that belong to no directory of backups: `$BACKUPKIT_RUNTIME_DIR`, else `/run/backupkit`, else
-/// `$XDG_RUNTIME_DIR/backupkit`, else `/tmp/backupkit-UID`, which is refused where somebody else made it.
+/// `$XDG_RUNTIME_DIR/backupkit`, else `/tmp/backupkit-UID`, which is refused where someone else made it.
 pub fn runtime_directory() -> Result<PathBuf> {
     if let Some(own) = directory_of(OWN) {
         let _ = make(&own);
@@ -125,7 +130,7 @@ fn first_usable(candidates: &[PathBuf], last: &Path, user: u32) -> Result<PathBu
         }
     }
     let _ = make(last);
-    // not following a link that somebody laid there
+    // not following a link that someone laid there
     let found = std::fs::symlink_metadata(last)
         .doing(|| format!("cannot create the directory {}", last.display()))?;
     if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {

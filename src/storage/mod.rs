@@ -1,6 +1,12 @@
 //! Where backups are kept: one contract, kept by every storage.
 //!
-//! - A key is `directory/file`, relative to the storage; keys sort and compare as bytes.
+//! - A key is `directory/file`, relative to the storage, and the directory may be nested to any depth
+//!   (`main/wal/7412/0000000100000012/000000010000001200000034`). No part of it is empty, `.` or `..`. Keys sort and
+//!   compare as bytes.
+//! - A listing of a directory holds what lies in it and reads nothing that lies deeper; it hands on one object after
+//!   another, so that no storage ever keeps all of them.
+//! - An object is a regular file. Of anything else that lies on a storage (links, named pipes, directories that this
+//!   user may not read) nothing is listed, opened, followed or waited for: it counts as not there.
 //! - An object appears under its key whole or not at all, and only by [`Upload::commit`]; until then a
 //!   reader and a listing do not see it. An upload that is dropped without it leaves nothing behind, and
 //!   where even that cannot be done (the machine or the network died) a later [`Storage::sweep`] does.
@@ -13,21 +19,21 @@
 //! - A commit that returned `Ok` made an object that survives a crash of the machine (local) or of our
 //!   process (remote). One that failed made none, or says in a warning that this could not be found out.
 //! - After a failed write there is nothing to commit, and a commit fails.
-//! - Deleting what is not there is no error. A listing is complete or an error.
+//! - Deleting what is not there is no error. A listing is complete or an error, also where some of it was handed on.
 //! - Requests that fail for a moment are tried again inside; an error that is
 //!   [`Kind::Unavailable`](crate::error::Kind::Unavailable) has outlasted that.
 //! - A cancelled token ends every wait; only the cleaning up goes on, for at most [`CLEAN_UP`].
 
-pub mod chown;
+mod chown;
 pub mod local;
 pub mod lock;
-mod mounts;
+mod private_directory;
 pub mod retry;
 pub mod s3;
 pub mod tee;
 
 use crate::cancel::Cancel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use chrono::TimeDelta;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -36,7 +42,7 @@ use std::time::Duration;
 /// What the name of a write in progress ends in, where a storage shows one.
 pub const TEMPORARY: &str = ".tmp";
 
-/// How long cleaning up may take, under a deadline of its own: whoever ended the run waits for it. What it cannot
+/// How long cleaning up may take, under a deadline of its own: the one who ended the run waits for it. What it cannot
 /// remove by then a later sweep does.
 pub const CLEAN_UP: Duration = Duration::from_secs(10);
 
@@ -69,6 +75,16 @@ impl Space {
     }
 }
 
+/// Refuses a key that could lead to another place than the one it names.
+fn require_key(key: &str) -> Result<()> {
+    let plain =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+    match key.split('/').all(plain) {
+        true => Ok(()),
+        false => Err(Error::usage(format!("{key:?} is not a storage key"))),
+    }
+}
+
 /// A place for backups. See the module for what each method promises.
 pub trait Storage: Send + Sync {
     /// The storage's name in the configuration.
@@ -81,13 +97,34 @@ pub trait Storage: Send + Sync {
     fn create(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Upload>>;
 
     /// Opens the object `key` from its first byte; [`Kind::NotFound`](crate::error::Kind::NotFound) where there is none.
-    fn open(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Read + Send>>;
+    fn open(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+        self.open_at(key, 0, cancel)
+    }
+
+    /// Opens the object `key` at byte `offset`; at its end or past it there is nothing to read.
+    fn open_at(&self, key: &str, offset: u64, cancel: &Cancel) -> Result<Box<dyn Read + Send>>;
 
     /// The object `key`, if there is one.
     fn stat(&self, key: &str, cancel: &Cancel) -> Result<Option<Object>>;
 
-    /// All objects in `directory`, or in all directories; in no order, writes in progress included.
-    fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>>;
+    /// Hands each object in `directory`, or in each directory of the top level, to `each`; in no order, writes in progress
+    /// included. An error of `each` ends it.
+    fn visit(
+        &self,
+        directory: Option<&str>,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Object) -> Result<()>,
+    ) -> Result<()>;
+
+    /// What [`Storage::visit`] finds, where the directory is known not to hold too much.
+    fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
+        let mut objects = Vec::new();
+        self.visit(directory, cancel, &mut |object| {
+            objects.push(object);
+            Ok(())
+        })?;
+        Ok(objects)
+    }
 
     /// Removes these objects.
     fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()>;
@@ -101,7 +138,7 @@ pub trait Storage: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Vec<String>>;
 
-    /// The file whose lock keeps two runs of one database apart, on this machine where the storage is no
+    /// The file with the lock that keeps two runs of one database apart, on this machine where the storage is no
     /// file system. Fails where no directory for it can be trusted.
     fn lock_file(&self, directory: &str) -> Result<PathBuf>;
 

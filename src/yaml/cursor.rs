@@ -10,7 +10,7 @@ pub(crate) struct Spot<'n> {
     pub steps: Vec<usize>,
 }
 
-/// A mapping whose keys are all known.
+/// A mapping with keys that are all known.
 pub(crate) struct KeyTable<'n> {
     pub spot: Spot<'n>,
     pub entries: &'n [(String, Node)],

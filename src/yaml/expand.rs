@@ -2,7 +2,7 @@
 //!
 //! `${VAR}` stands for the environment variable VAR, or for the content of the file that VAR_FILE names;
 //! `${VAR:-default}` for the default, up to the next `}`, where VAR is unset or empty; `$$` for a dollar
-//! sign. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked anew
+//! sign. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked again
 //! each time, so a secret that was rotated in its file is seen by the next run.
 
 use super::rules::{Rule, ValueFault};
@@ -67,7 +67,7 @@ impl ConfigText {
         self.0.literal().map(|secret| secret.expose().to_owned())
     }
 
-    /// The secret in the file of this name, which is read anew each time.
+    /// The secret in the file of this name, which is read again each time.
     pub(crate) fn into_file(self) -> SecretText {
         SecretText {
             template: self.0,

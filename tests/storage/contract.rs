@@ -2,11 +2,11 @@
 
 use super::common::{PART, assert_same, bytes, cancel, ours, read};
 use backupkit::cancel::Cause;
-use backupkit::error::Kind;
+use backupkit::error::{Error, Kind};
 use backupkit::storage::lock::Lock;
 use backupkit::storage::{Object, Storage};
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 pub fn holds(storage: &dyn Storage) {
@@ -18,6 +18,9 @@ pub fn holds(storage: &dyn Storage) {
     what_is_not_there_is_not_found(storage);
     listings_keep_directories_apart(storage);
     names_survive(storage);
+    keys_may_be_nested(storage);
+    reading_may_begin_anywhere(storage);
+    a_listing_hands_on_one_object_after_another(storage);
     deleting_is_complete_and_forgiving(storage);
     a_cancelled_token_stops_everything(storage);
     a_sweep_leaves_what_is_whole(storage);
@@ -144,6 +147,79 @@ fn names_survive(storage: &dyn Storage) {
     for directory in directories {
         assert!(keys(storage, Some(directory)).is_empty(), "{directory}");
     }
+}
+
+fn keys_may_be_nested(storage: &dyn Storage) {
+    let log = "main/wal/7412345678901234567/0000000100000012";
+    let segment = |number: u32| format!("{log}/00000001000000120000{number:04X}");
+    let base = key("main", 1);
+    let history = "main/wal/7412345678901234567/history/00000002.history".to_string();
+    for key in [&segment(1), &segment(2), &base, &history] {
+        storage.put(key, key.as_bytes(), &cancel()).unwrap();
+        assert_eq!(read(storage, key), key.as_bytes());
+        assert_eq!(storage.stat(key, &cancel()).unwrap().unwrap().key, *key);
+    }
+    let mut upload = storage.create(&segment(3), &cancel()).unwrap();
+    upload.write_all(b"given up").unwrap();
+    drop(upload);
+    assert_eq!(
+        keys(storage, Some(log)),
+        BTreeSet::from([segment(1), segment(2)])
+    );
+    // what lies deeper is listed neither with the directory above it nor with all of them
+    assert_eq!(keys(storage, Some("main")), BTreeSet::from([base.clone()]));
+    assert!(keys(storage, Some("main/wal")).is_empty());
+    let all = keys(storage, None);
+    assert!(all.contains(&base) && !all.contains(&segment(1)) && !all.contains(&history));
+    storage
+        .put(&segment(1), b"again", &cancel())
+        .expect_err("it is taken");
+    storage.replace(&segment(1), b"anew", &cancel()).unwrap();
+    assert_eq!(read(storage, &segment(1)), b"anew");
+    storage
+        .delete(&[segment(1), segment(2), history, base], &cancel())
+        .unwrap();
+    assert!(keys(storage, Some(log)).is_empty());
+    assert_eq!(storage.stat(&segment(1), &cancel()).unwrap(), None);
+}
+
+fn reading_may_begin_anywhere(storage: &dyn Storage) {
+    let key = key("offset", 1);
+    let whole = bytes(2 * PART + 17);
+    let mut upload = storage.create(&key, &cancel()).unwrap();
+    upload.write_all(&whole).unwrap();
+    upload.commit().unwrap();
+    let end = whole.len();
+    for offset in [0, 1, 70_000, PART, end - 1, end, end + 1, end + PART] {
+        let mut rest = Vec::new();
+        let opened = storage.open_at(&key, offset as u64, &cancel());
+        opened.unwrap().read_to_end(&mut rest).unwrap();
+        assert_same(&rest, &whole[offset.min(end)..]);
+    }
+    let missing = storage
+        .open_at("offset/nothing", 5, &cancel())
+        .err()
+        .unwrap();
+    assert_eq!(missing.kind(), Kind::NotFound);
+    storage.delete(&[key], &cancel()).unwrap();
+}
+
+fn a_listing_hands_on_one_object_after_another(storage: &dyn Storage) {
+    let all: Vec<String> = (0..5).map(|number| key("streamed", number)).collect();
+    for key in &all {
+        storage.put(key, b"x", &cancel()).unwrap();
+    }
+    let mut seen = Vec::new();
+    let visited = storage.visit(Some("streamed"), &cancel(), &mut |object| {
+        seen.push(object.key);
+        match seen.len() {
+            3 => Err(Error::failed("enough")),
+            _ => Ok(()),
+        }
+    });
+    assert_eq!(visited.unwrap_err().to_string(), "enough");
+    assert_eq!(seen.len(), 3);
+    storage.delete(&all, &cancel()).unwrap();
 }
 
 fn deleting_is_complete_and_forgiving(storage: &dyn Storage) {

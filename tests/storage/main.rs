@@ -12,6 +12,7 @@ mod common;
 mod contract;
 mod explanations;
 mod faults;
+mod foreign;
 mod garage;
 mod keepers;
 mod listing;

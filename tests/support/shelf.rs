@@ -184,13 +184,17 @@ impl Storage for Shelf {
         }))
     }
 
-    fn open(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+    fn open_at(&self, key: &str, offset: u64, _cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
         *self.opened.lock().unwrap() += 1;
         if let Some(kind) = self.faults.lock().unwrap().reading {
             return Err(Error::new(kind, "reading fails"));
         }
         match self.objects.lock().unwrap().get(key) {
-            Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            Some(bytes) => {
+                let mut reader = Cursor::new(bytes.clone());
+                reader.set_position(offset);
+                Ok(Box::new(reader))
+            }
             None => Err(Error::new(Kind::NotFound, "not there")),
         }
     }
@@ -200,7 +204,12 @@ impl Storage for Shelf {
     }
 
     /// Sloppy about where the name of a directory ends.
-    fn list(&self, directory: Option<&str>, _cancel: &Cancel) -> Result<Vec<Object>> {
+    fn visit(
+        &self,
+        directory: Option<&str>,
+        _cancel: &Cancel,
+        each: &mut dyn FnMut(Object) -> Result<()>,
+    ) -> Result<()> {
         let mut faults = self.faults.lock().unwrap();
         if faults.listing {
             return Err(Error::new(
@@ -212,7 +221,7 @@ impl Storage for Shelf {
         let wanted = keys.filter(|key| key.starts_with(directory.unwrap_or_default()));
         let objects = self.objects.lock().unwrap();
         let size = |key: &String| objects.get(key).map_or(0, |bytes| bytes.len() as u64);
-        let listed = wanted
+        let listed: Vec<Object> = wanted
             .map(|key| Object {
                 bytes: size(&key),
                 key,
@@ -222,7 +231,8 @@ impl Storage for Shelf {
         for key in faults.late.drain(..) {
             self.lay(&key, b"x");
         }
-        Ok(listed)
+        drop(faults);
+        listed.into_iter().try_for_each(each)
     }
 
     fn delete(&self, keys: &[String], _cancel: &Cancel) -> Result<()> {

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 /// No answer is longer.
 const LONGEST: usize = 64 * 1024;
 
-/// Somebody who answers.
+/// Someone who answers.
 pub(super) struct Terminal {
     cancel: Cancel,
 }

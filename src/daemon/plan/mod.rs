@@ -2,7 +2,7 @@
 //!
 //! - A job is due in each minute of its schedule, and no minute is due twice: the calendar is followed only forward. A
 //!   clock that was set back is waited for, up to [`TRUSTED`]; one further behind was wrong before and is believed now.
-//! - However many of a job's minutes have passed since somebody last looked (a long run, a suspend, a clock that was set
+//! - However many of a job's minutes have passed since someone last looked (a long run, a suspend, a clock that was set
 //!   forward), they make one run. So do those that come while the job runs or waits for its turn.
 //! - A database has one run at a time, whatever its kind, and all databases together [`Planner::max_parallel`].
 //! - A run that fails for a passing reason is tried again after each of [`PAUSES`], counted from its end, as long as that

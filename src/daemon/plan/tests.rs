@@ -107,7 +107,7 @@ fn week(mut look: impl FnMut(Moment)) {
     }
 }
 
-/// The runs that a naive reading asks for: whenever somebody looks, one for each schedule that has a minute among those
+/// The runs that a naive reading asks for: whenever someone looks, one for each schedule that has a minute among those
 /// that have come since the furthest that anybody saw.
 struct Naive {
     seen: DateTime<Utc>,
@@ -205,7 +205,7 @@ fn long_runs_lose_no_minute_and_repeat_none() {
             }
             assert!(running.len() <= max_parallel);
             assert_eq!(planner.running().count(), running.len());
-            // whoever is owed a run either waits for a place or for the end of the run before
+            // a job that is owed a run either waits for a place or for the end of the run before
             for name in owed.keys() {
                 let busy = running.iter().any(|(run, _)| run.database == **name);
                 assert!(

@@ -19,7 +19,7 @@ const PASSPHRASE_BODY: usize = 76;
 const X25519: u8 = 2;
 const X25519_BODY: usize = 80;
 
-// What one header may ask of a reader, lest a crafted one eats its memory or its day.
+// What one header may ask of a reader, so that a crafted one does not eat its memory or its day.
 const MAX_MEMORY: u32 = 262_144;
 const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 16;

@@ -6,8 +6,6 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
 use hkdf::Hkdf;
 use hmac::Hmac;
-use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -95,21 +93,4 @@ pub(super) fn unwrap(slot: &Aes256Gcm, wrapped: &[u8; WRAPPED]) -> Option<Key> {
     let mut key = Key::default();
     key.copy_from_slice(&plain[..32]);
     Some(key)
-}
-
-/// Fills `buffer` from the operating system's generator, waiting until that is seeded.
-pub(super) fn random(buffer: &mut [u8]) -> Result<()> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match getrandom(&mut buffer[filled..], GetRandomFlags::empty()) {
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(error) => {
-                return Err(
-                    Error::failed("the operating system gave no random bytes").because(error)
-                );
-            }
-        }
-    }
-    Ok(())
 }

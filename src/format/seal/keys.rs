@@ -3,8 +3,9 @@
 //! A derivation is slow and large on purpose (64 MiB), so a process does each of them once: [`Derivations`]
 //! remembers the latest, and all that a process writes shares one kdf salt.
 
-use super::key_derivation::{Key, random};
+use super::key_derivation::Key;
 use crate::error::{Error, Kind, Result};
+use crate::files::random;
 use crate::secret::Secret;
 use argon2::{Algorithm, Argon2, Block, Params};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,7 +76,7 @@ impl Derivations {
             Some(salt) => salt,
             None => {
                 let mut salt = [0; 16];
-                random(&mut salt)?;
+                random::fill(&mut salt)?;
                 *state.writing_salt.insert(salt)
             }
         };

@@ -1,4 +1,4 @@
-//! The encrypted container: what an archive whose name ends in `.enc` is made of.
+//! The encrypted container: what an archive with a name that ends in `.enc` is made of.
 //!
 //! [`Sealer`] writes BKENC002. [`Opener`] reads it, and BKENC001 too (see `v1`). All integers are big-endian.
 //!
@@ -59,7 +59,7 @@
 //!   the slots are tried; the tag.
 //! - No byte of a frame is released before its tag holds, and [`Opener`] reports the end only after the last
 //!   frame held and the reader below returned end of file.
-//! - No nonce is used twice: a [`Sealer`] whose writer failed once writes nothing more.
+//! - No nonce is used twice: a [`Sealer`] with a writer that failed once writes nothing more.
 
 mod header;
 pub mod key_derivation;

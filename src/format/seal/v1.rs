@@ -13,7 +13,7 @@
 //!
 //! What it can't prove: the zero length isn't authenticated, so an archive cut between frames and closed by
 //! four zero bytes passes here, and only the gzip or dump stream inside tells that it isn't whole. It has no
-//! label, so it proves nothing about whose backup it is. Its password can be guessed at hash speed. Without a
+//! label, so it does not prove which database it is a backup of. Its password can be guessed at hash speed. Without a
 //! frame nothing proves the password.
 
 use super::TAG;

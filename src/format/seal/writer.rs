@@ -6,12 +6,13 @@ use super::key_derivation::Key;
 use super::keys::Keys;
 use super::{FRAME, PIECE};
 use crate::error::{Error, Result};
+use crate::files::random;
 use aes_gcm::Aes256Gcm;
 use std::io::{self, Write};
 
 /// Seals all that is written to it.
 ///
-/// [`Sealer::finish`] writes the last frame; a container whose `Sealer` was dropped without it does not open.
+/// [`Sealer::finish`] writes the last frame; a container does not open if its `Sealer` was dropped without it.
 /// After the first failure of the writer below every further call fails, since a frame can't be sealed twice.
 pub struct Sealer<W> {
     inner: W,
@@ -29,8 +30,8 @@ impl<W: Write> Sealer<W> {
         let derived = keys.for_writing()?;
         let mut file_key = Key::default();
         let mut file_salt = [0; 32];
-        key_derivation::random(file_key.as_mut())?;
-        key_derivation::random(&mut file_salt)?;
+        random::fill(file_key.as_mut())?;
+        random::fill(&mut file_salt)?;
         let header = header::encode(label, &file_salt, &file_key, &derived)?;
         Sealer::start(
             inner,

@@ -2,15 +2,16 @@
 
 use super::answers::{Answers, Login};
 use crate::error::{Doing, Error, Result};
+use crate::files::atomic_write::AtomicFile;
+use crate::files::{directory, random};
 use crate::repository::names::Timestamp;
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
 use rustix::fs::Access;
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::DirBuilder;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Five bits a letter, and none that is mistaken for another when it is copied from paper.
@@ -152,11 +153,9 @@ impl Files {
         };
         // whole before anything is moved: the old one stays where it is if this fails
         let new = beside(".new");
-        create(&new, text, mode).inspect_err(|_| {
-            let _ = std::fs::remove_file(&new);
-        })?;
+        let file = create(&new, text, mode)?;
         if let Ok(old) = path.symlink_metadata() {
-            // whoever reads the old one, such as a service, reads the new one as well
+            // a service that reads the old one reads the new one as well
             let group = std::os::unix::fs::MetadataExt::gid(&old);
             if std::os::unix::fs::chown(&new, None, Some(group)).is_err() {
                 log::debug!("{} keeps our own group", new.display());
@@ -166,15 +165,15 @@ impl Files {
                 .doing(|| format!("cannot rename {} to {}", path.display(), aside.display()))?;
             written.kept.push(aside);
         }
-        std::fs::rename(&new, path)
+        file.rename_over(path)
             .doing(|| format!("cannot rename {} to {}", new.display(), path.display()))?;
         written.files.push(path.to_path_buf());
         Ok(())
     }
 }
 
-/// Writes a file that is not there yet, durably, with a final newline.
-fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
+/// Writes a file that is not there yet, durably, with a final newline. It is gone again unless it is renamed.
+fn create(path: &Path, text: &str, mode: u32) -> Result<AtomicFile> {
     let doing = || format!("cannot write {}", path.display());
     let explained = |error: std::io::Error| {
         let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
@@ -184,25 +183,16 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
             false => error,
         }
     };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(explained)?;
-    // the umask may have taken the group's bit
-    file.set_permissions(Permissions::from_mode(mode))
-        .doing(doing)?;
+    let mut file = AtomicFile::create(path.to_path_buf(), mode).map_err(explained)?;
+    file.set_mode(mode).doing(doing)?;
     let ending = if text.ends_with('\n') { "" } else { "\n" };
-    file.write_all(text.as_bytes()).doing(doing)?;
-    file.write_all(ending.as_bytes()).doing(doing)?;
-    file.sync_all().doing(doing)?;
-    match path.parent() {
-        Some(directory) => File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .doing(doing),
-        None => Ok(()),
+    file.file().write_all(text.as_bytes()).doing(doing)?;
+    file.file().write_all(ending.as_bytes()).doing(doing)?;
+    file.sync().doing(doing)?;
+    if let Some(parent) = path.parent() {
+        directory::sync(parent).doing(doing)?;
     }
+    Ok(file)
 }
 
 /// True for a configuration with nothing in it that counts.
@@ -218,11 +208,7 @@ fn holds_a_password(path: &Path) -> bool {
 /// 160 bits in eight groups of four letters.
 fn generate() -> Result<Secret> {
     let mut bytes = [0u8; 32];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty())
-            .doing(|| "cannot make a password")?;
-    }
+    random::fill(&mut bytes).doing(|| "cannot make a password")?;
     let groups: Vec<String> = bytes
         .chunks(4)
         .map(|group| {

@@ -226,7 +226,7 @@ impl<'a> RetentionFacts<'a> {
         Ok(true)
     }
 
-    /// The archives of one backup: one, unless somebody laid the same backup there encoded in another way.
+    /// The archives of one backup: one, unless someone laid the same backup there encoded in another way.
     fn copies(&self, index: usize) -> Vec<Copy> {
         let entries = self.backups[index].entries();
         entries

@@ -4,7 +4,7 @@
 //!
 //! - The archive of a backup goes before what lies beside it, so that one that is no full one, or is known to be bad, never
 //!   passes for a good one. What is left in between is swept by the next run.
-//! - Sidecars whose archive is gone are swept, where two listings in a row agree that it is.
+//! - Sidecars without their archive are swept, where two listings in a row agree that it is.
 //! - Nothing else is touched: no foreign name, no other database, nothing that is being written.
 //! - Nothing is deleted at all where a listing or a manifest could not be read, where the clock is behind the
 //!   newest backup, or where backups come from different sources and nobody said that this is meant.
@@ -74,7 +74,7 @@ pub struct Judged {
 pub struct Pruned {
     /// Every backup that was there, newest first.
     pub backups: Vec<Judged>,
-    /// Keys of sidecars whose archive was gone.
+    /// Keys of sidecars without their archive.
     pub swept: Vec<String>,
     /// Why nothing was deleted, although there are rules.
     pub refused: Option<Error>,
@@ -305,7 +305,7 @@ fn delete(job: &PruneJob, batch: &[&Backup], cancel: &Cancel) -> Result<()> {
     Ok(())
 }
 
-/// Removes sidecars whose archive is gone. A backup that is being stored elsewhere at this moment shows its archive
+/// Removes sidecars without their archive. A backup that is being stored elsewhere at this moment shows its archive
 /// first, so what had none in one listing and has none in the next is no such backup.
 fn sweep(job: &PruneJob, orphans: Vec<String>, cancel: &Cancel) -> Result<Vec<String>> {
     if orphans.is_empty() {

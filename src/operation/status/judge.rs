@@ -9,7 +9,7 @@ use crate::storage::Space;
 use crate::text::human::{human_age, human_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// What is wrong with `database`, of whose `storages` the `unknown` ones could not be asked. The worst comes first.
+/// What is wrong with `database`, where the `unknown` ones of its `storages` could not be asked. The worst comes first.
 pub(super) fn database(
     database: &DatabaseStatus,
     unknown: &[&str],

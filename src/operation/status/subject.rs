@@ -1,4 +1,4 @@
-//! What the configuration says of a database whose status is asked for.
+//! What the configuration says of a database that `status` is asked about.
 
 use crate::error::Result;
 use crate::format::seal::Keys;

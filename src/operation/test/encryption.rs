@@ -47,7 +47,7 @@ pub fn round_trip(name: &str, password: Secret) -> Finding {
 }
 
 /// Whether the passwords are those of the newest encrypted archive among `entries`, which are oldest first, and
-/// whether the `current` one opens archives of the old kind, whose password can be guessed at hash speed.
+/// whether the `current` one opens archives of the old kind, where the password can be guessed at hash speed.
 pub fn archives(
     name: &str,
     storage: &dyn Storage,

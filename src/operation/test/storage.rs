@@ -40,7 +40,7 @@ pub fn probe(
     let tried = try_out(storage, database, &key, directory.is_some(), cancel);
     let removed = Cancel::new().and_then(|cancel| remove(storage, &key, &cancel));
     for directory in made {
-        // one that somebody else uses by now stays
+        // one that someone else uses by now stays
         let _ = std::fs::remove_dir(directory);
     }
     cancel.check()?;
@@ -77,7 +77,7 @@ fn try_out(
             .list(Some(database), cancel)
             .doing(|| format!("cannot list the storage {}", storage.name()))
     };
-    // a directory whose disk is not mounted says so, and is not written to; that one is not there yet is no news
+    // a directory on a disk that is not mounted says so, and is not written to; that one is not there yet is no news
     match is_local {
         true => drop(storage.space()?),
         false => drop(list()?),

@@ -90,7 +90,7 @@ pub(super) fn look(
     Ok(())
 }
 
-/// The stored bytes, whose measure is left behind at their end.
+/// The stored bytes; their measure is left behind at their end.
 struct Witnessed {
     inner: Option<Measured<Bytes>>,
     measure: Arc<OnceLock<Measure>>,

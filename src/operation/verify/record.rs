@@ -1,7 +1,7 @@
 //! What a check found, written down beside the backup.
 //!
 //! Each check is an object of its own, so that of two checks that end in the same moment, on whatever host, both are kept.
-//! No lock is taken, which a backup may hold for hours. A record whose backup was pruned meanwhile is swept by the next
+//! No lock is taken, which a backup may hold for hours. A record is swept, where its backup was pruned meanwhile, by the next
 //! prune.
 
 use crate::cancel::Cancel;

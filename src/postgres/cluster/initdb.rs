@@ -1,5 +1,5 @@
 //! The private directory of a throwaway cluster: locked as long as its maker lives, removed by the maker, else by
-//! whoever comes next.
+//! those who come next.
 //!
 //! The lock is on the directory itself and the kernel drops it when its holder dies, however it dies. So a directory
 //! of ours that nobody holds is a leftover, and its processes are gone or about to go: the kernel told the server
@@ -7,13 +7,14 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
+use crate::files::directory;
 use crate::process::account::Account;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What their names begin with.
 const PREFIX: &str = "backupkit-drill.";
@@ -39,15 +40,8 @@ impl Directory {
             )
         };
         loop {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let path = parent.join(format!("{PREFIX}{}-{}", std::process::id(), now.as_nanos()));
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                made => made.doing(doing)?,
-            }
-            // whoever clears up may have come between; then another one will do
+            let path = directory::make_unique(parent, PREFIX).doing(doing)?;
+            // another process that clears up may have come between; then another one will do
             let Some(lock) = lock(&path).doing(doing)? else {
                 continue;
             };
@@ -101,7 +95,7 @@ pub(super) fn clear(parent: &Path, owner: Option<&Account>, cancel: &Cancel) -> 
     Ok(())
 }
 
-/// The lock of the directory; `None` where somebody else has it, or has removed the directory meanwhile.
+/// The lock of the directory; `None` where someone else has it, or has removed the directory meanwhile.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

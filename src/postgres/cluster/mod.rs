@@ -1,7 +1,7 @@
 //! A PostgreSQL server of our own that is thrown away: made by initdb in a private directory, reachable by a socket in
 //! it and by nothing else, and fast rather than safe, since nothing in it is worth keeping.
 //!
-//! Whoever can enter the directory is let in without a password, so there is no secret to keep: its mode 0700 keeps
+//! Who can enter the directory is let in without a password, so there is no secret to keep: its mode 0700 keeps
 //! everybody out but its owner and root. The server is our child and dies with us; the directory goes with the
 //! [`Cluster`], or is found by the next one to be made (see `directory.rs`).
 

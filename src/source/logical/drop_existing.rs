@@ -121,7 +121,7 @@ impl Names {
 pub struct DropEffects {
     /// The tables, views and sequences that would be dropped, as `table public.orders`.
     pub dropped: Vec<String>,
-    /// What the role may not drop, since it belongs to somebody else.
+    /// What the role may not drop, since it belongs to someone else.
     pub foreign: Vec<String>,
     /// What depends on what would be dropped and does not come back with the backup.
     pub lost: Vec<String>,

@@ -123,7 +123,7 @@ impl Tap for ScriptTap {
     }
 }
 
-/// What looks at a plain stream that holds `content`. `all_needed` is for whoever wants every byte, and not only
+/// What looks at a plain stream that holds `content`. `all_needed` is for a caller that wants every byte, and not only
 /// those that pg_restore reads.
 pub fn tap_for(content: Content, all_needed: bool) -> Box<dyn Tap> {
     match content {

@@ -1,6 +1,6 @@
 //! pg_restore or psql as a `Write`, all or nothing.
 //!
-//! The child commits only when it has had every byte: whoever writes here holds the end of the stream back
+//! The child commits only when it has had every byte: the writer holds the end of the stream back
 //! until all layers above have ended well, and [`PgRestore::abort`] kills the child instead of giving it an end
 //! of input that it could take for the real one.
 
@@ -17,7 +17,7 @@ use std::io::{self, Write};
 use std::process::Command;
 use std::sync::Arc;
 
-/// The first major version whose pg_restore sets `transaction_timeout`, which older servers do not know.
+/// The first major version with a pg_restore that sets `transaction_timeout`, which older servers do not know.
 const SETS_TRANSACTION_TIMEOUT: u32 = 17;
 
 /// What to do in the target.
@@ -149,7 +149,7 @@ pub fn parallel(
     options.give_to(&mut command);
     command.arg(format!("--jobs={jobs}"));
     command.arg(session.database_argument());
-    // each of the processes opens the file anew, which may have no name any more
+    // each of the processes opens the file again, which may have no name any more
     command.arg("/proc/self/fd/0");
     process::run_on(
         spool,

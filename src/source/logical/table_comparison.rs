@@ -106,7 +106,7 @@ pub struct Counts {
     pub after: u64,
 }
 
-/// The kinds of objects whose numbers differ, by name; nothing where one of the two does not know them.
+/// The kinds of objects with different numbers, by name; nothing where one of the two does not know them.
 pub fn objects(before: Option<&Contents>, after: Option<&Contents>) -> Vec<Counts> {
     let (Some(before), Some(after)) = (before, after) else {
         return Vec::new();

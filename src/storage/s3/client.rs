@@ -290,7 +290,7 @@ impl S3Client {
         RetryPolicy::within(self.shared.patience)
     }
 
-    /// For a question that somebody waits for.
+    /// For a question that someone waits for.
     pub fn brief(&self) -> RetryPolicy {
         RetryPolicy::within(self.shared.patience / 10)
     }
@@ -319,7 +319,7 @@ impl S3Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::s3::credentials::tests::{document, environment, serve};
+    use crate::storage::s3::role_server::{document, environment, serve};
     use rusty_s3::UrlStyle;
     use std::sync::atomic::AtomicU32;
 

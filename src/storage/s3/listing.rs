@@ -13,34 +13,46 @@ use std::sync::Arc;
 /// S3 takes this many keys in one request.
 const BATCH: usize = 1000;
 
-/// All objects whose whole key begins with `prefix`; with `flat`, only those with no further slash.
-pub(super) fn objects(
+/// What a page of a listing holds.
+pub(super) enum Listed {
+    /// An object, with its whole key.
+    Object(Object),
+    /// Something deeper: the whole key as far as the next slash, and with it.
+    Directory(String),
+}
+
+/// Hands on, page by page, the objects with a whole key that is `prefix` and a name without a slash, and the names that are
+/// followed by one.
+pub(super) fn visit(
     client: &S3Client,
     prefix: &str,
-    flat: bool,
     cancel: &Cancel,
-) -> Result<Vec<Object>> {
+    each: &mut dyn FnMut(Listed) -> Result<()>,
+) -> Result<()> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list s3://{bucket}/{prefix}");
-    let mut objects = Vec::new();
     let mut token: Option<String> = None;
     loop {
         let mut request = S3Request::new(Method::Get, "", "s3:ListBucket", &doing)
             .query("list-type", "2")
-            .query("prefix", prefix);
-        if flat {
-            request = request.query("delimiter", "/");
-        }
+            .query("prefix", prefix)
+            .query("delimiter", "/");
         if let Some(token) = &token {
             request = request.query("continuation-token", token);
         }
         let answer = client.ask(cancel, client.brief(), request)?;
         let page = document(&answer, "ListBucketResult", &doing)?;
         for entry in page.all("Contents") {
-            objects.push(object(entry).ok_or_else(|| garbled(&doing))?);
+            each(Listed::Object(
+                object(entry).ok_or_else(|| garbled(&doing))?,
+            ))?;
+        }
+        for entry in page.all("CommonPrefixes") {
+            let directory = entry.text("Prefix").ok_or_else(|| garbled(&doing))?;
+            each(Listed::Directory(directory.to_string()))?;
         }
         if page.text("IsTruncated") != Some("true") {
-            return Ok(objects);
+            return Ok(());
         }
         let next = page.text("NextContinuationToken").map(str::to_string);
         // without a new place to go on from, the listing would end short or never
@@ -139,7 +151,7 @@ pub(super) struct Unfinished {
     pub started: Option<DateTime<Utc>>,
 }
 
-/// All unfinished uploads whose whole key begins with `prefix`; none where the server cannot or may not tell.
+/// All unfinished uploads with a whole key that begins with `prefix`; none where the server cannot or may not tell.
 pub(super) fn uploads(client: &S3Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list the unfinished uploads to s3://{bucket}/{prefix}");

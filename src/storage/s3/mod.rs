@@ -3,11 +3,11 @@
 //! ```text
 //! settings     what a bucket is reached by
 //! client       sends a request: signed, limited, tried again
-//! upload       an object that is written, and the one request that makes it visible
+//! upload       an object that is written; commit: the one request that makes it visible
 //! multipart    its parts; parts: their sizes
 //! read         an object that is read, across dropped connections
 //! listing      pages of objects and of unfinished uploads, deletion in batches
-//! credentials  whose keys sign; error: what a refusal means; http: limits; xml
+//! credentials  the keys that sign; error: what a refusal means; http: limits; xml
 //! ```
 //!
 //! Permissions: `s3:GetObject` and `s3:ListBucket` to list, verify and restore; `s3:PutObject` and
@@ -15,6 +15,7 @@
 //! sweep; `s3:DeleteObject` only where retention is set.
 
 mod client;
+mod commit;
 mod credentials;
 mod error;
 mod listing;
@@ -22,6 +23,8 @@ mod multipart;
 mod parts;
 mod read;
 mod request;
+#[cfg(test)]
+mod role_server;
 mod settings;
 mod upload;
 mod xml;
@@ -30,14 +33,16 @@ pub use crate::http::Limits;
 pub use settings::S3Settings;
 
 use super::lock::runtime_directory;
-use super::{Object, Storage, Upload};
+use super::{Object, Storage, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::files::random;
 use crate::http;
 use chrono::{DateTime, TimeDelta, Utc};
 use client::{BucketAccess, S3Client};
+use commit::UploadTarget;
 use credentials::Credentials;
-use listing::Unfinished;
+use listing::{Listed, Unfinished};
 use parts::{PartPlan, ProviderRules};
 use request::S3Request;
 use rusty_s3::Method;
@@ -46,7 +51,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use upload::{S3Upload, UploadTarget};
+use upload::S3Upload;
 
 /// Uploads that nobody added to for this long were left by a dead run.
 const ORPHANED: TimeDelta = TimeDelta::hours(24);
@@ -73,7 +78,7 @@ impl S3 {
         let prefix = match settings.prefix.trim_matches('/') {
             "" => String::new(),
             prefix => {
-                require_plain(prefix)?;
+                require_key(prefix)?;
                 format!("{prefix}/")
             }
         };
@@ -104,22 +109,48 @@ impl S3 {
 
     /// The whole key of `key`.
     fn whole(&self, key: &str) -> Result<String> {
-        require_plain(key)?;
+        require_key(key)?;
         Ok(format!("{}{key}", self.prefix()))
     }
 
-    /// The object with its key relative to the storage; `None` for what lies no two levels deep.
-    fn relative(&self, object: Object) -> Option<Object> {
-        let key = object.key.strip_prefix(self.prefix())?;
-        let (directory, file) = key.split_once('/')?;
-        let ours = !directory.is_empty()
-            && !directory.starts_with('.')
-            && !file.is_empty()
-            && !file.contains('/');
-        ours.then(|| Object {
-            key: key.to_string(),
-            bytes: object.bytes,
+    /// Hands on what lies in `directory` itself, its keys relative to the storage.
+    fn visit_directory(
+        &self,
+        directory: &str,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Object) -> Result<()>,
+    ) -> Result<()> {
+        let prefix = format!("{}/", self.whole(directory)?);
+        listing::visit(&self.client, &prefix, cancel, &mut |listed| {
+            let Listed::Object(object) = listed else {
+                return Ok(());
+            };
+            // a name that is empty is how consoles make a directory
+            match object.key.strip_prefix(&prefix) {
+                Some(name) if !name.is_empty() && !name.contains('/') => each(Object {
+                    key: format!("{directory}/{name}"),
+                    bytes: object.bytes,
+                }),
+                _ => Ok(()),
+            }
         })
+    }
+
+    /// The names of the directories of the top level.
+    fn directories(&self, cancel: &Cancel) -> Result<Vec<String>> {
+        let mut directories = Vec::new();
+        listing::visit(&self.client, self.prefix(), cancel, &mut |listed| {
+            if let Listed::Directory(whole) = listed
+                && let Some(name) = whole.strip_prefix(self.prefix())
+                && let Some(name) = name.strip_suffix('/')
+                && !name.starts_with('.')
+                && require_key(name).is_ok()
+            {
+                directories.push(name.to_string());
+            }
+            Ok(())
+        })?;
+        Ok(directories)
     }
 
     fn target(&self, key: &str) -> Result<UploadTarget> {
@@ -128,7 +159,7 @@ impl S3 {
             key: self.whole(key)?,
             shown: self.locate(key),
             headers: self.headers.clone(),
-            token: upload::token()?,
+            token: random::token()?,
         })
     }
 
@@ -159,16 +190,6 @@ impl S3 {
     }
 }
 
-/// Refuses keys that a URL would bend to another place.
-fn require_plain(key: &str) -> Result<()> {
-    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if key.split('/').all(plain) {
-        Ok(())
-    } else {
-        Err(Error::usage(format!("{key:?} is not a storage key")))
-    }
-}
-
 impl Storage for S3 {
     fn name(&self) -> &str {
         &self.client.shared.storage
@@ -184,8 +205,9 @@ impl Storage for S3 {
         Ok(Box::new(S3Upload::new(target, self.plan, cancel)))
     }
 
-    fn open(&self, key: &str, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
-        read::open(&self.client, self.whole(key)?, self.locate(key), cancel)
+    fn open_at(&self, key: &str, offset: u64, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+        let whole = self.whole(key)?;
+        read::open(&self.client, whole, self.locate(key), offset, cancel)
     }
 
     fn stat(&self, key: &str, cancel: &Cancel) -> Result<Option<Object>> {
@@ -220,16 +242,19 @@ impl Storage for S3 {
         }
     }
 
-    fn list(&self, directory: Option<&str>, cancel: &Cancel) -> Result<Vec<Object>> {
-        let prefix = match directory {
-            Some(directory) => format!("{}/", self.whole(directory)?),
-            None => self.prefix().to_string(),
-        };
-        let objects = listing::objects(&self.client, &prefix, directory.is_some(), cancel)?;
-        Ok(objects
-            .into_iter()
-            .filter_map(|object| self.relative(object))
-            .collect())
+    fn visit(
+        &self,
+        directory: Option<&str>,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Object) -> Result<()>,
+    ) -> Result<()> {
+        match directory {
+            Some(directory) => self.visit_directory(directory, cancel, each),
+            None => self
+                .directories(cancel)?
+                .iter()
+                .try_for_each(|directory| self.visit_directory(directory, cancel, each)),
+        }
     }
 
     fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
@@ -260,13 +285,14 @@ impl Storage for S3 {
     }
 
     fn lock_file(&self, directory: &str) -> Result<PathBuf> {
-        require_plain(directory)?;
+        require_key(directory)?;
         let place = format!("{}{}", self.client.shared.bucket.base_url(), self.prefix());
         let hash: String = Sha256::digest(place.as_bytes())[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Ok(runtime_directory()?.join(format!("s3-{hash}-{directory}.lock")))
+        let name = directory.replace('/', "%2F");
+        Ok(runtime_directory()?.join(format!("s3-{hash}-{name}.lock")))
     }
 
     fn limit(&self) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! A multipart upload: parts on threads, their buffers coming back, and an end that leaves nothing behind.
 
 use super::client::S3Client;
+use super::commit::{Invisible, UploadTarget, afterwards};
 use super::request::{Answer, Pace, S3Request};
-use super::upload::{Invisible, UploadTarget, afterwards};
 use super::{listing, xml};
 use crate::background::{self, Receiver, Sender};
 use crate::cancel::{Cancel, Cause};

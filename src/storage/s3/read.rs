@@ -17,11 +17,12 @@ use ureq::http::Response;
 const BUFFER: usize = 256 * 1024;
 const BUFFERS: usize = 4;
 
-/// Opens the object `key`, whose address people know as `shown`.
+/// Opens the object `key`, which people know as `shown`, at byte `offset`.
 pub(super) fn open(
     client: &S3Client,
     key: String,
     shown: String,
+    offset: u64,
     cancel: &Cancel,
 ) -> Result<Box<dyn Read + Send>> {
     let (sender, receiver) = background::mailbox()?;
@@ -38,7 +39,8 @@ pub(super) fn open(
         stop: stop.clone(),
         sender,
         empty,
-        at: 0,
+        begin: offset,
+        at: offset,
         total: None,
         etag: None,
     };
@@ -120,7 +122,10 @@ struct Fetch {
     stop: Cancel,
     sender: Sender<Result<Message>>,
     empty: mpsc::Receiver<Vec<u8>>,
+    /// Where it was opened.
+    begin: u64,
     at: u64,
+    /// The size of the whole object, once an answer told it.
     total: Option<u64>,
     etag: Option<String>,
 }
@@ -137,7 +142,11 @@ impl Fetch {
         loop {
             self.stop.check()?;
             let failure = match self.request() {
-                Ok(response) => {
+                Ok(None) => {
+                    self.sender.send(Ok(Message::Bytes(Vec::new())));
+                    return Ok(());
+                }
+                Ok(Some(response)) => {
                     if !announced {
                         self.sender.send(Ok(Message::Bytes(Vec::new())));
                         (announced, patience) = (true, self.client.patient().start());
@@ -153,8 +162,8 @@ impl Fetch {
         }
     }
 
-    /// Asks for what is left of the object.
-    fn request(&mut self) -> Result<Response<Body>> {
+    /// Asks for what is left of the object; `None` where it was opened at its end or past it.
+    fn request(&mut self) -> Result<Option<Response<Body>>> {
         let mut request = S3Request::new(
             Method::Get,
             &self.key,
@@ -173,13 +182,16 @@ impl Fetch {
             Err(answer) if answer.status == 412 && self.at > 0 => {
                 return Err(self.changed());
             }
+            Err(answer) if answer.status == 416 && self.is_at_its_beginning() => return Ok(None),
             Err(answer) => return Err(self.client.explain(&request, &answer)),
         };
         let headers = response.headers();
+        if self.is_at_its_beginning() {
+            self.etag = header(headers, "etag").map(str::to_string);
+        }
         if self.at == 0 {
             self.total = header(headers, "content-length").and_then(|text| text.parse().ok());
-            self.etag = header(headers, "etag").map(str::to_string);
-            return Ok(response);
+            return Ok(Some(response));
         }
         let wanted = format!("bytes {}-", self.at);
         let range = header(headers, "content-range").unwrap_or("");
@@ -192,10 +204,17 @@ impl Fetch {
             )));
         }
         let total = range.rsplit('/').next().and_then(|text| text.parse().ok());
-        if total.is_some() && self.total.is_some() && total != self.total {
+        let other = total.is_some() && self.total.is_some() && total != self.total;
+        if other && !self.is_at_its_beginning() {
             return Err(self.changed());
         }
-        Ok(response)
+        self.total = total.or(self.total);
+        Ok(Some(response))
+    }
+
+    /// True as long as nothing was read.
+    fn is_at_its_beginning(&self) -> bool {
+        self.at == self.begin
     }
 
     fn changed(&self) -> Error {

@@ -1,9 +1,9 @@
 //! What a bucket is reached by, and the defaults.
 
-use super::Limits;
 use super::credentials::SigningKeys;
 use super::parts::MIB;
 use crate::error::{Error, Result};
+use crate::http::Limits;
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
 use rusty_s3::{Bucket, UrlStyle};

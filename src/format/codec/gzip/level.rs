@@ -6,7 +6,7 @@
 //! budget: a little less than all blocks would come to at the middle level, which on mixed data is the size of `gzip -6`.
 //! Dumps of the benchmark's mix come out at 0.996 of that size; the one fixed level that is as small, 4, takes a seventh
 //! more processor time. Now and then a block goes another way to keep the comparison fresh, and where a block is unlike
-//! those before it, all levels are tried anew.
+//! those before it, all levels are tried again.
 
 use super::{BLOCK, Block};
 

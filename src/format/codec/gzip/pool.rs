@@ -1,7 +1,7 @@
 //! An ordered parallel map over jobs: submitted on one thread, worked on by a few, handed back in the
 //! order of submission.
 //!
-//! A job owns its buffers and comes back with them, so whoever submits decides how many there are and
+//! A job owns its buffers and comes back with them, so the side that submits decides how many there are and
 //! that bounds the memory. A worker that dies is an error of the job it held, never an end.
 
 use crate::error::{Doing, Error, Result};

@@ -42,7 +42,7 @@ pub struct Summary {
     pub encoding: Option<String>,
     /// The rows of each table, in the order of the archive. Two records may bear one name only if pg_dump said so twice.
     pub tables: Vec<TableData>,
-    /// Tables whose data is there and ends properly, but holds no COPY rows that could be counted: compressed
+    /// Tables with data that is there and ends properly, but holds no COPY rows that could be counted: compressed
     /// by lz4 or zstd, or dumped as INSERT commands.
     pub uncounted: Vec<TableName>,
     /// The large objects; none where lz4 or zstd hides them.

@@ -114,7 +114,7 @@ impl Fields {
         }
     }
 
-    /// The state of a data offset, whose position has `size` bytes.
+    /// The state of a data offset with a position of `size` bytes.
     pub fn offset(&mut self, input: &mut &[u8], size: usize) -> Result<u8, Stop> {
         Ok(self.fixed(input, 1 + size)?[0])
     }

@@ -112,7 +112,7 @@ pub(super) enum Opening {
     Unknown(DumpVersion),
 }
 
-/// Reads the header. It is so short that all of it is collected and parsed anew when more has come.
+/// Reads the header. It is so short that all of it is collected and parsed again when more has come.
 #[derive(Default)]
 pub(super) struct HeaderReader {
     collected: Vec<u8>,

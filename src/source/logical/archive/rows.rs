@@ -23,7 +23,7 @@ pub struct Rows {
     ended: bool,
 }
 
-/// The beginning of a line whose newline has not come yet.
+/// The beginning of a line that has no newline yet.
 #[derive(Default)]
 struct Split {
     length: u64,

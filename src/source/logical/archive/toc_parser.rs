@@ -328,7 +328,7 @@ impl TocParser {
             new += entry.schema.len() + entry.tag.len() + 8 * entry.dependencies.len();
             toc.entries.push(entry.clone());
         }
-        // the database itself is only made anew by `pg_restore --create`, and pg_restore -l leaves it out too
+        // the database itself is only made again by `pg_restore --create`, and pg_restore -l leaves it out too
         if entry.is_about_the_database() {
             if entry.kind == "DATABASE" {
                 toc.locale = sql::locale(entry.definition.as_deref().unwrap_or_default());

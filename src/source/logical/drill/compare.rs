@@ -22,7 +22,7 @@ pub struct Comparison {
     pub reordered: Vec<Reordered>,
 }
 
-/// A table whose columns came back in another order.
+/// A table that came back with its columns in another order.
 #[derive(Debug)]
 pub struct Reordered {
     /// Its name.
@@ -163,7 +163,7 @@ impl Comparison {
                     columns: order.clone(),
                     expected: expected.clone(),
                 }),
-                // partitions with orders of their own, whose rows went elsewhere: there is no one order to read them in
+                // partitions with orders of their own and rows that went elsewhere: there is no one order to read them in
                 None if expected.rows != found.rows => self.faults.extend(
                     expected
                         .fault(found.rows, found.bytes, found.digest)

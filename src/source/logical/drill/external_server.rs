@@ -46,7 +46,7 @@ pub(super) struct Lent {
 }
 
 impl Lent {
-    /// Makes one for an archive of a server whose major version is `least`.
+    /// Makes one for an archive of a server of the major version `least`.
     pub fn make(maintenance: Client, catalog: &Toc, least: u32) -> Result<Lent> {
         let major = reach(&maintenance, least)?;
         let sql = "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper";
@@ -134,9 +134,9 @@ fn has_session(maintenance: &Client, name: &str) -> Result<bool> {
     Ok(!maintenance.query(&sql)?.is_empty())
 }
 
-/// Drops the databases of drills that are no more, and roles whose database is gone.
+/// Drops the databases of drills that are no more, and roles that have no database any more.
 fn clear_leftovers(maintenance: &Client) -> Result<()> {
-    // those of others may not be ours to drop; somebody's own name may begin like ours, and go on with anything
+    // those of others may not be ours to drop; someone's own name may begin like ours, and go on with anything
     let sql = format!(
         "SELECT datname FROM pg_database d WHERE datname ~ '^{NAME}_[0-9_]+$' \
          AND pg_has_role(d.datdba, 'USAGE') \

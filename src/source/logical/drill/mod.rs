@@ -39,7 +39,7 @@ use scratch::Scratch;
 use std::io::{self, Write};
 use std::time::Instant;
 
-/// Holds a drill of a backup whose plain dump has been read and measured, and adds what it finds to `evidence`.
+/// Holds a drill of a backup, after its plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
     opening: &Opening,
     options: &DrillOptions,

@@ -23,7 +23,7 @@ use std::time::Duration;
 /// How much is read at a time.
 const PIECE: usize = 1024 * 1024;
 
-/// What pg_dump sets for its own session, so that a row reads the same whoever asks for it.
+/// What pg_dump sets for its own session, so that a row reads the same in every session.
 const AS_PG_DUMP: &str = "SET search_path = ''; SET datestyle = ISO; SET intervalstyle = postgres; \
      SET extra_float_digits = 3; SET row_security = off; SET statement_timeout = 0; SET bytea_output = hex; \
      SET lc_monetary = 'C'";
@@ -44,7 +44,7 @@ pub fn dump(
     if let Some(encoding) = &archived.encoding {
         options.push(format!("--encoding={encoding}").into());
     }
-    // rows of partitions whose root is named may have come back in another partition
+    // rows of partitions of a named root may have come back in another partition
     if archived.tables.iter().any(|table| table.root.is_some()) {
         options.push("--load-via-partition-root".into());
     }

@@ -73,7 +73,7 @@ impl Scratch {
         })
     }
 
-    /// The way to it, as somebody who may do everything in it.
+    /// The way to it, as someone who may do everything in it.
     pub fn client(&self) -> &Client {
         match self {
             Scratch::Own { client, .. } => client,

@@ -4,7 +4,7 @@
 //! made        with a comment on it that says: not finished
 //! restored    the comment goes
 //! failed      the database goes
-//! killed      both stay; the next restore that may make the database finds the comment and begins anew
+//! killed      both stay; the next restore that may make the database finds the comment and begins again
 //! ```
 
 use super::plan::Plan;
@@ -83,7 +83,7 @@ pub fn owner(plan: &Plan, made: &[String]) -> Option<String> {
     (may || made.contains(owner)).then(|| owner.clone())
 }
 
-/// Whom the database that was dumped belonged to, where that is somebody else than the role that restores, and is to
+/// Whom the database that was dumped belonged to, where that is someone else than the role that restores, and is to
 /// stay so.
 fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
     let mut entries = plan.catalog.as_deref()?.entries.iter();
@@ -174,7 +174,7 @@ impl<'a> CreatedDatabase<'a> {
         }
     }
 
-    /// Drops it, unless somebody else has made it anew meanwhile.
+    /// Drops it, unless someone else has made it again meanwhile.
     fn drop_own(&self, cancel: &Cancel) -> Result<()> {
         let (client, name) = (self.maintenance.with_cancel(cancel), self.name);
         match databases::comment(&client, name)? {

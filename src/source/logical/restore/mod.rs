@@ -225,7 +225,7 @@ impl Plan<'_> {
         stored_globals::read(storage.as_ref(), &entry.id, self.keys, sealed_only, cancel).map(Some)
     }
 
-    /// Reads the archive to its end, and opens it anew.
+    /// Reads the archive to its end, and opens it again.
     fn read_whole(&mut self, cancel: &Cancel) -> Result<()> {
         log::info!(
             "reading all of {} before a part of it is restored",

@@ -50,9 +50,9 @@ pub struct Plan<'a> {
     pub(super) server: Option<u32>,
     /// Another database of the server, where the target is not there and is to be made.
     pub(super) maintenance: Option<Client>,
-    /// The client to restore with, whose settings are those that the backup was dumped with.
+    /// The client to restore with, with the settings that the backup was dumped with.
     pub(super) as_dumped: Client,
-    /// What the target holds, where somebody could be asked.
+    /// What the target holds, where someone could be asked.
     pub(super) holds: Option<TargetState>,
     /// What the comment on the target says, where that is what a restore left behind that did not finish.
     pub(super) leftover: Option<String>,
@@ -161,7 +161,7 @@ impl<'a> Plan<'a> {
         self.maintenance.as_ref().unwrap_or(&self.client)
     }
 
-    /// The tables whose rows are restored.
+    /// The tables that get their rows restored.
     pub fn tables_with_rows(&self) -> BTreeSet<TableName> {
         let catalog = self.catalog.as_deref();
         catalog.map_or_else(BTreeSet::new, |catalog| {

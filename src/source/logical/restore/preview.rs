@@ -3,9 +3,9 @@
 use super::created_database::owner;
 use super::plan::Plan;
 use super::selection;
-use super::spool;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::files::directory::for_large_temporaries;
 use crate::format::sniff::Content;
 use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
@@ -39,7 +39,7 @@ pub struct RestorePreview {
     /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where nobody
     /// could be asked.
     pub drops: Option<Vec<String>>,
-    /// Those of the views and foreign keys that somebody did not name and would be made anew.
+    /// Those of the views and foreign keys that someone did not name and would be made again.
     pub taken_along: Vec<String>,
     /// A failure would leave a part behind.
     pub atomic: bool,
@@ -110,7 +110,9 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Res
         missing_roles: Vec::new(),
         missing_extensions: Vec::new(),
         left_out: plan.choice.left_out.clone(),
-        spool: job.jobs.map(|_| spool::directory().display().to_string()),
+        spool: job
+            .jobs
+            .map(|_| for_large_temporaries().display().to_string()),
         refusal,
     };
     if let Some(catalog) = catalog {

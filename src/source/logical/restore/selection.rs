@@ -1,4 +1,4 @@
-//! What of an archive is restored: a part that somebody asked for, and not what the target's role may not do.
+//! What of an archive is restored: a part that someone asked for, and not what the target's role may not do.
 //!
 //! A table comes with what belongs to it, as `pg_dump --table` has it: rows, indexes, keys, defaults, triggers, rules,
 //! policies, grants, comments, the sequences of its columns, its partitions, and its place in the publications that the
@@ -14,7 +14,7 @@ use crate::text::nearest::nearest;
 use crate::text::shell;
 use std::collections::{BTreeSet, HashSet};
 
-/// The part of a backup that somebody asked for.
+/// The part of a backup that someone asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subset {
     /// Tables, views and sequences: `name` or `schema.name`. Empty means all.
@@ -46,7 +46,7 @@ pub struct TocSelection {
     pub ids: Option<HashSet<i64>>,
     /// What the role may not do and is left out, in words.
     pub left_out: Vec<String>,
-    /// Views and foreign keys that are dropped and made anew with the tables that they need, in words.
+    /// Views and foreign keys that are dropped and made again with the tables that they need, in words.
     pub taken_along: Vec<String>,
     /// What cannot be restored, and why.
     pub objection: Option<Error>,
@@ -103,7 +103,7 @@ pub fn choose(
     })
 }
 
-/// Comments on extensions that belong to somebody else, and with `clean` the extensions themselves: they are there, and
+/// Comments on extensions that belong to someone else, and with `clean` the extensions themselves: they are there, and
 /// cannot be dropped.
 fn forbidden<'a>(
     catalog: &'a Toc,
@@ -394,7 +394,7 @@ fn is_setting(kind: &str) -> bool {
     matches!(kind, "ENCODING" | "STDSTRINGS" | "SEARCHPATH")
 }
 
-/// The tables whose rows are restored.
+/// The tables that get their rows restored.
 pub fn tables_with_rows(catalog: &Toc, choice: &TocSelection) -> BTreeSet<TableName> {
     let entries = catalog.entries.iter();
     entries

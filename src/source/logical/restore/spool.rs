@@ -4,6 +4,7 @@
 //! however that ends. Nobody else can open it.
 
 use crate::error::{Doing, Error, Result};
+use crate::files::directory::for_large_temporaries;
 use crate::source::logical::archive::Offset;
 use crate::text::human::human_bytes;
 use rustix::fs::{CWD, Mode, OFlags, openat, statvfs, unlink};
@@ -25,7 +26,7 @@ impl Spool {
     /// An empty one in the directory for temporary files, where at least `expected` bytes have to be free.
     pub fn new(expected: u64) -> Result<Spool> {
         require_room(expected)?;
-        let directory = directory();
+        let directory = for_large_temporaries();
         let doing = || format!("cannot make a file in {}", directory.display());
         let file = unnamed(&directory).doing(doing)?;
         Ok(Spool { file, directory })
@@ -62,20 +63,12 @@ impl Write for Spool {
 
 /// Fails unless so many bytes are free where the file goes.
 pub fn require_room(expected: u64) -> Result<()> {
-    let directory = directory();
+    let directory = for_large_temporaries();
     let room =
         statvfs(&directory).doing(|| format!("cannot make a file in {}", directory.display()))?;
     match room.f_bavail.saturating_mul(room.f_frsize) < expected {
         true => Err(no_space(&directory, expected)),
         false => Ok(()),
-    }
-}
-
-/// Where the file goes: `TMPDIR`, else `/var/tmp`, which unlike `/tmp` is seldom in memory.
-pub fn directory() -> PathBuf {
-    match std::env::var_os("TMPDIR") {
-        Some(directory) if !directory.is_empty() => PathBuf::from(directory),
-        _ => PathBuf::from("/var/tmp"),
     }
 }
 

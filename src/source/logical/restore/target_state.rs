@@ -58,7 +58,7 @@ pub struct TargetState {
     pub roles: BTreeSet<String>,
     /// Those of them to which the role may not give anything.
     pub strangers: BTreeSet<String>,
-    /// Those of them whose rights the role has without further ado.
+    /// Those of them with rights that the role has without SET ROLE.
     pub own: BTreeSet<String>,
     /// Extensions that could be created.
     pub available_extensions: BTreeSet<String>,
@@ -66,15 +66,15 @@ pub struct TargetState {
     pub is_new: bool,
     /// Its schemas.
     pub schemas: BTreeSet<String>,
-    /// Whom the schema public belongs to, which is not made and not dropped, and so stays whose it is.
+    /// Whom the schema public belongs to, which is not made and not dropped, and so keeps its owner.
     pub owner_of_public: Option<String>,
     /// Those of them in which the role may create nothing.
     pub closed_schemas: BTreeSet<String>,
-    /// Those of them that belong to somebody else.
+    /// Those of them that belong to someone else.
     pub foreign_schemas: BTreeSet<String>,
     /// Extensions that are there.
     pub extensions: BTreeSet<String>,
-    /// Those of them that belong to somebody else, who alone may comment on them or drop them.
+    /// Those of them that belong to someone else, who alone may comment on them or drop them.
     pub foreign_extensions: BTreeSet<String>,
     /// Publications that take single tables, and that the role may add to.
     pub publications: BTreeSet<String>,
