@@ -55,15 +55,9 @@ impl Finding {
         }
     }
 
-<<<<<<< HEAD
-    /// Broken by `error`, whose hint says what to do.
+    /// Broken by `error`; its hint says what to do.
     pub fn broken(subject: &str, error: &Error) -> Finding {
         Finding {
-=======
-    /// Broken by `error`; its hint says what to do.
-    pub fn broken(subject: &str, error: &Error) -> Check {
-        Check {
->>>>>>> house
             fix: error.first_hint().map(str::to_string),
             ..Finding::fail(subject, error.chain())
         }
@@ -83,17 +77,10 @@ impl Finding {
         self
     }
 
-<<<<<<< HEAD
-    /// The same as a warning, if it failed.
+    /// The check as a warning, if it failed.
     pub fn as_warning(mut self) -> Finding {
         if self.outcome == FindingLevel::Fail {
             self.outcome = FindingLevel::Warn;
-=======
-    /// The check as a warning, if it failed.
-    pub fn as_warning(mut self) -> Check {
-        if self.outcome == Outcome::Fail {
-            self.outcome = Outcome::Warn;
->>>>>>> house
         }
         self
     }
