@@ -8,10 +8,10 @@ use backupkit::error::{Error, Result};
 use backupkit::format::codec::CodecOptions;
 use backupkit::format::codec::gzip;
 use backupkit::format::codec::gzip::Level;
+use backupkit::format::inspect::{NoInspection, StreamInspector};
 use backupkit::format::seal::{Derivations, Keys};
 use backupkit::format::write_pipeline;
-use backupkit::format::write_pipeline::Plan;
-use backupkit::format::{NoTap, Tap};
+use backupkit::format::write_pipeline::Stages;
 use backupkit::process::{ChildOutput, explain_plainly};
 use backupkit::progress::Meter;
 use backupkit::secret::Secret;
@@ -26,7 +26,7 @@ struct Reader {
     tables: usize,
 }
 
-impl Tap for Reader {
+impl StreamInspector for Reader {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         self.inspector.get_or_insert_default().feed(bytes)
     }
@@ -49,7 +49,7 @@ fn run(arguments: &[String]) -> Result<String> {
     command.args(rest);
     let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
-    let plan = Plan {
+    let plan = Stages {
         codec: CodecOptions::Gzip(Level::Adaptive),
         threads: gzip::threads(),
         seal: Some((&keys, "bench")),
@@ -57,12 +57,12 @@ fn run(arguments: &[String]) -> Result<String> {
     let target = File::create(file)?;
     let meter = Meter::default();
     if reader == "without" {
-        write_pipeline::write(&mut dump, target, &plan, &mut NoTap, &meter)?;
+        write_pipeline::write(&mut dump, target, &plan, &mut NoInspection, &meter)?;
         return Ok("not read".to_string());
     }
-    let mut tap = Reader::default();
-    write_pipeline::write(&mut dump, target, &plan, &mut tap, &meter)?;
-    Ok(format!("{} tables read", tap.tables))
+    let mut inspector = Reader::default();
+    write_pipeline::write(&mut dump, target, &plan, &mut inspector, &meter)?;
+    Ok(format!("{} tables read", inspector.tables))
 }
 
 fn main() -> ExitCode {

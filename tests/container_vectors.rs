@@ -3,7 +3,7 @@
 mod container;
 
 use backupkit::error::Kind;
-use backupkit::format::seal::{Derivations, Expect, Opener, Version};
+use backupkit::format::seal::{ContainerVersion, Derivations, Expect, Opener};
 use container::{keys, keys_of, plain, read, vectors};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -122,7 +122,7 @@ fn the_old_container_is_named_and_opens_with_any_of_the_passwords() {
     let old = fs::read(vectors().join("v1-100000.enc")).unwrap();
     let passwords = keys_of(&["new", "newer", "correct horse"], &derivations);
     let opener = Opener::open(&old[..], &passwords, Expect::Label("any")).unwrap();
-    assert_eq!(opener.version(), Version::V1);
+    assert_eq!(opener.version(), ContainerVersion::V1);
     assert_eq!(opener.version().to_string(), "BKENC001");
     assert_eq!(opener.label(), None);
     let (released, result) = read(&old, &passwords);

@@ -47,7 +47,6 @@ end
 complete -c backupkit -f
 "#;
 
-/// The whole script.
 pub(super) fn script(program: &CommandInfoWithArgs) -> String {
     let mut script = HEAD.to_string();
     let anywhere = "-n __backupkit_command";

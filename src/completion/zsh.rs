@@ -49,7 +49,6 @@ else
 fi
 "#;
 
-/// The whole script.
 pub(super) fn script(program: &CommandInfoWithArgs) -> String {
     let mut specs: Vec<String> = leading_flags(program)
         .into_iter()

@@ -37,7 +37,6 @@ pub struct StorageSettings {
     pub kind: StorageKind,
 }
 
-/// The kinds of storage.
 #[derive(Debug)]
 pub enum StorageKind {
     /// A directory of this machine.

@@ -6,37 +6,9 @@
 
 pub mod codec;
 pub mod encoding;
+pub mod inspect;
 pub mod measure;
 pub mod read_pipeline;
 pub mod seal;
 pub mod sniff;
 pub mod write_pipeline;
-
-use crate::error::Result;
-
-/// Looks at the plain stream as it passes, and has a say in whether it is whole.
-pub trait Tap {
-    /// The next bytes. An error ends the stream.
-    fn feed(&mut self, bytes: &[u8]) -> Result<()>;
-
-    /// The byte from which on nobody needs the stream, once that is known: its receiver has all before that byte.
-    fn needless_from(&self) -> Option<u64> {
-        None
-    }
-
-    /// The stream ended well so far. An error keeps its end from being released or committed.
-    fn end(&mut self) -> Result<()>;
-}
-
-/// Looks at nothing.
-pub struct NoTap;
-
-impl Tap for NoTap {
-    fn feed(&mut self, _bytes: &[u8]) -> Result<()> {
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        Ok(())
-    }
-}

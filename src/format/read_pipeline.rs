@@ -4,11 +4,11 @@
 //! every layer has been read to its end and was good: the outermost one ended where its file ended, every
 //! frame's tag held, every gzip member was complete, and the stored bytes match their checksum.
 
-use super::Tap;
 use super::codec::gzip;
 use super::codec::gzip::Decompressor;
+use super::inspect::StreamInspector;
 use super::measure::{Measure, Measured};
-use super::seal::{Expect, Keys, Opener, Version};
+use super::seal::{ContainerVersion, Expect, Keys, Opener};
 use super::sniff::{Content, Peeked, cipher_of, codec_of};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
@@ -25,17 +25,17 @@ const PIECE: usize = 1024 * 1024;
 /// An opened archive, positioned at the start of its plain stream.
 pub struct Inbound<R: Read + Send + 'static> {
     plain: Peeked<Unzipped<R>>,
-    facts: Facts,
+    facts: ArchiveFacts,
     proved_late: bool,
 }
 
 /// What the first bytes of each layer told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct ArchiveFacts {
     /// The stages that the bytes went through.
     pub encoding: ArchiveEncoding,
     /// The kind of container, where there is one.
-    pub container: Option<Version>,
+    pub container: Option<ContainerVersion>,
     /// What the container says that it is.
     pub label: Option<String>,
     /// What the plain stream holds.
@@ -66,11 +66,11 @@ impl<R: Read + Send + 'static> Inbound<R> {
     ) -> Result<Inbound<R>> {
         let checked = sha256.is_some();
         let stored = match sha256 {
-            Some(sha256) => Stored::Checked(Checked {
+            Some(sha256) => StoredBytes::ChecksumChecked(ChecksumChecked {
                 inner: Some(Measured::new(stored)),
                 sha256,
             }),
-            None => Stored::Unchecked(stored),
+            None => StoredBytes::Unchecked(stored),
         };
         let stored = Peeked::new(Counted {
             inner: stored,
@@ -94,7 +94,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
             Codec::None => Unzipped::Plain(Box::new(unsealed)),
         };
         let plain = Peeked::new(unzipped)?;
-        let facts = Facts {
+        let facts = ArchiveFacts {
             encoding: ArchiveEncoding { codec, cipher },
             container,
             label,
@@ -108,7 +108,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
     }
 
     /// What the archive turned out to be.
-    pub fn facts(&self) -> &Facts {
+    pub fn facts(&self) -> &ArchiveFacts {
         &self.facts
     }
 
@@ -126,11 +126,11 @@ impl<R: Read + Send + 'static> Inbound<R> {
     }
 
     /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
-    /// `tap` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
+    /// `inspector` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
     pub fn copy_to(
         &mut self,
         target: &mut impl Write,
-        tap: &mut dyn Tap,
+        inspector: &mut dyn StreamInspector,
         meter: &Meter,
     ) -> Result<u64> {
         let mut buffer = vec![0u8; PIECE + HELD_BACK];
@@ -145,10 +145,10 @@ impl<R: Read + Send + 'static> Inbound<R> {
             if count == 0 {
                 break;
             }
-            tap.feed(&buffer[filled..filled + count])?;
+            inspector.feed(&buffer[filled..filled + count])?;
             meter.add_plain(count);
             // what nobody needs is checked and goes no further: it must not stand in for the tail held back
-            let needed = tap
+            let needed = inspector
                 .needless_from()
                 .map_or(count as u64, |from| from.saturating_sub(total));
             total += count as u64;
@@ -160,7 +160,7 @@ impl<R: Read + Send + 'static> Inbound<R> {
                 filled = HELD_BACK;
             }
         }
-        tap.end()?;
+        inspector.end()?;
         target.write_all(&buffer[..filled])?;
         Ok(total)
     }
@@ -196,21 +196,21 @@ impl<R: Read + Send + 'static> Inbound<R> {
 
 /// The stored bytes, counted.
 struct Counted<R> {
-    inner: Stored<R>,
+    inner: StoredBytes<R>,
     meter: Arc<Meter>,
 }
 
 /// Hashing costs as much as it does, so it is left to those with a known hash.
-enum Stored<R> {
-    Checked(Checked<R>),
+enum StoredBytes<R> {
+    ChecksumChecked(ChecksumChecked<R>),
     Unchecked(R),
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &mut self.inner {
-            Stored::Checked(stored) => stored.read(buffer)?,
-            Stored::Unchecked(stored) => stored.read(buffer)?,
+            StoredBytes::ChecksumChecked(stored) => stored.read(buffer)?,
+            StoredBytes::Unchecked(stored) => stored.read(buffer)?,
         };
         self.meter.add_stored(count);
         Ok(count)
@@ -218,12 +218,12 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// The stored bytes, compared with their checksum at the end.
-struct Checked<R> {
+struct ChecksumChecked<R> {
     inner: Option<Measured<R>>,
     sha256: String,
 }
 
-impl<R: Read> Read for Checked<R> {
+impl<R: Read> Read for ChecksumChecked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(inner) = &mut self.inner else {
             return Ok(0);
@@ -240,7 +240,7 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
-impl<R> Checked<R> {
+impl<R> ChecksumChecked<R> {
     fn compare(&self, measure: &Measure) -> Result<()> {
         let (expected, found) = (&self.sha256, measure.sha256_hex());
         match expected.eq_ignore_ascii_case(&found) {

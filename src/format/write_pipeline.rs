@@ -1,11 +1,11 @@
 //! The write side, composed here and nowhere else: the plain dump in, stored bytes out.
 //!
-//! `dump, tap, gzip, seal, measure, upload`: one loop pushes into nested writers, and each stage ends by value
+//! `dump, inspector, gzip, seal, measure, upload`: one loop pushes into nested writers, and each stage ends by value
 //! and hands on what it learned. Nothing is read a second time to learn what a stage already knew.
 
-use super::Tap;
 use super::codec::CodecOptions;
 use super::codec::gzip::Compressor;
+use super::inspect::StreamInspector;
 use super::measure::Measured;
 use super::seal::{Keys, Sealer};
 use crate::error::Result;
@@ -16,7 +16,7 @@ use std::io::{self, Read, Write};
 const PIECE: usize = 1024 * 1024;
 
 /// Which stages a backup goes through.
-pub struct Plan<'a> {
+pub struct Stages<'a> {
     /// How to compress outside of pg_dump.
     pub codec: CodecOptions,
     /// On how many threads.
@@ -27,7 +27,7 @@ pub struct Plan<'a> {
 
 /// What the stages learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenArchive {
     /// Bytes of the dump.
     pub plain_bytes: u64,
     /// Bytes of the archive.
@@ -40,10 +40,10 @@ pub struct Written {
 pub fn write<W: Write>(
     dump: &mut impl Read,
     target: W,
-    plan: &Plan,
-    tap: &mut dyn Tap,
+    plan: &Stages,
+    inspector: &mut dyn StreamInspector,
     meter: &Meter,
-) -> Result<(W, Written)> {
+) -> Result<(W, WrittenArchive)> {
     let measured = Measured::new(Metered {
         inner: target,
         meter,
@@ -59,11 +59,11 @@ pub fn write<W: Write>(
         CodecOptions::None => Zipping::Plain(sealing),
     };
 
-    let plain_bytes = copy(dump, &mut zipping, tap, meter)?;
-    tap.end()?;
+    let plain_bytes = copy(dump, &mut zipping, inspector, meter)?;
+    inspector.end()?;
 
     let (metered, measure) = zipping.finish()?.finish()?.finish();
-    let written = Written {
+    let written = WrittenArchive {
         plain_bytes,
         stored_bytes: measure.bytes,
         sha256: measure.sha256_hex(),
@@ -74,7 +74,7 @@ pub fn write<W: Write>(
 fn copy(
     dump: &mut impl Read,
     target: &mut impl Write,
-    tap: &mut dyn Tap,
+    inspector: &mut dyn StreamInspector,
     meter: &Meter,
 ) -> Result<u64> {
     let mut buffer = vec![0u8; PIECE];
@@ -87,7 +87,7 @@ fn copy(
             Err(error) => return Err(error.into()),
         };
         let piece = &buffer[..count];
-        tap.feed(piece)?;
+        inspector.feed(piece)?;
         meter.add_plain(count);
         target.write_all(piece)?;
         total += count as u64;

@@ -7,7 +7,7 @@ use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip;
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
-use crate::format::write_pipeline::{Plan, Written};
+use crate::format::write_pipeline::{Stages, WrittenArchive};
 use crate::postgres::client::{APPLICATION, Client, application_name};
 use crate::postgres::locks;
 use crate::postgres::locks::Watch;
@@ -26,7 +26,7 @@ use crate::repository::run_mark::RunMark;
 use crate::repository::{Expected, Repository, checksum_line, manifest_details};
 use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::dump::PgDump;
-use crate::source::logical::dump_inspector::{DumpTap, detail};
+use crate::source::logical::dump_inspector::{DumpInspector, detail};
 use crate::source::logical::dump_job::DumpJob;
 use crate::source::logical::row_loss;
 use crate::source::logical::stored_globals;
@@ -181,7 +181,7 @@ fn dump_to_storages(
 ) -> Result<StoredBackup> {
     let key = id.archive_key(encoding);
     let label = id.to_string();
-    let plan = Plan {
+    let plan = Stages {
         codec: job.codec,
         threads: gzip::threads(),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
@@ -207,13 +207,14 @@ fn dump_to_storages(
         false => None,
     };
     let mut dump = WatchedDump { dump, watch };
-    let mut tap = DumpTap::new();
+    let mut inspector = DumpInspector::new();
     let meter = progress.meter();
-    let (archives, written) = write_pipeline::write(&mut dump, archives, &plan, &mut tap, &meter)?;
+    let (archives, written) =
+        write_pipeline::write(&mut dump, archives, &plan, &mut inspector, &meter)?;
     drop(progress);
 
     let globals = std::mem::take(&mut dumping.globals);
-    let read = match tap.into_contents() {
+    let read = match inspector.into_contents() {
         Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
@@ -258,7 +259,7 @@ fn describe(
     id: &BackupId,
     fixed_output: bool,
     encoding: ArchiveEncoding,
-    written: Written,
+    written: WrittenArchive,
     read: Option<&Summary>,
 ) -> Result<DumpPart> {
     let archive = manifest::Archive {

@@ -9,7 +9,7 @@ use crate::progress::Meter;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
-use crate::source::logical::dump_inspector::tap_for;
+use crate::source::logical::dump_inspector::inspector_for;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -39,6 +39,6 @@ pub fn run(
         _ => {}
     }
     inbound
-        .copy_to(target, tap_for(content, true).as_mut(), &meter)
+        .copy_to(target, inspector_for(content, true).as_mut(), &meter)
         .map_err(|error| error.doing(format!("cannot read {}", selected.shown())))
 }

@@ -12,7 +12,6 @@ use crate::repository::sidecars::read_manifest;
 /// One of the two backups.
 #[derive(Debug)]
 pub struct Side {
-    /// Which one.
     pub id: BackupId,
     /// What it holds.
     pub detail: Detail,

@@ -10,7 +10,6 @@ pub struct ServerIdentity {
     pub version: String,
     /// Its major version: 16.
     pub major: u32,
-    /// The role.
     pub role: String,
     /// It follows another server.
     pub standby: bool,

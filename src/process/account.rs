@@ -10,7 +10,6 @@ const PASSWD: &str = "/etc/passwd";
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name.
     pub name: String,
     /// Its number.
     pub uid: u32,

@@ -2,7 +2,7 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::format::seal::{Expect, Keys, Opener, Version};
+use crate::format::seal::{ContainerVersion, Expect, Keys, Opener};
 use crate::repository::listing::Entry;
 use crate::storage::Storage;
 
@@ -13,7 +13,7 @@ pub fn opens(
     entry: &Entry,
     keys: &Keys,
     cancel: &Cancel,
-) -> Result<Option<Version>> {
+) -> Result<Option<ContainerVersion>> {
     let key = entry.archive_key();
     let stored = storage.open(&key, cancel)?;
     match Opener::open(stored, keys, Expect::Any) {

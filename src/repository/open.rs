@@ -4,8 +4,8 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::encoding::ArchiveEncoding;
-use crate::format::read_pipeline::{Facts, Inbound};
-use crate::format::seal::{Expect, Keys, Version};
+use crate::format::read_pipeline::{ArchiveFacts, Inbound};
+use crate::format::seal::{ContainerVersion, Expect, Keys};
 use crate::progress::Meter;
 use crate::repository::located::{Located, read_checksum};
 use crate::repository::names::{BackupId, Name};
@@ -101,7 +101,7 @@ impl Read for Watched {
     }
 }
 
-fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
+fn judge(selected: &Located, facts: &ArchiveFacts, rules: &Rules) -> Result<()> {
     let stored = matches!(selected, Located::Stored { .. });
     let named = selected.named_encoding();
     // someone who can write to the storage could otherwise replace a sealed archive by a plain one of theirs
@@ -129,7 +129,7 @@ fn judge(selected: &Located, facts: &Facts, rules: &Rules) -> Result<()> {
         }
         log::warn!("{message}; going by the bytes");
     }
-    if facts.container == Some(Version::V1) {
+    if facts.container == Some(ContainerVersion::V1) {
         log::warn!(
             "{} is of the old kind BKENC001, whose password can be guessed at hash speed; new backups are BKENC002",
             selected.shown()

@@ -2,7 +2,7 @@
 
 use super::key_derivation;
 use super::key_derivation::{Key, WRAPPED};
-use super::keys::{Cost, Derived, Keys};
+use super::keys::{Argon2Cost, Derived, Keys};
 use crate::error::{Error, Kind, Result};
 use hmac::Mac;
 use sha2::{Digest, Sha256};
@@ -25,8 +25,8 @@ const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 16;
 const MAX_WORK: u64 = 4_194_304;
 
-/// A header that is undamaged and within the limits; who wrote it is known once [`Header::unlock`] has held.
-pub(super) struct Header {
+/// A header that is undamaged and within the limits; who wrote it is known once [`ContainerHeader::unlock`] has held.
+pub(super) struct ContainerHeader {
     /// The label, not yet authenticated.
     pub(super) label: String,
     /// Bytes from the magic to the end of the tag.
@@ -40,7 +40,7 @@ pub(super) struct Header {
 
 enum Slot {
     Passphrase {
-        cost: Cost,
+        cost: Argon2Cost,
         salt: [u8; 16],
         wrapped: [u8; WRAPPED],
     },
@@ -89,9 +89,9 @@ pub(super) fn encode(
     Ok(bytes)
 }
 
-impl Header {
+impl ContainerHeader {
     /// Reads what follows the magic, up to the first frame, and checks all that needs no key.
-    pub(super) fn read(reader: &mut impl Read) -> Result<Header> {
+    pub(super) fn read(reader: &mut impl Read) -> Result<ContainerHeader> {
         let mut bytes = MAGIC.to_vec();
         let [cipher, slot_count] = take(reader, &mut bytes)?;
         let label_length = usize::from(u16::from_be_bytes(take(reader, &mut bytes)?));
@@ -127,7 +127,7 @@ impl Header {
             .map(|(kind, body)| Slot::parse(*kind, body))
             .collect::<Result<Vec<_>>>()?;
         check(&slots)?;
-        Ok(Header {
+        Ok(ContainerHeader {
             label,
             length: bytes.len() as u64,
             file_salt,
@@ -221,7 +221,7 @@ impl Slot {
         }
         let number = |at: usize| u32::from_be_bytes(part(body, at));
         Ok(Slot::Passphrase {
-            cost: Cost {
+            cost: Argon2Cost {
                 memory: number(0),
                 passes: number(4),
                 lanes: number(8),
@@ -239,7 +239,7 @@ fn check(slots: &[Slot]) -> Result<()> {
         let Slot::Passphrase { cost, .. } = slot else {
             continue;
         };
-        let Cost {
+        let Argon2Cost {
             memory,
             passes,
             lanes,
@@ -345,7 +345,7 @@ mod tests {
     }
 
     fn accepts(label: usize, slots: &[(u8, Vec<u8>)]) -> bool {
-        match Header::read(&mut &header(label, slots)[..]) {
+        match ContainerHeader::read(&mut &header(label, slots)[..]) {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.kind(), Kind::Damaged, "{error:?}");

@@ -1,6 +1,7 @@
 //! The key schedule: how keys come from other keys, and the one way AES-256-GCM is used.
 
-use super::TAG;
+use super::frame::TAG;
+use super::nonce::WRAPPING;
 use crate::error::{Error, Result};
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -46,14 +47,6 @@ pub(super) fn cipher(key: &Key) -> Aes256Gcm {
     Aes256Gcm::new(key.into())
 }
 
-/// The nonce of a frame of BKENC002.
-pub(super) fn frame_nonce(index: u32, last: bool) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    nonce[7..11].copy_from_slice(&index.to_be_bytes());
-    nonce[11] = u8::from(last);
-    nonce
-}
-
 /// Encrypts `buffer` where it is and returns its tag.
 pub(super) fn encrypt(
     cipher: &Aes256Gcm,
@@ -81,7 +74,7 @@ pub(super) fn decrypt(cipher: &Aes256Gcm, nonce: &[u8; 12], sealed: &mut [u8]) -
 pub(super) fn wrap(slot: &Aes256Gcm, file_key: &Key) -> Result<[u8; WRAPPED]> {
     let mut wrapped = [0; WRAPPED];
     wrapped[..32].copy_from_slice(file_key.as_ref());
-    let tag = encrypt(slot, &[0; 12], &mut wrapped[..32])?;
+    let tag = encrypt(slot, &WRAPPING, &mut wrapped[..32])?;
     wrapped[32..].copy_from_slice(&tag);
     Ok(wrapped)
 }
@@ -89,7 +82,7 @@ pub(super) fn wrap(slot: &Aes256Gcm, file_key: &Key) -> Result<[u8; WRAPPED]> {
 /// The file key, if `wrapped` was wrapped under this slot's cipher.
 pub(super) fn unwrap(slot: &Aes256Gcm, wrapped: &[u8; WRAPPED]) -> Option<Key> {
     let mut plain = Zeroizing::new(*wrapped);
-    decrypt(slot, &[0; 12], plain.as_mut())?;
+    decrypt(slot, &WRAPPING, plain.as_mut())?;
     let mut key = Key::default();
     key.copy_from_slice(&plain[..32]);
     Some(key)

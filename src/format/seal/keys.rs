@@ -16,7 +16,7 @@ const REMEMBERED: usize = 64;
 
 /// What one Argon2id derivation costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cost {
+pub struct Argon2Cost {
     /// m: memory in KiB.
     pub memory: u32,
     /// t: passes over the memory.
@@ -25,9 +25,9 @@ pub struct Cost {
     pub lanes: u32,
 }
 
-impl Cost {
+impl Argon2Cost {
     /// What writers use: 64 MiB, 3 passes, 4 lanes.
-    pub const WRITING: Cost = Cost {
+    pub const WRITING: Argon2Cost = Argon2Cost {
         memory: 65_536,
         passes: 3,
         lanes: 4,
@@ -37,11 +37,11 @@ impl Cost {
 /// The derived keys of this process; one is made at the start and shared by all [`Keys`].
 #[derive(Default)]
 pub struct Derivations {
-    state: Mutex<State>,
+    state: Mutex<DerivationCache>,
 }
 
 #[derive(Default)]
-struct State {
+struct DerivationCache {
     /// The kdf salt of everything this process writes, drawn when it is first needed.
     writing_salt: Option<[u8; 16]>,
     /// The latest derivations, most recently used first.
@@ -53,7 +53,7 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Derived {
     password: Secret,
-    pub(super) cost: Cost,
+    pub(super) cost: Argon2Cost,
     pub(super) salt: [u8; 16],
     pub(super) key: Arc<Key>,
 }
@@ -80,27 +80,27 @@ impl Derivations {
                 *state.writing_salt.insert(salt)
             }
         };
-        state.derive(password, Cost::WRITING, salt)
+        state.derive(password, Argon2Cost::WRITING, salt)
     }
 
     /// The key of `password` under the cost and salt that a slot names. They must have passed the limits.
     pub(super) fn for_reading(
         &self,
         password: &Secret,
-        cost: Cost,
+        cost: Argon2Cost,
         salt: [u8; 16],
     ) -> Result<Derived> {
         self.lock().derive(password, cost, salt)
     }
 
     /// Held during a derivation: two at a time would only take twice the memory.
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, DerivationCache> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn derive(&mut self, password: &Secret, cost: Cost, salt: [u8; 16]) -> Result<Derived> {
+impl DerivationCache {
+    fn derive(&mut self, password: &Secret, cost: Argon2Cost, salt: [u8; 16]) -> Result<Derived> {
         let known = self
             .latest
             .iter()
@@ -124,7 +124,7 @@ impl State {
 }
 
 /// Argon2id, version 1.3, 32 bytes. Too little memory is a failure of its own, never a wrong password.
-fn argon2id(password: &Secret, cost: Cost, salt: &[u8; 16]) -> Result<Key> {
+fn argon2id(password: &Secret, cost: Argon2Cost, salt: &[u8; 16]) -> Result<Key> {
     let failed = |error: argon2::Error| {
         Error::failed("cannot derive a key from the password").because(error.to_string())
     };
@@ -197,7 +197,12 @@ impl Keys {
     }
 
     /// What `password` derives under the cost and salt of a slot.
-    pub(super) fn derive(&self, password: &Secret, cost: Cost, salt: [u8; 16]) -> Result<Derived> {
+    pub(super) fn derive(
+        &self,
+        password: &Secret,
+        cost: Argon2Cost,
+        salt: [u8; 16],
+    ) -> Result<Derived> {
         self.derivations.for_reading(password, cost, salt)
     }
 }

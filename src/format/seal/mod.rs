@@ -61,28 +61,21 @@
 //!   frame held and the reader below returned end of file.
 //! - No nonce is used twice: a [`Sealer`] with a writer that failed once writes nothing more.
 
+mod frame;
 mod header;
 pub mod key_derivation;
 mod keys;
+mod nonce;
 mod reader;
 mod v1;
 mod writer;
 
-pub use keys::{Cost, Derivations, Keys};
-pub use reader::{Expect, Opener, Version};
+pub use keys::{Argon2Cost, Derivations, Keys};
+pub use reader::{ContainerVersion, Expect, Opener};
 pub use writer::Sealer;
 
 use crate::error::Result;
 use std::io::{Read, Write};
-
-/// Bytes of plaintext in every frame but the last.
-const PIECE: usize = 65_536;
-
-/// Bytes of an AES-GCM tag.
-const TAG: usize = 16;
-
-/// Bytes of a whole frame: ciphertext and tag.
-const FRAME: usize = PIECE + TAG;
 
 /// Seals `plain` in one go.
 pub fn seal_bytes(plain: &[u8], keys: &Keys, label: &str) -> Result<Vec<u8>> {

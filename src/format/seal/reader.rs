@@ -1,9 +1,11 @@
 //! [`Opener`]: a sealed archive in, plaintext out, and not a byte of it before its frame's tag holds.
 
-use super::header::{self, Header};
+use super::frame::{FRAME, Frame, TAG, cut_or_damaged, damaged, read_up_to};
+use super::header::{self, ContainerHeader};
 use super::key_derivation;
 use super::keys::Keys;
-use super::{FRAME, TAG, v1};
+use super::nonce::frame_nonce;
+use super::v1;
 use crate::error::{Error, Kind, Result};
 use crate::text::escape::printable;
 use aes_gcm::Aes256Gcm;
@@ -22,18 +24,18 @@ pub enum Expect<'a> {
 
 /// The kind of container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub enum ContainerVersion {
     /// BKENC001: its password can be guessed at the speed of a hash, and it has no label.
     V1,
     /// BKENC002.
     V2,
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for ContainerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Version::V1 => "BKENC001",
-            Version::V2 => "BKENC002",
+            ContainerVersion::V1 => "BKENC001",
+            ContainerVersion::V2 => "BKENC002",
         })
     }
 }
@@ -46,29 +48,23 @@ impl fmt::Display for Version {
 pub struct Opener<R> {
     inner: R,
     label: Option<String>,
-    frames: Frames,
+    frames: VersionedFrames,
     buffer: Vec<u8>,
     /// The plaintext in `buffer` that waits to be read.
     ready: std::ops::Range<usize>,
-    state: State,
+    state: ReadingState,
 }
 
-enum Frames {
-    V1(v1::Frames),
+enum VersionedFrames {
+    V1(v1::FramesV1),
     V2(FramesV2),
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum ReadingState {
     Reading,
     Ended,
     Failed(Kind),
-}
-
-/// A frame that held: its plaintext is at the start of the buffer.
-pub(super) struct Frame {
-    pub(super) length: usize,
-    pub(super) last: bool,
 }
 
 impl<R: Read> Opener<R> {
@@ -91,12 +87,12 @@ impl<R: Read> Opener<R> {
             });
         }
 
-        let header = Header::read(&mut inner)?;
+        let header = ContainerHeader::read(&mut inner)?;
         let file_key = header.unlock(keys)?;
         require(expected, &header.label)?;
         Ok(Opener {
             inner,
-            frames: Frames::V2(FramesV2 {
+            frames: VersionedFrames::V2(FramesV2 {
                 cipher: key_derivation::payload_cipher(&header.file_salt, &file_key),
                 index: 0,
                 header: header.length,
@@ -105,24 +101,24 @@ impl<R: Read> Opener<R> {
             label: Some(header.label),
             buffer: vec![0; FRAME + 1],
             ready: 0..0,
-            state: State::Reading,
+            state: ReadingState::Reading,
         })
     }
 
     /// The first frame is all that tells whether a password is right, so it is opened here.
     fn open_v1(mut inner: R, keys: &Keys) -> Result<Opener<R>> {
         let mut buffer = vec![0; v1::MAX_FRAME];
-        let (frames, first) = v1::Frames::open(&mut inner, keys, &mut buffer)?;
+        let (frames, first) = v1::FramesV1::open(&mut inner, keys, &mut buffer)?;
         Ok(Opener {
             inner,
             label: None,
-            frames: Frames::V1(frames),
+            frames: VersionedFrames::V1(frames),
             buffer,
             ready: 0..first.length,
             state: if first.last {
-                State::Ended
+                ReadingState::Ended
             } else {
-                State::Reading
+                ReadingState::Reading
             },
         })
     }
@@ -133,30 +129,30 @@ impl<R: Read> Opener<R> {
     }
 
     /// The kind of container.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> ContainerVersion {
         match self.frames {
-            Frames::V1(_) => Version::V1,
-            Frames::V2(_) => Version::V2,
+            VersionedFrames::V1(_) => ContainerVersion::V1,
+            VersionedFrames::V2(_) => ContainerVersion::V2,
         }
     }
 
     fn next_frame(&mut self) -> Result<()> {
         let next = match &mut self.frames {
-            Frames::V1(frames) => frames.next(&mut self.inner, &mut self.buffer),
-            Frames::V2(frames) => frames.next(&mut self.inner, &mut self.buffer),
+            VersionedFrames::V1(frames) => frames.next(&mut self.inner, &mut self.buffer),
+            VersionedFrames::V2(frames) => frames.next(&mut self.inner, &mut self.buffer),
         };
         match next {
             Ok(frame) => {
                 self.ready = 0..frame.length;
                 self.state = if frame.last {
-                    State::Ended
+                    ReadingState::Ended
                 } else {
-                    State::Reading
+                    ReadingState::Reading
                 };
                 Ok(())
             }
             Err(error) => {
-                self.state = State::Failed(error.kind());
+                self.state = ReadingState::Failed(error.kind());
                 Err(error)
             }
         }
@@ -167,9 +163,9 @@ impl<R: Read> BufRead for Opener<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.ready.is_empty() {
             match self.state {
-                State::Reading => self.next_frame()?,
-                State::Ended => break,
-                State::Failed(kind) => {
+                ReadingState::Reading => self.next_frame()?,
+                ReadingState::Ended => break,
+                ReadingState::Failed(kind) => {
                     let message = "reading the archive was given up after an earlier failure";
                     return Err(Error::new(kind, message).into());
                 }
@@ -237,7 +233,7 @@ impl FramesV2 {
             return Err(cut_or_damaged(place));
         }
         let index = u32::try_from(self.index).map_err(|_| damaged(place))?;
-        let nonce = key_derivation::frame_nonce(index, last);
+        let nonce = frame_nonce(index, last);
         let length = key_derivation::decrypt(&self.cipher, &nonce, sealed).ok_or_else(|| {
             if last {
                 cut_or_damaged(place)
@@ -250,34 +246,6 @@ impl FramesV2 {
     }
 }
 
-/// A frame that doesn't hold, and more of the archive behind it.
-pub(super) fn damaged(place: u64) -> Error {
-    Error::damaged(format!("the archive is damaged at byte {place}"))
-        .hint("restore an older backup, or another copy of this one")
-}
-
-/// What is last in the file doesn't hold.
-pub(super) fn cut_or_damaged(place: u64) -> Error {
-    Error::damaged(format!(
-        "the archive is cut short or damaged at byte {place}"
-    ))
-    .hint("restore an older backup, or another copy of this one")
-}
-
-/// Fills `buffer` as far as the reader goes, and returns how much that is.
-pub(super) fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,9 +255,7 @@ mod tests {
     fn a_frame_past_the_last_index_is_damage() {
         let cipher = key_derivation::cipher(&Key::default());
         let mut sealed = b"text".to_vec();
-        let tag =
-            key_derivation::encrypt(&cipher, &key_derivation::frame_nonce(0, true), &mut sealed)
-                .unwrap();
+        let tag = key_derivation::encrypt(&cipher, &frame_nonce(0, true), &mut sealed).unwrap();
         sealed.extend_from_slice(&tag);
         let mut frames = FramesV2 {
             cipher,

@@ -16,12 +16,12 @@
 //! label, so it does not prove which database it is a backup of. Its password can be guessed at hash speed. Without a
 //! frame nothing proves the password.
 
-use super::TAG;
+use super::frame::{Frame, TAG, cut_or_damaged, damaged, read_up_to};
 use super::header::{read_exact, wrong_password};
 use super::key_derivation;
 use super::key_derivation::Key;
 use super::keys::Keys;
-use super::reader::{Frame, cut_or_damaged, damaged, read_up_to};
+use super::nonce::frame_nonce_v1;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use aes_gcm::Aes256Gcm;
@@ -36,7 +36,7 @@ const MAX_PIECE: usize = 32_768;
 pub(super) const MAX_FRAME: usize = MAX_PIECE + TAG;
 
 /// The frames after the first.
-pub(super) struct Frames {
+pub(super) struct FramesV1 {
     cipher: Aes256Gcm,
     position: Position,
 }
@@ -49,13 +49,13 @@ struct Position {
     place: u64,
 }
 
-impl Frames {
+impl FramesV1 {
     /// Reads the first frame, which shows what password is right.
     pub(super) fn open(
         inner: &mut impl Read,
         keys: &Keys,
         buffer: &mut [u8],
-    ) -> Result<(Frames, Frame)> {
+    ) -> Result<(FramesV1, Frame)> {
         let passwords = keys.for_reading()?;
         let mut prefix = [0; 8];
         read_exact(inner, &mut prefix)?;
@@ -71,7 +71,7 @@ impl Frames {
         for password in passwords {
             let cipher = cipher(password);
             if sealed == 0 {
-                let frames = Frames { cipher, position };
+                let frames = FramesV1 { cipher, position };
                 return Ok((
                     frames,
                     Frame {
@@ -82,7 +82,7 @@ impl Frames {
             }
             buffer[..sealed].copy_from_slice(&kept);
             if let Some(length) = key_derivation::decrypt(&cipher, &nonce, &mut buffer[..sealed]) {
-                let frames = Frames { cipher, position };
+                let frames = FramesV1 { cipher, position };
                 return Ok((
                     frames,
                     Frame {
@@ -145,9 +145,7 @@ impl Position {
     /// The nonce of the frame just read, which has `sealed` bytes; moves on to the next one.
     fn step(&mut self, sealed: usize) -> Result<[u8; 12]> {
         let index = u32::try_from(self.index).map_err(|_| damaged(self.place))?;
-        let mut nonce = [0; 12];
-        nonce[..8].copy_from_slice(&self.prefix);
-        nonce[8..].copy_from_slice(&index.to_be_bytes());
+        let nonce = frame_nonce_v1(&self.prefix, index);
         self.index += 1;
         self.place += 4 + sealed as u64;
         Ok(nonce)

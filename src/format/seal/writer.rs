@@ -1,10 +1,11 @@
 //! [`Sealer`]: plaintext in, BKENC002 out.
 
+use super::frame::{FRAME, PIECE};
 use super::header;
 use super::key_derivation;
 use super::key_derivation::Key;
 use super::keys::Keys;
-use super::{FRAME, PIECE};
+use super::nonce::frame_nonce;
 use crate::error::{Error, Result};
 use crate::files::random;
 use aes_gcm::Aes256Gcm;
@@ -67,7 +68,7 @@ impl<W: Write> Sealer<W> {
         let index = u32::try_from(self.index)
             .map_err(|_| Error::failed("an archive holds at most 2^32 frames, which is 256 TiB"))?;
         self.index += 1;
-        let nonce = key_derivation::frame_nonce(index, last);
+        let nonce = frame_nonce(index, last);
         let tag = key_derivation::encrypt(&self.cipher, &nonce, &mut self.buffer)?;
         self.buffer.extend_from_slice(&tag);
         self.inner.write_all(&self.buffer)?;
@@ -98,7 +99,7 @@ impl<W: Write> Write for Sealer<W> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::format::seal::header::Header;
+    use crate::format::seal::header::ContainerHeader;
     use crate::format::seal::keys::Derivations;
     use crate::format::seal::reader::{Expect, Opener};
     use crate::secret::Secret;
@@ -120,7 +121,7 @@ mod tests {
         ] {
             let sealed = std::fs::read(format!("{folder}/{file}")).unwrap();
             let keys = keys();
-            let header = Header::read(&mut &sealed[8..]).unwrap();
+            let header = ContainerHeader::read(&mut &sealed[8..]).unwrap();
             let file_key = header.unlock(&keys).unwrap();
             let derived = header.derived_by(&keys).unwrap();
             let again =

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 pub struct Answers {
     /// The server's host name, address or socket directory.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// Who logs in.
     pub user: String,
@@ -37,15 +36,12 @@ pub enum Login {
 /// A place for backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// A directory.
     Directory(PathBuf),
-    /// A bucket.
     Bucket {
         /// Its name.
         bucket: String,
         /// What keys begin with; may be empty.
         prefix: String,
-        /// Its region.
         region: String,
         /// The server, where it is not Amazon's.
         endpoint: Option<String>,

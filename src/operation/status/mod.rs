@@ -22,7 +22,6 @@ use subject::StatusSubject;
 pub enum Attendance {
     /// This daemon.
     Daemon(DaemonLife),
-    /// Nobody.
     Nobody,
     /// Something else, or it cannot be told.
     Other,

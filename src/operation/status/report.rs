@@ -45,7 +45,6 @@ pub struct DaemonLife {
 /// How one database stands.
 #[derive(Debug)]
 pub struct DatabaseStatus {
-    /// Its `name`.
     pub name: String,
     /// The newest backup that counts.
     pub newest: Option<NewestBackup>,
@@ -73,7 +72,6 @@ pub struct DatabaseStatus {
     pub next_check: Option<DateTime<Utc>>,
 }
 
-/// The newest backup.
 #[derive(Debug)]
 pub struct NewestBackup {
     /// What a listing says of it.
@@ -93,7 +91,6 @@ pub struct NewestBackup {
 /// A backup without a copy that is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedBackup {
-    /// Which.
     pub id: BackupId,
     /// What is wrong with it.
     pub flaw: Objection,
@@ -121,10 +118,8 @@ pub enum CopyState {
     Unknown,
 }
 
-/// One storage.
 #[derive(Debug)]
 pub struct StorageStatus {
-    /// Its name.
     pub name: String,
     /// The room there, where it is a file system; or why the storage cannot be asked.
     pub space: Result<Option<Space>>,

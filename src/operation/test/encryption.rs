@@ -3,7 +3,9 @@
 use super::Finding;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::format::seal::{Cost, Derivations, Expect, Keys, Version, open_bytes, seal_bytes};
+use crate::format::seal::{
+    Argon2Cost, ContainerVersion, Derivations, Expect, Keys, open_bytes, seal_bytes,
+};
 use crate::repository::key_check;
 use crate::repository::listing::Entry;
 use crate::secret::Secret;
@@ -28,7 +30,10 @@ pub fn round_trip(name: &str, password: Secret) -> Finding {
     });
     match opened {
         Ok(opened) if opened == plain => {
-            let (took, memory) = (began.elapsed(), u64::from(Cost::WRITING.memory) * 1024);
+            let (took, memory) = (
+                began.elapsed(),
+                u64::from(Argon2Cost::WRITING.memory) * 1024,
+            );
             Finding::ok(
                 &subject,
                 format!(
@@ -77,7 +82,7 @@ pub fn archives(
     }
     for entry in sealed().filter(|entry| !entry.has_manifest).take(LOOKED_AT) {
         cancel.check()?;
-        if let Ok(Some(Version::V1)) = key_check::opens(storage, entry, current, cancel) {
+        if let Ok(Some(ContainerVersion::V1)) = key_check::opens(storage, entry, current, cancel) {
             let place = storage.locate(&entry.archive_key());
             let what = format!(
                 "the password also opens {place}, of the old kind BKENC001, from which it can be guessed at hash speed"

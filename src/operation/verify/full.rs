@@ -16,7 +16,7 @@ use crate::repository::open;
 use crate::repository::open::Bytes;
 use crate::source::logical::archive::DumpContents;
 use crate::source::logical::dump_inspector;
-use crate::source::logical::dump_inspector::{DumpTap, tap_for};
+use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::table_comparison;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
@@ -142,14 +142,14 @@ fn read(
     let content = inbound.facts().content;
     match content {
         Content::Archive => {
-            let mut tap = DumpTap::new();
-            let copied = inbound.copy_to(&mut io::sink(), &mut tap, &meter);
-            let bytes = copied.map_err(|error| match tap.place() {
+            let mut inspector = DumpInspector::new();
+            let copied = inbound.copy_to(&mut io::sink(), &mut inspector, &meter);
+            let bytes = copied.map_err(|error| match inspector.place() {
                 Some(place) => error.doing(format!("reading stopped in {place}")),
                 None => error,
             })?;
             evidence.plain_bytes = Some(bytes);
-            match tap.into_contents() {
+            match inspector.into_contents() {
                 Some(DumpContents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
                 Some(DumpContents::Unread { version }) => Err(Error::failed(format!(
                     "the dump has archive version {version}, which is newer than this backupkit knows"
@@ -159,8 +159,8 @@ fn read(
             }
         }
         Content::Sql => {
-            let mut tap = tap_for(content, true);
-            let bytes = inbound.copy_to(&mut io::sink(), tap.as_mut(), &meter)?;
+            let mut inspector = inspector_for(content, true);
+            let bytes = inbound.copy_to(&mut io::sink(), inspector.as_mut(), &meter)?;
             evidence.plain_bytes = Some(bytes);
             evidence.note("it is SQL text, whose tables are not compared");
             Ok(None)

@@ -25,7 +25,6 @@ pub struct Row<'a> {
     pub database: &'a str,
     /// The storage's name.
     pub storage: &'a str,
-    /// The level.
     pub level: CheckLevel,
     /// The checks, oldest first.
     pub checks: Vec<&'a Check>,

@@ -1,24 +1,24 @@
 //! The archive check, as the streams carry it.
 
 use crate::error::{Error, Result};
+use crate::format::inspect::{NoInspection, StreamInspector};
 use crate::format::sniff::Content;
-use crate::format::{NoTap, Tap};
 use crate::repository::manifest;
 use crate::repository::manifest::Detail;
 use crate::source::logical::archive::{DumpContents, Inspector, Offset, Summary};
 
 /// Looks at a dump in the custom format as it passes; its end succeeds only on a whole one.
-pub struct DumpTap {
+pub struct DumpInspector {
     inspector: Option<Inspector>,
     contents: Option<DumpContents>,
     needless_from: Option<u64>,
     offsets: Vec<Offset>,
 }
 
-impl DumpTap {
-    /// A tap that has seen nothing yet.
-    pub fn new() -> DumpTap {
-        DumpTap {
+impl DumpInspector {
+    /// An inspector that has seen nothing yet.
+    pub fn new() -> DumpInspector {
+        DumpInspector {
             inspector: Some(Inspector::new()),
             contents: None,
             needless_from: None,
@@ -42,7 +42,7 @@ impl DumpTap {
     }
 }
 
-impl Tap for DumpTap {
+impl StreamInspector for DumpInspector {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         if let Some(inspector) = &mut self.inspector {
             inspector.feed(bytes)?;
@@ -74,12 +74,12 @@ impl Tap for DumpTap {
 
 /// Looks at SQL text as it passes: a script of pg_dump says at its end that it is complete.
 #[derive(Default)]
-pub struct ScriptTap {
+pub struct ScriptInspector {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
-impl ScriptTap {
+impl ScriptInspector {
     /// More than the comment before the first statement, and than what follows the last one.
     const LOOK: usize = 1024;
     /// What opens a script of pg_dump, and what then stands at its end.
@@ -96,7 +96,7 @@ impl ScriptTap {
     ];
 }
 
-impl Tap for ScriptTap {
+impl StreamInspector for ScriptInspector {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         let missing = Self::LOOK - self.head.len();
         self.head
@@ -125,19 +125,19 @@ impl Tap for ScriptTap {
 
 /// What looks at a plain stream that holds `content`. `all_needed` is for a caller that wants every byte, and not only
 /// those that pg_restore reads.
-pub fn tap_for(content: Content, all_needed: bool) -> Box<dyn Tap> {
+pub fn inspector_for(content: Content, all_needed: bool) -> Box<dyn StreamInspector> {
     match content {
-        Content::Archive if all_needed => Box::new(Whole(DumpTap::new())),
-        Content::Archive => Box::new(DumpTap::new()),
-        Content::Sql => Box::<ScriptTap>::default(),
-        Content::Empty | Content::Unknown => Box::new(NoTap),
+        Content::Archive if all_needed => Box::new(Whole(DumpInspector::new())),
+        Content::Archive => Box::new(DumpInspector::new()),
+        Content::Sql => Box::<ScriptInspector>::default(),
+        Content::Empty | Content::Unknown => Box::new(NoInspection),
     }
 }
 
-/// A tap after which every byte is needed.
-struct Whole(DumpTap);
+/// An inspector after which every byte is needed.
+struct Whole(DumpInspector);
 
-impl Tap for Whole {
+impl StreamInspector for Whole {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         self.0.feed(bytes)
     }

@@ -1,6 +1,6 @@
 //! The roles beside a backup: written with it, sealed whenever its archive is, and read back.
 
-use super::dump_inspector::{ScriptTap, tap_for};
+use super::dump_inspector::{ScriptInspector, inspector_for};
 use super::dump_job::DumpJob;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -9,7 +9,7 @@ use crate::format::read_pipeline::Inbound;
 use crate::format::seal::{Expect, Keys};
 use crate::format::sniff::Content;
 use crate::format::write_pipeline;
-use crate::format::write_pipeline::{Plan, Written};
+use crate::format::write_pipeline::{Stages, WrittenArchive};
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::Meter;
 use crate::repository::checksum_line;
@@ -64,9 +64,9 @@ fn dump(
     pg_dumpall: &Tool,
     passwords: bool,
     cancel: &Cancel,
-) -> Result<(Vec<u8>, Written)> {
+) -> Result<(Vec<u8>, WrittenArchive)> {
     let label = format!("{id}{LABEL}");
-    let plan = Plan {
+    let plan = Stages {
         codec: job.codec,
         threads: 1,
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
@@ -76,7 +76,7 @@ fn dump(
         &mut dump,
         Small(Vec::new()),
         &plan,
-        &mut ScriptTap::default(),
+        &mut ScriptInspector::default(),
         &Meter::default(),
     )?;
     Ok((bytes.0, written))
@@ -130,9 +130,9 @@ pub fn read(
         .doing(doing);
     }
     let mut plain = Small(Vec::new());
-    let mut tap = tap_for(Content::Sql, true);
+    let mut inspector = inspector_for(Content::Sql, true);
     inbound
-        .copy_to(&mut plain, tap.as_mut(), &meter)
+        .copy_to(&mut plain, inspector.as_mut(), &meter)
         .doing(doing)?;
     Ok(plain.0)
 }

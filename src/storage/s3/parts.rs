@@ -8,7 +8,6 @@
 
 use crate::error::{Error, Result};
 
-/// One MiB.
 pub(super) const MIB: u64 = 1 << 20;
 /// S3 accepts no smaller part but the last.
 const SMALLEST: u64 = 5 * MIB;

@@ -1,19 +1,10 @@
 //! The writing half: blocks go to the workers, members come back in order.
 
-use super::level::Balance;
-use super::pool::Pool;
-use super::{BLOCK, Block, Packer, blocks_for};
+use super::block::{BLOCK, Block, Packer};
+use super::level::{Balance, Level};
+use super::pool::{Pool, blocks_for};
 use crate::error::{Error, Result};
 use std::io::{self, Write};
-
-/// How hard to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// Chosen block by block.
-    Adaptive,
-    /// libdeflate's level, 1 (fast) to 12 (small).
-    Fixed(u8),
-}
 
 /// A writer that hands its input on to `inner` as gzip. [`Compressor::finish`] ends the stream; one that is dropped
 /// instead is cut short.

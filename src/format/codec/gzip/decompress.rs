@@ -1,7 +1,7 @@
 //! The reading half: members of ours go to the workers, any other stream is inflated as it comes.
 
-use super::pool::Pool;
-use super::{Block, HEADER, blocks_for, length_of_ours, unpack};
+use super::block::{Block, HEADER, length_of_ours, unpack};
+use super::pool::{Pool, blocks_for};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufReader, Cursor, Read};
@@ -28,7 +28,7 @@ pub struct Decompressor<R: Read> {
 /// What the stream goes on with, behind the members under way.
 enum Input<R: Read> {
     /// Members of ours, perhaps; the flag is set once there was one.
-    Members(BufReader<Source<R>>, bool),
+    Members(BufReader<CountedSource<R>>, bool),
     /// One stream from here to its end.
     Foreign(Box<Foreign<R>>),
     /// Nothing, or this failure.
@@ -36,10 +36,10 @@ enum Input<R: Read> {
 }
 
 /// A stream of which the first bytes were read before it was known to be foreign.
-type Foreign<R> = MultiGzDecoder<io::Chain<Cursor<Vec<u8>>, BufReader<Source<R>>>>;
+type Foreign<R> = MultiGzDecoder<io::Chain<Cursor<Vec<u8>>, BufReader<CountedSource<R>>>>;
 
 /// What was found where a member may begin.
-enum Found {
+enum NextMember {
     Member(Block),
     /// Not a member of ours: the bytes that tell.
     Foreign(Vec<u8>),
@@ -49,7 +49,7 @@ enum Found {
 impl<R: Read> Decompressor<R> {
     /// Starts `threads` workers for the stream that the calling thread reads from `inner`.
     pub fn new(inner: R, threads: usize) -> Result<Decompressor<R>> {
-        let source = Source {
+        let source = CountedSource {
             inner,
             at: 0,
             failure: None,
@@ -78,16 +78,16 @@ impl<R: Read> Decompressor<R> {
             };
             let block = self.spare.pop().unwrap_or_default();
             self.input = match next_member(&mut source, block) {
-                Ok(Found::Member(block)) => {
+                Ok(NextMember::Member(block)) => {
                     self.pool.submit(block)?;
                     Input::Members(source, true)
                 }
-                Ok(Found::Foreign(head)) => {
+                Ok(NextMember::Foreign(head)) => {
                     let rest = Cursor::new(head).chain(source);
                     Input::Foreign(Box::new(Foreign::new(rest)))
                 }
-                Ok(Found::End) if any => Input::Over(Ok(())),
-                Ok(Found::End) => {
+                Ok(NextMember::End) if any => Input::Over(Ok(())),
+                Ok(NextMember::End) => {
                     Input::Over(Err(Error::damaged("the gzip stream is empty").into()))
                 }
                 Err(error) => Input::Over(Err(error)),
@@ -133,15 +133,18 @@ impl<R: Read> Read for Decompressor<R> {
 }
 
 /// Reads the next member of ours from `source` into `block`.
-fn next_member<R: Read>(source: &mut BufReader<Source<R>>, mut block: Block) -> io::Result<Found> {
+fn next_member<R: Read>(
+    source: &mut BufReader<CountedSource<R>>,
+    mut block: Block,
+) -> io::Result<NextMember> {
     block.at = source.get_ref().at - source.buffer().len() as u64;
     block.packed.clear();
     fill(source, &mut block.packed, HEADER)?;
     if block.packed.is_empty() {
-        return Ok(Found::End);
+        return Ok(NextMember::End);
     }
     let Some(length) = length_of_ours(&block.packed) else {
-        return Ok(Found::Foreign(block.packed));
+        return Ok(NextMember::Foreign(block.packed));
     };
     fill(source, &mut block.packed, length)?;
     if block.packed.len() < length {
@@ -151,12 +154,12 @@ fn next_member<R: Read>(source: &mut BufReader<Source<R>>, mut block: Block) -> 
         );
         return Err(Error::damaged(message).into());
     }
-    Ok(Found::Member(block))
+    Ok(NextMember::Member(block))
 }
 
 /// Reads until `bytes` has `length` of them, or all there are.
 fn fill<R: Read>(
-    source: &mut BufReader<Source<R>>,
+    source: &mut BufReader<CountedSource<R>>,
     bytes: &mut Vec<u8>,
     length: usize,
 ) -> io::Result<()> {
@@ -188,13 +191,13 @@ fn read_foreign<R: Read>(decoder: &mut Foreign<R>, space: &mut [u8]) -> io::Resu
 }
 
 /// The reader below, which counts what it gave and keeps its own failure apart from those of the format.
-struct Source<R> {
+struct CountedSource<R> {
     inner: R,
     at: u64,
     failure: Option<io::Error>,
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for CountedSource<R> {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.inner.read(space) {
@@ -215,7 +218,8 @@ impl<R: Read> Read for Source<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::codec::gzip::{BLOCK, Compressor, Level};
+    use crate::format::codec::gzip::block::BLOCK;
+    use crate::format::codec::gzip::{Compressor, Level};
     use std::io::Write;
 
     #[test]

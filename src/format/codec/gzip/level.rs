@@ -1,4 +1,4 @@
-//! The adaptive level: each stretch of the stream is made small where that is worth its time.
+//! How hard to compress, and the adaptive level: each stretch of the stream is made small where that is worth its time.
 //!
 //! What follows in a dump is mostly like what went just before, so the last blocks at each of a few levels tell what the
 //! next would become and take. The level with the least of `time + worth * size`, both relative to the fastest level,
@@ -8,13 +8,22 @@
 //! more processor time. Now and then a block goes another way to keep the comparison fresh, and where a block is unlike
 //! those before it, all levels are tried again.
 
-use super::{BLOCK, Block};
+use super::block::{BLOCK, Block};
+
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Chosen block by block.
+    Adaptive,
+    /// libdeflate's level, 1 (fast) to 12 (small).
+    Fixed(u8),
+}
 
 /// Chooses a level for each block from what became of those before.
 #[derive(Default)]
 pub(super) struct Balance {
     /// What is known of each level, since the data last changed.
-    known: [Known; LEVELS.len()],
+    known: [LevelTrial; LEVELS.len()],
     /// Blocks chosen for so far.
     chosen: usize,
     /// What the blocks came to, as a sum of packed bytes for each plain one.
@@ -24,17 +33,17 @@ pub(super) struct Balance {
 }
 
 #[derive(Clone, Copy, Default)]
-enum Known {
+enum LevelTrial {
     #[default]
     Nothing,
     /// A block is under way.
     Asked,
-    Cost(Cost),
+    Done(PackedCost),
 }
 
 /// What compressing at one level came to lately, for each plain byte.
 #[derive(Clone, Copy)]
-struct Cost {
+struct PackedCost {
     size: f64,
     time: f64,
 }
@@ -59,7 +68,7 @@ impl Balance {
         let choice = match self
             .known
             .iter()
-            .position(|known| matches!(known, Known::Nothing))
+            .position(|known| matches!(known, LevelTrial::Nothing))
         {
             Some(unknown) => unknown,
             None if self.chosen.is_multiple_of(PROBE) => {
@@ -68,8 +77,8 @@ impl Balance {
             }
             None => best,
         };
-        if let Known::Nothing = self.known[choice] {
-            self.known[choice] = Known::Asked;
+        if let LevelTrial::Nothing = self.known[choice] {
+            self.known[choice] = LevelTrial::Asked;
         }
         LEVELS[choice]
     }
@@ -84,7 +93,7 @@ impl Balance {
         let Some((_, base)) = costs().next() else {
             return MIDDLE;
         };
-        let total = |cost: Cost| cost.time / base.time + worth * cost.size / base.size;
+        let total = |cost: PackedCost| cost.time / base.time + worth * cost.size / base.size;
         let best = costs().min_by(|(_, one), (_, other)| total(*one).total_cmp(&total(*other)));
         best.map_or(MIDDLE, |(level, _)| level)
     }
@@ -105,8 +114,8 @@ impl Balance {
             self.known = Default::default();
             before = None;
         }
-        let before = before.unwrap_or(Cost { size, time });
-        self.known[level] = Known::Cost(Cost {
+        let before = before.unwrap_or(PackedCost { size, time });
+        self.known[level] = LevelTrial::Done(PackedCost {
             size: before.size + (size - before.size) / 4.0,
             time: before.time + (time - before.time) / 4.0,
         });
@@ -115,10 +124,10 @@ impl Balance {
     }
 }
 
-impl Known {
-    fn cost(&self) -> Option<Cost> {
+impl LevelTrial {
+    fn cost(&self) -> Option<PackedCost> {
         match self {
-            Known::Cost(cost) => Some(*cost),
+            LevelTrial::Done(cost) => Some(*cost),
             _ => None,
         }
     }

@@ -10,6 +10,16 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+/// How many threads help with one stream on this machine: its cores, at most four.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+}
+
+/// Blocks in flight for `threads` workers: one at work and one waiting for each, and one being filled.
+pub(super) fn blocks_for(threads: usize) -> usize {
+    2 * threads.max(1) + 1
+}
+
 /// Where one job is worked on, and the way its result takes back.
 type Ticket<J> = (J, SyncSender<Result<J>>);
 

@@ -1,5 +1,6 @@
+use super::block::*;
 use super::*;
-use crate::error::Kind;
+use crate::error::{Error, Kind, Result};
 use std::io::{self, Cursor, Read, Write};
 use std::process::{Command, Stdio};
 

@@ -23,7 +23,7 @@ mod outline;
 pub mod redump;
 mod scratch;
 
-use super::dump_inspector::DumpTap;
+use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::client::Client;
@@ -146,12 +146,12 @@ impl Drill<'_> {
             restore: self.start(cancel)?,
             failed: false,
         };
-        let mut tap = DumpTap::new();
-        let copied = inbound.copy_to(&mut target, &mut tap, &progress.meter());
+        let mut inspector = DumpInspector::new();
+        let copied = inbound.copy_to(&mut target, &mut inspector, &progress.meter());
         let DrillTarget { restore, failed } = target;
         let (error, refused) = match copied {
             Ok(_) => match restore.finish() {
-                Ok(()) => return whole(tap),
+                Ok(()) => return whole(inspector),
                 Err(error) => (error, true),
             },
             Err(error) => {
@@ -195,8 +195,8 @@ enum DrillRestore {
     Refused(String),
 }
 
-fn whole(tap: DumpTap) -> Result<DrillRestore> {
-    match tap.into_contents() {
+fn whole(inspector: DumpInspector) -> Result<DrillRestore> {
+    match inspector.into_contents() {
         Some(DumpContents::Read(summary)) => Ok(DrillRestore::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }

@@ -2,7 +2,7 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::format::Tap;
+use crate::format::inspect::StreamInspector;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
 use crate::repository::open;
@@ -50,7 +50,7 @@ struct Front {
     catalog: Option<Box<Toc>>,
 }
 
-impl Tap for Front {
+impl StreamInspector for Front {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         match self.reader.feed(bytes)? {
             TocProgress::More => Ok(()),

@@ -13,7 +13,7 @@ use crate::repository::located::Located;
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpContents, Summary};
 use crate::source::logical::drop_existing;
-use crate::source::logical::dump_inspector::{DumpTap, tap_for};
+use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
 use crate::source::logical::toc_list::TocList;
@@ -113,9 +113,9 @@ impl Plan<'_> {
         cancel: &Cancel,
     ) -> Result<(u64, Option<Box<Summary>>)> {
         match self.copy_to(&mut restore) {
-            Ok((bytes, tap)) => {
+            Ok((bytes, inspector)) => {
                 restore.finish()?;
-                Ok((bytes, tap.and_then(whole)))
+                Ok((bytes, inspector.and_then(whole)))
             }
             Err(error) => {
                 restore.abort();
@@ -124,16 +124,16 @@ impl Plan<'_> {
         }
     }
 
-    fn copy_to(&mut self, target: &mut impl Write) -> Result<(u64, Option<DumpTap>)> {
+    fn copy_to(&mut self, target: &mut impl Write) -> Result<(u64, Option<DumpInspector>)> {
         let meter = Arc::clone(&self.meter);
         if self.content() != Content::Archive {
-            let mut tap = tap_for(self.content(), false);
-            let bytes = self.inbound.copy_to(target, tap.as_mut(), &meter)?;
+            let mut inspector = inspector_for(self.content(), false);
+            let bytes = self.inbound.copy_to(target, inspector.as_mut(), &meter)?;
             return Ok((bytes, None));
         }
-        let mut tap = DumpTap::new();
-        let bytes = self.inbound.copy_to(target, &mut tap, &meter)?;
-        Ok((bytes, Some(tap)))
+        let mut inspector = DumpInspector::new();
+        let bytes = self.inbound.copy_to(target, &mut inspector, &meter)?;
+        Ok((bytes, Some(inspector)))
     }
 
     /// Decodes the whole archive into a file first: what is damaged reaches no database this way either.
@@ -147,8 +147,8 @@ impl Plan<'_> {
         let pg_restore = self.pg_restore(tools, cancel)?;
         log::debug!("using {pg_restore}");
         let mut spool = Spool::new(self.expected_bytes(cancel)?)?;
-        let (bytes, tap) = self.copy_to(&mut spool)?;
-        let offsets = tap.as_ref().map_or(&[][..], DumpTap::offsets);
+        let (bytes, inspector) = self.copy_to(&mut spool)?;
+        let offsets = inspector.as_ref().map_or(&[][..], DumpInspector::offsets);
         let offset_size = self
             .catalog
             .as_ref()
@@ -168,7 +168,7 @@ impl Plan<'_> {
         // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
         options.clean &= !self.is_all_new();
         pg_restore::parallel(&pg_restore, &client, &options, jobs, file)?;
-        Ok((bytes, tap.and_then(whole)))
+        Ok((bytes, inspector.and_then(whole)))
     }
 
     /// About how large the plain dump is.
@@ -186,8 +186,8 @@ impl Plan<'_> {
     }
 }
 
-fn whole(tap: DumpTap) -> Option<Box<Summary>> {
-    match tap.into_contents() {
+fn whole(inspector: DumpInspector) -> Option<Box<Summary>> {
+    match inspector.into_contents() {
         Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     }

@@ -28,7 +28,7 @@ pub mod target_state;
 pub use preview::RestorePreview;
 pub use selection::Subset;
 
-use super::dump_inspector::DumpTap;
+use super::dump_inspector::DumpInspector;
 use super::stored_globals;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -232,9 +232,9 @@ impl Plan<'_> {
             self.selected.shown()
         );
         let meter = Arc::clone(&self.meter);
-        let mut tap = DumpTap::new();
+        let mut inspector = DumpInspector::new();
         self.inbound
-            .copy_to(&mut io::sink(), &mut tap, &meter)
+            .copy_to(&mut io::sink(), &mut inspector, &meter)
             .doing(|| format!("cannot read {}", self.selected.shown()))?;
         self.inbound = open::open(self.selected, self.keys, self.rules, meter, cancel)?;
         Ok(())

@@ -1,0 +1,96 @@
+//! A block and the gzip member it becomes.
+
+use crate::error::{Error, Result};
+use libdeflater::{CompressionLvl, crc32};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// Plain bytes in a member: long enough that cutting the stream costs little size.
+pub(super) const BLOCK: usize = 512 * 1024;
+
+/// The start of our members, up to their length.
+pub(super) const OURS: [u8; 16] = *b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x08\0BK\x04\0";
+pub(super) const HEADER: usize = OURS.len() + 4;
+pub(super) const TRAILER: usize = 8;
+/// The longest member, packed or plain, that is read as one of ours: room for larger blocks one day.
+pub(super) const LONGEST: usize = 4 * 1024 * 1024;
+
+/// A block on its way through: plain bytes and the member they are in.
+#[derive(Default)]
+pub(super) struct Block {
+    pub(super) plain: Vec<u8>,
+    pub(super) packed: Vec<u8>,
+    /// For the compressor, the level to use.
+    pub(super) level: u8,
+    /// And the processor time it took.
+    pub(super) took: Duration,
+    /// For the decompressor, the byte of the stream at which the member begins.
+    pub(super) at: u64,
+}
+
+/// What a worker keeps from block to block: a compressor for each level it has met.
+#[derive(Default)]
+pub(super) struct Packer([Option<libdeflater::Compressor>; 13]);
+
+impl Packer {
+    /// Makes `block.plain` the member `block.packed`.
+    pub(super) fn pack(&mut self, block: &mut Block) -> Result<()> {
+        let start = clock_gettime(ClockId::ThreadCPUTime);
+        let level = block.level.clamp(1, 12);
+        let broken = || Error::failed(format!("libdeflate cannot compress at level {level}"));
+        let lvl = CompressionLvl::new(level.into()).map_err(|_| broken())?;
+        let packer =
+            self.0[usize::from(level)].get_or_insert_with(|| libdeflater::Compressor::new(lvl));
+        let (plain, packed) = (&block.plain, &mut block.packed);
+        packed.resize(
+            HEADER + packer.deflate_compress_bound(plain.len()) + TRAILER,
+            0,
+        );
+        let data = packer
+            .deflate_compress(plain, &mut packed[HEADER..])
+            .map_err(|_| broken())?;
+        packed.truncate(HEADER + data);
+        packed.extend_from_slice(&crc32(plain).to_le_bytes());
+        packed.extend_from_slice(&(plain.len() as u32).to_le_bytes());
+        let length = packed.len() as u32;
+        packed[..OURS.len()].copy_from_slice(&OURS);
+        packed[OURS.len()..HEADER].copy_from_slice(&length.to_le_bytes());
+        let took = clock_gettime(ClockId::ThreadCPUTime) - start;
+        block.took = took.try_into().unwrap_or_default();
+        Ok(())
+    }
+}
+
+/// The length of the whole member that begins with `head`, if it is one of ours.
+pub(super) fn length_of_ours(head: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(head.strip_prefix(&OURS)?.try_into().ok()?) as usize;
+    (HEADER + TRAILER..=LONGEST)
+        .contains(&length)
+        .then_some(length)
+}
+
+/// Makes the member `block.packed` the bytes `block.plain`.
+pub(super) fn unpack(inflater: &mut libdeflater::Decompressor, block: &mut Block) -> Result<()> {
+    let damaged = || {
+        Error::damaged(format!(
+            "the gzip member that begins at byte {} is damaged",
+            block.at
+        ))
+    };
+    let (data, trailer) = block.packed[HEADER..]
+        .split_last_chunk::<TRAILER>()
+        .ok_or_else(damaged)?;
+    let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
+    let (crc, length) = (
+        u32::from_le_bytes([c0, c1, c2, c3]),
+        u32::from_le_bytes([l0, l1, l2, l3]) as usize,
+    );
+    if length > LONGEST {
+        return Err(damaged());
+    }
+    block.plain.resize(length, 0);
+    match inflater.deflate_decompress(data, &mut block.plain) {
+        Ok(given) if given == length && crc32(&block.plain) == crc => Ok(()),
+        _ => Err(damaged()),
+    }
+}
