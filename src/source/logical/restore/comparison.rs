@@ -1,6 +1,6 @@
 //! What is in the target after a restore, compared with what was read from the archive.
 
-use super::plan::Plan;
+use super::prepare::PreparedRestore;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::tools::Tools;
@@ -32,23 +32,23 @@ pub(super) struct TargetComparison {
 /// Dumps what was restored once more and compares it, table by table, with `archived`. Fails where they differ and nothing
 /// says that `archived` is what was backed up.
 pub(super) fn run(
-    plan: &Plan,
+    prepared: &PreparedRestore,
     archived: &Summary,
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<TargetComparison> {
-    let subset = &plan.job.subset;
+    let subset = &prepared.facts.request.subset;
     if subset.data_only || subset.schema_only {
         return Ok(TargetComparison::default());
     }
-    match look(plan, archived, tools, cancel) {
+    match look(prepared, archived, tools, cancel) {
         Ok((tables, faults)) if faults.is_empty() => Ok(TargetComparison {
             tables: Some(tables),
             differs: None,
         }),
         Ok((tables, faults)) => {
-            let error = differs(plan, &faults);
-            if !is_what_was_backed_up(plan, archived, cancel)? {
+            let error = differs(prepared, &faults);
+            if !is_what_was_backed_up(prepared, archived, cancel)? {
                 return Err(error.hint(
                     "if other sessions or triggers write to it, that is why; else restore it anew, or an older backup",
                 ));
@@ -64,7 +64,7 @@ pub(super) fn run(
         }
         Err(error) => {
             cancel.check()?;
-            let shown = plan.job.session.shown();
+            let shown = prepared.facts.request.session.shown();
             log::warn!(
                 "{shown} is restored, but cannot be compared with the backup: {}",
                 error.report()
@@ -75,13 +75,17 @@ pub(super) fn run(
 }
 
 /// True where the archive, as it was read, is what its manifest says.
-fn is_what_was_backed_up(plan: &Plan, archived: &Summary, cancel: &Cancel) -> Result<bool> {
-    let Located::Stored { storage, entry } = plan.selected else {
+fn is_what_was_backed_up(
+    prepared: &PreparedRestore,
+    archived: &Summary,
+    cancel: &Cancel,
+) -> Result<bool> {
+    let Located::Stored { storage, entry } = prepared.selected else {
         return Ok(false);
     };
     let claimed = read_manifest(storage.as_ref(), entry, cancel).and_then(|manifest| {
         let detail =
-            manifest.map(|manifest| manifest_details::detail(manifest, &entry.id, plan.keys));
+            manifest.map(|manifest| manifest_details::detail(manifest, &entry.id, prepared.keys));
         Ok(detail.transpose()?.flatten())
     });
     cancel.check()?;
@@ -92,20 +96,21 @@ fn is_what_was_backed_up(plan: &Plan, archived: &Summary, cancel: &Cancel) -> Re
 }
 
 fn look(
-    plan: &Plan,
+    prepared: &PreparedRestore,
     archived: &Summary,
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<(u64, Vec<Fault>)> {
-    let server = plan.server.unwrap_or(0);
-    let client = plan.client.clone().required()?;
+    let server = prepared.facts.server.unwrap_or(0);
+    let client = prepared.client.clone().required()?;
     let session = client.session();
     // beside what was restored there may be other tables, and other people's
-    let alone = !plan.job.options.clean && !plan.job.subset.names_objects();
+    let alone =
+        !prepared.facts.request.options.clean && !prepared.facts.request.subset.names_objects();
     let mut archived = archived.clone();
     let mut only = Vec::new();
     if !alone {
-        let restored = plan.tables_with_rows();
+        let restored = prepared.facts.tables_with_rows();
         keep(&mut archived, &restored);
         if archived.tables.len() <= NAMED {
             only.extend(archived.tables.iter().map(|data| data.table.clone()));
@@ -141,14 +146,14 @@ fn keep(summary: &mut Summary, names: &BTreeSet<TableName>) {
     summary.large_objects = None;
 }
 
-fn differs(plan: &Plan, faults: &[Fault]) -> Error {
+fn differs(prepared: &PreparedRestore, faults: &[Fault]) -> Error {
     let mut told: Vec<String> = faults.iter().take(TOLD).map(Fault::to_string).collect();
     if faults.len() > TOLD {
         told.push(format!("and {} more", faults.len() - TOLD));
     }
     Error::damaged(format!(
         "{} was restored, and does not hold what the backup does: {}",
-        plan.job.session.shown(),
+        prepared.facts.request.session.shown(),
         told.join("; ")
     ))
 }

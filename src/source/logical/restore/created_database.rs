@@ -7,7 +7,7 @@
 //! killed      both stay; the next restore that may make the database finds the comment and begins again
 //! ```
 
-use super::plan::Plan;
+use super::facts::RestoreFacts;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// How long dropping what was made may take, after a run that was cancelled.
 const CLEANING: Duration = Duration::from_secs(60);
 
-/// How the comment on a database begins that is being restored, or that nobody finished.
+/// How the comment on a database begins that is being restored, or that no one finished.
 const UNFINISHED: &str = "backupkit: the restore of ";
 
 /// The comment: of what, on which machine, by which process, since when.
@@ -73,25 +73,6 @@ pub fn leftover(client: &Client, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Whom a database that `plan` makes is to belong to, if not to the role that makes it: whom the one that was dumped
-/// belonged to, where that role is there or among those `made` just now, and the role that restores may act for it: it
-/// has yet to restore into the database, and to drop it if that fails.
-pub fn owner(plan: &Plan, made: &[String]) -> Option<String> {
-    let owner = original_owner(plan)?;
-    let holds = plan.holds.as_ref()?;
-    let may = holds.own.contains(owner) && !holds.strangers.contains(owner);
-    (may || made.contains(owner)).then(|| owner.clone())
-}
-
-/// Whom the database that was dumped belonged to, where that is someone else than the role that restores, and is to
-/// stay so.
-fn original_owner<'a>(plan: &'a Plan) -> Option<&'a String> {
-    let mut entries = plan.catalog.as_deref()?.entries.iter();
-    let owner = &entries.find(|entry| entry.kind == "DATABASE")?.owner;
-    let role = &plan.holds.as_ref()?.role;
-    (!plan.job.options.no_owner && !owner.is_empty() && owner != role).then_some(owner)
-}
-
 /// A database that was made for a restore: dropped again unless the restore came to its end.
 pub struct CreatedDatabase<'a> {
     maintenance: &'a Client,
@@ -136,17 +117,22 @@ impl<'a> CreatedDatabase<'a> {
     }
 
     /// Gives it to whom the one that was dumped belonged to, where that may be, and tells who that is.
-    pub fn give_away(&self, plan: &Plan, made_roles: &[String]) -> Result<Option<String>> {
-        let owner = owner(plan, made_roles);
-        match (&owner, original_owner(plan)) {
+    pub fn give_away(
+        &self,
+        facts: &RestoreFacts,
+        target: &Client,
+        made_roles: &[String],
+    ) -> Result<Option<String>> {
+        let owner = facts.owner(made_roles);
+        match (&owner, facts.original_owner()) {
             (Some(owner), _) => {
-                let encoding = plan.catalog.as_deref().and_then(|c| c.encoding.as_deref());
-                let (target, encoding) = (&plan.client, encoding.unwrap_or("UTF8"));
+                let encoding = facts.toc.as_deref().and_then(|c| c.encoding.as_deref());
+                let encoding = encoding.unwrap_or("UTF8");
                 databases::set_owner(target, owner, encoding)?;
                 log::info!("the database {} belongs to {owner}", self.name);
             }
             (None, Some(original)) => {
-                let role = plan.holds.as_ref().map_or("", |holds| &holds.role);
+                let role = facts.target.as_ref().map_or("", |holds| &holds.role);
                 log::warn!(
                     "{} belongs to {role}, and not to {original} as the original did: {role} may not give it away, or there is no such role",
                     self.name

@@ -1,7 +1,7 @@
 //! What a part of a backup takes along: what it needs and the target lacks, and what depends on a table that is
 //! dropped and made again.
 
-use super::selection::{is_relation, is_remark, shown};
+use super::object_kinds::{is_relation, is_remark, shown};
 use super::target_state::TargetState;
 use crate::error::Error;
 use crate::source::logical::archive::{Toc, TocEntry};

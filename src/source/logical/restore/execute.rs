@@ -1,18 +1,14 @@
 //! The bytes of a backup on their way into the target.
 
-use super::plan::Plan;
+use super::prepare::PreparedRestore;
 use super::spool::Spool;
-use super::target_state::TargetState;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
 use crate::postgres::client::Client;
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
-use crate::repository::located::Located;
-use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpContents, Summary};
-use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
@@ -20,7 +16,7 @@ use crate::source::logical::toc_list::TocList;
 use std::io::Write;
 use std::sync::Arc;
 
-impl Plan<'_> {
+impl PreparedRestore<'_> {
     /// Restores into a database that is there. Returns the bytes of the plain stream and, of an archive that could be
     /// read, what it holds.
     pub(super) fn restore(
@@ -31,13 +27,13 @@ impl Plan<'_> {
     ) -> Result<(u64, Option<Box<Summary>>)> {
         let watch = match self.client.is_available() {
             true => {
-                let limit = self.job.lock_timeout;
+                let limit = self.facts.request.lock_timeout;
                 let limit = (!limit.is_zero()).then_some(limit);
                 Some(Watch::start(self.client.named(application), limit)?)
             }
             false => None,
         };
-        let fed = match self.job.jobs {
+        let fed = match self.facts.request.jobs {
             Some(jobs) => self.in_parallel(jobs, application, tools, cancel),
             None => {
                 let restore = self.start(application, tools, cancel)?;
@@ -50,7 +46,7 @@ impl Plan<'_> {
 
     /// Says of a restore that was not one transaction what its failure means.
     fn own_up(&self, error: Error) -> Error {
-        match self.is_atomic() {
+        match self.facts.is_atomic() {
             true => error,
             false => error.doing("the restore failed on its way").hint(
                 "it was not one transaction, so a part of it may be in the target: start again with an empty database",
@@ -61,7 +57,7 @@ impl Plan<'_> {
     fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<PgRestore> {
         let client = self.as_dumped.named(application);
         if self.content() == Content::Sql {
-            return match self.job.create_in_dump_allowed {
+            return match self.facts.request.create_in_dump_allowed {
                 true => PgRestore::text(&client),
                 false => PgRestore::sql(&client),
             };
@@ -70,40 +66,19 @@ impl Plan<'_> {
         log::debug!("using {pg_restore}");
         let mut options = self.options()?;
         if client.is_available() {
-            options.room = self.room();
+            options.room = self.facts.room();
         }
-        PgRestore::archive(&pg_restore, &client, self.server, options)
+        PgRestore::archive(&pg_restore, &client, self.facts.server, options)
     }
 
     fn options(&self) -> Result<PgRestoreOptions> {
-        let mut options = self.job.options.clone();
-        if let (Some(catalog), Some(_)) = (&self.catalog, &self.choice.ids) {
+        let mut options = self.facts.request.options.clone();
+        if let (Some(catalog), Some(_)) = (&self.facts.toc, &self.facts.selection.ids) {
             let ids = catalog.entries.iter().map(|entry| entry.id);
-            let chosen = ids.filter(|id| self.choice.holds(*id));
+            let chosen = ids.filter(|id| self.facts.selection.holds(*id));
             options.list = Some(Arc::new(TocList::new(chosen)?));
         }
         Ok(options)
-    }
-
-    /// True where the target has nothing of what is restored.
-    pub(super) fn is_all_new(&self) -> bool {
-        let (Some(catalog), Some(holds)) = (self.catalog.as_deref(), &self.holds) else {
-            return false;
-        };
-        let mut chosen = catalog
-            .entries
-            .iter()
-            .filter(|entry| self.choice.holds(entry.id));
-        chosen.all(|entry| match &*entry.kind {
-            "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
-            kind => !TargetState::knows(kind) || holds.lacks(entry),
-        })
-    }
-
-    /// The SQL that makes room for what is restored with `--clean`.
-    fn room(&self) -> Option<Vec<u8>> {
-        let catalog = self.catalog.as_deref().filter(|_| self.job.options.clean)?;
-        Some(drop_existing::block(catalog, &|id| self.choice.holds(id)))
     }
 
     /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
@@ -150,7 +125,8 @@ impl Plan<'_> {
         let (bytes, inspector) = self.copy_to(&mut spool)?;
         let offsets = inspector.as_ref().map_or(&[][..], DumpInspector::offsets);
         let offset_size = self
-            .catalog
+            .facts
+            .toc
             .as_ref()
             .map_or(8, |catalog| catalog.offset_size);
         let file = spool.finish(offsets, offset_size)?;
@@ -159,30 +135,16 @@ impl Plan<'_> {
             "restoring over {jobs} connections is not one transaction: a failure leaves a part behind"
         );
         let client = self.as_dumped.named(application);
-        if let Some(room) = self.room().filter(|_| client.is_available()) {
-            let catalog = self.catalog.as_deref();
+        if let Some(room) = self.facts.room().filter(|_| client.is_available()) {
+            let catalog = self.facts.toc.as_deref();
             let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
             make_room(&room, encoding.unwrap_or("UTF8"), &client)?;
         }
         let mut options = self.options()?;
         // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
-        options.clean &= !self.is_all_new();
+        options.clean &= !self.facts.is_all_new();
         pg_restore::parallel(&pg_restore, &client, &options, jobs, file)?;
         Ok((bytes, inspector.and_then(whole)))
-    }
-
-    /// About how large the plain dump is.
-    pub(super) fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
-        match self.selected {
-            Located::Stored { storage, entry } => {
-                let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
-                Ok(manifest
-                    .as_ref()
-                    .and_then(|manifest| manifest.dump())
-                    .map_or(entry.bytes, |part| part.dump.bytes))
-            }
-            Located::File(path) => Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len())),
-        }
     }
 }
 

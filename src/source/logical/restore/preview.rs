@@ -1,8 +1,8 @@
 //! What a restore would do, found out without doing it.
 
-use super::created_database::owner;
-use super::plan::Plan;
-use super::selection;
+use super::object_kinds::shown;
+use super::prepare::PreparedRestore;
+use super::request::cannot;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::files::directory::for_large_temporaries;
@@ -36,7 +36,7 @@ pub struct RestorePreview {
     pub owner: Option<String>,
     /// What the backup holds would be dropped first.
     pub cleans: bool,
-    /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where nobody
+    /// The tables, views and sequences that would be dropped with `cleans`, as `table public.orders`; none where no one
     /// could be asked.
     pub drops: Option<Vec<String>>,
     /// Those of the views and foreign keys that someone did not name and would be made again.
@@ -66,11 +66,16 @@ pub struct RestorePreview {
 }
 
 /// Finds out.
-pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<RestorePreview> {
-    let refusal = plan.refusal.take();
-    let refusal = refusal.map(|refusal| refusal.doing(super::cannot(plan.selected, plan.job)));
-    let (job, catalog) = (plan.job, plan.catalog.as_deref());
-    let (started_at, stored_bytes, plain_bytes) = match plan.selected {
+pub(super) fn run(
+    prepared: &mut PreparedRestore,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<RestorePreview> {
+    let refusal = prepared.refusal.take();
+    let refusal =
+        refusal.map(|refusal| refusal.doing(cannot(prepared.selected, prepared.facts.request)));
+    let (job, catalog) = (prepared.facts.request, prepared.facts.toc.as_deref());
+    let (started_at, stored_bytes, plain_bytes) = match prepared.selected {
         Located::Stored { storage, entry } => {
             let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
             let plain = manifest.and_then(|manifest| Some(manifest.dump()?.dump.bytes));
@@ -81,35 +86,42 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Res
             (None, bytes, None)
         }
     };
-    let pg_restore = match plan.content() {
-        Content::Archive => Some(plan.pg_restore(tools, cancel)?.to_string()),
+    let pg_restore = match prepared.content() {
+        Content::Archive => Some(prepared.pg_restore(tools, cancel)?.to_string()),
         _ => None,
     };
     let mut preview = RestorePreview {
-        from: plan.selected.shown(),
+        from: prepared.selected.shown(),
         started_at,
         stored_bytes,
         plain_bytes,
-        content: plan.content(),
+        content: prepared.content(),
         target: job.session.shown().to_string(),
-        creates: plan.maintenance.is_some(),
-        leftover: plan.leftover.clone(),
-        owner: plan.maintenance.as_ref().and_then(|_| owner(plan, &[])),
+        creates: prepared.maintenance.is_some(),
+        leftover: prepared.facts.leftover.clone(),
+        owner: prepared
+            .maintenance
+            .as_ref()
+            .and_then(|_| prepared.facts.owner(&[])),
         cleans: job.options.clean,
-        drops: plan.outlook.as_ref().map(|outlook| outlook.dropped.clone()),
-        taken_along: plan.choice.taken_along.clone(),
-        atomic: plan.is_atomic(),
-        server: plan.server,
+        drops: prepared
+            .facts
+            .drop_effects
+            .as_ref()
+            .map(|outlook| outlook.dropped.clone()),
+        taken_along: prepared.facts.selection.taken_along.clone(),
+        atomic: prepared.facts.is_atomic(),
+        server: prepared.facts.server,
         dumped_server: catalog.map(|catalog| catalog.server_version.clone()),
         dumped_by: catalog.map(|catalog| catalog.pg_dump_version.clone()),
         pg_restore,
         relations: catalog.map(|catalog| {
-            let relations = plan.choice.relations(catalog);
-            relations.map(selection::shown).collect()
+            let relations = prepared.facts.selection.relations(catalog);
+            relations.map(shown).collect()
         }),
         missing_roles: Vec::new(),
         missing_extensions: Vec::new(),
-        left_out: plan.choice.left_out.clone(),
+        left_out: prepared.facts.selection.left_out.clone(),
         spool: job
             .jobs
             .map(|_| for_large_temporaries().display().to_string()),
@@ -117,9 +129,15 @@ pub(super) fn run(plan: &mut Plan, tools: &Tools, cancel: &Cancel) -> Result<Res
     };
     if let Some(catalog) = catalog {
         let chosen = catalog.entries.iter();
-        let chosen: Vec<&TocEntry> = chosen.filter(|entry| plan.choice.holds(entry.id)).collect();
-        preview.missing_roles = plan.missing_roles(catalog, &chosen).into_iter().collect();
-        preview.missing_extensions = plan.missing_extensions(&chosen);
+        let chosen: Vec<&TocEntry> = chosen
+            .filter(|entry| prepared.facts.selection.holds(entry.id))
+            .collect();
+        preview.missing_roles = prepared
+            .facts
+            .missing_roles(catalog, &chosen)
+            .into_iter()
+            .collect();
+        preview.missing_extensions = prepared.facts.missing_extensions(&chosen);
     }
     Ok(preview)
 }

@@ -6,6 +6,7 @@
 
 use super::dependencies;
 use super::dependencies::Needs;
+use super::object_kinds::{is_relation, is_remark, shown};
 use super::target_state::TargetState;
 use crate::error::{Error, Result};
 use crate::repository::manifest::TableName;
@@ -281,11 +282,6 @@ fn no_such_relation(name: &str, there: &[&TocEntry]) -> Error {
     }
 }
 
-/// `schema.name`.
-pub fn shown(entry: &TocEntry) -> String {
-    format!("{}.{}", entry.schema, entry.tag)
-}
-
 /// Adds the partitions of what is chosen, and theirs.
 fn add_partitions(catalog: &Toc, ids: &mut HashSet<i64>) {
     let relations: HashSet<i64> = catalog
@@ -370,19 +366,6 @@ fn add_parts(catalog: &Toc, ids: &mut HashSet<i64>, absent_publications: &HashSe
 
 fn same_name(one: &TocEntry, other: &TocEntry) -> bool {
     (&one.schema, &one.tag) == (&other.schema, &other.tag)
-}
-
-/// What tables and their like are called.
-pub fn is_relation(kind: &str) -> bool {
-    matches!(
-        kind,
-        "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "FOREIGN TABLE" | "SEQUENCE"
-    )
-}
-
-/// What is said about another object.
-pub fn is_remark(kind: &str) -> bool {
-    matches!(kind, "ACL" | "COMMENT" | "SECURITY LABEL")
 }
 
 /// What ties two objects together.

@@ -1,7 +1,7 @@
 //! The decoded dump in a file, for a pg_restore that works on several of its tables at a time.
 //!
 //! The file has no name: it is in a directory for temporary files, and gone with the last process that has it open,
-//! however that ends. Nobody else can open it.
+//! however that ends. No one else can open it.
 
 use crate::error::{Doing, Error, Result};
 use crate::files::directory::for_large_temporaries;

@@ -1,6 +1,6 @@
 //! What the database that is restored into holds, and what its role may do there.
 
-use super::selection::{is_relation, shown};
+use super::object_kinds::{is_relation, shown};
 use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::source::logical::archive::TocEntry;
@@ -165,7 +165,7 @@ impl TargetState {
             )
     }
 
-    /// True of an entry that other objects need and that is not there. Of kinds that nobody looked for only a database
+    /// True of an entry that other objects need and that is not there. Of kinds that no one looked for only a database
     /// that is yet to be made is known to lack them.
     pub fn lacks(&self, entry: &TocEntry) -> bool {
         match &*entry.kind {

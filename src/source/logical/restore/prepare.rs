@@ -1,14 +1,15 @@
-//! All that is known before a restore begins: what the archive says of itself, what the target is, what will be
-//! restored. Whatever is refused is refused here, while nothing has been changed.
+//! Looks at the backup and at the target, changing nothing: gathers the facts of a restore and opens what it will need.
+//! Whatever is refused is refused here.
 
-use super::RestoreRequest;
 use super::created_database;
-use super::preflight::{not_empty, together};
-use super::selection;
+use super::facts::{Origin, RestoreFacts, WantedRoom};
+use super::refusals::together;
+use super::request::RestoreRequest;
 use super::selection::{TocSelection, choose};
+use super::spool;
 use super::target_state::TargetState;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
@@ -18,51 +19,40 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
-use crate::repository::manifest::TableName;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::drop_existing;
+use crate::source::logical::pg_restore;
+use crate::source::logical::stored_globals;
 use crate::text::escape::printable;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the first member of a dump in pg_dump's tar format is called.
 const TAR: &[u8] = b"toc.dat\0";
 
-/// A backup, opened, and the target that it goes to.
-pub struct Plan<'a> {
+/// A backup, opened, the way to its target, and what is known of both.
+pub struct PreparedRestore<'a> {
+    pub(super) facts: RestoreFacts<'a>,
     pub(super) selected: &'a Located,
     pub(super) keys: &'a dyn Fn() -> Result<Keys>,
     pub(super) rules: &'a Rules<'a>,
-    pub(super) job: &'a RestoreRequest,
     pub(super) inbound: Inbound<Bytes>,
     /// Shown until the restore is over.
     pub(super) progress: Option<Progress>,
     pub(super) meter: Arc<Meter>,
-    /// What stands before the data; none for SQL and for archives of an unknown version.
-    pub(super) catalog: Option<Box<Toc>>,
-    pub(super) choice: TocSelection,
     /// At the target; without psql, where that is not installed.
     pub(super) client: Client,
-    /// The major version of the server.
-    pub(super) server: Option<u32>,
     /// Another database of the server, where the target is not there and is to be made.
     pub(super) maintenance: Option<Client>,
     /// The client to restore with, with the settings that the backup was dumped with.
     pub(super) as_dumped: Client,
-    /// What the target holds, where someone could be asked.
-    pub(super) holds: Option<TargetState>,
-    /// What the comment on the target says, where that is what a restore left behind that did not finish.
-    pub(super) leftover: Option<String>,
-    /// What making room would mean, where that is to be done.
-    pub(super) outlook: Option<drop_existing::DropEffects>,
     /// Why it would be refused.
     pub(super) refusal: Option<Error>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> PreparedRestore<'a> {
     /// Opens `selected` and looks at the target of `job`.
     pub fn make(
         selected: &'a Located,
@@ -71,7 +61,7 @@ impl<'a> Plan<'a> {
         job: &'a RestoreRequest,
         tools: &Tools,
         cancel: &Cancel,
-    ) -> Result<Plan<'a>> {
+    ) -> Result<PreparedRestore<'a>> {
         refuse_templates(&job.session)?;
         let progress = Progress::start(&format!("looking at {}", job.session.database()));
         let meter = progress.meter();
@@ -115,32 +105,117 @@ impl<'a> Plan<'a> {
             }
             None => TocSelection::default(),
         };
-        let mut plan = Plan {
+        let origin = match selected {
+            Located::Stored { .. } => Origin::Storage,
+            Located::File(_) => Origin::File,
+        };
+        let mut facts = RestoreFacts {
+            request: job,
+            origin,
+            content,
+            toc: catalog,
+            selection: choice,
+            server,
+            creates: maintenance.is_some(),
+            target: holds,
+            leftover,
+            relations_there: None,
+            drop_effects: None,
+        };
+        let objection = facts.selection.objection.take();
+        let mut prepared = PreparedRestore {
+            facts,
             selected,
             keys,
             rules,
-            job,
             inbound,
             progress: Some(progress),
             meter,
-            catalog,
-            choice,
             client,
-            server,
             maintenance,
             as_dumped,
-            holds,
-            leftover,
-            outlook: None,
             refusal: None,
         };
-        plan.refusal = together(plan.object(tools, cancel)?);
-        Ok(plan)
+        let mut found = Vec::new();
+        found.extend(prepared.globals(cancel).err());
+        if job.jobs.is_some() {
+            found.extend(prepared.not_in_parallel(tools, cancel).err());
+        }
+        cancel.check()?;
+        found.extend(objection);
+        prepared.ask_the_target()?;
+        found.extend(prepared.facts.refusals());
+        prepared.refusal = together(found);
+        Ok(prepared)
+    }
+
+    /// Gathers what the target tells about room for what is restored.
+    fn ask_the_target(&mut self) -> Result<()> {
+        if !self.client.is_available() {
+            log::info!("psql is not installed, so whether the target is empty is not checked");
+            return Ok(());
+        }
+        let facts = &mut self.facts;
+        if facts.wants_room() == WantedRoom::Everything {
+            facts.relations_there = not_empty(&self.client)?;
+        }
+        if let (Some(toc), true) = (facts.toc.as_deref(), facts.drops_first()) {
+            let chosen = |id| facts.selection.holds(id);
+            let effects = drop_existing::outlook(toc, &chosen, &self.client).doing(|| {
+                let target = self.client.shown();
+                format!("cannot see what is to be dropped from {target}")
+            })?;
+            facts.drop_effects = Some(effects);
+        }
+        Ok(())
+    }
+
+    /// Refuses what cannot be done over several connections.
+    fn not_in_parallel(&self, tools: &Tools, cancel: &Cancel) -> Result<()> {
+        let pg_restore = self.pg_restore(tools, cancel)?;
+        if pg_restore::sets_too_much(&pg_restore, self.facts.server) {
+            return Err(Error::refused(format!(
+                "{pg_restore} cannot restore over several connections into a server as old as this one"
+            ))
+            .hint("restore without --jobs"));
+        }
+        if self.facts.request.options.clean && !self.facts.is_all_new() {
+            self.facts.require_circular_views()?;
+        }
+        spool::require_room(self.expected_bytes(cancel)?)
+    }
+
+    /// The roles beside the backup, if they are wanted.
+    pub(super) fn globals(&self, cancel: &Cancel) -> Result<Option<Vec<u8>>> {
+        if !self.facts.request.globals {
+            return Ok(None);
+        }
+        let Located::Stored { storage, entry } = self.selected else {
+            return Err(Error::usage("--globals is for a backup on a storage").hint(
+                "name it by its database and time stamp, or restore the roles by hand with psql",
+            ));
+        };
+        let sealed_only = self.facts.request.sealed_only && !self.rules.force;
+        stored_globals::read(storage.as_ref(), &entry.id, self.keys, sealed_only, cancel).map(Some)
+    }
+
+    /// About how large the plain dump is.
+    pub(super) fn expected_bytes(&self, cancel: &Cancel) -> Result<u64> {
+        match self.selected {
+            Located::Stored { storage, entry } => {
+                let manifest = read_manifest(storage.as_ref(), entry, cancel)?;
+                Ok(manifest
+                    .as_ref()
+                    .and_then(|manifest| manifest.dump())
+                    .map_or(entry.bytes, |part| part.dump.bytes))
+            }
+            Located::File(path) => Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len())),
+        }
     }
 
     /// What the plain stream holds.
     pub fn content(&self) -> Content {
-        self.inbound.facts().content
+        self.facts.content
     }
 
     /// What the container says that it is.
@@ -153,20 +228,12 @@ impl<'a> Plan<'a> {
         let needed = DumpVersion::of_head(self.inbound.head())
             .and_then(DumpVersion::oldest_pg_restore)
             .unwrap_or(0);
-        tools.pg_restore(needed, self.server, cancel)
+        tools.pg_restore(needed, self.facts.server, cancel)
     }
 
     /// The client at the target, or at another database of its server while there is no target.
     pub fn reachable(&self) -> &Client {
         self.maintenance.as_ref().unwrap_or(&self.client)
-    }
-
-    /// The tables that get their rows restored.
-    pub fn tables_with_rows(&self) -> BTreeSet<TableName> {
-        let catalog = self.catalog.as_deref();
-        catalog.map_or_else(BTreeSet::new, |catalog| {
-            selection::tables_with_rows(catalog, &self.choice)
-        })
     }
 }
 
@@ -233,7 +300,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
     Ok(catalog)
 }
 
-/// Refuses what is no dump, and SQL that nobody allowed.
+/// Refuses what is no dump, and SQL that no one allowed.
 fn permit(
     inbound: &Inbound<Bytes>,
     selected: &Located,
@@ -287,4 +354,20 @@ fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel)
         );
     }
     Ok(Error::refused(format!("{shown} holds SQL text, which can do anything")).hint(hint))
+}
+
+/// How many relations there are, and a few names; none in an empty database.
+fn not_empty(client: &Client) -> Result<Option<String>> {
+    let (count, names) = databases::user_relations(client)?;
+    let more = match count > names.len() as u64 {
+        true => ", …",
+        false => "",
+    };
+    let what = || {
+        format!(
+            "{count} tables, views or sequences ({}{more})",
+            names.join(", ")
+        )
+    };
+    Ok((count > 0).then(what))
 }

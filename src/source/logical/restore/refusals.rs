@@ -1,0 +1,456 @@
+//! What speaks against a restore, by what is known before it begins: what the server would refuse on the way, and what we
+//! do. A dry run and a restore ask the same. Pure: no one is asked.
+
+use super::dependencies::some;
+use super::facts::{Origin, RestoreFacts, WantedRoom, is_created, owners};
+use super::object_kinds::shown;
+use crate::error::{Error, Result};
+use crate::postgres::quoting::identifier;
+use crate::postgres::{explain, messages};
+use crate::source::logical::archive::{Toc, TocEntry};
+use crate::source::logical::drop_existing;
+use std::collections::BTreeSet;
+
+impl RestoreFacts<'_> {
+    /// Everything that speaks against it by these facts, the weightiest first. Where no one could be asked about the target
+    /// nothing does.
+    pub fn refusals(&self) -> Vec<Error> {
+        let mut found = Vec::new();
+        if self.target.is_none() {
+            return found;
+        }
+        match self.creates {
+            true => found.extend(self.may_not_create_databases()),
+            false => found.extend(self.no_room()),
+        }
+        let Some(toc) = self.toc.as_deref() else {
+            return found;
+        };
+        let chosen = toc.entries.iter();
+        let chosen = chosen.filter(|entry| !entry.is_about_the_database());
+        let chosen: Vec<&TocEntry> = chosen
+            .filter(|entry| self.selection.holds(entry.id))
+            .collect();
+        if self.request.subset.data_only {
+            found.extend(self.no_tables(&chosen));
+            return found;
+        }
+        found.extend(self.strange_roles(toc, &chosen));
+        found.extend(self.no_extensions(&chosen));
+        if !self.creates {
+            found.extend(self.closed_schemas(&chosen));
+        }
+        if let Some(effects) = &self.drop_effects {
+            found.extend(self.not_to_be_dropped(&chosen, effects));
+        }
+        found
+    }
+
+    /// Refuses a target that holds something, unless that is to be replaced or added to.
+    fn no_room(&self) -> Option<Error> {
+        if let Some(comment) = &self.leftover {
+            let target = self.request.session.shown();
+            return Some(
+                Error::refused(format!("{target} was left behind: {comment}"))
+                    .hint("replace it: add --create"),
+            );
+        }
+        let found = match self.wants_room() {
+            WantedRoom::None => None,
+            WantedRoom::ForTheChosen => {
+                let present = self.chosen_that_are_there();
+                (!present.is_empty()).then(|| format!("holds {} already", some(&present)))
+            }
+            WantedRoom::Everything => {
+                let relations = self.relations_there.as_ref();
+                relations.map(|what| format!("is not empty: it has {what}"))
+            }
+        };
+        found.map(|found| {
+            Error::refused(format!("the target {found}")).hint(
+                "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create",
+            )
+        })
+    }
+
+    /// To drop views that need each other, pg_restore first puts empty ones in their place, which takes their schema and
+    /// types. In one transaction that is left out, since room has been made.
+    pub fn require_circular_views(&self) -> Result<()> {
+        let (Some(catalog), Some(holds)) = (self.toc.as_deref(), &self.target) else {
+            return Ok(());
+        };
+        let rules = catalog.entries.iter().filter(|entry| entry.kind == "RULE");
+        let rules = rules
+            .filter(|entry| self.selection.holds(entry.id))
+            .map(shown);
+        let views = rules.filter_map(|rule| Some(rule.strip_suffix(" _RETURN")?.to_string()));
+        let missing: Vec<String> = views
+            .filter(|view| !holds.relations.contains(view))
+            .collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Error::refused(format!(
+                "over several connections --clean works with views that need each other only where they are all there: {}",
+                some(&missing)
+            ))
+            .hint("restore without --jobs, or into a database of its own: --to NAME --create")),
+        }
+    }
+
+    fn may_not_create_databases(&self) -> Option<Error> {
+        let holds = self.target.as_ref()?;
+        let name = self.request.session.database();
+        let role = &holds.role;
+        (!holds.may_create_databases).then(|| {
+            Error::failed(format!("{role} may not create databases, such as {name}")).hint(format!(
+                "let an administrator make it, and restore without --create: createdb --template=template0 --owner={role} {name}"
+            ))
+        })
+    }
+
+    /// Tables for rows alone.
+    fn no_tables(&self, chosen: &[&TocEntry]) -> Option<Error> {
+        let holds = self.target.as_ref()?;
+        let tables = chosen.iter().filter(|entry| entry.kind == "TABLE DATA");
+        let missing = tables.map(|entry| shown(entry));
+        let missing: Vec<String> = missing
+            .filter(|table| !holds.relations.contains(table))
+            .collect();
+        (!missing.is_empty()).then(|| {
+            Error::failed(format!("the target has no table {}", some(&missing)))
+                .hint("restore without --data-only: a table that is missing comes back whole")
+        })
+    }
+
+    /// Roles that what is restored is to belong to, or to be granted to, and cannot be.
+    fn strange_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> Vec<Error> {
+        let options = &self.request.options;
+        let Some(holds) = &self.target else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let missing: Vec<String> = self.missing_roles(catalog, chosen).into_iter().collect();
+        if !missing.is_empty() && !self.request.globals {
+            found.push(
+                Error::failed(format!("the server has no role {}", some(&missing))).hint(format!(
+                    "make {} there: {}; or restore with --no-owner and --no-privileges{}",
+                    if missing.len() == 1 { "it" } else { "them" },
+                    missing
+                        .iter()
+                        .take(5)
+                        .map(|role| format!("CREATE ROLE {}", identifier(role)))
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                    match self.origin {
+                        Origin::Storage =>
+                            ", or with --globals, which makes those that are beside the backup",
+                        Origin::File => "",
+                    }
+                )),
+            );
+        }
+        let owners: BTreeSet<String> = match options.no_owner {
+            true => BTreeSet::new(),
+            false => owners(chosen, holds)
+                .filter(|role| holds.strangers.contains(*role))
+                .cloned()
+                .collect(),
+        };
+        if !owners.is_empty() {
+            let owners: Vec<String> = owners.into_iter().collect();
+            let role = &holds.role;
+            found.push(
+                Error::failed(format!(
+                    "{role} is no member of {}, to whom some of it belongs",
+                    some(&owners)
+                ))
+                .hint(format!(
+                    "restore with --no-owner, or as a superuser, or let an administrator GRANT {} TO {}",
+                    identifier(&owners[0]),
+                    identifier(role)
+                )),
+            );
+        }
+        found
+    }
+
+    fn no_extensions(&self, chosen: &[&TocEntry]) -> Option<Error> {
+        let missing = self.missing_extensions(chosen);
+        (!missing.is_empty()).then(|| {
+            Error::failed(format!("the server has no extension {}", some(&missing))).hint(
+                "install it on the machine of the server, of the same version or newer, such as from the package postgresql-contrib",
+            )
+        })
+    }
+
+    /// Schemas in which nothing may be created, and those that may not be created themselves.
+    fn closed_schemas(&self, chosen: &[&TocEntry]) -> Vec<Error> {
+        let Some(holds) = &self.target else {
+            return Vec::new();
+        };
+        let (role, target) = (&holds.role, self.request.session.shown());
+        let mut found = Vec::new();
+        let created = chosen.iter().filter(|entry| is_created(&entry.kind));
+        let closed: BTreeSet<&String> = created
+            .map(|entry| &entry.schema)
+            .filter(|schema| holds.closed_schemas.contains(*schema))
+            .collect();
+        if !closed.is_empty() {
+            let closed: Vec<String> = closed.into_iter().cloned().collect();
+            found.push(
+                Error::failed(format!(
+                    "{role} may not create anything in the schema {} of {target}",
+                    some(&closed)
+                ))
+                .hint(format!(
+                    "restore as the owner of the database or as a superuser, or let one of them GRANT USAGE, CREATE ON SCHEMA {} TO {}",
+                    identifier(&closed[0]),
+                    identifier(role)
+                )),
+            );
+        }
+        let new = chosen.iter().filter(|entry| entry.kind == "SCHEMA");
+        let new = new.filter(|entry| !holds.schemas.contains(&entry.tag));
+        let new: Vec<String> = new.map(|entry| entry.tag.clone()).collect();
+        if !new.is_empty() && !holds.may_create_schemas {
+            found.push(
+                Error::failed(format!(
+                    "{role} may not create schemas in {target}, such as {}",
+                    some(&new)
+                ))
+                .hint(format!(
+                    "restore as the owner of the database or as a superuser, or let one of them GRANT CREATE ON DATABASE {} TO {}",
+                    identifier(self.request.session.database()),
+                    identifier(role)
+                )),
+            );
+        }
+        found
+    }
+
+    fn not_to_be_dropped(
+        &self,
+        chosen: &[&TocEntry],
+        outlook: &drop_existing::DropEffects,
+    ) -> Vec<Error> {
+        let Some(holds) = &self.target else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let schemas = chosen.iter().filter(|entry| entry.kind == "SCHEMA");
+        // which pg_restore does not drop
+        let schemas = schemas.filter(|entry| entry.tag != "public");
+        let schemas = schemas.filter(|entry| holds.foreign_schemas.contains(&entry.tag));
+        let mut foreign: Vec<String> = schemas
+            .map(|entry| format!("schema {}", entry.tag))
+            .collect();
+        foreign.extend_from_slice(&outlook.foreign);
+        if !foreign.is_empty() {
+            let role = &holds.role;
+            found.push(
+                Error::failed(format!(
+                    "{role} may not drop what belongs to others: {}",
+                    some(&foreign)
+                ))
+                .hint("restore as their owner or as a superuser, or into a database of its own: --to NAME --create"),
+            );
+        }
+        if !outlook.lost.is_empty() {
+            found.push(
+                Error::failed(format!(
+                    "{}, and it depends on what is to be dropped: {}",
+                    messages::WOULD_DROP,
+                    some(&outlook.lost)
+                ))
+                .hint(explain::WOULD_DROP_HINT),
+            );
+        }
+        found
+    }
+}
+
+/// All of these as one error, with the kind of the first.
+pub fn together(mut found: Vec<Error>) -> Option<Error> {
+    if found.len() < 2 {
+        return found.pop();
+    }
+    let kind = found[0].kind();
+    let messages: Vec<String> = found.iter().map(Error::chain).collect();
+    let together = Error::new(kind, messages.join("; "));
+    Some(
+        found
+            .iter()
+            .fold(together, |error, one| match one.first_hint() {
+                Some(hint) => error.also_hint(hint),
+                None => error,
+            }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::RestoreRequest;
+    use super::super::selection::{Subset, TocSelection};
+    use super::super::target_state::TargetState;
+    use super::*;
+    use crate::error::Kind;
+    use crate::format::sniff::Content;
+    use crate::postgres::session::Session;
+    use crate::source::logical::archive::DumpVersion;
+    use crate::source::logical::drop_existing::DropEffects;
+    use crate::source::logical::pg_restore::PgRestoreOptions;
+    use std::time::Duration;
+
+    fn request() -> RestoreRequest {
+        RestoreRequest {
+            session: Session::new(vec![], None, "app", "h:1/app"),
+            known: "app".into(),
+            create: false,
+            lock_timeout: Duration::ZERO,
+            options: PgRestoreOptions::default(),
+            subset: Subset::default(),
+            jobs: None,
+            sql_allowed: false,
+            create_in_dump_allowed: false,
+            globals: false,
+            sealed_only: false,
+            check: true,
+        }
+    }
+
+    // the statement of an entry is the archive reader's own, so an entry cannot be written down as a whole
+    #[allow(clippy::field_reassign_with_default)]
+    fn toc() -> Toc {
+        let entry = |id, kind: &str, tag: &str| {
+            let mut entry = TocEntry::default();
+            entry.id = id;
+            entry.kind = kind.into();
+            entry.tag = tag.into();
+            entry.schema = "public".into();
+            entry.owner = "app".into();
+            entry
+        };
+        Toc {
+            version: DumpVersion::NEWEST,
+            offset_size: 8,
+            database: "app".into(),
+            server_version: "16.1".into(),
+            pg_dump_version: "16.1".into(),
+            encoding: None,
+            locale: Vec::new(),
+            extensions: Vec::new(),
+            roles: BTreeSet::new(),
+            entries: vec![
+                entry(1, "TABLE", "orders"),
+                entry(2, "TABLE DATA", "orders"),
+                entry(3, "EXTENSION", "postgis"),
+            ],
+        }
+    }
+
+    /// A restore of `toc` into an empty database by a role that may do everything there.
+    fn facts(request: &RestoreRequest) -> RestoreFacts<'_> {
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        RestoreFacts {
+            request,
+            origin: Origin::Storage,
+            content: Content::Archive,
+            toc: Some(Box::new(toc())),
+            selection: TocSelection::default(),
+            server: Some(16),
+            creates: false,
+            target: Some(TargetState {
+                role: "app".into(),
+                may_create_schemas: true,
+                roles: names(&["app"]),
+                available_extensions: names(&["postgis"]),
+                schemas: names(&["public"]),
+                ..TargetState::default()
+            }),
+            leftover: None,
+            relations_there: None,
+            drop_effects: None,
+        }
+    }
+
+    fn told(facts: &RestoreFacts) -> Vec<String> {
+        facts.refusals().iter().map(Error::chain).collect()
+    }
+
+    #[test]
+    fn a_target_that_holds_something_is_refused_unless_it_is_replaced_or_added_to() {
+        let mut asked = request();
+        assert_eq!(told(&facts(&asked)), [""; 0]);
+        let full = |facts: RestoreFacts| -> Vec<Kind> {
+            let mut facts = facts;
+            facts.relations_there = Some("1 tables, views or sequences (public.t)".into());
+            facts.refusals().iter().map(Error::kind).collect()
+        };
+        assert_eq!(full(facts(&asked)), [Kind::Refused]);
+        asked.options.clean = true;
+        assert_eq!(full(facts(&asked)), []);
+    }
+
+    #[test]
+    fn of_a_part_only_what_it_holds_is_in_the_way() {
+        let mut asked = request();
+        asked.subset.tables = vec!["orders".into()];
+        let mut known = facts(&asked);
+        known.relations_there = Some("others".into());
+        assert_eq!(told(&known), [""; 0]);
+        let target = known.target.as_mut().unwrap();
+        target.relations.insert("public.orders".into());
+        assert_eq!(told(&known), ["the target holds public.orders already"]);
+    }
+
+    #[test]
+    fn what_a_restore_left_behind_is_no_target_and_nobody_to_ask_means_no_refusal() {
+        let asked = request();
+        let mut known = facts(&asked);
+        known.leftover = Some("not finished".into());
+        assert_eq!(told(&known), ["h:1/app was left behind: not finished"]);
+        known.target = None;
+        assert_eq!(told(&known), [""; 0]);
+    }
+
+    #[test]
+    fn missing_roles_and_extensions_are_told_together() {
+        let asked = request();
+        let mut known = facts(&asked);
+        let target = known.target.as_mut().unwrap();
+        target.roles.clear();
+        target.available_extensions.clear();
+        let found = told(&known);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("the server has no role app"));
+        assert!(found[1].starts_with("the server has no extension postgis"));
+    }
+
+    #[test]
+    fn what_would_be_lost_by_making_room_is_refused() {
+        let mut asked = request();
+        asked.options.clean = true;
+        let mut known = facts(&asked);
+        assert!(known.drops_first());
+        known.drop_effects = Some(DropEffects {
+            lost: vec!["view public.theirs".into()],
+            ..DropEffects::default()
+        });
+        let found = told(&known);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ends_with("public.theirs"), "{found:?}");
+    }
+
+    #[test]
+    fn only_one_transaction_or_a_database_of_its_own_is_all_or_nothing() {
+        let mut asked = request();
+        assert!(facts(&asked).is_atomic());
+        asked.jobs = Some(2);
+        assert!(!facts(&asked).is_atomic());
+        let made = RestoreFacts {
+            creates: true,
+            ..facts(&asked)
+        };
+        assert!(made.is_atomic());
+    }
+}

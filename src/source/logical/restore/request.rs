@@ -1,0 +1,41 @@
+//! What is asked for: from where into which database, and how.
+
+use super::selection::Subset;
+use crate::postgres::session::Session;
+use crate::repository::located::Located;
+use crate::source::logical::pg_restore::PgRestoreOptions;
+use std::time::Duration;
+
+/// The database to restore into and what to do there, with everything resolved.
+pub struct RestoreRequest {
+    /// How to reach it.
+    pub session: Session,
+    /// The database of that entry, which is likely to be there where the target is not.
+    pub known: String,
+    /// Make it if it is not there.
+    pub create: bool,
+    /// How long to wait for a lock that another session holds; zero is for ever.
+    pub lock_timeout: Duration,
+    /// What pg_restore is told.
+    pub options: PgRestoreOptions,
+    /// What to restore.
+    pub subset: Subset,
+    /// Over so many connections at a time, and not in one transaction.
+    pub jobs: Option<u32>,
+    /// SQL text may be run by psql.
+    pub sql_allowed: bool,
+    /// It may create databases and connect to them, and is not run in one transaction.
+    pub create_in_dump_allowed: bool,
+    /// Make the missing roles that are beside the backup.
+    pub globals: bool,
+    /// Those of them that are not sealed are not trusted.
+    pub sealed_only: bool,
+    /// Compare the target with the archive afterwards.
+    pub check: bool,
+}
+
+/// What could not be done, for an error.
+pub fn cannot(selected: &Located, request: &RestoreRequest) -> String {
+    let (from, target) = (selected.shown(), request.session.shown());
+    format!("cannot restore {from} into {target}")
+}
