@@ -1,4 +1,4 @@
-//! Opening a backup for reading: the layers, and the rules about what its name, its label and the
+//! CopyToOpen a backup for reading: the layers, and the rules about what its name, its label and the
 //! configuration say of it.
 
 use crate::cancel::Cancel;
@@ -28,12 +28,13 @@ pub struct Rules<'a> {
 }
 
 /// One copy of a backup, and what it takes to open it.
-pub struct Opening<'a> {
+#[derive(Clone, Copy)]
+pub struct CopyToOpen<'a> {
     /// Where it is.
-    pub selected: &'a Located,
+    pub copy: &'a Located,
     /// The keys that may open it; asked for only if it is sealed.
     pub keys: &'a dyn Fn() -> Result<Keys>,
-    /// What the configuration says of it.
+    /// What is expected of it.
     pub rules: &'a Rules<'a>,
 }
 

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! outline   what has to be there first: version, encoding, locale, roles       the front of the archive
-//! choice    what of it is made in a drill, and what is left out
+//! filter    what of it is made in a drill, and what is left out
 //! scratch   a throwaway cluster, or a database on a server that was lent
 //! restore   the archive through pg_restore, as `restore` does it               timed: this is the time to restore
 //! compare   dumped again through the same reader: same rows, bytes, digests, table by table
-//! examine   pg_amcheck; the assertions and commands of the configuration
+//! assertions   pg_amcheck; the assertions and commands of the configuration
 //! ```
 //!
 //! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held (no server of that
@@ -15,9 +15,9 @@
 pub mod assertions;
 pub mod classify_failure;
 pub(super) mod compare;
+mod database;
 pub mod external_server;
 pub mod filter;
-mod new_database;
 pub mod options;
 mod outline;
 pub mod redump;
@@ -29,8 +29,7 @@ use crate::error::{Doing, Error, Result};
 use crate::postgres::client::Client;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
-use crate::repository::open;
-use crate::repository::open::Opening;
+use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::PgRestore;
@@ -41,7 +40,7 @@ use std::time::Instant;
 
 /// Holds a drill of a backup, after its plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
-    opening: &Opening,
+    opening: &CopyToOpen,
     options: &DrillOptions,
     evidence: &mut Evidence,
     cancel: &Cancel,
@@ -89,7 +88,7 @@ pub fn can_be_held(options: &DrillOptions, major: u32, cancel: &Cancel) -> Resul
 
 /// One backup, and where it is restored.
 struct Drill<'a> {
-    opening: &'a Opening<'a>,
+    opening: &'a CopyToOpen<'a>,
     options: &'a DrillOptions,
     catalog: &'a Toc,
     choice: filter::DrillChoice,
@@ -135,13 +134,9 @@ impl Drill<'_> {
     }
 
     fn restore(&self, cancel: &Cancel) -> Result<DrillRestore> {
-        let Opening {
-            selected,
-            keys,
-            rules,
-        } = self.opening;
-        let progress = Progress::start(&format!("restoring {} for a drill", selected.shown()));
-        let mut inbound = open::open(selected, keys, rules, progress.meter(), cancel)?;
+        let CopyToOpen { copy, keys, rules } = self.opening;
+        let progress = Progress::start(&format!("restoring {} for a drill", copy.shown()));
+        let mut inbound = open::open(copy, keys, rules, progress.meter(), cancel)?;
         let mut target = DrillTarget {
             restore: self.start(cancel)?,
             failed: false,

@@ -1,4 +1,4 @@
-//! Where and how drills are held.
+//! Where and how drills are held, by the configuration.
 
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How our sessions are called on a server.
-pub const APPLICATION: &str = "backupkit drill";
+pub(super) const APPLICATION: &str = "backupkit drill";
 
 /// Where and how drills are held.
 #[derive(Debug, Clone)]

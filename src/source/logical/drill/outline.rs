@@ -5,21 +5,16 @@ use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
-use crate::repository::open;
-use crate::repository::open::Opening;
+use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::{Toc, TocProgress, TocReader};
 use std::io;
 use std::sync::Arc;
 
 /// Reads the archive up to its data.
-pub(super) fn read(opening: &Opening, cancel: &Cancel) -> Result<Box<Toc>> {
-    let Opening {
-        selected,
-        keys,
-        rules,
-    } = opening;
+pub(super) fn read(opening: &CopyToOpen, cancel: &Cancel) -> Result<Box<Toc>> {
+    let CopyToOpen { copy, keys, rules } = opening;
     let meter = Arc::new(Meter::default());
-    let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
+    let mut inbound = open::open(copy, keys, rules, Arc::clone(&meter), cancel)?;
     match inbound.facts().content {
         Content::Archive => {}
         Content::Sql => {

@@ -1,7 +1,7 @@
 //! The database that a drill restores into: in a throwaway cluster, or fresh on a server that was lent for it.
 
+use super::database::{NAME, create_database, make_roles};
 use super::external_server::Lent;
-use super::new_database::{NAME, create_database, make_roles};
 use super::options::{APPLICATION, DrillOptions};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! The empty database of a drill, and the roles that the archive needs.
+//! The database of a drill and its roles, made on whatever server it is.
 
 use crate::cause::FailureCause;
 use crate::error::{Doing, Kind, Result};
