@@ -46,11 +46,12 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may, as long as it makes no circle.
-const NEIGHBOURS: [(&str, &[&str]); 10] = [
+const NEIGHBOURS: [(&str, &[&str]); 11] = [
     ("secret", &["error"]),
     ("error", &["cause"]),
     ("cancel", &["error"]),
     ("background", &["error", "cancel"]),
+    ("files", &["error"]),
     ("http", &["error"]),
     ("logging", &["progress"]),
     ("process", &["error", "secret", "cancel"]),
