@@ -5,6 +5,7 @@
 //! An [`Error`] survives a trip through [`std::io::Error`], so that the `Read` and `Write` adapters of
 //! the streams can pass it on without losing its kind or its hint.
 
+use crate::cause::FailureCause;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
@@ -93,6 +94,7 @@ pub struct Error {
 struct Inner {
     kind: Kind,
     message: String,
+    cause: Option<FailureCause>,
     hint: Option<String>,
     source: Option<Source>,
 }
@@ -104,6 +106,7 @@ impl Error {
             inner: Box::new(Inner {
                 kind,
                 message: message.into(),
+                cause: None,
                 hint: None,
                 source: None,
             }),
@@ -160,6 +163,24 @@ impl Error {
     pub fn because(mut self, source: impl Into<Source>) -> Error {
         self.inner.source = Some(source.into());
         self
+    }
+
+    /// Adds what PostgreSQL says is the matter.
+    pub fn with_cause(mut self, cause: FailureCause) -> Error {
+        self.inner.cause = Some(cause);
+        self
+    }
+
+    /// What PostgreSQL says is the matter, from the first layer down the chain that knows it.
+    pub fn cause(&self) -> Option<FailureCause> {
+        let below = || {
+            self.inner
+                .source
+                .as_deref()?
+                .downcast_ref::<Error>()?
+                .cause()
+        };
+        self.inner.cause.or_else(below)
     }
 
     /// Replaces the kind and keeps everything else.
