@@ -114,7 +114,7 @@ impl App {
     pub(super) fn drill(&self, database: &str) -> Result<drill::options::DrillOptions> {
         let configured = self.config.database(database).ok();
         let keys = self.config.drill(configured, &process_env)?;
-        let directory = keys.directory.unwrap_or_else(|| for_large_temporaries());
+        let directory = keys.directory.unwrap_or_else(for_large_temporaries);
         Ok(drill::options::DrillOptions {
             tools: self.tools()?,
             directory,

@@ -59,7 +59,7 @@ pub(super) struct VerifyRun {
 }
 
 impl App {
-    pub(super) fn verify(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
+    pub(super) fn verify(&self, options: &cli::VerifyArgs, cancel: &Cancel) -> Result<()> {
         require_one_choice(options)?;
         if options.report {
             return self.verify_report(options, cancel);
@@ -208,7 +208,7 @@ impl App {
         }
     }
 
-    fn wanted(&self, options: &cli::Verify, cancel: &Cancel) -> Result<Vec<CopiesToCheck>> {
+    fn wanted(&self, options: &cli::VerifyArgs, cancel: &Cancel) -> Result<Vec<CopiesToCheck>> {
         if !options.backups.is_empty() {
             let named = options.backups.iter();
             return named
@@ -236,7 +236,7 @@ impl App {
     fn wanted_by_name(
         &self,
         name: &str,
-        options: &cli::Verify,
+        options: &cli::VerifyArgs,
         cancel: &Cancel,
     ) -> Result<CopiesToCheck> {
         let only = match options.db.as_slice() {
@@ -278,7 +278,7 @@ impl App {
         })
     }
 
-    fn verify_report(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
+    fn verify_report(&self, options: &cli::VerifyArgs, cancel: &Cancel) -> Result<()> {
         let window = options.since.unwrap_or(WINDOW);
         let now = Utc::now();
         let since = TimeDelta::from_std(window)
@@ -321,7 +321,7 @@ fn is_gone(result: &Result<Evidence>, copy: &Located, cancel: &Cancel) -> bool {
 }
 
 /// One way to choose, and `--report` by itself.
-fn require_one_choice(options: &cli::Verify) -> Result<()> {
+fn require_one_choice(options: &cli::VerifyArgs) -> Result<()> {
     let ways = [
         ("backups by name", !options.backups.is_empty()),
         ("--all", options.all),
@@ -354,7 +354,7 @@ fn require_one_choice(options: &cli::Verify) -> Result<()> {
     }
 }
 
-fn pick(options: &cli::Verify) -> Pick {
+fn pick(options: &cli::VerifyArgs) -> Pick {
     match (options.last, options.random) {
         (Some(count), _) => Pick::Last(count),
         (_, Some(count)) => Pick::Random(count),
