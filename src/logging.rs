@@ -18,7 +18,7 @@ pub fn start(verbose: bool) {
     let coloured = is_coloured(&io::stderr());
     let started = env_logger::Builder::new()
         .filter_module("backupkit", level)
-        .target(env_logger::Target::Pipe(Box::new(Lines(Vec::new()))))
+        .target(env_logger::Target::Pipe(Box::new(LogLines(Vec::new()))))
         .format(move |out, record| {
             if dated {
                 write!(out, "{} ", chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ"))?;
@@ -68,9 +68,9 @@ pub fn failure(report: &str) -> String {
 }
 
 /// Passes whole lines on to [`progress::say`].
-struct Lines(Vec<u8>);
+struct LogLines(Vec<u8>);
 
-impl Write for Lines {
+impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.extend_from_slice(bytes);
         while let Some(end) = self.0.iter().position(|&byte| byte == b'\n') {

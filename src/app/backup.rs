@@ -28,14 +28,14 @@ pub(super) struct BackupRun<'a> {
 }
 
 impl App {
-    pub(super) fn backup(&self, options: &cli::Backup, cancel: &Cancel) -> Result<()> {
+    pub(super) fn backup(&self, options: &cli::BackupArgs, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
         let began = Instant::now();
         let (mut statuses, mut ok, mut failed, mut missing, mut bytes) = (Vec::new(), 0, 0, 0, 0);
         // a stdout that cannot be written to must not stop the backups
         let mut printed = Ok(());
         for database in databases {
-            self.notify_start(notify::Kind::Backup, &database.name, cancel);
+            self.notify_start(notify::EventKind::Backup, &database.name, cancel);
             let ended = self.backup_database(database, options.lock_wait, cancel);
             let event = ended.event();
             let name = &ended.database.name;

@@ -13,7 +13,7 @@ use crate::source::logical::stored_globals;
 use std::io::{self, IsTerminal, Write};
 
 impl App {
-    pub(super) fn cat(&self, options: &cli::Cat, cancel: &Cancel) -> Result<()> {
+    pub(super) fn cat(&self, options: &cli::CatArgs, cancel: &Cancel) -> Result<()> {
         if io::stdout().is_terminal() {
             return Err(Error::usage("a dump is nothing for a terminal")
                 .hint("pipe it, such as into pg_restore --list, or redirect it into a file"));

@@ -111,11 +111,11 @@ impl App {
     }
 
     /// How backups of `database` are drilled.
-    pub(super) fn drill(&self, database: &str) -> Result<drill::Options> {
+    pub(super) fn drill(&self, database: &str) -> Result<drill::options::DrillOptions> {
         let configured = self.config.database(database).ok();
         let keys = self.config.drill(configured, &process_env)?;
         let directory = keys.directory.unwrap_or_else(|| for_large_temporaries());
-        Ok(drill::Options {
+        Ok(drill::options::DrillOptions {
             tools: self.tools()?,
             directory,
             user: keys.user.unwrap_or(DRILL_USER.to_string()),

@@ -7,9 +7,9 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{DatabaseSettings, VerifyPick, VerifySettings, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
-use crate::daemon::heartbeat::Places;
+use crate::daemon::heartbeat::DaemonDirectories;
 use crate::daemon::next_runs::NextRuns;
-use crate::daemon::plan::{Ending, Job, PAUSES, Run, Task, minute};
+use crate::daemon::plan::{Ending, PAUSES, Run, ScheduledJob, Task, minute};
 use crate::daemon::service::Service;
 use crate::daemon::{self, End, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
@@ -41,7 +41,7 @@ const WELL: End = End {
 };
 
 /// `daemon`, beginning with the configuration of `app`, which is the one at `path`.
-pub(super) fn run(app: App, options: &cli::Daemon, path: &Path) -> Result<()> {
+pub(super) fn run(app: App, options: &cli::DaemonArgs, path: &Path) -> Result<()> {
     if options.dry_run {
         return app.next_runs(options.json, Utc::now());
     }
@@ -66,13 +66,13 @@ pub fn drive(
     path: &Path,
     directory: &Path,
     clock: &dyn Clock,
-    events: (Sender<daemon::Event>, Receiver<daemon::Event>),
+    events: (Sender<daemon::DaemonEvent>, Receiver<daemon::DaemonEvent>),
 ) -> Result<()> {
     let app = App::load(path, &Derivations::new())?;
     let with = With {
         run_timeout: Duration::ZERO,
         clock,
-        places: Some(Places {
+        places: Some(DaemonDirectories {
             runtime: directory.to_path_buf(),
             memory: directory.to_path_buf(),
         }),
@@ -85,19 +85,19 @@ pub fn drive(
 struct With<'a> {
     run_timeout: Duration,
     clock: &'a dyn Clock,
-    places: Option<Places>,
+    places: Option<DaemonDirectories>,
     service: Service,
 }
 
 /// What is remembered is kept where systemd keeps a service's state, if it runs us.
-fn places() -> Option<Places> {
+fn places() -> Option<DaemonDirectories> {
     let runtime = runtime_directory()
         .inspect_err(|error| log::warn!("no sign of life for status: {}", error.report()))
         .ok()?;
     let given = std::env::var_os("STATE_DIRECTORY");
     let state = given.and_then(|paths| std::env::split_paths(&paths).next());
     let memory = state.filter(|path| path.is_absolute());
-    Some(Places {
+    Some(DaemonDirectories {
         memory: memory.unwrap_or_else(|| runtime.clone()),
         runtime,
     })
@@ -108,7 +108,7 @@ impl App {
         self,
         path: &Path,
         with: With,
-        events: (Sender<daemon::Event>, Receiver<daemon::Event>),
+        events: (Sender<daemon::DaemonEvent>, Receiver<daemon::DaemonEvent>),
     ) -> Result<()> {
         let run_timeout = with.run_timeout;
         // kept over all configurations, so that a password that stays is not derived again
@@ -137,18 +137,18 @@ impl App {
     }
 
     /// What is to be done by schedule.
-    fn jobs(&self) -> Result<Vec<Job>> {
+    fn jobs(&self) -> Result<Vec<ScheduledJob>> {
         let mut jobs = Vec::new();
         for database in &self.config.databases {
             if let Some(schedule) = database.backup.schedule(&process_env)? {
-                jobs.push(Job {
+                jobs.push(ScheduledJob {
                     database: database.name.clone(),
                     task: Task::Backup,
                     schedule,
                 });
             }
             if let Some(verify) = &database.verify {
-                jobs.push(Job {
+                jobs.push(ScheduledJob {
                     database: database.name.clone(),
                     task: Task::Verify,
                     schedule: verify.schedule(&process_env)?,
@@ -219,12 +219,12 @@ impl App {
         let kind = match run.task {
             Task::Backup => {
                 self.record_failure(database, &error, now);
-                notify::Kind::Backup
+                notify::EventKind::Backup
             }
-            Task::Verify => notify::Kind::Verify,
+            Task::Verify => notify::EventKind::Verify,
         };
         let event = Event::new(kind, &run.database, now, Duration::ZERO);
-        let event = event.failed(notify::Outcome::Failed, &error);
+        let event = event.failed(notify::EventOutcome::Failed, &error);
         self.end(run, Ending::Failed, event)
     }
 
@@ -237,7 +237,7 @@ impl App {
     ) -> End {
         let name = &run.database;
         if run.told.is_none() {
-            self.notify_start(notify::Kind::Backup, name, cancel);
+            self.notify_start(notify::EventKind::Backup, name, cancel);
         }
         let mut ended = self.backup_database(database, LOCK_WAIT, cancel);
         if cancel.deadline_is_over() {
@@ -290,8 +290,9 @@ impl App {
             Ok(checked) => (checked.ending(), checked.event(name)),
             Err(error) => {
                 log::error!("cannot check a backup of {name}: {}", error.report());
-                let event = Event::new(notify::Kind::Verify, name, started_at, began.elapsed());
-                let event = event.failed(notify::Outcome::Failed, error);
+                let event =
+                    Event::new(notify::EventKind::Verify, name, started_at, began.elapsed());
+                let event = event.failed(notify::EventOutcome::Failed, error);
                 (ending_of(error), event)
             }
         };

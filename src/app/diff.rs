@@ -9,7 +9,7 @@ use crate::output;
 use crate::repository::standing::Purpose;
 
 impl App {
-    pub(super) fn diff(&self, options: &cli::Diff, cancel: &Cancel) -> Result<()> {
+    pub(super) fn diff(&self, options: &cli::DiffArgs, cancel: &Cancel) -> Result<()> {
         let before = self.side(&options.before, options, cancel)?;
         let after = self.side(&options.after, options, cancel)?;
         if options.json {
@@ -18,7 +18,7 @@ impl App {
         output::text_out(&output::diff_text(&before, &after))
     }
 
-    fn side(&self, name: &str, options: &cli::Diff, cancel: &Cancel) -> Result<Side> {
+    fn side(&self, name: &str, options: &cli::DiffArgs, cancel: &Cancel) -> Result<Side> {
         let named = self.named(name, None, options.db.as_deref())?;
         let selected = self.find(&named, Purpose::Restore, cancel)?;
         let keys = || self.keys_for(&named.database, &named.reference);

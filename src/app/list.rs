@@ -10,7 +10,7 @@ use crate::output;
 use chrono::Utc;
 
 impl App {
-    pub(super) fn list(&self, options: &cli::List, cancel: &Cancel) -> Result<()> {
+    pub(super) fn list(&self, options: &cli::ListArgs, cancel: &Cancel) -> Result<()> {
         let storages = self.config.storages.iter();
         let names: Vec<String> = storages.map(|storage| storage.name.clone()).collect();
         let mut listed = list::run(&self.places(&names), &options.db, options.all, cancel)?;

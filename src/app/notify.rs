@@ -6,7 +6,7 @@ use super::verify::VerifyRun;
 use crate::cancel::Cancel;
 use crate::config::process_env;
 use crate::error::{Error, Kind, Result};
-use crate::notify::{self, Event, Outcome, Told};
+use crate::notify::{self, Delivered, Event, EventOutcome};
 use crate::operation::backup::StoredBackup;
 use crate::operation::prune::outcome::PruneOutcome;
 use crate::operation::verify::verified::Verified;
@@ -19,7 +19,7 @@ const TELLING_START: Duration = Duration::from_secs(5);
 
 impl App {
     /// Tells the routes that want to know it that a run begins. What goes wrong is a warning.
-    pub(super) fn notify_start(&self, kind: notify::Kind, db: &str, cancel: &Cancel) {
+    pub(super) fn notify_start(&self, kind: notify::EventKind, db: &str, cancel: &Cancel) {
         let cancel = cancel.with_deadline(TELLING_START);
         let routes = &self.config.notifications;
         warn(notify::tell_start(routes, kind, db, &process_env, &cancel).failures);
@@ -32,9 +32,9 @@ impl App {
             let cancel = cancel.with_deadline(TELLING);
             notify::tell(&self.config.notifications, event, &process_env, &cancel)
         });
-        let told = told.unwrap_or_else(|error| Told {
+        let told = told.unwrap_or_else(|error| Delivered {
             failures: vec![error],
-            ..Told::default()
+            ..Delivered::default()
         });
         let heard = told.is_heard();
         warn(told.failures);
@@ -52,12 +52,12 @@ impl BackupRun<'_> {
     /// The run as an event.
     pub(super) fn event(&self) -> Event {
         let name = &self.database.name;
-        let event = Event::new(notify::Kind::Backup, name, self.started_at, self.took);
+        let event = Event::new(notify::EventKind::Backup, name, self.started_at, self.took);
         let mut event = match &self.result {
-            Err(error) => return event.failed(Outcome::Failed, error),
+            Err(error) => return event.failed(EventOutcome::Failed, error),
             Ok(stored) => match missing(stored) {
                 Ok(()) => event,
-                Err(error) => event.failed(Outcome::Degraded, &error),
+                Err(error) => event.failed(EventOutcome::Degraded, &error),
             },
         };
         if let Ok(stored) = &self.result {
@@ -78,7 +78,12 @@ impl BackupRun<'_> {
 impl VerifyRun {
     /// The checks of copies of the backups of `database` as one event. One that could not be made is a failure too.
     pub(super) fn event(&self, database: &str) -> Event {
-        let mut event = Event::new(notify::Kind::Verify, database, self.started_at, self.took);
+        let mut event = Event::new(
+            notify::EventKind::Verify,
+            database,
+            self.started_at,
+            self.took,
+        );
         let unlisted = self.unlisted.iter().map(|(storage, error)| {
             let said = format!("cannot list the storage {storage}: {}", error.chain());
             Error::new(error.kind(), said)
@@ -88,7 +93,7 @@ impl VerifyRun {
         if let Some(first) = failures.first() {
             let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
             let error = Error::new(first.kind(), said.join("; "));
-            event = event.failed(Outcome::Failed, &error);
+            event = event.failed(EventOutcome::Failed, &error);
         }
         let evidence = self
             .copies

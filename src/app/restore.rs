@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 const NAMED: usize = 10;
 
 impl App {
-    pub(super) fn restore(&self, options: &cli::Restore, cancel: &Cancel) -> Result<()> {
+    pub(super) fn restore(&self, options: &cli::RestoreArgs, cancel: &Cancel) -> Result<()> {
         options.check()?;
         let began = Instant::now();
         let named = self.named(&options.from, options.at, options.db.as_deref())?;
@@ -103,7 +103,7 @@ impl App {
 
     fn restore_job(
         &self,
-        options: &cli::Restore,
+        options: &cli::RestoreArgs,
         source: &str,
         database: &DatabaseSettings,
     ) -> Result<RestoreRequest> {
@@ -161,7 +161,7 @@ impl App {
     }
 
     /// The database to restore into. A backup that names its database goes to that one; to another only with `--force`.
-    fn target(&self, named: &NamedBackup, options: &cli::Restore) -> Result<&DatabaseSettings> {
+    fn target(&self, named: &NamedBackup, options: &cli::RestoreArgs) -> Result<&DatabaseSettings> {
         match (named.reference.database(), options.db.as_deref()) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))
@@ -173,7 +173,7 @@ impl App {
 }
 
 /// What the comparison with the backup came to, in words.
-fn what_was_compared(compared: Option<u64>, options: &cli::Restore) -> String {
+fn what_was_compared(compared: Option<u64>, options: &cli::RestoreArgs) -> String {
     match compared {
         Some(0) => "it had no table to compare with the backup".to_string(),
         Some(1) => "its table was compared with the backup and is the same".to_string(),

@@ -28,8 +28,8 @@ pub(super) struct PinChange<'a> {
     json: bool,
 }
 
-impl<'a> From<&'a cli::Pin> for PinChange<'a> {
-    fn from(options: &'a cli::Pin) -> PinChange<'a> {
+impl<'a> From<&'a cli::PinArgs> for PinChange<'a> {
+    fn from(options: &'a cli::PinArgs) -> PinChange<'a> {
         PinChange {
             pinning: Pinning::Pinned,
             backup: &options.backup,
@@ -40,8 +40,8 @@ impl<'a> From<&'a cli::Pin> for PinChange<'a> {
     }
 }
 
-impl<'a> From<&'a cli::Unpin> for PinChange<'a> {
-    fn from(options: &'a cli::Unpin) -> PinChange<'a> {
+impl<'a> From<&'a cli::UnpinArgs> for PinChange<'a> {
+    fn from(options: &'a cli::UnpinArgs) -> PinChange<'a> {
         PinChange {
             pinning: Pinning::Unpinned,
             backup: &options.backup,
@@ -53,7 +53,7 @@ impl<'a> From<&'a cli::Unpin> for PinChange<'a> {
 }
 
 impl App {
-    pub(super) fn prune(&self, options: &cli::Prune, cancel: &Cancel) -> Result<()> {
+    pub(super) fn prune(&self, options: &cli::PruneArgs, cancel: &Cancel) -> Result<()> {
         let (mut ok, mut failures, mut outcomes) = (0, Vec::new(), Vec::new());
         let mut printed = Ok(());
         for database in self.chosen(&options.db)? {
@@ -92,7 +92,7 @@ impl App {
         &self,
         database: &'a DatabaseSettings,
         storage: &str,
-        options: &cli::Prune,
+        options: &cli::PruneArgs,
         keys: Option<&Keys>,
         cancel: &Cancel,
     ) -> PruneOutcome<'a> {
@@ -135,9 +135,9 @@ impl App {
         if database.retention.keeps_everything() {
             return Vec::new();
         }
-        let options = cli::Prune {
+        let options = cli::PruneArgs {
             lock_wait,
-            ..cli::Prune::default()
+            ..cli::PruneArgs::default()
         };
         let keys = match database.backup.encryption.enabled {
             true => self.keys_for(&database.name, &Reference::Id(stored.id())),
@@ -160,7 +160,7 @@ impl App {
         &self,
         database: &'a DatabaseSettings,
         stored: &StoredBackup,
-        options: &cli::Prune,
+        options: &cli::PruneArgs,
         keys: Option<&Keys>,
         cancel: &Cancel,
     ) -> Vec<Option<PruneOutcome<'a>>> {

@@ -17,7 +17,12 @@ use chrono::{DateTime, Utc};
 use std::path::Path;
 
 impl App {
-    pub(super) fn status(&self, options: &cli::Status, path: &Path, cancel: &Cancel) -> Result<()> {
+    pub(super) fn status(
+        &self,
+        options: &cli::StatusArgs,
+        path: &Path,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let now = Utc::now();
         let databases = self.chosen(&options.db)?;
         let mut storages: Vec<String> = Vec::new();

@@ -49,7 +49,12 @@ impl CheckList {
 }
 
 impl App {
-    pub(super) fn check(&self, options: &cli::Test, path: &Path, cancel: &Cancel) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        options: &cli::TestArgs,
+        path: &Path,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let databases = self.chosen(&options.db)?;
         let mut told = CheckList {
             checks: Vec::new(),
@@ -260,7 +265,7 @@ impl App {
     /// Really tells the route, which says so in what it tells.
     fn send(&self, subject: &str, route: &Notification, cancel: &Cancel) -> Result<Check> {
         // the name of none, so that no receiver counts this as a backup
-        let event = Event::new(notify::Kind::Test, "-", Utc::now(), Duration::ZERO);
+        let event = Event::new(notify::EventKind::Test, "-", Utc::now(), Duration::ZERO);
         let limited = cancel.with_deadline(SENDING);
         let sent = notify::send(route, &event, &process_env, &limited);
         cancel.check()?;

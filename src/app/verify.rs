@@ -10,11 +10,11 @@ use crate::files::random::below;
 use crate::operation::verify::record::{self, Recording};
 use crate::operation::verify::report::{self, Past};
 use crate::operation::verify::verified::Verified;
-use crate::operation::verify::{self, Subject};
+use crate::operation::verify::{self, CheckedCopy};
 use crate::output;
 use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
 use crate::repository::located::Located;
-use crate::repository::open::Rules;
+use crate::repository::open::{CopyToOpen, Rules};
 use crate::repository::pick::Pick;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
@@ -59,7 +59,7 @@ pub(super) struct VerifyRun {
 }
 
 impl App {
-    pub(super) fn verify(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
+    pub(super) fn verify(&self, options: &cli::VerifyArgs, cancel: &Cancel) -> Result<()> {
         require_one_choice(options)?;
         if options.report {
             return self.verify_report(options, cancel);
@@ -143,14 +143,17 @@ impl App {
             strict: false,
             force: false,
         };
-        let subject = Subject {
-            selected: copy,
+        let opening = CopyToOpen {
+            copy,
             keys: &keys,
             rules: &rules,
+        };
+        let checked = CheckedCopy {
+            opening,
             drill: &|| self.drill(&wanted.database),
         };
         let (at, began) = (Utc::now(), Instant::now());
-        let result = verify::check(&subject, level, cancel);
+        let result = verify::check(&checked, level, cancel);
         let took = began.elapsed();
         cancel.check()?;
         if wanted.reference.is_none() && is_gone(&result, copy, cancel) {
@@ -205,7 +208,7 @@ impl App {
         }
     }
 
-    fn wanted(&self, options: &cli::Verify, cancel: &Cancel) -> Result<Vec<CopiesToCheck>> {
+    fn wanted(&self, options: &cli::VerifyArgs, cancel: &Cancel) -> Result<Vec<CopiesToCheck>> {
         if !options.backups.is_empty() {
             let named = options.backups.iter();
             return named
@@ -233,7 +236,7 @@ impl App {
     fn wanted_by_name(
         &self,
         name: &str,
-        options: &cli::Verify,
+        options: &cli::VerifyArgs,
         cancel: &Cancel,
     ) -> Result<CopiesToCheck> {
         let only = match options.db.as_slice() {
@@ -275,7 +278,7 @@ impl App {
         })
     }
 
-    fn verify_report(&self, options: &cli::Verify, cancel: &Cancel) -> Result<()> {
+    fn verify_report(&self, options: &cli::VerifyArgs, cancel: &Cancel) -> Result<()> {
         let window = options.since.unwrap_or(WINDOW);
         let now = Utc::now();
         let since = TimeDelta::from_std(window)
@@ -318,7 +321,7 @@ fn is_gone(result: &Result<Evidence>, copy: &Located, cancel: &Cancel) -> bool {
 }
 
 /// One way to choose, and `--report` by itself.
-fn require_one_choice(options: &cli::Verify) -> Result<()> {
+fn require_one_choice(options: &cli::VerifyArgs) -> Result<()> {
     let ways = [
         ("backups by name", !options.backups.is_empty()),
         ("--all", options.all),
@@ -351,7 +354,7 @@ fn require_one_choice(options: &cli::Verify) -> Result<()> {
     }
 }
 
-fn pick(options: &cli::Verify) -> Pick {
+fn pick(options: &cli::VerifyArgs) -> Pick {
     match (options.last, options.random) {
         (Some(count), _) => Pick::Last(count),
         (_, Some(count)) => Pick::Random(count),

@@ -13,7 +13,7 @@ use std::time::Duration;
     help_triggers("-h", "--help"),
     note = "Prints one line per database: name, ok, degraded (a copy is missing) or failed, stored bytes, destination,\nduration; with several storages then the destination of each copy, or -.\nA failed database does not stop the others; exit 3 if some of several failed or a\ncopy is missing, 1 if all of them failed."
 )]
-pub struct Backup {
+pub struct BackupArgs {
     /// only this database, by its configured name; may be repeated
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,

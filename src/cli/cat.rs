@@ -14,7 +14,7 @@ use std::path::PathBuf;
     note = "The last 64 KiB come only after the whole archive has proved good.",
     example = "Look into a backup:\n  $ {command_name} app_db/latest | pg_restore --list"
 )]
-pub struct Cat {
+pub struct CatArgs {
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,

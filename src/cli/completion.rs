@@ -12,10 +12,10 @@ use std::path::PathBuf;
     note = "They complete commands, options, files and the names of databases, for which they run\nbackupkit completion databases.",
     example = "Try them in this bash:\n  $ source <({command_name} bash)"
 )]
-pub struct Completion {
+pub struct CompletionArgs {
     /// bash, zsh or fish; or databases, for the names of those that are configured
     #[argh(positional, arg_name = "SHELL", from_str_fn(subject))]
-    pub subject: Subject,
+    pub subject: CompletionSubject,
 
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]
@@ -28,7 +28,7 @@ pub struct Completion {
 
 /// What to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
+pub enum CompletionSubject {
     /// The completions of bash.
     Bash,
     /// The completions of zsh.
@@ -39,12 +39,12 @@ pub enum Subject {
     Databases,
 }
 
-fn subject(text: &str) -> Result<Subject, String> {
+fn subject(text: &str) -> Result<CompletionSubject, String> {
     match text {
-        "bash" => Ok(Subject::Bash),
-        "zsh" => Ok(Subject::Zsh),
-        "fish" => Ok(Subject::Fish),
-        "databases" => Ok(Subject::Databases),
+        "bash" => Ok(CompletionSubject::Bash),
+        "zsh" => Ok(CompletionSubject::Zsh),
+        "fish" => Ok(CompletionSubject::Fish),
+        "databases" => Ok(CompletionSubject::Databases),
         _ => Err(format!("{text:?} is none of bash, zsh, fish and databases")),
     }
 }

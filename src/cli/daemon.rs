@@ -14,7 +14,7 @@ use std::time::Duration;
     note = "Schedules are in UTC. SIGHUP loads the configuration anew; SIGTERM or SIGINT stops what runs, cleans up\nand exits 0, a second one stops at once. What a stop keeps from being made is told as a failure, and made up for\nby the next start.",
     example = "See when what will run:\n  $ {command_name} --dry-run"
 )]
-pub struct Daemon {
+pub struct DaemonArgs {
     /// stop the run of a database that takes longer (default: 24h; 0: never)
     #[argh(
         option,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
     note = "Reads no archive. The manifest of an encrypted backup is opened with its password.\nEnds with status 0 whether or not there are differences.",
     example = "See what changed since a backup:\n  $ {command_name} app_db/20261120_020000.123456789Z app_db/latest"
 )]
-pub struct Diff {
+pub struct DiffArgs {
     /// the earlier backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, or a storage key
     #[argh(positional, arg_name = "A")]
     pub before: String,

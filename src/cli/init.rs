@@ -13,7 +13,7 @@ use std::path::PathBuf;
     example = "Answer its questions:\n  $ {command_name}",
     example = "Without a terminal:\n  $ {command_name} --non-interactive --database app --user backup --to s3://my-backups/host1 --region eu-central-1"
 )]
-pub struct Init {
+pub struct InitArgs {
     /// ask nothing
     #[argh(switch)]
     pub non_interactive: bool,

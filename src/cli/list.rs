@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// List the backups there are, newest first.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
-pub struct List {
+pub struct ListArgs {
     /// only this database; may be repeated
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Protect one backup from retention for good, on every storage that holds it.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "pin", help_triggers("-h", "--help"))]
-pub struct Pin {
+pub struct PinArgs {
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,
@@ -42,7 +42,7 @@ pub struct Pin {
 /// Give one backup back to retention.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "unpin", help_triggers("-h", "--help"))]
-pub struct Unpin {
+pub struct UnpinArgs {
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest or a storage key
     #[argh(positional, arg_name = "BACKUP")]
     pub backup: String,

@@ -14,7 +14,7 @@ use std::time::Duration;
     note = "backup does the same after each backup that ended well. Prints one line per backup that goes, and\none per database: name, ok, dry-run, refused or failed, storage, backups kept, deleted, bytes freed.",
     example = "See what would stay and why, and delete nothing:\n  $ {command_name} --dry-run --explain"
 )]
-pub struct Prune {
+pub struct PruneArgs {
     /// only this database, by its configured name; may be repeated
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
     example = "Restore beside the live database, into a new one on the same server:\n  $ {command_name} --from app_db --to app_check --create",
     example = "Bring one lost table back:\n  $ {command_name} --from app_db --table public.orders"
 )]
-pub struct Restore {
+pub struct RestoreArgs {
     // which backup
     /// the backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(option, arg_name = "BACKUP")]
@@ -131,7 +131,7 @@ pub struct Restore {
     pub verbose: bool,
 }
 
-impl Restore {
+impl RestoreArgs {
     /// Refuses what does not go together.
     pub fn check(&self) -> Result<()> {
         let pairs = [

@@ -12,7 +12,7 @@ use std::path::PathBuf;
     note = "Everything is read from the storages, so any host with the configuration can tell. Exits 14 where a backup\nis older than its max_age, or the last check that found one good than its max_unverified_age;\n13 where the newest one is damaged or was found bad.",
     example = "Check from Nagios, Icinga and their like:\n  $ {command_name} --nagios"
 )]
-pub struct Status {
+pub struct StatusArgs {
     /// only this database, by its configured name; may be repeated
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,

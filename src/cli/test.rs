@@ -11,7 +11,7 @@ use std::path::PathBuf;
     help_triggers("-h", "--help"),
     note = "Prints one line per check: ok, warn or FAIL, and below a line that is not ok what to do. Exits 1 if\nanything failed; warnings alone exit 0."
 )]
-pub struct Test {
+pub struct TestArgs {
     /// only this database and its storages; may be repeated
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,

@@ -1,6 +1,6 @@
 //! What is said of a command line that cannot be read: what is wrong, how it is meant to look, and where help is.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::error::Error;
 use crate::text::nearest::nearest;
 use crate::text::shell::word;

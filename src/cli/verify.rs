@@ -23,7 +23,7 @@ use std::time::Duration;
         "at least one is damaged, incomplete or not what its manifest says"
     )
 )]
-pub struct Verify {
+pub struct VerifyArgs {
     /// the backups: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, a storage key, or a path
     #[argh(positional, arg_name = "BACKUP")]
     pub backups: Vec<String>,

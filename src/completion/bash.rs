@@ -1,6 +1,6 @@
 //! The completions of bash, with nothing needed beside it.
 
-use super::{Value, flags, leading_flags, names, positional, spellings};
+use super::definition::{ValueKind, flags, leading_flags, names, positional, spellings};
 use argh::CommandInfoWithArgs;
 
 const HEAD: &str = r#"# bash completion of backupkit, made by: backupkit completion bash
@@ -71,7 +71,7 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
         );
         script += "            case $prev in\n";
         for flag in flags(command) {
-            if let Some(value) = Value::of(flag) {
+            if let Some(value) = ValueKind::of(flag) {
                 let spellings = spellings(flag).join(" | ");
                 script += &format!(
                     "                {spellings}) value=\"{}\" ;;\n",
@@ -91,14 +91,14 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
     script + "    esac\n" + TAIL
 }
 
-fn word(value: Value) -> &'static str {
+fn word(value: ValueKind) -> &'static str {
     match value {
-        Value::File => "file",
-        Value::Directory => "directory",
-        Value::Database => "database",
-        Value::Backup => "backup",
-        Value::Shell => "shell",
-        Value::Level => "level",
-        Value::Free => "free",
+        ValueKind::File => "file",
+        ValueKind::Directory => "directory",
+        ValueKind::Database => "database",
+        ValueKind::Backup => "backup",
+        ValueKind::Shell => "shell",
+        ValueKind::Level => "level",
+        ValueKind::Free => "free",
     }
 }

@@ -1,6 +1,6 @@
 //! The completions of fish, with the descriptions that `--help` has.
 
-use super::{HELP, Value, flags, leading_flags, names, positional, quoted};
+use super::definition::{HELP, ValueKind, flags, leading_flags, names, positional, quoted};
 use argh::{CommandInfoWithArgs, FlagInfo};
 
 const HEAD: &str = r#"# fish completion of backupkit, made by: backupkit completion fish
@@ -84,9 +84,9 @@ fn option(flag: &FlagInfo<'_>, condition: &str) -> String {
     let short = flag
         .short
         .map_or(String::new(), |short| format!(" -s {short}"));
-    let value = match Value::of(flag) {
+    let value = match ValueKind::of(flag) {
         None => String::new(),
-        Some(Value::File) => " -r -F".to_string(),
+        Some(ValueKind::File) => " -r -F".to_string(),
         Some(value) => format!(" -x{}", arguments(value)),
     };
     let described = quoted(flag.description);
@@ -94,14 +94,14 @@ fn option(flag: &FlagInfo<'_>, condition: &str) -> String {
 }
 
 /// What is offered as a value.
-fn arguments(value: Value) -> &'static str {
+fn arguments(value: ValueKind) -> &'static str {
     match value {
-        Value::File => " -F",
-        Value::Directory => " -a '(__fish_complete_directories)'",
-        Value::Database => " -a '(__backupkit_databases)'",
-        Value::Backup => " -a '(__backupkit_backups)'",
-        Value::Shell => " -a 'bash zsh fish'",
-        Value::Level => " -a 'exists checksum full restore'",
-        Value::Free => "",
+        ValueKind::File => " -F",
+        ValueKind::Directory => " -a '(__fish_complete_directories)'",
+        ValueKind::Database => " -a '(__backupkit_databases)'",
+        ValueKind::Backup => " -a '(__backupkit_backups)'",
+        ValueKind::Shell => " -a 'bash zsh fish'",
+        ValueKind::Level => " -a 'exists checksum full restore'",
+        ValueKind::Free => "",
     }
 }

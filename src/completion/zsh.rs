@@ -1,6 +1,6 @@
 //! The completions of zsh, with the descriptions that `--help` has.
 
-use super::{HELP, Value, flags, leading_flags, names, quoted, spellings};
+use super::definition::{HELP, ValueKind, flags, leading_flags, names, quoted, spellings};
 use argh::{CommandInfoWithArgs, FlagInfo, Optionality};
 
 const HEAD: &str = r#"#compdef backupkit
@@ -74,7 +74,7 @@ pub(super) fn script(program: &CommandInfoWithArgs) -> String {
                 Optionality::Repeating | Optionality::Greedy => "*".to_string(),
                 Optionality::Required | Optionality::Optional => (index + 1).to_string(),
             };
-            let value = Value::named(positional.name);
+            let value = ValueKind::named(positional.name);
             quoted(&format!("{place}:{}", action(value)))
         }));
         script += &format!("                {})\n", command.name);
@@ -102,7 +102,7 @@ fn option(flag: &FlagInfo<'_>) -> Vec<String> {
         _ => format!("({})", spellings.join(" ")),
     };
     let spec = |spelling: &String| {
-        let (equals, action) = match Value::of(flag) {
+        let (equals, action) = match ValueKind::of(flag) {
             Some(value) if spelling.starts_with("--") => ("=", format!(":{}", action(value))),
             Some(value) => ("", format!(":{}", action(value))),
             None => ("", String::new()),
@@ -113,15 +113,15 @@ fn option(flag: &FlagInfo<'_>) -> Vec<String> {
     spellings.iter().map(spec).collect()
 }
 
-fn action(value: Value) -> &'static str {
+fn action(value: ValueKind) -> &'static str {
     match value {
-        Value::File => "file:_files",
-        Value::Directory => "directory:_files -/",
-        Value::Database => "database:_backupkit_databases",
-        Value::Backup => "backup:_backupkit_backups",
-        Value::Shell => "shell:(bash zsh fish)",
-        Value::Level => "level:(exists checksum full restore)",
-        Value::Free => "value: ",
+        ValueKind::File => "file:_files",
+        ValueKind::Directory => "directory:_files -/",
+        ValueKind::Database => "database:_backupkit_databases",
+        ValueKind::Backup => "backup:_backupkit_backups",
+        ValueKind::Shell => "shell:(bash zsh fish)",
+        ValueKind::Level => "level:(exists checksum full restore)",
+        ValueKind::Free => "value: ",
     }
 }
 

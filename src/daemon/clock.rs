@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct ClockReading {
     /// The calendar's time: set by people and by NTP, so that it may jump either way.
     pub wall: DateTime<Utc>,
     /// The time since some start, suspends included. It only goes forward.
@@ -16,7 +16,7 @@ pub struct Moment {
 /// Where moments come from: [`SystemClock`], or one that runs faster in tests.
 pub trait Clock: Sync {
     /// What time it is now.
-    fn now(&self) -> Moment;
+    fn now(&self) -> ClockReading;
 
     /// How long one has to wait for this much of the clock's time to pass.
     fn real(&self, time: Duration) -> Duration {
@@ -28,9 +28,9 @@ pub trait Clock: Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let steady = clock_gettime(ClockId::Boottime);
-        Moment {
+        ClockReading {
             wall: Utc::now(),
             steady: Duration::new(
                 steady.tv_sec.unsigned_abs(),

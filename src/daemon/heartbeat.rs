@@ -52,14 +52,14 @@ pub struct Life {
 
 /// Where the daemon's files are.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct DaemonDirectories {
     /// The sign of life, gone with a reboot.
     pub runtime: PathBuf,
     /// What is [remembered](super::told_failures) over a restart.
     pub memory: PathBuf,
 }
 
-impl Places {
+impl DaemonDirectories {
     /// The file of what the daemon of `config` remembers.
     pub fn memory_of(&self, config: &Path) -> PathBuf {
         self.memory.join(file_name("remembered", &absolute(config)))
@@ -100,7 +100,7 @@ impl Places {
 }
 
 /// The daemon's own hold on its file.
-pub struct State {
+pub struct Heartbeat {
     /// None where no such file can be had, which costs `status` its word about the daemon and nothing else.
     held: Option<(PathBuf, File)>,
     life: Life,
@@ -108,9 +108,13 @@ pub struct State {
     length: usize,
 }
 
-impl State {
+impl Heartbeat {
     /// Takes the file of `config`, where there is a place for it. Fails only where another daemon holds it.
-    pub fn hold(config: &Path, places: Option<&Places>, now: DateTime<Utc>) -> Result<State> {
+    pub fn hold(
+        config: &Path,
+        places: Option<&DaemonDirectories>,
+        now: DateTime<Utc>,
+    ) -> Result<Heartbeat> {
         let config = absolute(config);
         let path = places.map(|places| places.runtime.join(file_name("daemon", &config)));
         let held = path.map(|path| take(&path).map(|file| (path, file)));
@@ -131,7 +135,7 @@ impl State {
             ticked_at: now,
             running: Vec::new(),
         };
-        Ok(State {
+        Ok(Heartbeat {
             held,
             life,
             length: 0,
@@ -160,7 +164,7 @@ impl State {
     }
 
     /// Removes the file, at the end of a tidy stop, and those that nobody will ask for again.
-    pub fn release(self, places: Option<&Places>) {
+    pub fn release(self, places: Option<&DaemonDirectories>) {
         if let Some((path, _held)) = &self.held {
             let _ = std::fs::remove_file(path);
         }
@@ -275,7 +279,7 @@ mod tests {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
     }
 
-    struct Here(tempfile::TempDir, Places);
+    struct Here(tempfile::TempDir, DaemonDirectories);
 
     impl Here {
         fn new() -> Here {
@@ -286,15 +290,15 @@ mod tests {
                 path
             };
             let (runtime, memory) = (at("run"), at("memory"));
-            Here(directory, Places { runtime, memory })
+            Here(directory, DaemonDirectories { runtime, memory })
         }
 
         fn config(&self, name: &str) -> PathBuf {
             self.0.path().join(name)
         }
 
-        fn hold(&self, name: &str) -> Result<State> {
-            State::hold(&self.config(name), Some(&self.1), now())
+        fn hold(&self, name: &str) -> Result<Heartbeat> {
+            Heartbeat::hold(&self.config(name), Some(&self.1), now())
         }
 
         fn look(&self, name: &str) -> Seen {

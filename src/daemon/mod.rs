@@ -5,6 +5,7 @@
 //! for anything else, so that as long as it says that it is alive, it is. What a run does is not known here.
 
 pub mod clock;
+mod event;
 pub mod heartbeat;
 pub mod next_runs;
 pub mod pid1;
@@ -13,12 +14,14 @@ pub mod service;
 pub mod signals;
 pub mod told_failures;
 
+pub use event::{DaemonEvent, End};
+
 use crate::cancel::{Cancel, Cause};
 use crate::error::{Doing, Error, Result};
 use crate::text::duration;
 use clock::{Clock, until_next_minute};
-use heartbeat::{Places, State};
-use plan::{Ending, Job, Planner, Run, minute};
+use heartbeat::{DaemonDirectories, Heartbeat};
+use plan::{Ending, Planner, Run, ScheduledJob, minute};
 use service::Service;
 use signal_hook::consts::SIGHUP;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +30,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use told_failures::Memory;
+use told_failures::ToldFailures;
 
 /// How long the runs have to end after a signal. They stop their children, clean up and tell people within it, each of
 /// which has its own limit; this is for what no limit reaches, such as a file system that hangs.
@@ -36,7 +39,7 @@ const STOPPING: Duration = Duration::from_secs(80);
 /// What a configuration gives the daemon to do. Shared with the runs, which finish with what they began with.
 pub struct Work {
     /// The jobs.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<ScheduledJob>,
     /// How many runs there may be at a time.
     pub max_parallel: usize,
     /// Carries one run out, and tells people about it.
@@ -45,23 +48,6 @@ pub struct Work {
 
 /// How one run is carried out; the token ends it.
 pub type RunOne = dyn Fn(&Run, &Cancel) -> End + Send + Sync;
-
-/// What came of a run.
-#[derive(Debug, Clone, Copy)]
-pub struct End {
-    /// How it ended.
-    pub ending: Ending,
-    /// False where people were to be told of it and nobody could be reached.
-    pub heard: bool,
-}
-
-/// What wakes the daemon.
-pub enum Event {
-    /// This signal has come: SIGHUP to load the configuration again, any other to stop.
-    Signal(i32),
-    /// This run has ended.
-    Ended(Run, End),
-}
 
 /// What the daemon is started with.
 pub struct Setup<'a> {
@@ -74,11 +60,11 @@ pub struct Setup<'a> {
     /// What time it is.
     pub clock: &'a dyn Clock,
     /// Where its files are; none where there is no place for them.
-    pub places: Option<Places>,
+    pub places: Option<DaemonDirectories>,
     /// The service manager that wants to know how we are.
     pub service: Service,
     /// Where events go to and come from.
-    pub events: (Sender<Event>, Receiver<Event>),
+    pub events: (Sender<DaemonEvent>, Receiver<DaemonEvent>),
 }
 
 /// Does `work` until a signal says stop. A stop that leaves nothing behind is `Ok`.
@@ -87,12 +73,12 @@ pub fn run(work: Work, setup: Setup) -> Result<()> {
         return Err(no_jobs().hint("give one backup.schedule, such as \"0 2 * * *\" (UTC)"));
     }
     let now = setup.clock.now();
-    let state = State::hold(setup.config, setup.places.as_ref(), now.wall)?;
+    let state = Heartbeat::hold(setup.config, setup.places.as_ref(), now.wall)?;
     let memory = setup.places.as_ref();
     let memory = memory.map(|places| places.memory_of(setup.config));
     let mut daemon = Daemon {
         planner: Planner::new(work.jobs.clone(), work.max_parallel, now),
-        memory: Memory::of(memory, state.config()),
+        memory: ToldFailures::of(memory, state.config()),
         state,
         work: Arc::new(work),
         threads: Vec::new(),
@@ -122,8 +108,8 @@ struct Daemon<'a> {
     work: Arc<Work>,
     planner: Planner,
     threads: Vec<Thread>,
-    state: State,
-    memory: Memory,
+    state: Heartbeat,
+    memory: ToldFailures,
     /// The signal that ends it.
     stopping: Option<i32>,
 }
@@ -156,9 +142,9 @@ impl Daemon<'_> {
                 wait = wait.min(often);
             }
             match self.setup.events.1.recv_timeout(wait) {
-                Ok(Event::Ended(run, end)) => self.ended(&run, end),
-                Ok(Event::Signal(SIGHUP)) => self.reload(),
-                Ok(Event::Signal(signal)) => return self.stop(signal),
+                Ok(DaemonEvent::Ended(run, end)) => self.ended(&run, end),
+                Ok(DaemonEvent::Signal(SIGHUP)) => self.reload(),
+                Ok(DaemonEvent::Signal(signal)) => return self.stop(signal),
                 Err(RecvTimeoutError::Timeout) => {}
                 // we hold a sender ourselves
                 Err(RecvTimeoutError::Disconnected) => {
@@ -189,7 +175,7 @@ impl Daemon<'_> {
                     heard: false,
                 });
                 // nobody listens any more where the daemon gave up waiting
-                let _ = events.send(Event::Ended(given, end));
+                let _ = events.send(DaemonEvent::Ended(given, end));
             };
             let thread = std::thread::Builder::new().name(format!("run {}", run.database));
             let handle = thread.spawn(body).doing(|| "cannot start a thread")?;
@@ -294,8 +280,8 @@ impl Daemon<'_> {
             }
             let left = give_up.saturating_duration_since(Instant::now());
             match self.setup.events.1.recv_timeout(left) {
-                Ok(Event::Ended(run, end)) => self.ended(&run, end),
-                Ok(Event::Signal(_)) => {}
+                Ok(DaemonEvent::Ended(run, end)) => self.ended(&run, end),
+                Ok(DaemonEvent::Signal(_)) => {}
                 Err(_) => {
                     return Err(Error::failed(format!(
                         "the runs of {} did not stop within {}",

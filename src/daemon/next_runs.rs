@@ -1,6 +1,6 @@
 //! When the jobs of a daemon are due, as `daemon --dry-run` shows it.
 
-use super::plan::{Job, Task};
+use super::plan::{ScheduledJob, Task};
 use chrono::{DateTime, Utc};
 
 /// The next runs of one job.
@@ -15,7 +15,7 @@ pub struct NextRuns<'a> {
 
 impl NextRuns<'_> {
     /// The first `count` runs of `job` after `now`; fewer where its schedule has an end.
-    pub fn of(job: &Job, now: DateTime<Utc>, count: usize) -> NextRuns<'_> {
+    pub fn of(job: &ScheduledJob, now: DateTime<Utc>, count: usize) -> NextRuns<'_> {
         let after = |at: &DateTime<Utc>| job.schedule.next_after(*at);
         let due = std::iter::successors(after(&now), after);
         NextRuns {

@@ -1,13 +1,13 @@
 //! Signals as events of the daemon.
 
-use super::Event;
+use super::event::DaemonEvent;
 use crate::error::{Doing, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::mpsc::Sender;
 
 /// Hands signals on: SIGHUP each time, the first SIGINT or SIGTERM too. A second one of those ends the process at once.
-pub fn watch(events: Sender<Event>) -> Result<()> {
+pub fn watch(events: Sender<DaemonEvent>) -> Result<()> {
     let doing = || "cannot watch for signals";
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).doing(doing)?;
     let body = move || {
@@ -17,7 +17,7 @@ pub fn watch(events: Sender<Event>) -> Result<()> {
                 std::process::exit(128 + signal);
             }
             // nobody listens to a daemon that is at its end
-            let _ = events.send(Event::Signal(signal));
+            let _ = events.send(DaemonEvent::Signal(signal));
         }
     };
     let thread = std::thread::Builder::new().name("signals".into());

@@ -26,18 +26,18 @@ struct Remembered {
 }
 
 /// The file, as it was written last.
-pub struct Memory {
+pub struct ToldFailures {
     /// None where there is no place for it, which costs a word about the end of a failure and nothing else.
     path: Option<PathBuf>,
     config: PathBuf,
     kept: Vec<Left>,
 }
 
-impl Memory {
+impl ToldFailures {
     /// What is remembered at `path` of the daemon of `config`.
-    pub fn of(path: Option<PathBuf>, config: &Path) -> Memory {
+    pub fn of(path: Option<PathBuf>, config: &Path) -> ToldFailures {
         let kept = path.as_deref().and_then(read).unwrap_or_default();
-        Memory {
+        ToldFailures {
             path,
             config: config.to_path_buf(),
             kept,

@@ -4,178 +4,20 @@
 //! costs the others nothing. What goes wrong is handed back and never more than a warning: a backup is not
 //! worse for nobody having been told.
 
-pub mod compose;
 mod email;
+pub mod event;
 mod template;
 mod text;
 mod webhook;
+
+pub use event::{Event, EventKind, EventOutcome};
 
 use crate::background;
 use crate::cancel::Cancel;
 use crate::config::{Email, Env, Notification, Route, Webhook, WebhookTemplate};
 use crate::error::{Error, Result};
-use crate::text::duration;
-use crate::text::rfc3339;
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use chrono::Utc;
 use std::time::Duration;
-
-/// What a run was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A backup, its retention included.
-    Backup,
-    /// A check of backups that are stored.
-    Verify,
-    /// Nothing: someone tries whether the routes work.
-    Test,
-}
-
-impl Kind {
-    /// As `kind` of the JSON says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Backup => "backup",
-            Kind::Verify => "verify",
-            Kind::Test => "test",
-        }
-    }
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Well.
-    Ok,
-    /// There is a result, but not all of it: a copy is missing. Told as a failure.
-    Degraded,
-    /// Not at all.
-    Failed,
-}
-
-impl Outcome {
-    /// The word that `backup` prints.
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Ok => "ok",
-            Outcome::Degraded => "degraded",
-            Outcome::Failed => "failed",
-        }
-    }
-}
-
-/// What there is to tell of one run for one database.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// What the run was for.
-    pub kind: Kind,
-    /// The database's `name`.
-    pub db: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// It went well, and the one before it was told as a failure.
-    pub recovered: bool,
-    /// Stored bytes, of one copy; 0 where there is none.
-    pub bytes: u64,
-    /// Where people find it, as `backup` prints it; `-` where there is nothing.
-    pub dest: String,
-    /// The storage key of the archive.
-    pub key: Option<String>,
-    /// When the run began.
-    pub started_at: DateTime<Utc>,
-    /// How long it took.
-    pub took: Duration,
-    /// Why it is not well, on one failure or on several; none where it is.
-    pub error: Option<String>,
-    /// The word for the kind of the error, as in `--json`.
-    pub error_kind: Option<&'static str>,
-    /// What to try.
-    pub hint: Option<String>,
-    /// What is well but should be looked at, one sentence each.
-    pub warnings: Vec<String>,
-    /// The name of this machine.
-    pub host: String,
-}
-
-impl Event {
-    /// An event that went well and has nothing more to say yet.
-    pub fn new(kind: Kind, db: &str, started_at: DateTime<Utc>, took: Duration) -> Event {
-        Event {
-            kind,
-            db: db.to_string(),
-            outcome: Outcome::Ok,
-            recovered: false,
-            bytes: 0,
-            dest: "-".to_string(),
-            key: None,
-            started_at,
-            took,
-            error: None,
-            error_kind: None,
-            hint: None,
-            warnings: Vec::new(),
-            host: host(),
-        }
-    }
-
-    /// The event, ended by `error`.
-    pub fn failed(mut self, outcome: Outcome, error: &Error) -> Event {
-        self.outcome = outcome;
-        self.error = Some(error.chain());
-        self.error_kind = Some(error.kind().name());
-        self.hint = error.first_hint().map(str::to_string);
-        self
-    }
-
-    /// True for what routes `on: success` are told.
-    pub fn is_success(&self) -> bool {
-        self.outcome == Outcome::Ok
-    }
-
-    /// `success` or `failure`.
-    pub fn status(&self) -> &'static str {
-        match self.is_success() {
-            true => "success",
-            false => "failure",
-        }
-    }
-
-    /// The event as it is posted. Fields are only ever added; `error`, `error_kind` and `hint` are there on failure.
-    pub fn json(&self) -> Value {
-        let finished_at = self.started_at + self.took;
-        let mut object = json!({
-            "kind": self.kind.name(),
-            "db": self.db,
-            "status": self.status(),
-            "outcome": self.outcome.name(),
-            "recovered": self.recovered,
-            "bytes": self.bytes,
-            "dest": self.dest,
-            "key": self.key,
-            "duration": duration::display(self.took),
-            "duration_seconds": self.took.as_secs_f64(),
-            "started_at": rfc3339::millisecond(self.started_at),
-            "finished_at": rfc3339::millisecond(finished_at),
-            "warnings": self.warnings,
-            "host": self.host,
-            "tool": concat!("backupkit ", env!("CARGO_PKG_VERSION")),
-        });
-        if let Some(error) = &self.error {
-            object["error"] = error.as_str().into();
-            object["error_kind"] = self.error_kind.into();
-            object["hint"] = self.hint.as_deref().into();
-        }
-        object
-    }
-}
-
-/// The name of this machine.
-fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
 
 /// How long a route waits before it tries again what may pass.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
@@ -186,14 +28,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// What came of telling.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Delivered {
     /// The routes that took it.
     pub reached: usize,
     /// What went wrong, each naming its route.
     pub failures: Vec<Error>,
 }
 
-impl Told {
+impl Delivered {
     /// True unless everybody who wanted to know it was missed.
     pub fn is_heard(&self) -> bool {
         self.reached > 0 || self.failures.is_empty()
@@ -202,7 +44,7 @@ impl Told {
 
 /// Tells every route that wants it of `event`. Ends with `cancel`, which is to be a token with a deadline: not that of
 /// the run, which may be over for the very thing to tell of.
-pub fn tell(routes: &[Notification], event: &Event, env: &Env, cancel: &Cancel) -> Told {
+pub fn tell(routes: &[Notification], event: &Event, env: &Env, cancel: &Cancel) -> Delivered {
     let wanted = routes.iter().filter(|route| wants(route, event));
     let deliveries = wanted.map(|route| (route, Delivery::of(route, event, env)));
     all(deliveries.collect(), cancel)
@@ -211,11 +53,11 @@ pub fn tell(routes: &[Notification], event: &Event, env: &Env, cancel: &Cancel) 
 /// Tells the routes that want to know it (those to Healthchecks) that a run for `db` begins.
 pub fn tell_start(
     routes: &[Notification],
-    kind: Kind,
+    kind: EventKind,
     db: &str,
     env: &Env,
     cancel: &Cancel,
-) -> Told {
+) -> Delivered {
     let start = |route| Some((route, Delivery::of_start(route, kind, db, env)?));
     all(routes.iter().filter_map(start).collect(), cancel)
 }
@@ -258,7 +100,7 @@ impl Delivery {
             Route::Email(keys) => {
                 let email = keys.resolve(env)?;
                 Ok(Delivery::Email {
-                    message: compose::compose(&email, event, Utc::now())?,
+                    message: email::message::compose(&email, event, Utc::now())?,
                     email: Box::new(email),
                     host: event.host.clone(),
                 })
@@ -267,11 +109,16 @@ impl Delivery {
     }
 
     /// Without a success to come, a start would be the beginning of an alarm.
-    fn of_start(route: &Notification, kind: Kind, db: &str, env: &Env) -> Option<Result<Delivery>> {
+    fn of_start(
+        route: &Notification,
+        kind: EventKind,
+        db: &str,
+        env: &Env,
+    ) -> Option<Result<Delivery>> {
         match &route.route {
             Route::Webhook(keys)
                 if keys.template == WebhookTemplate::Healthchecks
-                    && kind == Kind::Backup
+                    && kind == EventKind::Backup
                     && route.on_success =>
             {
                 let webhook = keys.resolve(env);
@@ -317,20 +164,20 @@ impl Delivery {
                 email,
                 message,
                 host,
-            } => email::send(email, message, host, left),
+            } => email::smtp::send(email, message, host, left),
         }
     }
 }
 
 /// Carries all of them out at once, and waits for the last or the end of `cancel`.
-fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> Told {
+fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> Delivered {
     let (mut reached, mut failures) = (0, Vec::new());
     let mut under_way = Vec::new();
     let (sender, receiver) = match background::mailbox() {
         Ok(mailbox) => mailbox,
         Err(error) => {
             failures.push(error.doing("nobody is notified"));
-            return Told { reached, failures };
+            return Delivered { reached, failures };
         }
     };
     for (route, delivery) in deliveries {
@@ -367,7 +214,7 @@ fn all(deliveries: Vec<(&Notification, Result<Delivery>)>, cancel: &Cancel) -> T
             }
         }
     }
-    Told { reached, failures }
+    Delivered { reached, failures }
 }
 
 /// `notifications[0] (webhook)`
@@ -383,6 +230,7 @@ fn name(route: &Notification) -> String {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use chrono::DateTime;
 
     #[test]
     fn a_recovery_is_for_whoever_was_told_of_the_failure_or_wants_successes() {
@@ -396,7 +244,7 @@ mod tests {
         let event = |outcome, recovered| Event {
             outcome,
             recovered,
-            ..Event::new(Kind::Backup, "d", DateTime::UNIX_EPOCH, Duration::ZERO)
+            ..Event::new(EventKind::Backup, "d", DateTime::UNIX_EPOCH, Duration::ZERO)
         };
         for (on, expected) in [
             ("success", [true, true, false, false]),
@@ -405,10 +253,10 @@ mod tests {
         ] {
             let config = Config::parse("x", &yaml(on), &|_| None).unwrap();
             let events = [
-                event(Outcome::Ok, false),
-                event(Outcome::Ok, true),
-                event(Outcome::Degraded, false),
-                event(Outcome::Failed, false),
+                event(EventOutcome::Ok, false),
+                event(EventOutcome::Ok, true),
+                event(EventOutcome::Degraded, false),
+                event(EventOutcome::Failed, false),
             ];
             let told = events.map(|event| wants(&config.notifications[0], &event));
             assert_eq!(told, expected, "{on}");

@@ -1,6 +1,7 @@
 //! What a webhook is sent, for each kind of receiver.
 
-use super::{Event, Kind, Outcome, text};
+use super::event::{Event, EventKind, EventOutcome};
+use super::text;
 use crate::config::{PER_DATABASE, Webhook, WebhookTemplate};
 use crate::text::cut::cut_bytes;
 use base64ct::{Base64, Encoding};
@@ -45,9 +46,9 @@ pub fn post(template: WebhookTemplate, webhook: &Webhook, event: &Event) -> Post
         }
         WebhookTemplate::Ntfy => {
             let (priority, tags) = match event.outcome {
-                Outcome::Ok if event.warnings.is_empty() => ("default", "white_check_mark"),
-                Outcome::Ok => ("default", "warning"),
-                Outcome::Degraded | Outcome::Failed => ("high", "rotating_light"),
+                EventOutcome::Ok if event.warnings.is_empty() => ("default", "white_check_mark"),
+                EventOutcome::Ok => ("default", "warning"),
+                EventOutcome::Degraded | EventOutcome::Failed => ("high", "rotating_light"),
             };
             Post {
                 url: url.to_string(),
@@ -63,9 +64,9 @@ pub fn post(template: WebhookTemplate, webhook: &Webhook, event: &Event) -> Post
         WebhookTemplate::Healthchecks => {
             let signal = match (event.kind, event.is_success()) {
                 (_, false) => "/fail",
-                (Kind::Backup, true) => "",
+                (EventKind::Backup, true) => "",
                 // to succeed at anything else is no sign that the backup ran
-                (Kind::Verify | Kind::Test, true) => "/log",
+                (EventKind::Verify | EventKind::Test, true) => "/log",
             };
             ping(url, &event.db, signal, text::full(event))
         }
@@ -124,7 +125,7 @@ mod tests {
 
     fn event() -> Event {
         let mut event = Event::new(
-            Kind::Backup,
+            EventKind::Backup,
             "größe/1",
             DateTime::UNIX_EPOCH,
             Duration::from_millis(62_500),
@@ -144,11 +145,11 @@ mod tests {
     #[test]
     fn a_ping_goes_below_the_url_of_its_check() {
         let failed = Event {
-            outcome: Outcome::Failed,
+            outcome: EventOutcome::Failed,
             ..event()
         };
         let verified = Event {
-            kind: Kind::Verify,
+            kind: EventKind::Verify,
             ..event()
         };
         for (url, event, expected) in [
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn a_long_error_fits_and_calls_nobody() {
         let event = Event {
-            outcome: Outcome::Failed,
+            outcome: EventOutcome::Failed,
             error: Some("<!channel> @everyone ü\n".repeat(10_000)),
             hint: Some("x".repeat(10_000)),
             warnings: vec!["y".repeat(10_000)],

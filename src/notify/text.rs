@@ -1,6 +1,6 @@
 //! An event in words, for a person who was asleep: what, where, why, and what to type next.
 
-use super::{Event, Kind, Outcome};
+use super::event::{Event, EventKind, EventOutcome};
 use crate::text::cut::cut_bytes;
 use crate::text::duration;
 use crate::text::escape::one_line;
@@ -12,12 +12,14 @@ use std::fmt::Write;
 pub fn headline(event: &Event) -> String {
     let what = what(event);
     let line = match (event.outcome, event.recovered) {
-        (Outcome::Failed, _) => format!("FAILED: {what}"),
-        (Outcome::Degraded, _) => format!("INCOMPLETE: {what}, a copy is missing"),
-        (Outcome::Ok, true) => format!("recovered: {what} is good again"),
-        (Outcome::Ok, false) if event.kind == Kind::Test => what,
-        (Outcome::Ok, false) if event.warnings.is_empty() => format!("ok: {what}{}", size(event)),
-        (Outcome::Ok, false) => format!("ok, with warnings: {what}{}", size(event)),
+        (EventOutcome::Failed, _) => format!("FAILED: {what}"),
+        (EventOutcome::Degraded, _) => format!("INCOMPLETE: {what}, a copy is missing"),
+        (EventOutcome::Ok, true) => format!("recovered: {what} is good again"),
+        (EventOutcome::Ok, false) if event.kind == EventKind::Test => what,
+        (EventOutcome::Ok, false) if event.warnings.is_empty() => {
+            format!("ok: {what}{}", size(event))
+        }
+        (EventOutcome::Ok, false) => format!("ok, with warnings: {what}{}", size(event)),
     };
     one_line(&line)
 }
@@ -26,9 +28,9 @@ pub fn headline(event: &Event) -> String {
 fn what(event: &Event) -> String {
     let (db, host) = (&event.db, &event.host);
     match event.kind {
-        Kind::Backup => format!("backup of {db} on {host}"),
-        Kind::Verify => format!("verification of {db} on {host}"),
-        Kind::Test => format!("a test of the notifications from {host}"),
+        EventKind::Backup => format!("backup of {db} on {host}"),
+        EventKind::Verify => format!("verification of {db} on {host}"),
+        EventKind::Test => format!("a test of the notifications from {host}"),
     }
 }
 
@@ -82,29 +84,29 @@ pub fn short(event: &Event, room: usize) -> String {
 fn opening(event: &Event) -> String {
     let (db, host) = (one_line(&event.db), one_line(&event.host));
     match (event.kind, event.outcome) {
-        (Kind::Test, _) => format!(
+        (EventKind::Test, _) => format!(
             "Somebody on {host} tries whether notifications arrive, and this one has. Nothing is to be done."
         ),
-        (Kind::Backup, Outcome::Failed) => format!(
+        (EventKind::Backup, EventOutcome::Failed) => format!(
             "The backup of {db} on {host} failed. There is no new backup; earlier ones were not touched."
         ),
-        (Kind::Backup, Outcome::Degraded) => format!(
+        (EventKind::Backup, EventOutcome::Degraded) => format!(
             "The backup of {db} on {host} is good, but not on all of its storages. Until the next complete\n\
              backup there are fewer copies than configured."
         ),
-        (Kind::Backup, Outcome::Ok) if event.recovered => {
+        (EventKind::Backup, EventOutcome::Ok) if event.recovered => {
             format!(
                 "The backup of {db} on {host} works again: after the failure there is now a new one."
             )
         }
-        (Kind::Backup, Outcome::Ok) => format!("The backup of {db} on {host} is stored."),
-        (Kind::Verify, Outcome::Ok) if event.recovered => {
+        (EventKind::Backup, EventOutcome::Ok) => format!("The backup of {db} on {host} is stored."),
+        (EventKind::Verify, EventOutcome::Ok) if event.recovered => {
             format!("The backups of {db} pass their verification on {host} again.")
         }
-        (Kind::Verify, Outcome::Ok) => {
+        (EventKind::Verify, EventOutcome::Ok) => {
             format!("The backups of {db} passed their verification on {host}.")
         }
-        (Kind::Verify, _) => format!(
+        (EventKind::Verify, _) => format!(
             "The verification of the backups of {db} on {host} failed. A restore may not work: find out while\n\
              the database itself is still there."
         ),
@@ -140,9 +142,9 @@ fn tries(event: &Event) -> Vec<String> {
 fn again(event: &Event) -> Option<String> {
     let command = match event.kind {
         _ if event.is_success() => return None,
-        Kind::Backup => "backup",
-        Kind::Verify => "verify",
-        Kind::Test => return None,
+        EventKind::Backup => "backup",
+        EventKind::Verify => "verify",
+        EventKind::Test => return None,
     };
     Some(format!(
         "backupkit {command} --db {}",
@@ -153,7 +155,7 @@ fn again(event: &Event) -> Option<String> {
 fn details(event: &Event) -> String {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: &str| lines.push(format!("{name:<9} {}", one_line(value)));
-    if event.kind != Kind::Test {
+    if event.kind != EventKind::Test {
         line("database", &event.db);
     }
     line("host", &event.host);
@@ -182,7 +184,7 @@ mod tests {
     use chrono::DateTime;
     use std::time::Duration;
 
-    fn event(kind: Kind) -> Event {
+    fn event(kind: EventKind) -> Event {
         let mut event = Event::new(
             kind,
             "app_db",
@@ -197,7 +199,7 @@ mod tests {
         Event {
             bytes: 4_509_715_660,
             dest: "/var/backups/app_db/20261120_020000.000000000Z.dump.gz".into(),
-            ..event(Kind::Backup)
+            ..event(EventKind::Backup)
         }
     }
 
@@ -225,7 +227,7 @@ Details:
         let error = Error::new(Fault::Unavailable, "no connection\r\nto\x1b[31m it")
             .doing("cannot dump")
             .hint("is it running?");
-        let failed = event(Kind::Backup).failed(Outcome::Failed, &error);
+        let failed = event(EventKind::Backup).failed(EventOutcome::Failed, &error);
         let failed = Event {
             db: "it's".into(),
             ..failed
@@ -258,7 +260,7 @@ What to try:
             Fault::Partial,
             "a copy is missing: not on the storage offsite: full",
         );
-        let degraded = stored().failed(Outcome::Degraded, &error);
+        let degraded = stored().failed(EventOutcome::Degraded, &error);
         assert_eq!(
             headline(&degraded),
             "INCOMPLETE: backup of app_db on db1, a copy is missing"

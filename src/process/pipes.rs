@@ -1,6 +1,6 @@
 //! The pipes to and from a child, as `Read` and `Write`: both end with the child's own verdict.
 
-use super::{Child, Ended, Explain, spawn};
+use super::child::{Child, Ended, Explain, spawn};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use rustix::event::PollFlags;

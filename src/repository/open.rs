@@ -1,4 +1,4 @@
-//! Opening a backup for reading: the layers, and the rules about what its name, its label and the
+//! CopyToOpen a backup for reading: the layers, and the rules about what its name, its label and the
 //! configuration say of it.
 
 use crate::cancel::Cancel;
@@ -25,6 +25,17 @@ pub struct Rules<'a> {
     pub strict: bool,
     /// The label need not be the expected one.
     pub force: bool,
+}
+
+/// One copy of a backup, and what it takes to open it.
+#[derive(Clone, Copy)]
+pub struct CopyToOpen<'a> {
+    /// Where it is.
+    pub copy: &'a Located,
+    /// The keys that may open it; asked for only if it is sealed.
+    pub keys: &'a dyn Fn() -> Result<Keys>,
+    /// What is expected of it.
+    pub rules: &'a Rules<'a>,
 }
 
 /// Any stored bytes.

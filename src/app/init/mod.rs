@@ -29,7 +29,7 @@ const REGION: &str = "us-east-1";
 const SERVICE: &str = "backupkit";
 
 /// Carries `init` out; `path` is the file to write.
-pub(super) fn run(options: &cli::Init, path: &Path, cancel: &Cancel) -> Result<()> {
+pub(super) fn run(options: &cli::InitArgs, path: &Path, cancel: &Cancel) -> Result<()> {
     let path = std::path::absolute(path)
         .doing(|| format!("cannot resolve the path {}", path.display()))?;
     let files = Files::beside(path);
@@ -46,7 +46,7 @@ pub(super) fn run(options: &cli::Init, path: &Path, cancel: &Cancel) -> Result<(
 }
 
 /// Everything from options and what can be known without them.
-fn from_options(options: &cli::Init) -> Result<Answers> {
+fn from_options(options: &cli::InitArgs) -> Result<Answers> {
     if options.database.is_empty() {
         return Err(Error::usage("init --non-interactive needs --database")
             .hint("the name of each database on the server: --database app --database shop"));
@@ -64,7 +64,7 @@ fn from_options(options: &cli::Init) -> Result<Answers> {
 }
 
 /// Everything that no option says is asked for.
-fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answers> {
+fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<Answers> {
     terminal.say("This writes a configuration. An empty answer takes what stands in brackets.")?;
     // what was answered before is what an empty answer takes when it is asked again
     let (mut usual_host, mut usual_port, mut usual_user) =
@@ -154,12 +154,12 @@ fn ask(options: &cli::Init, terminal: &Terminal, cancel: &Cancel) -> Result<Answ
     })
 }
 
-fn destination(to: &str, options: &cli::Init) -> Result<Destination> {
+fn destination(to: &str, options: &cli::InitArgs) -> Result<Destination> {
     let region = options.region.as_deref().unwrap_or(REGION);
     Destination::parse(to, region, options.endpoint.as_deref())
 }
 
-fn login_of(options: &cli::Init) -> Result<Option<Login>> {
+fn login_of(options: &cli::InitArgs) -> Result<Option<Login>> {
     let Some(path) = &options.db_password_file else {
         return Ok(None);
     };

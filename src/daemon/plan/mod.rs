@@ -13,51 +13,29 @@
 //!   long as that is before the job's next minute.
 
 mod notice;
+mod retry;
+mod task;
 #[cfg(test)]
 mod tests;
 
 pub use notice::{Notice, minute};
+pub use retry::PAUSES;
+pub use task::Task;
 
-use super::clock::{Moment, minute_of};
+use super::clock::{ClockReading, minute_of};
 use crate::schedule::Schedule;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long after the end of a failed run it is tried again: once after each.
-pub const PAUSES: [Duration; 3] = [
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(15 * 60),
-    Duration::from_secs(45 * 60),
-];
 /// How far back a clock may be set and still be waited for.
 const TRUSTED: TimeDelta = TimeDelta::days(2);
 /// How long a failure that lasts is told only once.
 const REMINDER: TimeDelta = TimeDelta::hours(12);
 
-/// What a job does to its database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Task {
-    /// Back it up and apply its retention.
-    Backup,
-    /// Check one of its backups.
-    Verify,
-}
-
-impl Task {
-    /// As people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Task::Backup => "backup",
-            Task::Verify => "verify",
-        }
-    }
-}
-
 /// What is to be done, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct ScheduledJob {
     /// The database's name in the configuration.
     pub database: String,
     /// What is done to it.
@@ -78,7 +56,7 @@ pub struct Run {
     /// 0 for a scheduled run, then the number of the repetition.
     pub repetition: usize,
     /// The failure that lasts, if people have been told of one.
-    pub told: Option<Told>,
+    pub told: Option<ToldFailure>,
 }
 
 impl Run {
@@ -98,7 +76,7 @@ impl Run {
 
 /// A failure that people have been told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct ToldFailure {
     /// The minute that its run was due in.
     due: DateTime<Utc>,
     /// It was of the lesser kind, [`Ending::Degraded`].
@@ -114,7 +92,7 @@ pub struct Left {
     pub task: Task,
     /// The failure that lasts, if people have been told of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Told>,
+    pub told: Option<ToldFailure>,
     /// The minute of a run that was due and that a stop cut short, or kept from beginning or from being tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<DateTime<Utc>>,
@@ -135,7 +113,7 @@ pub enum Ending {
 
 /// The jobs and where each of them stands.
 pub struct Planner {
-    jobs: Vec<Entry>,
+    jobs: Vec<PlannedJob>,
     max_parallel: usize,
     /// The furthest that the calendar has been seen; every minute up to here has been dealt with.
     seen: DateTime<Utc>,
@@ -145,8 +123,8 @@ pub struct Planner {
     stopping: bool,
 }
 
-struct Entry {
-    job: Job,
+struct PlannedJob {
+    job: ScheduledJob,
     /// The first minute that has not been dealt with.
     next: Option<DateTime<Utc>>,
     waiting: Option<Waiting>,
@@ -155,7 +133,7 @@ struct Entry {
     /// Repetitions since the last scheduled run.
     repetitions: usize,
     /// The failure that lasts, as it was told last.
-    told: Option<Told>,
+    told: Option<ToldFailure>,
     /// The minute of a run that the stop kept from being made.
     undone: Option<DateTime<Utc>>,
     /// No longer configured, and here only until its run has ended.
@@ -177,7 +155,7 @@ struct Retry {
 
 impl Planner {
     /// Jobs that are due from the next minute on.
-    pub fn new(jobs: Vec<Job>, max_parallel: usize, now: Moment) -> Planner {
+    pub fn new(jobs: Vec<ScheduledJob>, max_parallel: usize, now: ClockReading) -> Planner {
         let mut planner = Planner {
             jobs: Vec::new(),
             max_parallel,
@@ -190,7 +168,7 @@ impl Planner {
     }
 
     /// Takes over other jobs. What runs goes on and what is due stays due; a schedule that has changed begins now.
-    pub fn replace(&mut self, jobs: Vec<Job>, max_parallel: usize) {
+    pub fn replace(&mut self, jobs: Vec<ScheduledJob>, max_parallel: usize) {
         self.max_parallel = max_parallel;
         let mut known = std::mem::take(&mut self.jobs);
         for job in jobs {
@@ -199,17 +177,17 @@ impl Planner {
             self.jobs
                 .push(match found.map(|index| known.remove(index)) {
                     Some(entry) if entry.job.schedule == job.schedule && !entry.retired => entry,
-                    Some(entry) => Entry {
+                    Some(entry) => PlannedJob {
                         job,
                         next,
                         retired: false,
                         ..entry
                     },
-                    None => Entry::new(job, next),
+                    None => PlannedJob::new(job, next),
                 });
         }
         known.retain(|entry| entry.running);
-        self.jobs.extend(known.into_iter().map(|entry| Entry {
+        self.jobs.extend(known.into_iter().map(|entry| PlannedJob {
             next: None,
             waiting: None,
             retry: None,
@@ -219,10 +197,10 @@ impl Planner {
     }
 
     /// Takes up what the daemon before us `left`: what people were told, and runs that it was kept from making.
-    pub fn recall(&mut self, left: &[Left], now: Moment) -> Vec<Notice> {
+    pub fn recall(&mut self, left: &[Left], now: ClockReading) -> Vec<Notice> {
         let mut notices = Vec::new();
         for left in left {
-            let of_this = |entry: &&mut Entry| {
+            let of_this = |entry: &&mut PlannedJob| {
                 entry.job.database == left.database && entry.job.task == left.task
             };
             let Some(entry) = self.jobs.iter_mut().find(of_this) else {
@@ -270,7 +248,7 @@ impl Planner {
     }
 
     /// Looks at the clock: finds out what has become due.
-    pub fn tick(&mut self, now: Moment) -> Vec<Notice> {
+    pub fn tick(&mut self, now: ClockReading) -> Vec<Notice> {
         let mut notices = self.look_back(now.wall);
         self.seen = self.seen.max(now.wall);
         for entry in &mut self.jobs {
@@ -327,7 +305,7 @@ impl Planner {
     }
 
     /// Takes note of the end of a run.
-    pub fn ended(&mut self, run: &Run, ending: Ending, now: Moment) -> Option<Notice> {
+    pub fn ended(&mut self, run: &Run, ending: Ending, now: ClockReading) -> Option<Notice> {
         let index = self
             .jobs
             .iter()
@@ -341,7 +319,7 @@ impl Planner {
         if ending == Ending::Well {
             entry.told = None;
         } else if run.tells(ending) {
-            entry.told = Some(Told {
+            entry.told = Some(ToldFailure {
                 due: run.due,
                 degraded: ending == Ending::Degraded,
             });
@@ -363,21 +341,21 @@ impl Planner {
     }
 
     /// The jobs that run now.
-    pub fn running(&self) -> impl Iterator<Item = &Job> {
+    pub fn running(&self) -> impl Iterator<Item = &ScheduledJob> {
         let running = self.jobs.iter().filter(|entry| entry.running);
         running.map(|entry| &entry.job)
     }
 
     /// The next scheduled run of each job.
-    pub fn upcoming(&self) -> impl Iterator<Item = (&Job, DateTime<Utc>)> {
+    pub fn upcoming(&self) -> impl Iterator<Item = (&ScheduledJob, DateTime<Utc>)> {
         let jobs = self.jobs.iter();
         jobs.filter_map(|entry| Some((&entry.job, entry.next?)))
     }
 }
 
-impl Entry {
-    fn new(job: Job, next: Option<DateTime<Utc>>) -> Entry {
-        Entry {
+impl PlannedJob {
+    fn new(job: ScheduledJob, next: Option<DateTime<Utc>>) -> PlannedJob {
+        PlannedJob {
             job,
             next,
             waiting: None,
@@ -390,7 +368,7 @@ impl Entry {
         }
     }
 
-    fn is(&self, job: &Job) -> bool {
+    fn is(&self, job: &ScheduledJob) -> bool {
         self.job.database == job.database && self.job.task == job.task
     }
 
@@ -398,7 +376,7 @@ impl Entry {
         self.job.database == run.database && self.job.task == run.task
     }
 
-    fn tick(&mut self, now: Moment, notices: &mut Vec<Notice>) {
+    fn tick(&mut self, now: ClockReading, notices: &mut Vec<Notice>) {
         let (database, task) = (&self.job.database, self.job.task);
         if let Some(first) = self.next.filter(|next| *next <= now.wall) {
             self.next = self.job.schedule.next_after(now.wall);
@@ -433,7 +411,7 @@ impl Entry {
     }
 
     /// Plans the next repetition, if there is one left within the interval.
-    fn try_again(&mut self, run: &Run, now: Moment) -> Option<Notice> {
+    fn try_again(&mut self, run: &Run, now: ClockReading) -> Option<Notice> {
         // one that follows at once makes it needless
         if self.waiting.is_some() {
             return None;

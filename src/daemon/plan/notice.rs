@@ -1,6 +1,7 @@
 //! What the planner has to say about what is due, in words for the log.
 
-use super::{PAUSES, Task};
+use super::retry::PAUSES;
+use super::task::Task;
 use crate::text::duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;

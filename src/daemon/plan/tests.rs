@@ -11,15 +11,15 @@ fn at(text: &str) -> DateTime<Utc> {
     time.unwrap().and_utc()
 }
 
-fn moment(wall: DateTime<Utc>, steady: u64) -> Moment {
-    Moment {
+fn moment(wall: DateTime<Utc>, steady: u64) -> ClockReading {
+    ClockReading {
         wall,
         steady: Duration::from_secs(steady),
     }
 }
 
-fn job(database: &str, schedule: &str) -> Job {
-    Job {
+fn job(database: &str, schedule: &str) -> ScheduledJob {
+    ScheduledJob {
         database: database.into(),
         task: Task::Backup,
         schedule: Schedule::parse(schedule).unwrap(),
@@ -64,7 +64,7 @@ const SCHEDULES: [(&str, &str); 7] = [
     ("hours", "0,30 8-18 * * *"),
 ];
 
-fn jobs() -> Vec<Job> {
+fn jobs() -> Vec<ScheduledJob> {
     let schedules = SCHEDULES.iter();
     schedules.map(|(name, text)| job(name, text)).collect()
 }
@@ -76,7 +76,7 @@ struct World {
 }
 
 impl World {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         moment(self.wall, self.steady)
     }
 
@@ -88,7 +88,7 @@ impl World {
 
 /// A week with a leap day in it, in which the clock jumps a day forward, a day back, and the machine sleeps for three
 /// days. `look` is called once for each minute that anybody is awake in.
-fn week(mut look: impl FnMut(Moment)) {
+fn week(mut look: impl FnMut(ClockReading)) {
     let mut world = World {
         wall: at("2028-02-25 11:59:17"),
         steady: 1000,

@@ -17,7 +17,7 @@ pub struct Wanted<'a> {
     /// The roles of its server, too.
     pub globals: bool,
     /// Its backups are drilled on a schedule.
-    pub drill: Option<&'a drill::Options>,
+    pub drill: Option<&'a drill::options::DrillOptions>,
 }
 
 /// Connects, chooses the tools, and looks for what pg_dump will not be allowed to read. Only a signal is an error.

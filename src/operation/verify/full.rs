@@ -1,6 +1,5 @@
 //! The dump inside an archive: decrypted, decompressed, read to its end, and compared with the manifest.
 
-use super::Subject;
 use super::sidecars::Claims;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
@@ -12,8 +11,8 @@ use crate::repository::check_records::Evidence;
 use crate::repository::located::Located;
 use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
-use crate::repository::open;
 use crate::repository::open::Bytes;
+use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::DumpContents;
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
@@ -23,27 +22,22 @@ use std::sync::{Arc, OnceLock};
 
 /// Reads all of the dump.
 pub(super) fn look(
-    subject: &Subject,
+    opening: &CopyToOpen,
     claims: Claims,
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
-    let Subject {
-        selected,
-        keys,
-        rules,
-        ..
-    } = subject;
+    let CopyToOpen { copy, keys, rules } = opening;
     let Claims { manifest, sha256 } = claims;
-    let progress = Progress::start(&format!("verifying {}", selected.shown()));
+    let progress = Progress::start(&format!("verifying {}", copy.shown()));
     let meter = progress.meter();
     let measure = Arc::new(OnceLock::new());
     let stored: Bytes = Box::new(Witnessed {
-        inner: Some(Measured::new(open::stored(selected, cancel)?)),
+        inner: Some(Measured::new(open::stored(copy, cancel)?)),
         measure: Arc::clone(&measure),
     });
     // the checksum is compared afterwards: it would only say that something is wrong, the tables say what
-    let mut inbound = open::layers(selected, stored, None, keys, rules, meter)?;
+    let mut inbound = open::layers(copy, stored, None, keys, rules, meter)?;
     let shown = inbound.facts().encoding;
     if !shown.cipher.is_encrypted()
         && rules
@@ -57,7 +51,7 @@ pub(super) fn look(
         .as_ref()
         .and_then(Manifest::dump)
         .map(|part| part.dump.bytes);
-    let expected = match (manifest, selected) {
+    let expected = match (manifest, copy) {
         (Some(manifest), Located::Stored { entry, .. }) => opened(
             manifest_details::detail(manifest, &entry.id, keys),
             evidence,
@@ -66,7 +60,7 @@ pub(super) fn look(
     };
     let found = read(&mut inbound, &progress, evidence)?;
     if let Some(measure) = measure.get() {
-        super::stored::judge(measure, sha256.as_deref(), selected, evidence);
+        super::stored::judge(measure, sha256.as_deref(), copy, evidence);
     }
     if let (Some(expected), Some(found)) = (plain_bytes, evidence.plain_bytes)
         && expected != found

@@ -20,33 +20,29 @@ pub mod verified;
 
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
-use crate::format::seal::Keys;
+
 use crate::repository::check_records::{CheckLevel, Evidence};
-use crate::repository::located::Located;
-use crate::repository::open::Rules;
+
+use crate::repository::open::CopyToOpen;
 use crate::source::logical::drill;
 use sidecars::Claims;
 
-/// One copy of a backup, and what it takes to look into it.
-pub struct Subject<'a> {
-    /// Where it is.
-    pub selected: &'a Located,
-    /// The keys that may open it; asked for only if it is sealed.
-    pub keys: &'a dyn Fn() -> Result<Keys>,
-    /// What the configuration says of it.
-    pub rules: &'a Rules<'a>,
+/// One copy of a backup to be checked.
+pub struct CheckedCopy<'a> {
+    /// The copy, and what it takes to look into it.
+    pub opening: CopyToOpen<'a>,
     /// How it is drilled; asked for only by [`CheckLevel::Restore`].
-    pub drill: &'a dyn Fn() -> Result<drill::Options>,
+    pub drill: &'a dyn Fn() -> Result<drill::options::DrillOptions>,
 }
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
-pub fn check(subject: &Subject, level: CheckLevel, cancel: &Cancel) -> Result<Evidence> {
-    let (claims, mut evidence) = sidecars::look(subject.selected, cancel)?;
+pub fn check(checked: &CheckedCopy, level: CheckLevel, cancel: &Cancel) -> Result<Evidence> {
+    let (claims, mut evidence) = sidecars::look(checked.opening.copy, cancel)?;
     let looked = match level {
         CheckLevel::Exists => Ok(()),
-        CheckLevel::Checksum => stored::look(subject, &claims, &mut evidence, cancel),
-        CheckLevel::Full => full::look(subject, claims, &mut evidence, cancel),
-        CheckLevel::Restore => restore(subject, claims, &mut evidence, cancel),
+        CheckLevel::Checksum => stored::look(&checked.opening, &claims, &mut evidence, cancel),
+        CheckLevel::Full => full::look(&checked.opening, claims, &mut evidence, cancel),
+        CheckLevel::Restore => restore(checked, claims, &mut evidence, cancel),
     };
     match looked {
         Ok(()) => Ok(evidence),
@@ -61,14 +57,14 @@ pub fn check(subject: &Subject, level: CheckLevel, cancel: &Cancel) -> Result<Ev
 
 /// A backup that is not what it should be is not worth a drill.
 fn restore(
-    subject: &Subject,
+    checked: &CheckedCopy,
     claims: Claims,
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
-    full::look(subject, claims, evidence, cancel)?;
+    full::look(&checked.opening, claims, evidence, cancel)?;
     match evidence.faults.is_empty() {
-        true => drill::run(subject, &(subject.drill)()?, evidence, cancel),
+        true => drill::run(&checked.opening, &(checked.drill)()?, evidence, cancel),
         false => Ok(()),
     }
 }

@@ -1,6 +1,5 @@
 //! The stored bytes, read to their end and compared with what is known of them. Needs no password.
 
-use super::Subject;
 use super::sidecars::Claims;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
@@ -8,7 +7,7 @@ use crate::format::measure::{Measure, Measured};
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::located::Located;
-use crate::repository::open;
+use crate::repository::open::{self, CopyToOpen};
 use std::io::{ErrorKind, Read};
 
 /// How much is read at a time.
@@ -16,26 +15,26 @@ const PIECE: usize = 1024 * 1024;
 
 /// Reads all of the archive.
 pub(super) fn look(
-    subject: &Subject,
+    opening: &CopyToOpen,
     claims: &Claims,
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
-    let selected = subject.selected;
-    let progress = Progress::start(&format!("reading {}", selected.shown()));
+    let copy = opening.copy;
+    let progress = Progress::start(&format!("reading {}", copy.shown()));
     let meter = progress.meter();
-    let mut stored = Measured::new(open::stored(selected, cancel)?);
+    let mut stored = Measured::new(open::stored(copy, cancel)?);
     let mut buffer = vec![0u8; PIECE];
     loop {
         match stored.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => meter.add_stored(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).doing(|| format!("cannot read {}", selected.shown())),
+            Err(error) => return Err(error).doing(|| format!("cannot read {}", copy.shown())),
         }
     }
     let (_, measure) = stored.finish();
-    judge(&measure, claims.sha256.as_deref(), selected, evidence);
+    judge(&measure, claims.sha256.as_deref(), copy, evidence);
     Ok(())
 }
 
@@ -43,7 +42,7 @@ pub(super) fn look(
 pub(super) fn judge(
     measure: &Measure,
     expected: Option<&str>,
-    selected: &Located,
+    copy: &Located,
     evidence: &mut Evidence,
 ) {
     let found = measure.sha256_hex();
@@ -54,7 +53,7 @@ pub(super) fn judge(
         Some(_) => {}
         None => evidence.note("there is no checksum to compare the stored bytes with"),
     }
-    if let Located::Stored { entry, .. } = selected
+    if let Located::Stored { entry, .. } = copy
         && entry.bytes != measure.bytes
     {
         evidence.fault(format!(

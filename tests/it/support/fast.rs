@@ -2,8 +2,8 @@
 
 use super::sandbox::Sandbox;
 use backupkit::app;
-use backupkit::daemon::Event;
-use backupkit::daemon::clock::{Clock, Moment};
+use backupkit::daemon::DaemonEvent;
+use backupkit::daemon::clock::{Clock, ClockReading};
 use backupkit::daemon::heartbeat::{Life, Seen, look};
 use backupkit::error::Result;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -44,10 +44,10 @@ impl Fast {
 }
 
 impl Clock for Fast {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let (steady, _) = self.passed();
         let passed = TimeDelta::from_std(steady).expect("not that long");
-        Moment {
+        ClockReading {
             wall: self.begins + passed,
             steady,
         }
@@ -61,7 +61,7 @@ impl Clock for Fast {
 /// A daemon under way. Dropped, it is told to stop.
 pub struct FastDaemon {
     pub clock: Arc<Fast>,
-    events: Sender<Event>,
+    events: Sender<DaemonEvent>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -93,14 +93,16 @@ impl FastDaemon {
     #[track_caller]
     pub fn stop(mut self) {
         let thread = self.thread.take().expect("it is stopped once");
-        self.events.send(Event::Signal(15)).expect("it listens");
+        self.events
+            .send(DaemonEvent::Signal(15))
+            .expect("it listens");
         thread.join().expect("no panic").expect("a tidy stop");
     }
 }
 
 impl Drop for FastDaemon {
     fn drop(&mut self) {
-        let _ = self.events.send(Event::Signal(15));
+        let _ = self.events.send(DaemonEvent::Signal(15));
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! An answer that is not the wanted one is a fault of the backup. A question that cannot be asked is an error.
 
+use super::options::{APPLICATION, DrillOptions};
 use super::scratch::Scratch;
-use super::{APPLICATION, Options};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
@@ -22,7 +22,7 @@ const LINES: usize = 5;
 
 /// Asks everything.
 pub(super) fn run(
-    options: &Options,
+    options: &DrillOptions,
     scratch: &Scratch,
     evidence: &mut Evidence,
     cancel: &Cancel,

@@ -4,7 +4,7 @@
 //! a killed drill left is found by the next one. A session of the drill stands on that server for as long as the drill
 //! lives, under the name of its database: a database of ours without such a session is a leftover.
 
-use super::scratch::{LIMIT, NAME, create_database, make_roles};
+use super::database::{LIMIT, NAME, create_database, make_roles};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! outline   what has to be there first: version, encoding, locale, roles       the front of the archive
-//! choice    what of it is made in a drill, and what is left out
+//! filter    what of it is made in a drill, and what is left out
 //! scratch   a throwaway cluster, or a database on a server that was lent
 //! restore   the archive through pg_restore, as `restore` does it               timed: this is the time to restore
 //! compare   dumped again through the same reader: same rows, bytes, digests, table by table
-//! examine   pg_amcheck; the assertions and commands of the configuration
+//! assertions   pg_amcheck; the assertions and commands of the configuration
 //! ```
 //!
 //! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held (no server of that
@@ -15,8 +15,10 @@
 pub mod assertions;
 pub mod classify_failure;
 pub(super) mod compare;
+mod database;
 pub mod external_server;
 pub mod filter;
+pub mod options;
 mod outline;
 pub mod redump;
 mod scratch;
@@ -24,57 +26,32 @@ mod scratch;
 use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::operation::verify::Subject;
 use crate::postgres::client::Client;
-use crate::postgres::session::Session;
-use crate::postgres::tools::Tools;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
-use crate::repository::open;
+use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::PgRestore;
+use options::{APPLICATION, DrillOptions};
 use scratch::Scratch;
 use std::io::{self, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// How our sessions are called on a server.
-const APPLICATION: &str = "backupkit drill";
-
-/// Where and how drills are held.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where programs are looked for.
-    pub tools: Tools,
-    /// Where throwaway clusters are made.
-    pub directory: PathBuf,
-    /// Whom their programs run as where we are root.
-    pub user: String,
-    /// A server to restore into instead, and the database of it to connect to first.
-    pub connection: Option<Session>,
-    /// SQL that has to return true.
-    pub assertions: Vec<String>,
-    /// Commands that have to succeed.
-    pub commands: Vec<String>,
-    /// How long one of the examinations may take.
-    pub timeout: Duration,
-}
+use std::time::Instant;
 
 /// Holds a drill of a backup, after its plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
-    subject: &Subject,
-    options: &Options,
+    opening: &CopyToOpen,
+    options: &DrillOptions,
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
-    let catalog = outline::read(subject, cancel)?;
+    let catalog = outline::read(opening, cancel)?;
     options.tools.need_psql(cancel)?;
     let plain_bytes = evidence.plain_bytes.unwrap_or(0);
     let mut scratch = Scratch::make(&catalog, options, plain_bytes, cancel)
         .doing(|| "cannot make a database to restore into")?;
     let drill = Drill {
-        subject,
+        opening,
         options,
         catalog: &catalog,
         choice: filter::choose(&catalog, scratch.is_silent())?,
@@ -88,7 +65,7 @@ pub fn run(
 }
 
 /// Whether a drill of a backup of a server of that major version can be held, and where, as far as can be told without one.
-pub fn can_be_held(options: &Options, major: u32, cancel: &Cancel) -> Result<String> {
+pub fn can_be_held(options: &DrillOptions, major: u32, cancel: &Cancel) -> Result<String> {
     if let Some(connection) = &options.connection {
         let client = Client::new(&options.tools, connection.clone(), APPLICATION, cancel)?;
         let found = external_server::reach(&client.required()?, major)?;
@@ -111,8 +88,8 @@ pub fn can_be_held(options: &Options, major: u32, cancel: &Cancel) -> Result<Str
 
 /// One backup, and where it is restored.
 struct Drill<'a> {
-    subject: &'a Subject<'a>,
-    options: &'a Options,
+    opening: &'a CopyToOpen<'a>,
+    options: &'a DrillOptions,
     catalog: &'a Toc,
     choice: filter::Choice,
     scratch: &'a Scratch,
@@ -157,14 +134,9 @@ impl Drill<'_> {
     }
 
     fn restore(&self, cancel: &Cancel) -> Result<Restored> {
-        let Subject {
-            selected,
-            keys,
-            rules,
-            ..
-        } = self.subject;
-        let progress = Progress::start(&format!("restoring {} for a drill", selected.shown()));
-        let mut inbound = open::open(selected, keys, rules, progress.meter(), cancel)?;
+        let CopyToOpen { copy, keys, rules } = self.opening;
+        let progress = Progress::start(&format!("restoring {} for a drill", copy.shown()));
+        let mut inbound = open::open(copy, keys, rules, progress.meter(), cancel)?;
         let mut target = Target {
             restore: self.start(cancel)?,
             failed: false,

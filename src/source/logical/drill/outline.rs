@@ -4,23 +4,17 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::format::sniff::Content;
-use crate::operation::verify::Subject;
 use crate::progress::Meter;
-use crate::repository::open;
+use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::{Toc, TocProgress, TocReader};
 use std::io;
 use std::sync::Arc;
 
 /// Reads the archive up to its data.
-pub(super) fn read(subject: &Subject, cancel: &Cancel) -> Result<Box<Toc>> {
-    let Subject {
-        selected,
-        keys,
-        rules,
-        ..
-    } = subject;
+pub(super) fn read(opening: &CopyToOpen, cancel: &Cancel) -> Result<Box<Toc>> {
+    let CopyToOpen { copy, keys, rules } = opening;
     let meter = Arc::new(Meter::default());
-    let mut inbound = open::open(selected, keys, rules, Arc::clone(&meter), cancel)?;
+    let mut inbound = open::open(copy, keys, rules, Arc::clone(&meter), cancel)?;
     match inbound.facts().content {
         Content::Archive => {}
         Content::Sql => {

@@ -1,8 +1,8 @@
 //! The restored database, read again: dumped through the reader that read the archive, or one table at a time where
 //! its columns came back in another order.
 
-use super::APPLICATION;
 use super::compare::Reordered;
+use super::options::APPLICATION;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::client::Client;

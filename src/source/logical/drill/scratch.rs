@@ -1,27 +1,21 @@
 //! The database that a drill restores into: in a throwaway cluster, or fresh on a server that was lent for it.
 
+use super::database::{NAME, create_database, make_roles};
 use super::external_server::Lent;
-use super::{APPLICATION, Options};
+use super::options::{APPLICATION, DrillOptions};
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::postgres::client::Client;
 use crate::postgres::cluster::{Cluster, Plan};
-use crate::postgres::quoting::{array, block_of, identifier, literal};
 use crate::postgres::session::Session;
 use crate::postgres::tools::Server;
 use crate::process::account::{self, Account};
 use crate::source::logical::archive::Toc;
-use std::time::Duration;
 
-/// What the database is called, or its name begins with where others may have theirs.
-pub(super) const NAME: &str = "backupkit_drill";
 /// A database takes more than its dump: indexes, row headers, the free room in pages.
 const GROWTH: u64 = 2;
 /// The first major version that can be told to leave event triggers alone.
 const SETS_EVENT_TRIGGERS: u32 = 17;
-/// Making and dropping a database waits for checkpoints of the server.
-pub(super) const LIMIT: Duration = Duration::from_secs(600);
-
 /// A database to restore into. Dropped, it is gone.
 pub(super) enum Scratch {
     /// In a cluster of our own.
@@ -38,7 +32,7 @@ impl Scratch {
     /// Makes one for the archive of `catalog`.
     pub fn make(
         catalog: &Toc,
-        options: &Options,
+        options: &DrillOptions,
         plain_bytes: u64,
         cancel: &Cancel,
     ) -> Result<Scratch> {
@@ -154,7 +148,7 @@ impl Scratch {
 
 /// What a cluster of our own needs: the programs of that major version, and whom they run as where that is not us.
 pub(super) fn own(
-    options: &Options,
+    options: &DrillOptions,
     major: u32,
     cancel: &Cancel,
 ) -> Result<(Server, Option<Account>)> {
@@ -166,75 +160,4 @@ pub(super) fn own(
         false => None,
     };
     Ok((programs, owner))
-}
-
-/// Makes the roles that the archive needs and the server lacks, all or none, and says of each for which database where
-/// `made_for` names one.
-///
-/// The name of a role is bytes, which no server translates between its databases. So roles are made in the scratch
-/// database, where the restore will name them, and from the encoding in which it will.
-pub(super) fn make_roles(
-    scratch: &Client,
-    catalog: &Toc,
-    attributes: &str,
-    made_for: Option<&str>,
-) -> Result<()> {
-    let remark = made_for.map_or(String::new(), |database| {
-        let database = literal(database);
-        format!("EXECUTE format('COMMENT ON ROLE %I IS %L', role, {database});\n")
-    });
-    let roles = catalog.roles.iter().map(String::as_str);
-    let block = block_of(&format!(
-        "
-DECLARE
-  role text;
-BEGIN
-  FOREACH role IN ARRAY {} LOOP
-    CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role);
-    EXECUTE format('CREATE ROLE %I NOLOGIN {attributes}', role);
-    {remark}
-  END LOOP;
-END",
-        array(roles)
-    ));
-    let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
-    let script = catalog.names().encode(&block);
-    let limited = scratch.within(LIMIT);
-    limited
-        .run(encoding, &script)
-        .doing(|| "cannot make the roles that the backup needs")
-}
-
-/// An empty database that is like the one in the archive was when it was new.
-pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -> Result<()> {
-    let mut locale = catalog.locale.clone();
-    if locale.is_empty() {
-        let encoding = catalog.encoding.clone().unwrap_or("UTF8".into());
-        locale = vec![("ENCODING".into(), encoding), ("LOCALE".into(), "C".into())];
-    }
-    let locale: Vec<String> = locale
-        .iter()
-        .map(|(keyword, value)| format!("{keyword} = {}", literal(value)))
-        .collect();
-    let sql = format!(
-        "CREATE DATABASE {} TEMPLATE template0 {}",
-        identifier(name),
-        locale.join(" ")
-    );
-    let made = maintenance.query_within(LIMIT, &sql);
-    made.map(|_| ()).map_err(|error| {
-        if !matches!(error.kind(), Kind::Failed) {
-            return error;
-        }
-        let error = error.doing(format!(
-            "cannot create a database with {}, as the backup needs it",
-            locale.join(", ")
-        ));
-        match error.chain().contains("locale") || error.chain().contains("LC_") {
-            true => error.hint(
-                "generate that locale on the machine of the drill (Debian: dpkg-reconfigure locales)",
-            ),
-            false => error,
-        }
-    })
 }

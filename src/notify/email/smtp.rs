@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 /// Sends `message`, and gives up after `limit`, whatever the server does. Some of several recipients refused is
 /// [`Kind::Partial`]: the others have the mail.
 pub fn send(email: &Email, message: &[u8], hostname: &str, limit: Duration) -> Result<()> {
-    let server = Server { email };
+    let server = SmtpServer { email };
     if email.tls == Tls::None && email.login.is_some() {
         return Err(Error::refused("a login would be sent in the clear"));
     }
@@ -49,11 +49,11 @@ pub fn send(email: &Email, message: &[u8], hostname: &str, limit: Duration) -> R
     sent
 }
 
-struct Server<'a> {
+struct SmtpServer<'a> {
     email: &'a Email,
 }
 
-impl<'a> Server<'a> {
+impl<'a> SmtpServer<'a> {
     fn builder(&self, hostname: &'a str, limit: Duration) -> Result<SmtpClientBuilder<&'a str>> {
         let Email { host, port, .. } = self.email;
         let connector = TlsConnector::from(Arc::new(self.tls()?));

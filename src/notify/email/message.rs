@@ -1,26 +1,23 @@
 //! An event as a mail: headers that nothing in it can break, and a text that any reader shows.
 
-use super::{Event, text};
+use super::subject::subject;
 use crate::config::{Email, Mailbox};
 use crate::error::{Doing, Result};
-use crate::text::cut::cut_bytes;
+use crate::notify::event::Event;
+use crate::notify::text;
 use chrono::{DateTime, Utc};
 use mail_send::mail_builder::MessageBuilder;
 use mail_send::mail_builder::headers::address::Address;
 use mail_send::mail_builder::headers::raw::Raw;
 use mail_send::mail_builder::mime::make_boundary;
 
-/// The longest subject: what a telephone shows, and some more.
-const SUBJECT: usize = 200;
-
 /// The message as it goes over the wire.
 pub fn compose(email: &Email, event: &Event, now: DateTime<Utc>) -> Result<Vec<u8>> {
     let domain = email.from.address.rsplit('@').next().unwrap_or("localhost");
-    let subject = format!("[backupkit] {}", text::headline(event));
     MessageBuilder::new()
         .from(mailbox(&email.from))
         .to(Address::new_list(email.to.iter().map(mailbox).collect()))
-        .subject(cut_bytes(&subject, SUBJECT))
+        .subject(subject(event))
         .date(now.timestamp())
         .message_id(format!("{}@{domain}", make_boundary(".")))
         // no answers of absent people, and no loops (RFC 3834)
@@ -38,7 +35,7 @@ fn mailbox(mailbox: &Mailbox) -> Address<'_> {
 mod tests {
     use super::*;
     use crate::config::Tls;
-    use crate::notify::Kind;
+    use crate::notify::event::EventKind;
     use std::time::Duration;
 
     /// The header lines, folded ones put together again.
@@ -54,7 +51,7 @@ mod tests {
         let evil =
             "x\r\nBcc: a@evil.example\r\n\r\n.\r\nMAIL FROM:<a@evil.example>\n\rX: y\u{2028}ü";
         let mut event = Event::new(
-            Kind::Backup,
+            EventKind::Backup,
             evil,
             DateTime::UNIX_EPOCH,
             Duration::from_secs(1),

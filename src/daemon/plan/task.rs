@@ -1,0 +1,23 @@
+//! What the daemon does to a database.
+
+use serde::{Deserialize, Serialize};
+
+/// What a job does to its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Back it up and apply its retention.
+    Backup,
+    /// Check one of its backups.
+    Verify,
+}
+
+impl Task {
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Backup => "backup",
+            Task::Verify => "verify",
+        }
+    }
+}
