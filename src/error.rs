@@ -5,6 +5,7 @@
 //! An [`Error`] survives a trip through [`std::io::Error`], so that the `Read` and `Write` adapters of
 //! the streams can pass it on without losing its kind or its hint.
 
+use crate::cause::FailureCause;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
@@ -12,7 +13,7 @@ use std::io;
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+type BoxedError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// What sort of failure this is. Scripts see it as the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,9 @@ pub struct Error {
 struct Inner {
     kind: Kind,
     message: String,
+    cause: Option<FailureCause>,
     hint: Option<String>,
-    source: Option<Source>,
+    source: Option<BoxedError>,
 }
 
 impl Error {
@@ -104,6 +106,7 @@ impl Error {
             inner: Box::new(Inner {
                 kind,
                 message: message.into(),
+                cause: None,
                 hint: None,
                 source: None,
             }),
@@ -157,9 +160,27 @@ impl Error {
     }
 
     /// Adds the cause.
-    pub fn because(mut self, source: impl Into<Source>) -> Error {
+    pub fn because(mut self, source: impl Into<BoxedError>) -> Error {
         self.inner.source = Some(source.into());
         self
+    }
+
+    /// Adds what PostgreSQL says is the matter.
+    pub fn with_cause(mut self, cause: FailureCause) -> Error {
+        self.inner.cause = Some(cause);
+        self
+    }
+
+    /// What PostgreSQL says is the matter, from the first layer down the chain that knows it.
+    pub fn cause(&self) -> Option<FailureCause> {
+        let below = || {
+            self.inner
+                .source
+                .as_deref()?
+                .downcast_ref::<Error>()?
+                .cause()
+        };
+        self.inner.cause.or_else(below)
     }
 
     /// Replaces the kind and keeps everything else.

@@ -16,6 +16,7 @@
 pub mod app;
 pub mod background;
 pub mod cancel;
+pub mod cause;
 pub mod cli;
 pub mod completion;
 pub mod config;

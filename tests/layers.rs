@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 7] = [
         "error",
         "secret",
         "cancel",
+        "cause",
         "background",
         "files",
         "http",
@@ -45,8 +46,9 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may, as long as it makes no circle.
-const NEIGHBOURS: [(&str, &[&str]); 10] = [
+const NEIGHBOURS: [(&str, &[&str]); 11] = [
     ("secret", &["error"]),
+    ("error", &["cause"]),
     ("cancel", &["error"]),
     ("background", &["error", "cancel"]),
     ("files", &["error"]),

@@ -17,7 +17,7 @@ use crate::repository::places::{Place, Places};
 use crate::repository::reference::Reference;
 use crate::repository::{Expected, Repository};
 use crate::secret::Secret;
-use crate::source::logical::drill;
+use crate::source::logical::drill::options::DrillOptions;
 use crate::storage::Storage;
 use crate::storage::local::Local;
 use crate::storage::s3::{S3, S3Settings};
@@ -111,11 +111,11 @@ impl App {
     }
 
     /// How backups of `database` are drilled.
-    pub(super) fn drill(&self, database: &str) -> Result<drill::options::DrillOptions> {
+    pub(super) fn drill(&self, database: &str) -> Result<DrillOptions> {
         let configured = self.config.database(database).ok();
         let keys = self.config.drill(configured, &process_env)?;
         let directory = keys.directory.unwrap_or_else(for_large_temporaries);
-        Ok(drill::options::DrillOptions {
+        Ok(DrillOptions {
             tools: self.tools()?,
             directory,
             user: keys.user.unwrap_or(DRILL_USER.to_string()),

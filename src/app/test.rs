@@ -11,7 +11,7 @@ use crate::format::seal::Keys;
 use crate::http;
 use crate::notify::{self, Event};
 use crate::operation::test;
-use crate::operation::test::{Check, Outcome};
+use crate::operation::test::{Finding, FindingLevel};
 use crate::output;
 use crate::repository::check_records::CheckLevel;
 use crate::repository::listing::Entry;
@@ -29,13 +29,13 @@ const SENDING: Duration = Duration::from_secs(60);
 
 /// The checks so far.
 struct CheckList {
-    checks: Vec<Check>,
+    checks: Vec<Finding>,
     json: bool,
 }
 
 impl CheckList {
     /// Adds a check, and prints it where a person waits for it.
-    fn add(&mut self, check: Check) -> Result<()> {
+    fn add(&mut self, check: Finding) -> Result<()> {
         if !self.json {
             output::line(&output::check_line(&check))?;
         }
@@ -43,7 +43,7 @@ impl CheckList {
         Ok(())
     }
 
-    fn all(&mut self, checks: impl IntoIterator<Item = Check>) -> Result<()> {
+    fn all(&mut self, checks: impl IntoIterator<Item = Finding>) -> Result<()> {
         checks.into_iter().try_for_each(|check| self.add(check))
     }
 }
@@ -79,13 +79,13 @@ impl App {
         }
         for (index, route) in self.config.notifications.iter().enumerate() {
             let check = self.check_route(index, route);
-            told.add(match options.send && check.outcome == Outcome::Ok {
+            told.add(match options.send && check.outcome == FindingLevel::Ok {
                 true => self.send(&check.subject, route, cancel)?,
                 false => check,
             })?;
         }
         if self.config.notifications.is_empty() {
-            let check = Check::warn("notifications", "nobody is told when a backup fails");
+            let check = Finding::warn("notifications", "nobody is told when a backup fails");
             told.add(
                 check.fix("add notifications to the configuration, or watch: backupkit status"),
             )?;
@@ -94,24 +94,24 @@ impl App {
             output::line(&output::check_json(&told.checks).to_string())?;
         }
         let mut failed = told.checks.iter();
-        match failed.any(|check| check.outcome == Outcome::Fail) {
+        match failed.any(|check| check.outcome == FindingLevel::Fail) {
             true => Err(Error::already_told(Kind::Failed)),
             false => Ok(()),
         }
     }
 
-    fn check_configuration(&self, path: &Path) -> Vec<Check> {
+    fn check_configuration(&self, path: &Path) -> Vec<Finding> {
         let subject = "configuration";
         let warnings = self.config.warnings.iter();
-        let mut checks: Vec<Check> = warnings
-            .map(|warning| Check::warn(subject, warning))
+        let mut checks: Vec<Finding> = warnings
+            .map(|warning| Finding::warn(subject, warning))
             .collect();
         let what = format!("{} is valid", path.display());
-        checks.insert(0, Check::ok(subject, what));
+        checks.insert(0, Finding::ok(subject, what));
         checks
     }
 
-    fn check_database(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<Vec<Check>> {
+    fn check_database(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<Vec<Finding>> {
         let name = &database.name;
         let subject = format!("database {name}");
         let mut checks = match (session(database), self.tools()) {
@@ -130,21 +130,21 @@ impl App {
                 };
                 let mut checks = test::database::run(name, &session, &tools, &wanted, cancel)?;
                 if let Err(error) = &drill {
-                    let check = Check::broken(&format!("drill of {name}"), error);
+                    let check = Finding::broken(&format!("drill of {name}"), error);
                     checks.push(check.as_warning());
                 }
                 if let Err(error) = &options {
-                    checks.push(Check::broken(&subject, error));
+                    checks.push(Finding::broken(&subject, error));
                 }
                 checks
             }
-            (Err(error), _) | (_, Err(error)) => vec![Check::broken(&subject, &error)],
+            (Err(error), _) | (_, Err(error)) => vec![Finding::broken(&subject, &error)],
         };
         checks.push(check_schedule(database));
         match database.backup.encryption.seal_password(&process_env) {
             Ok(Some(password)) => checks.push(test::encryption::round_trip(name, password)),
             Ok(None) => {}
-            Err(error) => checks.push(Check::broken(&format!("encryption of {name}"), &error)),
+            Err(error) => checks.push(Finding::broken(&format!("encryption of {name}"), &error)),
         }
         Ok(checks)
     }
@@ -158,7 +158,7 @@ impl App {
     ) -> Result<()> {
         let storage = match self.storage(name) {
             Ok(storage) => storage,
-            Err(error) => return told.add(Check::broken(&format!("storage {name}"), &error)),
+            Err(error) => return told.add(Finding::broken(&format!("storage {name}"), &error)),
         };
         let storage = storage.as_ref();
         let root = self.local_directory(name);
@@ -181,7 +181,7 @@ impl App {
                 now,
                 cancel,
             )?;
-            if check.outcome != Outcome::Fail {
+            if check.outcome != FindingLevel::Fail {
                 if !is_new {
                     listed.push(*database);
                 }
@@ -214,7 +214,7 @@ impl App {
                 }
                 Err(error) => {
                     cancel.check()?;
-                    told.add(Check::broken(&format!("storage {name}"), &error))?;
+                    told.add(Finding::broken(&format!("storage {name}"), &error))?;
                 }
             }
         }
@@ -236,7 +236,7 @@ impl App {
         storage: &dyn Storage,
         entries: &[Entry],
         cancel: &Cancel,
-    ) -> Result<Vec<Check>> {
+    ) -> Result<Vec<Finding>> {
         let name = &database.name;
         let encryption = &database.backup.encryption;
         let Some(current) = encryption.open_passwords(&process_env).next() else {
@@ -257,26 +257,26 @@ impl App {
             // one that seals has been told of
             Err(_) if encryption.enabled => Ok(Vec::new()),
             Err(error) => Ok(vec![
-                Check::broken(&format!("encryption of {name}"), &error).as_warning(),
+                Finding::broken(&format!("encryption of {name}"), &error).as_warning(),
             ]),
         }
     }
 
     /// Really tells the route, which says so in what it tells.
-    fn send(&self, subject: &str, route: &Notification, cancel: &Cancel) -> Result<Check> {
+    fn send(&self, subject: &str, route: &Notification, cancel: &Cancel) -> Result<Finding> {
         // the name of none, so that no receiver counts this as a backup
         let event = Event::new(notify::EventKind::Test, "-", Utc::now(), Duration::ZERO);
         let limited = cancel.with_deadline(SENDING);
         let sent = notify::send(route, &event, &process_env, &limited);
         cancel.check()?;
         Ok(match sent {
-            Ok(()) => Check::ok(subject, "sent"),
-            Err(error) => Check::broken(subject, &error)
+            Ok(()) => Finding::ok(subject, "sent"),
+            Err(error) => Finding::broken(subject, &error)
                 .or_fix("see that the address is right, and what the receiver says of it"),
         })
     }
 
-    fn check_route(&self, index: usize, route: &Notification) -> Check {
+    fn check_route(&self, index: usize, route: &Notification) -> Finding {
         let (kind, ca_file) = match &route.route {
             Route::Webhook(keys) => (
                 "webhook",
@@ -293,19 +293,19 @@ impl App {
         });
         let subject = format!("notification {} ({kind})", index + 1);
         match resolved {
-            Ok(()) => Check::ok(
+            Ok(()) => Finding::ok(
                 &subject,
                 "all of its settings are known; --send really sends",
             ),
             // which turns the route off and no backup into a failure
-            Err(error) => Check::broken(&subject, &error).as_warning(),
+            Err(error) => Finding::broken(&subject, &error).as_warning(),
         }
     }
 }
 
 /// Why one database cannot be kept on a storage, and others not either.
 struct StorageFailure {
-    check: Check,
+    check: Finding,
     /// The reason, without the database's directory.
     said: String,
     /// It is the storage that is down.
@@ -316,7 +316,7 @@ struct StorageFailure {
 
 impl StorageFailure {
     /// The reason, said once for all of them.
-    fn once(mut self) -> Check {
+    fn once(mut self) -> Finding {
         if !self.others.is_empty() {
             let others = self.others.join(", ");
             self.check
@@ -328,7 +328,7 @@ impl StorageFailure {
 }
 
 /// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
-fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Check> {
+fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Finding> {
     let subject = "daemon";
     let scheduled = |database: &&&DatabaseSettings| {
         let schedule = database.backup.schedule(&process_env);
@@ -338,16 +338,16 @@ fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Check> {
     let start = format!("start it with: {}", unattended::start(path));
     Some(match unattended::keeper(path) {
         Keeper::Daemon(life, true) => {
-            Check::ok(subject, format!("process {} obeys the schedules", life.pid))
+            Finding::ok(subject, format!("process {} obeys the schedules", life.pid))
         }
         Keeper::Daemon(_, false) => {
-            Check::warn(subject, "it was killed, so nothing obeys the schedules").fix(start)
+            Finding::warn(subject, "it was killed, so nothing obeys the schedules").fix(start)
         }
-        Keeper::Timer => Check::ok(
+        Keeper::Timer => Finding::ok(
             subject,
             "none runs; backupkit-backup.timer makes the backups, at times of its own",
         ),
-        Keeper::Nobody => Check::warn(
+        Keeper::Nobody => Finding::warn(
             subject,
             "none runs on this machine for this configuration, so nothing obeys the schedules",
         )
@@ -359,17 +359,17 @@ fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Check> {
 }
 
 /// The next runs, and whether `max_age` allows the time between them.
-fn check_schedule(database: &DatabaseSettings) -> Check {
+fn check_schedule(database: &DatabaseSettings) -> Finding {
     let subject = format!("schedule of {}", database.name);
     let schedule = match database.backup.schedule(&process_env) {
         Ok(Some(schedule)) => schedule,
         Ok(None) => {
-            return Check::ok(
+            return Finding::ok(
                 &subject,
                 "none: backups are made when somebody asks for one",
             );
         }
-        Err(error) => return Check::broken(&subject, &error),
+        Err(error) => return Finding::broken(&subject, &error),
     };
     let mut runs = vec![Utc::now()];
     for _ in 0..3 {
@@ -382,11 +382,11 @@ fn check_schedule(database: &DatabaseSettings) -> Check {
     let longest = runs.windows(2).map(|pair| pair[1] - pair[0]).max();
     let longest = longest.and_then(|gap| gap.to_std().ok());
     match (database.max_age, longest) {
-        (Some(limit), Some(gap)) if limit < gap => Check::warn(
+        (Some(limit), Some(gap)) if limit < gap => Finding::warn(
             &subject,
             format!("{what}, which are further apart than max_age allows"),
         )
         .fix("let max_age be longer than the time between two runs, with room for the run itself"),
-        _ => Check::ok(&subject, what),
+        _ => Finding::ok(&subject, what),
     }
 }

@@ -35,9 +35,9 @@ pub struct Connection {
     pub extra: Vec<(&'static str, String)>,
 }
 
-/// Where and how an S3 storage is.
+/// An S3 storage, with all variables expanded.
 #[derive(Debug)]
-pub struct S3 {
+pub struct S3Location {
     /// The bucket.
     pub bucket: String,
     /// Its region.
@@ -64,7 +64,7 @@ pub struct S3 {
     pub concurrency: Option<u32>,
 }
 
-/// S3 credentials.
+/// Credentials of S3.
 #[derive(Debug, Clone)]
 pub struct AccessKeys {
     /// The public half.
@@ -189,10 +189,10 @@ impl LocalKeys {
 
 impl S3Keys {
     /// Everything about this storage.
-    pub fn resolve(&self, env: &Env) -> Result<S3> {
+    pub fn resolve(&self, env: &Env) -> Result<S3Location> {
         let endpoint = optional(&self.endpoint, env)?;
         let prefix = optional(&self.prefix, env)?.unwrap_or_default();
-        Ok(S3 {
+        Ok(S3Location {
             bucket: self.bucket.resolve(env)?,
             region: self.region.resolve(env)?,
             prefix: prefix.trim_matches('/').to_owned(),

@@ -1,6 +1,7 @@
 //! `backup`: one database, dumped once, stored whole or not at all, on one storage or on several.
 
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Error, Result};
 use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip;
@@ -8,10 +9,10 @@ use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Stages, WrittenArchive};
 use crate::postgres::client::{APPLICATION, Client, application_name};
+use crate::postgres::locks;
 use crate::postgres::locks::Watch;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
-use crate::postgres::{explain, locks};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
 use crate::repository::copies::{Copies, StoredCopy};
@@ -325,7 +326,7 @@ impl Read for WatchedDump {
 
 /// Adds who holds the lock to a dump that gave up waiting for one.
 fn name_blockers(error: Error, client: &Client) -> Error {
-    if !client.is_available() || !explain::gave_up_waiting(&error) {
+    if !client.is_available() || error.cause() != Some(FailureCause::LockTimeout) {
         return error;
     }
     let fresh = Cancel::new().map(|fresh| fresh.with_deadline(ASKING));

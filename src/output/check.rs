@@ -1,16 +1,16 @@
 //! What `test` prints: a line for each check, or one document of them.
 
 use crate::logging::is_coloured;
-use crate::operation::test::{Check, Outcome};
+use crate::operation::test::{Finding, FindingLevel};
 use serde_json::{Value, json};
 use std::io;
 
 /// The line of a check, and one with the fix below it where there is something to mend.
-pub fn check_line(check: &Check) -> String {
+pub fn check_line(check: &Finding) -> String {
     let (word, colour) = match check.outcome {
-        Outcome::Ok => ("ok  ", "32"),
-        Outcome::Warn => ("warn", "33"),
-        Outcome::Fail => ("FAIL", "31"),
+        FindingLevel::Ok => ("ok  ", "32"),
+        FindingLevel::Warn => ("warn", "33"),
+        FindingLevel::Fail => ("FAIL", "31"),
     };
     let word = match is_coloured(&io::stdout()) {
         true => format!("\x1b[{colour}m{word}\x1b[0m"),
@@ -19,7 +19,11 @@ pub fn check_line(check: &Check) -> String {
     // what other programs say may have several lines
     let what: Vec<&str> = check.what.split_whitespace().collect();
     let mut line = format!("{word}  {}: {}", check.subject, what.join(" "));
-    if let Some(fix) = check.fix.as_ref().filter(|_| check.outcome != Outcome::Ok) {
+    if let Some(fix) = check
+        .fix
+        .as_ref()
+        .filter(|_| check.outcome != FindingLevel::Ok)
+    {
         line.push_str(&format!(
             "\n      fix: {}",
             fix.replace('\n', "\n           ")
@@ -29,7 +33,7 @@ pub fn check_line(check: &Check) -> String {
 }
 
 /// The document of `test --json`.
-pub fn check_json(checks: &[Check]) -> Value {
+pub fn check_json(checks: &[Finding]) -> Value {
     let count = |outcome| {
         checks
             .iter()
@@ -37,20 +41,20 @@ pub fn check_json(checks: &[Check]) -> Value {
             .count()
     };
     json!({
-        "ok": count(Outcome::Ok),
-        "warnings": count(Outcome::Warn),
-        "failed": count(Outcome::Fail),
+        "ok": count(FindingLevel::Ok),
+        "warnings": count(FindingLevel::Warn),
+        "failed": count(FindingLevel::Fail),
         "checks": checks.iter().map(one).collect::<Vec<_>>(),
     })
 }
 
-fn one(check: &Check) -> Value {
+fn one(check: &Finding) -> Value {
     json!({
         "subject": check.subject,
         "status": match check.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Warn => "warn",
-            Outcome::Fail => "fail",
+            FindingLevel::Ok => "ok",
+            FindingLevel::Warn => "warn",
+            FindingLevel::Fail => "fail",
         },
         "what": check.what,
         "fix": check.fix,

@@ -42,15 +42,15 @@ const CONNECTION: Meaning = Refused("set it under connection instead");
 const LOCKS: Meaning = Refused("set backup.lock_timeout instead");
 const NO_DUMP: Meaning = Refused("it prints a text and makes no dump; remove it");
 
-struct Known {
+struct KnownOption {
     long: &'static str,
     short: Option<char>,
     takes_argument: bool,
     meaning: Meaning,
 }
 
-const fn flag(long: &'static str, short: Option<char>, meaning: Meaning) -> Known {
-    Known {
+const fn flag(long: &'static str, short: Option<char>, meaning: Meaning) -> KnownOption {
+    KnownOption {
         long,
         short,
         takes_argument: false,
@@ -58,8 +58,8 @@ const fn flag(long: &'static str, short: Option<char>, meaning: Meaning) -> Know
     }
 }
 
-const fn with(long: &'static str, short: Option<char>, meaning: Meaning) -> Known {
-    Known {
+const fn with(long: &'static str, short: Option<char>, meaning: Meaning) -> KnownOption {
+    KnownOption {
         long,
         short,
         takes_argument: true,
@@ -68,7 +68,7 @@ const fn with(long: &'static str, short: Option<char>, meaning: Meaning) -> Know
 }
 
 /// The options of pg_dump 10 to 18. One that is not here is passed on: pg_dump knows best.
-const KNOWN: &[Known] = &[
+const KNOWN: &[KnownOption] = &[
     flag("attribute-inserts", None, INSERTS),
     flag("binary-upgrade", None, Fine),
     flag("blobs", Some('b'), Fine),
@@ -185,7 +185,7 @@ fn long_option(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
     }
     // getopt takes any unambiguous beginning of a name, and which are so depends on the version: a
     // beginning that may stand for a refused option is refused
-    let meant: Vec<&Known> = match KNOWN.iter().find(|known| known.long == name) {
+    let meant: Vec<&KnownOption> = match KNOWN.iter().find(|known| known.long == name) {
         Some(exact) => vec![exact],
         None => KNOWN
             .iter()
@@ -242,7 +242,7 @@ fn short_options(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
     Ok(taken)
 }
 
-fn allowed(known: &Known, name: &str) -> Result<(), ValueFault> {
+fn allowed(known: &KnownOption, name: &str) -> Result<(), ValueFault> {
     match known.meaning {
         Refused(reason) => Err(ValueFault::new(format!("may not hold {name}")).hint(reason)),
         Fine | Partial => Ok(()),

@@ -8,6 +8,7 @@ pub mod encoding;
 pub mod explain;
 pub mod locks;
 pub mod memory_file;
+pub mod messages;
 pub mod psql;
 pub mod quoting;
 pub mod rights;

@@ -5,6 +5,7 @@
 //! input makes it say.
 
 use super::explain;
+use super::messages::ENDED_ITS_TRANSACTION;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::process::ChildInput;
@@ -73,7 +74,7 @@ impl Write for Psql {
 /// the end: what it committed stays, and the restore is an error that says so.
 pub struct OneTransaction {
     psql: Psql,
-    lines: Lines,
+    lines: ScriptLines,
     begun: bool,
 }
 
@@ -89,7 +90,7 @@ impl OneTransaction {
         psql.write_all(begin.as_bytes())?;
         Ok(OneTransaction {
             psql,
-            lines: Lines::default(),
+            lines: ScriptLines::default(),
             begun: false,
         })
     }
@@ -105,7 +106,7 @@ impl OneTransaction {
             "\n\\endif\n\\set ON_ERROR_STOP 1\n\
              DO $$ BEGIN IF pg_catalog.current_setting('{MARK}', true) IS DISTINCT FROM '{token}' \
              THEN RAISE EXCEPTION '{}'; END IF; END $$;\nCOMMIT;\n",
-            explain::ENDED_ITS_TRANSACTION
+            ENDED_ITS_TRANSACTION
         );
         self.psql.write_all(commit.as_bytes())?;
         self.psql.finish()
@@ -161,8 +162,8 @@ const FROM_STDIN: &[u8] = b"FROM stdin;\n";
 
 /// Leaves out the transactions around large objects, and touches nothing else: not in rows, not in functions.
 #[derive(Default)]
-struct Lines {
-    state: State,
+struct ScriptLines {
+    state: ScriptState,
     /// The beginning of the line being read, not yet passed on.
     head: Vec<u8>,
     /// The line is passed on as it comes; these are its last bytes.
@@ -174,7 +175,7 @@ struct Lines {
 }
 
 #[derive(Default, PartialEq, Eq)]
-enum State {
+enum ScriptState {
     #[default]
     Statements,
     /// After `BEGIN;`, which waits with the empty lines after it.
@@ -183,7 +184,7 @@ enum State {
     Rows,
 }
 
-impl Lines {
+impl ScriptLines {
     fn feed(&mut self, bytes: &[u8], kept: &mut Vec<u8>) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let ended = piece.ends_with(b"\n");
@@ -221,19 +222,19 @@ impl Lines {
 
     /// A `BEGIN;` that waited is dropped if large objects follow it, else passed on.
     fn settle(&mut self, head: &[u8], kept: &mut Vec<u8>) {
-        if let State::Begun(waiting) = &mut self.state {
+        if let ScriptState::Begun(waiting) = &mut self.state {
             if head.starts_with(LARGE_OBJECT) {
-                self.state = State::LargeObjects;
+                self.state = ScriptState::LargeObjects;
             } else {
                 kept.append(waiting);
-                self.state = State::Statements;
+                self.state = ScriptState::Statements;
             }
         }
     }
 
     /// Notices a statement that makes a database and a command that connects to another one, but not within rows.
     fn look_elsewhere(&mut self, begin: &[u8]) {
-        if self.state == State::Rows || self.elsewhere.is_some() {
+        if self.state == ScriptState::Rows || self.elsewhere.is_some() {
             return;
         }
         let text = String::from_utf8_lossy(begin);
@@ -249,30 +250,30 @@ impl Lines {
 
     fn line_ended(&mut self, kept: &mut Vec<u8>) {
         if let Some(tail) = self.tail.take() {
-            if self.state == State::Statements && self.copy && tail == FROM_STDIN {
-                self.state = State::Rows;
+            if self.state == ScriptState::Statements && self.copy && tail == FROM_STDIN {
+                self.state = ScriptState::Rows;
             }
             return;
         }
         let line = std::mem::take(&mut self.head);
         self.look_elsewhere(&line);
         match &mut self.state {
-            State::Begun(waiting) if line == b"\n" => {
+            ScriptState::Begun(waiting) if line == b"\n" => {
                 waiting.extend_from_slice(&line);
                 return;
             }
-            State::Begun(_) => self.settle(&line, kept),
+            ScriptState::Begun(_) => self.settle(&line, kept),
             _ => {}
         }
         match self.state {
-            State::Statements if line == BEGIN => self.state = State::Begun(line),
-            State::LargeObjects if line == COMMIT => self.state = State::Statements,
-            State::Statements if line.starts_with(b"COPY ") && line.ends_with(FROM_STDIN) => {
-                self.state = State::Rows;
+            ScriptState::Statements if line == BEGIN => self.state = ScriptState::Begun(line),
+            ScriptState::LargeObjects if line == COMMIT => self.state = ScriptState::Statements,
+            ScriptState::Statements if line.starts_with(b"COPY ") && line.ends_with(FROM_STDIN) => {
+                self.state = ScriptState::Rows;
                 kept.extend(line);
             }
-            State::Rows if line == END_OF_COPY => {
-                self.state = State::Statements;
+            ScriptState::Rows if line == END_OF_COPY => {
+                self.state = ScriptState::Statements;
                 kept.extend(line);
             }
             _ => kept.extend(line),
@@ -309,7 +310,7 @@ mod tests {
             ("COPY a FROM stdin;\nCREATE DATABASE x;\n\\.\n", None),
             ("-- CREATE DATABASE x;\n\\copy a from b\n", None),
         ] {
-            let (mut lines, mut kept) = (Lines::default(), Vec::new());
+            let (mut lines, mut kept) = (ScriptLines::default(), Vec::new());
             lines.feed(text.as_bytes(), &mut kept);
             lines.end(&mut kept);
             let seen = lines.elsewhere.as_deref();
@@ -325,7 +326,7 @@ mod tests {
     #[test]
     fn only_the_transactions_around_large_objects_are_left_out() {
         for size in [1, 2, 7, 31, 32, 33, 1000] {
-            let (mut lines, mut kept) = (Lines::default(), Vec::new());
+            let (mut lines, mut kept) = (ScriptLines::default(), Vec::new());
             for piece in TEXT.as_bytes().chunks(size) {
                 lines.feed(piece, &mut kept);
             }

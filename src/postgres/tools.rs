@@ -70,7 +70,7 @@ impl fmt::Display for Tool {
 
 /// What a server of one's own is made from; both lie in the same directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerPrograms {
     /// Makes the cluster.
     pub initdb: Tool,
     /// Serves it.
@@ -190,7 +190,7 @@ impl Tools {
     }
 
     /// The programs of a server of this major version.
-    pub fn server(&self, major: u32, cancel: &Cancel) -> Result<Server> {
+    pub fn server(&self, major: u32, cancel: &Cancel) -> Result<ServerPrograms> {
         let found = self.all(Program::Initdb, cancel)?;
         let mut majors: Vec<u32> = found.iter().map(|tool| tool.major).collect();
         for initdb in found.into_iter().filter(|tool| tool.major == major) {
@@ -205,7 +205,7 @@ impl Tools {
                         major,
                         version,
                     };
-                    return Ok(Server { initdb, postgres });
+                    return Ok(ServerPrograms { initdb, postgres });
                 }
                 Err(error) if error.ends_the_run() => return Err(error),
                 other => log::debug!("{} is passed over: {other:?}", path.display()),

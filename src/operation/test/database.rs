@@ -1,6 +1,6 @@
 //! The server, the tools for it, and what the role may read.
 
-use super::Check;
+use super::Finding;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::postgres::client::{APPLICATION, Client};
@@ -9,6 +9,7 @@ use crate::postgres::rights;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::source::logical::drill;
+use crate::source::logical::drill::options::DrillOptions;
 
 /// What the configuration wants of a database besides a dump.
 pub struct Wanted<'a> {
@@ -17,7 +18,7 @@ pub struct Wanted<'a> {
     /// The roles of its server, too.
     pub globals: bool,
     /// Its backups are drilled on a schedule.
-    pub drill: Option<&'a drill::options::DrillOptions>,
+    pub drill: Option<&'a DrillOptions>,
 }
 
 /// Connects, chooses the tools, and looks for what pg_dump will not be allowed to read. Only a signal is an error.
@@ -27,7 +28,7 @@ pub fn run(
     tools: &Tools,
     wanted: &Wanted,
     cancel: &Cancel,
-) -> Result<Vec<Check>> {
+) -> Result<Vec<Finding>> {
     let subject = format!("database {name}");
     let mut checks = Vec::new();
     let client = Client::new(tools, session.clone(), APPLICATION, cancel);
@@ -36,7 +37,7 @@ pub fn run(
         Err(error) => {
             cancel.check()?;
             // a backup does without it, and then takes the newest pg_dump
-            checks.push(Check::broken(&subject, &error).as_warning());
+            checks.push(Finding::broken(&subject, &error).as_warning());
             checks.extend(choose(&subject, None, tools, wanted, cancel));
             return Ok(checks);
         }
@@ -46,7 +47,7 @@ pub fn run(
         Err(error) => {
             cancel.check()?;
             let error = error.doing(format!("cannot connect to {}", session.shown()));
-            checks.push(Check::broken(&subject, &error).or_fix(
+            checks.push(Finding::broken(&subject, &error).or_fix(
                 "see that the server runs, and that connection.host and connection.port are right",
             ));
             checks.extend(choose(&subject, None, tools, wanted, cancel));
@@ -54,7 +55,7 @@ pub fn run(
         }
     };
     let standby = if server.standby { ", a standby" } else { "" };
-    checks.push(Check::ok(
+    checks.push(Finding::ok(
         &subject,
         format!(
             "PostgreSQL {}{standby} at {} as {}",
@@ -68,11 +69,11 @@ pub fn run(
     if let Some(options) = wanted.drill {
         let subject = format!("drill of {name}");
         checks.push(match drill::can_be_held(options, server.major, cancel) {
-            Ok(what) => Check::ok(&subject, what),
+            Ok(what) => Finding::ok(&subject, what),
             Err(error) => {
                 cancel.check()?;
                 // the next backup will work without it
-                Check::broken(&subject, &error)
+                Finding::broken(&subject, &error)
                     .as_warning()
                     .or_fix("see that the server runs, and that drill.connection is right")
             }
@@ -88,39 +89,39 @@ fn choose(
     tools: &Tools,
     wanted: &Wanted,
     cancel: &Cancel,
-) -> Vec<Check> {
+) -> Vec<Finding> {
     let pg_dump = match tools.pg_dump(server, cancel) {
         Ok(tool) => tool,
-        Err(error) => return vec![Check::broken(subject, &error)],
+        Err(error) => return vec![Finding::broken(subject, &error)],
     };
     let restores = match tools.pg_restore(pg_dump.major, server, cancel) {
-        Ok(tool) => Check::ok(subject, format!("restores with {tool}")),
-        Err(error) => Check::broken(subject, &error),
+        Ok(tool) => Finding::ok(subject, format!("restores with {tool}")),
+        Err(error) => Finding::broken(subject, &error),
     };
-    let dumps = Check::ok(subject, format!("dumps with {pg_dump}"));
+    let dumps = Finding::ok(subject, format!("dumps with {pg_dump}"));
     let mut checks = vec![dumps, restores];
     if wanted.globals {
         checks.push(match tools.pg_dumpall(server, cancel) {
-            Ok(tool) => Check::ok(subject, format!("dumps roles and tablespaces with {tool}")),
-            Err(error) => Check::broken(subject, &error),
+            Ok(tool) => Finding::ok(subject, format!("dumps roles and tablespaces with {tool}")),
+            Err(error) => Finding::broken(subject, &error),
         });
     }
     checks
 }
 
-fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Check> {
+fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Finding> {
     let (count, names) = match rights::unreadable(client) {
         Ok(found) => found,
         Err(error) => {
             client.cancel().check()?;
-            return Ok(Check::broken(
+            return Ok(Finding::broken(
                 subject,
                 &error.doing("cannot ask for rights"),
             ));
         }
     };
     if count == 0 {
-        return Ok(Check::ok(subject, "every table can be read"));
+        return Ok(Finding::ok(subject, "every table can be read"));
     }
     let more = match count - names.len() as u64 {
         0 => String::new(),
@@ -128,7 +129,7 @@ fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Check> {
     };
     let what = format!("cannot read {}{more}", names.join(", "));
     let role = identifier(client.session().user());
-    let check = Check::fail(subject, what).fix(format!(
+    let check = Finding::fail(subject, what).fix(format!(
         "GRANT pg_read_all_data TO {role}; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
          ALTER ROLE {role} BYPASSRLS; or back up as the owner"
     ));

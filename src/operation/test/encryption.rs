@@ -1,6 +1,6 @@
 //! The encryption password: that it seals and opens, and which archives it opens.
 
-use super::Check;
+use super::Finding;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::seal::{
@@ -18,7 +18,7 @@ use std::time::Instant;
 const LOOKED_AT: usize = 20;
 
 /// Seals something and opens it again, which takes one derivation of the key.
-pub fn round_trip(name: &str, password: Secret) -> Check {
+pub fn round_trip(name: &str, password: Secret) -> Finding {
     let subject = format!("encryption of {name}");
     // more than a frame
     let plain = b"backupkit test ".repeat(8192);
@@ -34,7 +34,7 @@ pub fn round_trip(name: &str, password: Secret) -> Check {
                 began.elapsed(),
                 u64::from(Argon2Cost::WRITING.memory) * 1024,
             );
-            Check::ok(
+            Finding::ok(
                 &subject,
                 format!(
                     "sealed and opened again in {}, the key derived with {}",
@@ -43,11 +43,11 @@ pub fn round_trip(name: &str, password: Secret) -> Check {
                 ),
             )
         }
-        Ok(_) => Check::broken(
+        Ok(_) => Finding::broken(
             &subject,
             &Error::damaged("what was sealed opened as something else"),
         ),
-        Err(error) => Check::broken(&subject, &error),
+        Err(error) => Finding::broken(&subject, &error),
     }
 }
 
@@ -60,7 +60,7 @@ pub fn archives(
     all: &Keys,
     current: &Keys,
     cancel: &Cancel,
-) -> Result<Vec<Check>> {
+) -> Result<Vec<Finding>> {
     let subject = format!("encryption of {name}");
     let mut checks = Vec::new();
     let sealed = || {
@@ -72,11 +72,11 @@ pub fn archives(
     if let Some(newest) = sealed().next() {
         let place = storage.locate(&newest.archive_key());
         checks.push(match key_check::opens(storage, newest, all, cancel) {
-            Ok(Some(_)) => Check::ok(&subject, format!("the password opens {place}")),
-            Ok(None) => Check::broken(&subject, &key_check::changed(storage, newest)),
+            Ok(Some(_)) => Finding::ok(&subject, format!("the password opens {place}")),
+            Ok(None) => Finding::broken(&subject, &key_check::changed(storage, newest)),
             Err(error) => {
                 cancel.check()?;
-                Check::broken(&subject, &error)
+                Finding::broken(&subject, &error)
             }
         });
     }
@@ -87,7 +87,7 @@ pub fn archives(
             let what = format!(
                 "the password also opens {place}, of the old kind BKENC001, from which it can be guessed at hash speed"
             );
-            checks.push(Check::warn(&subject, what).fix(
+            checks.push(Finding::warn(&subject, what).fix(
                 "choose a new encryption.password, and put this one under encryption.previous_passwords",
             ));
             break;

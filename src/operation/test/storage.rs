@@ -1,6 +1,6 @@
 //! A storage: written to, read, listed, deleted from; its clock and its room.
 
-use super::Check;
+use super::Finding;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::repository::names::{BackupId, Part, Timestamp};
@@ -28,7 +28,7 @@ pub fn probe(
     deletes: bool,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<(Check, Option<Kind>)> {
+) -> Result<(Finding, Option<Kind>)> {
     let subject = format!("storage {}", storage.name());
     let timestamp = Timestamp::new(now);
     let id = BackupId {
@@ -46,16 +46,16 @@ pub fn probe(
     cancel.check()?;
     let kind = tried.as_ref().err().map(Error::kind);
     let check = match (tried, removed) {
-        (Err(error), _) => Check::broken(&subject, &error).or_fix(TO_BE_USED),
+        (Err(error), _) => Finding::broken(&subject, &error).or_fix(TO_BE_USED),
         (Ok(()), Ok(())) => {
             let place = storage.locate(database);
-            Check::ok(
+            Finding::ok(
                 &subject,
                 format!("wrote, read, listed and deleted a probe in {place}"),
             )
         }
         (Ok(()), Err(error)) => {
-            let check = Check::broken(&subject, &error.doing("wrote, read and listed a probe"))
+            let check = Finding::broken(&subject, &error.doing("wrote, read and listed a probe"))
                 .or_fix("let this user delete there, if retention is to free any room");
             // who only adds backups need not be able to remove any
             if deletes { check } else { check.as_warning() }
@@ -120,7 +120,7 @@ fn missing(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// How far the clocks are apart; `None` where the storage has none that matters.
-pub fn clock(storage: &dyn Storage, cancel: &Cancel) -> Result<Option<Check>> {
+pub fn clock(storage: &dyn Storage, cancel: &Cancel) -> Result<Option<Finding>> {
     let subject = format!("storage {}", storage.name());
     let ahead = match storage.clock_ahead(cancel) {
         Ok(Some(ahead)) => ahead,
@@ -135,19 +135,19 @@ pub fn clock(storage: &dyn Storage, cancel: &Cancel) -> Result<Option<Check>> {
         seconds.abs()
     );
     Ok(Some(match ahead.abs() <= CLOCK {
-        true => Check::ok(&subject, what),
-        false => Check::warn(&subject, what)
+        true => Finding::ok(&subject, what),
+        false => Finding::warn(&subject, what)
             .fix("set the clock, such as with chrony or systemd-timesyncd"),
     }))
 }
 
 /// Whether there is room for the newest backup of each database once more, which is `needed` bytes; `None` where the
 /// storage has no end.
-pub fn room(storage: &dyn Storage, needed: u64) -> Option<Check> {
+pub fn room(storage: &dyn Storage, needed: u64) -> Option<Finding> {
     let subject = format!("storage {}", storage.name());
     let space = match storage.space() {
         Ok(space) => space?,
-        Err(error) => return Some(Check::broken(&subject, &error)),
+        Err(error) => return Some(Finding::broken(&subject, &error)),
     };
     let (free, total) = (human_bytes(space.free), human_bytes(space.total));
     let percent = space.percent_free();
@@ -160,8 +160,8 @@ pub fn room(storage: &dyn Storage, needed: u64) -> Option<Check> {
     }
     let fix = "free some space, or lower the retention";
     Some(match space.free <= needed {
-        true => Check::fail(&subject, what).fix(fix),
-        false if percent < 20.0 => Check::warn(&subject, what).fix(fix),
-        false => Check::ok(&subject, what),
+        true => Finding::fail(&subject, what).fix(fix),
+        false if percent < 20.0 => Finding::warn(&subject, what).fix(fix),
+        false => Finding::ok(&subject, what),
     })
 }

@@ -25,6 +25,7 @@ use crate::repository::check_records::{CheckLevel, Evidence};
 
 use crate::repository::open::CopyToOpen;
 use crate::source::logical::drill;
+use crate::source::logical::drill::options::DrillOptions;
 use sidecars::Claims;
 
 /// One copy of a backup to be checked.
@@ -32,7 +33,7 @@ pub struct CheckedCopy<'a> {
     /// The copy, and what it takes to look into it.
     pub opening: CopyToOpen<'a>,
     /// How it is drilled; asked for only by [`CheckLevel::Restore`].
-    pub drill: &'a dyn Fn() -> Result<drill::options::DrillOptions>,
+    pub drill: &'a dyn Fn() -> Result<DrillOptions>,
 }
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.

@@ -8,7 +8,7 @@
 pub mod initdb;
 
 use super::session::{Session, plain_environment};
-use super::tools::{Server, Tool};
+use super::tools::{ServerPrograms, Tool};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::process::account::Account;
@@ -64,9 +64,9 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// What to make a cluster from, and where.
-pub struct Plan<'a> {
+pub struct ClusterPlan<'a> {
     /// initdb and postgres of the major version that is wanted.
-    pub programs: &'a Server,
+    pub programs: &'a ServerPrograms,
     /// Where its directory is made.
     pub parent: &'a Path,
     /// Whom its programs run as, where not as ourselves: they refuse to run as root.
@@ -84,7 +84,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Makes a cluster and starts its server. First removes what earlier runs had to leave behind.
-    pub fn start(plan: &Plan, cancel: &Cancel) -> Result<Cluster> {
+    pub fn start(plan: &ClusterPlan, cancel: &Cancel) -> Result<Cluster> {
         initdb::clear(plan.parent, plan.owner, cancel)?;
         initdb::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
         let directory = Directory::make(plan.parent, plan.owner)?;
@@ -178,7 +178,7 @@ fn require_short_path(directory: &Path) -> Result<()> {
     .hint("name a directory with a shorter path as drill.directory in the configuration"))
 }
 
-fn initdb(plan: &Plan, directory: &Path, cancel: &Cancel) -> Result<()> {
+fn initdb(plan: &ClusterPlan, directory: &Path, cancel: &Cancel) -> Result<()> {
     let mut command = command(&plan.programs.initdb, plan, directory);
     command.arg("--pgdata").arg(data(directory));
     command.arg(format!("--username={SUPERUSER}"));
@@ -186,7 +186,7 @@ fn initdb(plan: &Plan, directory: &Path, cancel: &Cancel) -> Result<()> {
     process::run("initdb", command, cancel, INITDB_LIMIT, explain).map(|_| ())
 }
 
-fn postgres(plan: &Plan, directory: &Path) -> Result<Child> {
+fn postgres(plan: &ClusterPlan, directory: &Path) -> Result<Child> {
     let mut command = command(&plan.programs.postgres, plan, directory);
     command.arg("-D").arg(data(directory));
     let mut set = |setting: &str| {
@@ -207,7 +207,7 @@ fn quoted(directory: &Path) -> String {
     )
 }
 
-fn command(tool: &Tool, plan: &Plan, directory: &Path) -> Command {
+fn command(tool: &Tool, plan: &ClusterPlan, directory: &Path) -> Command {
     let mut command = Command::new(&tool.path);
     plain_environment(&mut command);
     if let Some(owner) = plan.owner {

@@ -9,7 +9,7 @@
 use super::archive::Toc;
 use crate::error::Result;
 use crate::postgres::client::Client;
-use crate::postgres::explain::WOULD_DROP;
+use crate::postgres::messages::WOULD_DROP;
 use crate::postgres::quoting::{array, block_of, identifier};
 
 /// Kinds of relation that are dropped here.

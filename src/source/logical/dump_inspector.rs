@@ -15,6 +15,12 @@ pub struct DumpInspector {
     offsets: Vec<Offset>,
 }
 
+impl Default for DumpInspector {
+    fn default() -> DumpInspector {
+        DumpInspector::new()
+    }
+}
+
 impl DumpInspector {
     /// An inspector that has seen nothing yet.
     pub fn new() -> DumpInspector {

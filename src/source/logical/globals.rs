@@ -2,6 +2,7 @@
 //! are missing.
 
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Error, Result};
 use crate::postgres::encoding::Encoding;
 use crate::postgres::explain;
@@ -31,7 +32,7 @@ pub fn dump(
 
 /// True of a failure that was the server keeping the passwords of its roles to itself.
 pub fn passwords_are_forbidden(error: &Error) -> bool {
-    error.chain().contains("permission denied") && error.chain().contains("pg_authid")
+    error.cause() == Some(FailureCause::PasswordsForbidden)
 }
 
 /// What pg_dumpall wrote, as text, and the encoding that it says it is in.

@@ -319,3 +319,27 @@ fn thousands_of_tables_come_back_and_a_full_lock_table_names_the_way_out() {
     target.holds_the_same_as(&source);
     assert_eq!(target.sql(tables), "3000");
 }
+
+/// What a row says is no diagnosis, and neither is the name of a table.
+#[test]
+fn the_words_of_a_row_that_the_target_refuses_decide_no_exit_status() {
+    let house = House::new(PLAIN);
+    let rows = [
+        "unexpected end of file",
+        "Connection refused",
+        "pg_restore: error: unexpected end of file",
+        "psql:<stdin>:1: ERROR:  canceling statement due to lock timeout",
+    ];
+    let rows: Vec<String> = rows.map(|row| format!("('{row}'), (E'a\\n{row}')")).into();
+    house.source.sql(&format!(
+        "CREATE TABLE \"ERROR:  out of memory\" (t text); INSERT INTO \"ERROR:  out of memory\" VALUES {}",
+        rows.join(", ")
+    ));
+    house.sandbox.back_up("source");
+    house.target.sql(
+        "CREATE TABLE word (id int PRIMARY KEY, word text); CREATE TABLE nothing (id int); \
+         CREATE TABLE \"ERROR:  out of memory\" (t text CHECK (t NOT LIKE '%o%'))",
+    );
+    let output = house.restore("source/latest", &["--data-only"]).exits(1);
+    assert!(!output.text().contains("hint: "), "{}", output.text());
+}

@@ -34,19 +34,22 @@ pub(super) fn run(
         None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
     }
     for sql in &options.assertions {
-        assert(sql, &scratch.client().with_cancel(&limited()), evidence)
-            .map_err(|error| in_time(error, cancel))?;
+        let limited = limited();
+        assert(sql, &scratch.client().with_cancel(&limited), evidence)
+            .map_err(|error| in_time(error, &limited, cancel))?;
     }
     for line in &options.commands {
-        command(line, session, evidence, &limited()).map_err(|error| in_time(error, cancel))?;
+        let limited = limited();
+        command(line, session, evidence, &limited)
+            .map_err(|error| in_time(error, &limited, cancel))?;
     }
     Ok(())
 }
 
 /// Says where a limit comes from.
-fn in_time(error: Error, cancel: &Cancel) -> Error {
+fn in_time(error: Error, limited: &Cancel, cancel: &Cancel) -> Error {
     match (error.kind(), cancel.check()) {
-        (Kind::Unavailable, Ok(())) if error.chain().contains("time limit") => {
+        (Kind::Unavailable, Ok(())) if limited.deadline_is_over() => {
             error.hint("drill.timeout in the configuration says how long one may take")
         }
         _ => error,

@@ -1,5 +1,6 @@
 //! The database of a drill and its roles, made on whatever server it is.
 
+use crate::cause::FailureCause;
 use crate::error::{Doing, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::quoting::{array, block_of, identifier, literal};
@@ -73,7 +74,7 @@ pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -
             "cannot create a database with {}, as the backup needs it",
             locale.join(", ")
         ));
-        match error.chain().contains("locale") || error.chain().contains("LC_") {
+        match error.cause() == Some(FailureCause::LocaleMissing) {
             true => error.hint(
                 "generate that locale on the machine of the drill (Debian: dpkg-reconfigure locales)",
             ),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// What is restored, and what is not.
 #[derive(Debug, Default)]
-pub(super) struct Choice {
+pub(super) struct DrillChoice {
     /// What pg_restore is told; none means everything.
     pub list: Option<Arc<TocList>>,
     /// How many objects of each kind are left out.
@@ -22,8 +22,8 @@ pub(super) struct Choice {
 }
 
 /// Chooses from `catalog`. `silent` says that event triggers do not fire.
-pub(super) fn choose(catalog: &Toc, silent: bool) -> Result<Choice> {
-    let mut choice = Choice::default();
+pub(super) fn choose(catalog: &Toc, silent: bool) -> Result<DrillChoice> {
+    let mut choice = DrillChoice::default();
     let mut left_out = HashSet::new();
     for entry in &catalog.entries {
         let itself = match &*entry.kind {

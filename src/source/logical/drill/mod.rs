@@ -91,7 +91,7 @@ struct Drill<'a> {
     opening: &'a CopyToOpen<'a>,
     options: &'a DrillOptions,
     catalog: &'a Toc,
-    choice: filter::Choice,
+    choice: filter::DrillChoice,
     scratch: &'a Scratch,
 }
 
@@ -103,8 +103,8 @@ impl Drill<'_> {
             evidence.note(format!("not made in the drill: {names}"));
         }
         let archived = match self.restore(cancel)? {
-            Restored::Whole(summary) => summary,
-            Restored::Refused(why) => {
+            DrillRestore::Whole(summary) => summary,
+            DrillRestore::Refused(why) => {
                 evidence.fault(format!("it does not restore: {why}"));
                 return Ok(());
             }
@@ -133,17 +133,17 @@ impl Drill<'_> {
         assertions::run(self.options, self.scratch, evidence, cancel)
     }
 
-    fn restore(&self, cancel: &Cancel) -> Result<Restored> {
+    fn restore(&self, cancel: &Cancel) -> Result<DrillRestore> {
         let CopyToOpen { copy, keys, rules } = self.opening;
         let progress = Progress::start(&format!("restoring {} for a drill", copy.shown()));
         let mut inbound = open::open(copy, keys, rules, progress.meter(), cancel)?;
-        let mut target = Target {
+        let mut target = DrillTarget {
             restore: self.start(cancel)?,
             failed: false,
         };
         let mut inspector = DumpInspector::new();
         let copied = inbound.copy_to(&mut target, &mut inspector, &progress.meter());
-        let Target { restore, failed } = target;
+        let DrillTarget { restore, failed } = target;
         let (error, refused) = match copied {
             Ok(_) => match restore.finish() {
                 Ok(()) => return whole(inspector),
@@ -160,7 +160,7 @@ impl Drill<'_> {
         }
         // what the archive's own layers have to say comes first
         classify_failure::judge(inbound.blame(error, cancel), self.scratch.is_own())
-            .map(Restored::Refused)
+            .map(DrillRestore::Refused)
     }
 
     fn start(&self, cancel: &Cancel) -> Result<PgRestore> {
@@ -183,27 +183,27 @@ impl Drill<'_> {
 }
 
 /// How a restore ended that was not interrupted.
-enum Restored {
+enum DrillRestore {
     /// Everything is there, and this is what the archive said that it holds.
     Whole(Box<Summary>),
     /// The server refused a statement of the archive, and nothing but the archive is to blame.
     Refused(String),
 }
 
-fn whole(inspector: DumpInspector) -> Result<Restored> {
+fn whole(inspector: DumpInspector) -> Result<DrillRestore> {
     match inspector.into_contents() {
-        Some(DumpContents::Read(summary)) => Ok(Restored::Whole(summary)),
+        Some(DumpContents::Read(summary)) => Ok(DrillRestore::Whole(summary)),
         _ => Err(Error::failed("the archive was not read to its end")),
     }
 }
 
 /// Remembers whether it was the restore that failed, or what it was fed from.
-struct Target {
+struct DrillTarget {
     restore: PgRestore,
     failed: bool,
 }
 
-impl Write for Target {
+impl Write for DrillTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.restore.write(bytes);
         self.failed |= written.is_err();

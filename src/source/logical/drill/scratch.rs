@@ -6,9 +6,9 @@ use super::options::{APPLICATION, DrillOptions};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::client::Client;
-use crate::postgres::cluster::{Cluster, Plan};
+use crate::postgres::cluster::{Cluster, ClusterPlan};
 use crate::postgres::session::Session;
-use crate::postgres::tools::Server;
+use crate::postgres::tools::ServerPrograms;
 use crate::process::account::{self, Account};
 use crate::source::logical::archive::Toc;
 
@@ -54,7 +54,7 @@ impl Scratch {
             programs.postgres.version,
             options.directory.display()
         );
-        let plan = Plan {
+        let plan = ClusterPlan {
             programs: &programs,
             parent: &options.directory,
             owner: owner.as_ref(),
@@ -151,7 +151,7 @@ pub(super) fn own(
     options: &DrillOptions,
     major: u32,
     cancel: &Cancel,
-) -> Result<(Server, Option<Account>)> {
+) -> Result<(ServerPrograms, Option<Account>)> {
     let programs = options.tools.server(major, cancel)?;
     let owner = match account::is_root() {
         true => Some(Account::named(&options.user).map_err(|error| {

@@ -5,8 +5,8 @@ use super::dependencies::some;
 use super::facts::{Origin, RestoreFacts, WantedRoom, is_created, owners};
 use super::object_kinds::shown;
 use crate::error::{Error, Result};
-use crate::postgres::explain;
 use crate::postgres::quoting::identifier;
+use crate::postgres::{explain, messages};
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing;
 use std::collections::BTreeSet;
@@ -259,7 +259,7 @@ impl RestoreFacts<'_> {
             found.push(
                 Error::failed(format!(
                     "{}, and it depends on what is to be dropped: {}",
-                    explain::WOULD_DROP,
+                    messages::WOULD_DROP,
                     some(&outlook.lost)
                 ))
                 .hint(explain::WOULD_DROP_HINT),

@@ -1,0 +1,103 @@
+//! What PostgreSQL says is the matter, as a value.
+
+/// The cause of a failure as PostgreSQL's own message tells it. It is found once, where the message is read, so that
+/// nothing else has to look for words; words of rows, names and statements decide nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "most names say it")]
+pub enum FailureCause {
+    ServerStarting,
+    ServerStopping,
+    ServerRecovering,
+    ServerCrashed,
+    /// An administrator or a stopping server ended the session.
+    SessionEnded,
+    ConnectionLost,
+    ConnectionRefused,
+    /// There is no socket in the directory.
+    SocketMissing,
+    HostUnknown,
+    HostUnreachable,
+    ConnectionTimeout,
+    TooManyConnections,
+    StandbyConflict,
+    LockTimeout,
+    Serialization,
+    Deadlock,
+    /// pg_dump is older than the server.
+    VersionMismatch,
+    /// pg_restore is older than the pg_dump that made the archive.
+    ArchiveTooNew,
+    /// SQL text ended the transaction that it was given.
+    TransactionEnded,
+    PasswordMissing,
+    PasswordWrong,
+    NotInHba,
+    PeerMismatch,
+    CertificateNotVerified,
+    ServerWithoutTls,
+    /// The lock table of the server is full.
+    OutOfLocks,
+    OutOfMemory,
+    NoSpace,
+    /// A signal killed the program.
+    Killed,
+    /// There is no such database to connect to, or it takes no connections.
+    DatabaseUnavailable,
+    /// A statement names a database that is not there.
+    DatabaseMissing,
+    RoleMissing,
+    TablespaceMissing,
+    LocaleMissing,
+    CollationMissing,
+    ExtensionMissing,
+    LibraryMissing,
+    /// An extension works only in a server that loads its library at the start.
+    NeedsPreload,
+    /// A statement asks another server, which does not answer.
+    RemoteUnreachable,
+    ObjectExists,
+    /// Making room would drop objects that the backup does not bring back.
+    WouldDrop,
+    DependedOn,
+    InheritedConstraint,
+    ForeignKeyViolated,
+    KeyDuplicate,
+    /// The server does not know `transaction_timeout`.
+    TransactionTimeoutUnknown,
+    SettingUnknown,
+    MoneyFormat,
+    MayNotCreateDatabase,
+    MayNotCreateExtension,
+    /// The server keeps the passwords of its roles to itself.
+    PasswordsForbidden,
+    /// Something of a schema, a table or another object is denied.
+    ObjectDenied,
+    /// Anything else is denied.
+    PermissionDenied,
+    RowSecurity,
+    NotExtensionOwner,
+    NotOwner,
+    NotMember,
+    NotSuperuser,
+    /// The archive ends too early.
+    ArchiveCut,
+    /// SQL text ends within rows or within a statement.
+    SqlCut,
+}
+
+impl FailureCause {
+    /// True where a role with more rights would have been let.
+    pub fn is_about_rights(self) -> bool {
+        matches!(
+            self,
+            FailureCause::MayNotCreateDatabase
+                | FailureCause::MayNotCreateExtension
+                | FailureCause::PasswordsForbidden
+                | FailureCause::ObjectDenied
+                | FailureCause::PermissionDenied
+                | FailureCause::NotExtensionOwner
+                | FailureCause::NotOwner
+                | FailureCause::NotSuperuser
+        )
+    }
+}
