@@ -21,7 +21,7 @@ pub(super) enum Scratch {
     /// In a cluster of our own.
     Own {
         cluster: Box<Cluster>,
-        client: Client,
+        client: Box<Client>,
         major: u32,
     },
     /// On a server that was lent.
@@ -67,7 +67,7 @@ impl Scratch {
         // some objects may belong to superusers only, and nobody logs in as one of them
         make_roles(&client, catalog, "SUPERUSER", None)?;
         Ok(Scratch::Own {
-            client,
+            client: Box::new(client),
             cluster: Box::new(cluster),
             major,
         })
