@@ -25,7 +25,6 @@ pub struct Connection {
     pub host: String,
     /// The server's port.
     pub port: u16,
-    /// The database.
     pub database: String,
     /// Who logs in.
     pub user: String,
@@ -38,9 +37,7 @@ pub struct Connection {
 /// An S3 storage, with all variables expanded.
 #[derive(Debug)]
 pub struct S3Location {
-    /// The bucket.
     pub bucket: String,
-    /// Its region.
     pub region: String,
     /// What all keys begin with: empty, or without a slash at either end.
     pub prefix: String,
@@ -91,7 +88,6 @@ pub struct Webhook {
 pub struct Email {
     /// The mail server.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// How the connection is protected; never [`Tls::None`] where someone logs in.
     pub tls: Tls,

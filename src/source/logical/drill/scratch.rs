@@ -102,7 +102,7 @@ impl Scratch {
         }
     }
 
-    /// The same for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
+    /// The client for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
     /// and the server speaks a language that we understand.
     pub fn quiet_client(&self) -> Client {
         let client = self.client();
