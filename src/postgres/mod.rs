@@ -9,6 +9,7 @@ pub mod explain;
 pub mod locks;
 pub mod memory_file;
 pub mod messages;
+pub mod password;
 pub mod psql;
 pub mod quoting;
 pub mod rights;

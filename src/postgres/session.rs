@@ -4,6 +4,7 @@
 //! the person who started us logs in (so that `PGPASSFILE` and Kerberos work), and on top the configured
 //! connection. Passwords of storages and archives are in no child's environment.
 
+use super::password;
 use super::quoting::{connection_value, url_encoded};
 use crate::secret::Secret;
 use std::ffi::OsStr;
@@ -189,7 +190,7 @@ impl Session {
             // pg_dump leaves the time zone alone, and the same row must always read the same
             .env("PGTZ", "UTC");
         if let Some(password) = &self.password {
-            command.env("PGPASSWORD", password.expose());
+            password::hand_over(password, &mut command);
         }
         command
     }
