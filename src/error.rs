@@ -13,7 +13,7 @@ use std::io;
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+type BoxedError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// What sort of failure this is. Scripts see it as the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ struct Inner {
     message: String,
     cause: Option<FailureCause>,
     hint: Option<String>,
-    source: Option<Source>,
+    source: Option<BoxedError>,
 }
 
 impl Error {
@@ -160,7 +160,7 @@ impl Error {
     }
 
     /// Adds the cause.
-    pub fn because(mut self, source: impl Into<Source>) -> Error {
+    pub fn because(mut self, source: impl Into<BoxedError>) -> Error {
         self.inner.source = Some(source.into());
         self
     }

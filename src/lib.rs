@@ -10,7 +10,7 @@
 //! 3  repository/ notify/ config/
 //! 2  format/ storage/ postgres/
 //! 1  yaml/ schedule
-//! 0  process/ cancel background progress logging http error secret text/ files/
+//! 0  process/ cancel background progress logging http error cause secret text/ files/
 //! ```
 
 pub mod app;

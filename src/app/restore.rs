@@ -8,18 +8,17 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::DatabaseSettings;
 use crate::error::{Doing, Error, Result};
+use crate::operation;
 use crate::operation::pin;
-use crate::operation::verify::record::{self, Recording};
 use crate::output;
 use crate::progress;
-use crate::repository::check_records::{CheckLevel, Evidence};
-use crate::repository::open::Rules;
+use crate::repository::open::{CopyToOpen, Rules};
 use crate::repository::pins::Pinning;
 use crate::repository::standing::Purpose;
 use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
 use crate::source::logical::restore::{RestorePreview, RestoreRequest, Subset};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
 use std::os::fd::AsFd;
@@ -77,21 +76,14 @@ impl App {
                 )
             })?;
         }
-        let (at, restoring) = (Utc::now(), Instant::now());
-        let mut restored =
-            restore::run(&selected, &keys, &rules, &job, &tools, cancel).map_err(with_older)?;
-        if let Some(differs) = restored.differs.take() {
-            return Err(differs);
-        }
-        if let (Some(tables), true) = (restored.compared, job.subset.is_whole()) {
-            let took = restoring.elapsed();
-            let recording = Recording {
-                copy: &selected,
-                keys: &keys,
-                sealed: self.encrypts(source),
-            };
-            record_proof(&recording, tables, (at, took), cancel);
-        }
+        let copy = CopyToOpen {
+            copy: &selected,
+            keys: &keys,
+            rules: &rules,
+        };
+        let sealed = self.encrypts(source);
+        let restored =
+            operation::restore::run(&copy, sealed, &job, &tools, cancel).map_err(with_older)?;
         let compared = what_was_compared(restored.compared, options);
         log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
@@ -185,25 +177,6 @@ fn what_was_compared(compared: Option<u64>, options: &cli::RestoreArgs) -> Strin
             "not compared with the backup, since --schema-only leaves out the rows".to_string()
         }
         None => "not compared with the backup".to_string(),
-    }
-}
-
-/// Writes down beside the backup that it has restored and was found to be the same, as a drill does: there is no better
-/// proof. Who only may read there still has the restore.
-fn record_proof(
-    recording: &Recording,
-    tables: u64,
-    (at, took): (DateTime<Utc>, Duration),
-    cancel: &Cancel,
-) {
-    let evidence = Evidence {
-        tables: Some(tables),
-        restore_seconds: Some(took.as_secs_f64()),
-        ..Evidence::default()
-    };
-    let (level, result) = (CheckLevel::Restore, Ok(evidence));
-    if let Err(error) = record::write(recording, level, &result, (at, took), cancel) {
-        log::debug!("the restore is not recorded: {}", error.chain());
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) enum Keeper {
     Daemon(Box<Life>, bool),
     /// A timer, which makes backups at times of its own.
     Timer,
-    /// Nobody.
     Nobody,
     /// This user may not see who.
     Unknown,

@@ -26,7 +26,6 @@ pub struct Connection {
     pub host: String,
     /// The server's port.
     pub port: u16,
-    /// The database.
     pub database: String,
     /// Who logs in.
     pub user: String,
@@ -52,7 +51,6 @@ pub struct Webhook {
 pub struct Email {
     /// The mail server.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// How the connection is protected; never [`Tls::None`] where someone logs in.
     pub tls: Tls,

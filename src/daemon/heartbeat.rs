@@ -15,8 +15,8 @@
 //! ```
 //!
 //! The daemon holds an advisory lock (flock) on it as long as it lives, which also keeps a second daemon for the same
-//! configuration away. After a tidy stop the file is gone, and with it those of daemons that were killed and whose
-//! configuration is no more; any other one that nobody holds is of a daemon that was killed.
+//! configuration away. After a tidy stop the file is gone, and with it those of daemons that were killed and have no
+//! configuration any more; any other one that nobody holds is of a daemon that was killed.
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};

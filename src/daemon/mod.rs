@@ -38,7 +38,6 @@ const STOPPING: Duration = Duration::from_secs(80);
 
 /// What a configuration gives the daemon to do. Shared with the runs, which finish with what they began with.
 pub struct Work {
-    /// The jobs.
     pub jobs: Vec<ScheduledJob>,
     /// How many runs there may be at a time.
     pub max_parallel: usize,

@@ -1,6 +1,6 @@
 //! A file that appears under its name whole and durable, or not at all.
 //!
-//! It is written under a temporary name beside it, which is created and never opened: a link or a file that somebody
+//! It is written under a temporary name beside it, which is created and never opened: a link or a file that someone
 //! laid there is refused. The file is synced, renamed, and its directory synced. Dropping it before that removes it.
 
 use crate::files::directory;

@@ -190,23 +190,7 @@ fn dump_to_storages(
     let mark = RunMark::of_dump(job.partial, job.before_restore);
     copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
-    let application = application_name("backup");
-    let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
-    let dump = PgDump {
-        session: &dumping.session,
-        application: &application,
-        options: &options,
-        lock_timeout: job.lock_timeout,
-        compressed_by_pg_dump: job.codec == CodecOptions::None,
-    }
-    .start(&dumping.pg_dump, cancel)?;
-    // it has all of its locks before it says anything
-    let client = dumping.client.named(&application);
-    let watch = match client.is_available() {
-        true => Watch::start(client, None).ok(),
-        false => None,
-    };
-    let mut dump = WatchedDump { dump, watch };
+    let mut dump = start_pg_dump(job, &dumping, cancel)?;
     let mut inspector = DumpInspector::new();
     let meter = progress.meter();
     let (archives, written) =
@@ -251,6 +235,27 @@ fn dump_to_storages(
         copies,
         warnings: warnings.iter().map(Shrunk::to_string).collect(),
     })
+}
+
+/// Starts pg_dump, and looks from outside whether it waits for a lock.
+fn start_pg_dump(job: &DumpJob, dumping: &Dumping, cancel: &Cancel) -> Result<WatchedDump> {
+    let application = application_name("backup");
+    let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
+    let dump = PgDump {
+        session: &dumping.session,
+        application: &application,
+        options: &options,
+        lock_timeout: job.lock_timeout,
+        compressed_by_pg_dump: job.codec == CodecOptions::None,
+    }
+    .start(&dumping.pg_dump, cancel)?;
+    // it has all of its locks before it says anything
+    let client = dumping.client.named(&application);
+    let watch = match client.is_available() {
+        true => Watch::start(client, None).ok(),
+        false => None,
+    };
+    Ok(WatchedDump { dump, watch })
 }
 
 /// What the manifest says of the dump, but for what was lost since the one before.

@@ -7,6 +7,7 @@ pub mod init;
 pub mod list;
 pub mod pin;
 pub mod prune;
+pub mod restore;
 pub mod status;
 pub mod test;
 pub mod verify;

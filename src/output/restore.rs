@@ -52,14 +52,6 @@ fn content(content: Content) -> &'static str {
 pub fn preview_text(preview: &RestorePreview) -> String {
     let unknown = || "unknown".to_string();
     let bytes = |bytes: Option<u64>| bytes.map_or_else(unknown, human_bytes);
-    let what = match (preview.creates, &preview.leftover, &preview.owner) {
-        (true, Some(_), _) => {
-            ", which a restore left behind and would be dropped and created anew".into()
-        }
-        (true, None, Some(owner)) => format!(", which would be created and belong to {owner}"),
-        (true, None, None) => ", which would be created".into(),
-        (false, ..) => String::new(),
-    };
     let mut lines = vec![
         ("backup", preview.from.clone()),
         (
@@ -74,7 +66,10 @@ pub fn preview_text(preview: &RestorePreview) -> String {
                 bytes(preview.plain_bytes)
             ),
         ),
-        ("target", format!("{}{what}", preview.target)),
+        (
+            "target",
+            format!("{}{}", preview.target, of_target(preview)),
+        ),
     ];
     if let Some(server) = preview.server {
         lines.push(("server", format!("PostgreSQL {server}")));
@@ -130,6 +125,18 @@ pub fn preview_text(preview: &RestorePreview) -> String {
     lines
         .map(|(what, value)| format!("{what:13}{value}\n"))
         .collect()
+}
+
+/// What is said of the target after its name.
+fn of_target(preview: &RestorePreview) -> String {
+    match (preview.creates, &preview.leftover, &preview.owner) {
+        (true, Some(_), _) => {
+            ", which a restore left behind and would be dropped and created anew".into()
+        }
+        (true, None, Some(owner)) => format!(", which would be created and belong to {owner}"),
+        (true, None, None) => ", which would be created".into(),
+        (false, ..) => String::new(),
+    }
 }
 
 /// How many there are, and the first of them.

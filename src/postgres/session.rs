@@ -73,7 +73,7 @@ impl Session {
         }
     }
 
-    /// The same server and login, another database.
+    /// This server and login, at another database.
     pub fn to_database(&self, database: &str) -> Session {
         let server = self.shown.strip_suffix(&self.database);
         Session {
@@ -83,13 +83,13 @@ impl Session {
         }
     }
 
-    /// The same with output that does not depend on the settings of a server, a database or a role. Not every pooler
+    /// This session with output that does not depend on the settings of a server, a database or a role. Not every pooler
     /// lets start-up options pass.
     pub fn fixed_output(&self) -> Session {
         self.with_settings(FIXED_OUTPUT)
     }
 
-    /// The same with settings of the server, `-c name=value …`, which the login must be allowed to make.
+    /// This session with settings of the server, `-c name=value …`, which the login must be allowed to make.
     pub fn with_settings(&self, settings: &str) -> Session {
         let mut session = self.clone();
         let variables = session.variables.iter_mut();

@@ -18,7 +18,6 @@ pub struct Copy {
 /// One backup, encoded in one way, with each copy of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldBackup {
-    /// Which.
     pub id: BackupId,
     /// What its archive went through.
     pub encoding: ArchiveEncoding,

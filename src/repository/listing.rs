@@ -29,7 +29,6 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The key of its archive.
     pub fn archive_key(&self) -> String {
         self.id.archive_key(self.encoding)
     }
@@ -117,7 +116,6 @@ impl Backup {
 /// A backup that a run has marked as its own, and that has no manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedRun {
-    /// Which.
     pub id: BackupId,
     /// The keys of all that is there of it, but for the mark.
     pub keys: Vec<String>,
@@ -126,7 +124,6 @@ pub struct UnfinishedRun {
 /// A backup of another source than a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherBackup {
-    /// Which.
     pub id: BackupId,
     /// What it is of; `None` where the object that tells is not there.
     pub kind: Option<SourceKind>,

@@ -16,7 +16,6 @@ use std::sync::Arc;
 pub enum Located {
     /// On a storage, under a name of ours.
     Stored {
-        /// Where.
         storage: Arc<dyn Storage>,
         /// What the listing says of it.
         entry: Entry,

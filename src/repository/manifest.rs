@@ -85,7 +85,6 @@ pub enum SourceKind {
     /// One database, by pg_dump.
     #[serde(rename = "dump")]
     Dump,
-    /// A whole cluster.
     #[serde(rename = "full")]
     FullCluster,
     /// What changed in a cluster since its parent.
@@ -114,7 +113,6 @@ impl fmt::Display for SourceKind {
 /// One object of a backup as it lies on storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredObject {
-    /// Its key.
     pub key: String,
     /// Its size.
     pub bytes: u64,
@@ -244,7 +242,6 @@ pub struct Source {
     pub system_identifier: Option<String>,
     /// The host that was connected to, or the directory of the socket.
     pub host: String,
-    /// Its port.
     pub port: String,
     /// The name of the database on that server.
     pub database: String,
@@ -275,7 +272,6 @@ impl fmt::Display for Source {
 /// The archive as it lies on storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Archive {
-    /// Its key.
     pub key: String,
     /// Its size.
     pub bytes: u64,
@@ -343,7 +339,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// Its full name.
     pub fn full_name(&self) -> TableName {
         TableName {
             schema: self.schema.clone(),
@@ -355,7 +350,6 @@ impl Table {
 /// A table's full name, without SQL quotes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
-    /// Its schema.
     pub schema: String,
     /// Its own name.
     pub name: String,
@@ -402,11 +396,11 @@ pub struct LargeObjects {
 /// What `tables_sealed` seals: the details, bound to the archive that they describe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SealedTables {
-    /// The same as in the clear; a difference is damage.
+    /// Also in the clear beside it; a difference is damage.
     pub archive: Archive,
-    /// The same as [`Manifest::tables`].
+    /// As `tables` of a backup that is not sealed.
     pub tables: Vec<Table>,
-    /// The same as [`Manifest::contents`].
+    /// As `contents` of a backup that is not sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<Contents>,
 }

@@ -114,7 +114,7 @@ impl<'a> Repository<'a> {
         })
     }
 
-    /// The same, where too little is known as soon as anything cannot be read: that is an error then, and no warning.
+    /// For a caller that must know everything: what cannot be read is an error then, and no warning.
     pub fn strict(mut self) -> Repository<'a> {
         self.is_strict = true;
         self

@@ -115,7 +115,6 @@ impl BackupId {
         format!("{self}{part}")
     }
 
-    /// The key of its archive.
     pub fn archive_key(&self, encoding: ArchiveEncoding) -> String {
         self.key(Part::Archive(encoding))
     }
@@ -125,7 +124,6 @@ impl BackupId {
         self.key(Part::Checksum(encoding))
     }
 
-    /// The key of its manifest.
     pub fn manifest_key(&self) -> String {
         self.key(Part::Manifest)
     }
@@ -134,11 +132,9 @@ impl BackupId {
 /// What a key holds. Prints as the suffix that follows the timestamp. All but the archive are its sidecars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// The archive itself.
     Archive(ArchiveEncoding),
     /// The checksum of the archive so encoded.
     Checksum(ArchiveEncoding),
-    /// The manifest.
     Manifest,
     /// What pg_dumpall wrote about roles and tablespaces.
     Globals(ArchiveEncoding),
@@ -146,7 +142,6 @@ pub enum Part {
     GlobalsChecksum(ArchiveEncoding),
     /// An object of another source than a database.
     Object(ObjectName, ArchiveEncoding),
-    /// Its checksum.
     ObjectChecksum(ObjectName, ArchiveEncoding),
     /// A run is writing the backup; without a manifest beside it, it is unfinished.
     Run,

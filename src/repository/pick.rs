@@ -69,7 +69,7 @@ impl Repository<'_> {
     }
 }
 
-/// The same in an order that is as likely as any other.
+/// `items` in an order that is as likely as any other.
 fn shuffled<T>(mut items: Vec<T>, below: &mut dyn FnMut(usize) -> usize) -> Vec<T> {
     let mut order = Vec::new();
     while !items.is_empty() {

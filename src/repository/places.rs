@@ -12,7 +12,6 @@ use std::sync::Arc;
 pub struct Place {
     /// Its name in the configuration.
     pub name: String,
-    /// The storage.
     pub storage: Result<Arc<dyn Storage>>,
 }
 

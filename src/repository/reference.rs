@@ -109,7 +109,7 @@ impl Meant {
         }
     }
 
-    /// The same, of what began by this moment.
+    /// Only among the backups that began by this moment.
     pub fn by(mut self, moment: Option<DateTime<Utc>>) -> Result<Meant> {
         match (&mut self.reference, moment) {
             (_, None) => {}

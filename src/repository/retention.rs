@@ -117,7 +117,6 @@ pub enum Reason {
     NewestOf(Period),
     /// The newest that a restore proved.
     Proven,
-    /// Pinned.
     Pinned,
     /// In the next one a table has lost most of its rows.
     BeforeLoss,

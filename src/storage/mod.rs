@@ -55,7 +55,6 @@ pub const TO_BE_USED: &str =
 /// What a listing knows of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its key.
     pub key: String,
     /// Its size.
     pub bytes: u64,

@@ -1,4 +1,4 @@
-//! Directories that hold backups or locks: private, durable, and of the user whose backups they hold.
+//! Directories that hold backups or locks: private, durable, and of the user who owns the backups in them.
 
 use super::TO_BE_USED;
 use super::chown::hand_over;

@@ -28,7 +28,7 @@ impl ValueFault {
         self
     }
 
-    /// The same as an error about `field`.
+    /// What is wrong, as an error about `field`.
     pub fn error(self, field: &str) -> Error {
         let error = Error::usage(format!("{field} {}", self.what));
         match self.hint {

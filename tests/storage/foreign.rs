@@ -35,7 +35,7 @@ fn links_pipes_and_closed_directories_stand_in_the_way_of_nothing() {
         pipe(&directory.join("20261120_020000.000000002Z.dump.tmp"));
         let private = directory.join("private");
         std::fs::create_dir(&private).unwrap();
-        std::fs::set_permissions(&private, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(&private, PermissionsExt::from_mode(0o000)).unwrap();
         closed.push(private);
     }
     assert_eq!(listed(&local, None), [KEY]);

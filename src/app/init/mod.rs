@@ -117,28 +117,7 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
             }
         }
     };
-    let to = match &options.to {
-        Some(to) => to.clone(),
-        None => terminal.ask(
-            "Where to? A directory, or s3://BUCKET/PREFIX",
-            &usual_directory(),
-        )?,
-    };
-    let destination = match (to.starts_with("s3://"), &options.region) {
-        (true, None) => {
-            let region = terminal.ask("Region of the bucket", REGION)?;
-            let endpoint = match &options.endpoint {
-                Some(endpoint) => endpoint.clone(),
-                None => terminal.ask(
-                    "Its server, such as https://s3.example.com (empty: Amazon's)",
-                    "",
-                )?,
-            };
-            let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
-            Destination::parse(&to, &region, endpoint)?
-        }
-        _ => destination(&to, options)?,
-    };
+    let destination = ask_destination(options, terminal)?;
     let encrypt = match options.no_encryption {
         true => false,
         false => terminal.ask_yes("Encrypt the backups?", true)?,
@@ -152,6 +131,32 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
         destination,
         encrypt,
     })
+}
+
+/// Where the backups go, asked for where no option says it.
+fn ask_destination(options: &cli::InitArgs, terminal: &Terminal) -> Result<Destination> {
+    let to = match &options.to {
+        Some(to) => to.clone(),
+        None => terminal.ask(
+            "Where to? A directory, or s3://BUCKET/PREFIX",
+            &usual_directory(),
+        )?,
+    };
+    match (to.starts_with("s3://"), &options.region) {
+        (true, None) => {
+            let region = terminal.ask("Region of the bucket", REGION)?;
+            let endpoint = match &options.endpoint {
+                Some(endpoint) => endpoint.clone(),
+                None => terminal.ask(
+                    "Its server, such as https://s3.example.com (empty: Amazon's)",
+                    "",
+                )?,
+            };
+            let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
+            Destination::parse(&to, &region, endpoint)
+        }
+        _ => destination(&to, options),
+    }
 }
 
 fn destination(to: &str, options: &cli::InitArgs) -> Result<Destination> {

@@ -47,7 +47,6 @@ pub struct ScheduledJob {
 /// One run of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Its database.
     pub database: String,
     /// What it does.
     pub task: Task,
@@ -101,7 +100,6 @@ pub struct Left {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Well.
     Well,
     /// There is a backup, and a copy of it is missing.
     Degraded,

@@ -23,7 +23,6 @@ const OF_A_SERVICE: u32 = 0o2750;
 /// Where the files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    /// The configuration.
     pub configuration: PathBuf,
     /// The password that backups are encrypted with.
     pub encryption: PathBuf,

@@ -57,7 +57,6 @@ pub struct PruneJob<'a> {
 /// What became, or would become, of one backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
-    /// Which one.
     pub id: BackupId,
     /// Size of its archive.
     pub bytes: u64,

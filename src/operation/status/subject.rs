@@ -9,7 +9,6 @@ use std::time::Duration;
 
 /// A database to look at.
 pub struct StatusSubject<'a> {
-    /// Its `name`.
     pub name: String,
     /// The names of its storages.
     pub storages: Vec<String>,

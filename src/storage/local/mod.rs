@@ -140,7 +140,7 @@ impl Storage for Local {
         for directory in subdirectories(&self.root)? {
             let path = self.path(&directory)?;
             match entries_of(&path) {
-                // of somebody else: a directory that holds backups of ours is asked for by its name, and that fails
+                // of someone else: a directory that holds backups of ours is asked for by its name, and that fails
                 Err(error) if !path.is_dir() || is_closed(&path) => {
                     log::debug!("{} is passed over: {}", path.display(), error.chain());
                 }
@@ -273,7 +273,7 @@ fn subdirectories(root: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Hands on the regular files among the entries of the directory `path`, whose key is `directory`.
+/// Hands on the regular files among the entries of the directory `path`, which has the key `directory`.
 fn visit_directory(
     entries: impl Iterator<Item = io::Result<DirEntry>>,
     path: &Path,

@@ -18,7 +18,6 @@ const TOKEN: &str = "x-amz-meta-backupkit-upload";
 #[derive(Clone)]
 pub(super) struct UploadTarget {
     pub client: S3Client,
-    /// Its whole key.
     pub key: String,
     /// Its address, for people.
     pub shown: String,

@@ -21,9 +21,7 @@ use std::time::Duration;
 pub struct S3Settings {
     /// The storage's name in the configuration.
     pub name: String,
-    /// The bucket.
     pub bucket: String,
-    /// Its region.
     pub region: String,
     /// What all keys of ours begin with; slashes around it do not matter.
     pub prefix: String,

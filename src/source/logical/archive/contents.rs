@@ -78,7 +78,6 @@ pub(super) fn major(version: &str) -> Option<u32> {
 /// The rows of one table, counted and digested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableData {
-    /// The table.
     #[serde(flatten)]
     pub table: TableName,
     /// The column list as the COPY statement has it; none for a table without columns.

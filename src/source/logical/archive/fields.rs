@@ -86,7 +86,6 @@ impl Fields {
         self.have == 0 && self.string.is_none()
     }
 
-    /// One byte.
     pub fn byte(&mut self, input: &mut &[u8]) -> Result<u8, Stop> {
         Ok(self.fixed(input, 1)?[0])
     }

@@ -92,7 +92,6 @@ impl fmt::Display for DumpCompression {
     }
 }
 
-/// A whole header.
 #[derive(Debug, Clone)]
 pub(super) struct DumpHeader {
     pub version: DumpVersion,

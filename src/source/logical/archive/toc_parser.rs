@@ -69,7 +69,6 @@ pub(super) struct Announced {
 pub(super) enum What {
     /// Rows, as COPY text if there is a COPY statement, else as INSERT commands.
     Rows(TableName, Option<CopyStatement>),
-    /// Large objects.
     LargeObjects,
     /// Something that we have no name for; its kind.
     Other(String),

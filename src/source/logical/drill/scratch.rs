@@ -21,7 +21,7 @@ pub(super) enum Scratch {
     /// In a cluster of our own.
     Own {
         cluster: Box<Cluster>,
-        client: Client,
+        client: Box<Client>,
         major: u32,
     },
     /// On a server that was lent.
@@ -67,7 +67,7 @@ impl Scratch {
         // some objects may belong to superusers only, and nobody logs in as one of them
         make_roles(&client, catalog, "SUPERUSER", None)?;
         Ok(Scratch::Own {
-            client,
+            client: Box::new(client),
             cluster: Box::new(cluster),
             major,
         })
@@ -102,7 +102,7 @@ impl Scratch {
         }
     }
 
-    /// The same for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
+    /// The client for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
     /// and the server speaks a language that we understand.
     pub fn quiet_client(&self) -> Client {
         let client = self.client();

@@ -126,7 +126,7 @@ impl RestoreFacts<'_> {
         }))
     }
 
-    /// The tables whose rows are restored.
+    /// The tables that get their rows restored.
     pub fn tables_with_rows(&self) -> BTreeSet<TableName> {
         let toc = self.toc.as_deref();
         toc.map_or_else(BTreeSet::new, |toc| {

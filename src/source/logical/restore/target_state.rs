@@ -64,7 +64,6 @@ pub struct TargetState {
     pub available_extensions: BTreeSet<String>,
     /// There is no such database yet: all that follows is empty, but for the owner of its schema public.
     pub is_new: bool,
-    /// Its schemas.
     pub schemas: BTreeSet<String>,
     /// Whom the schema public belongs to, which is not made and not dropped, and so keeps its owner.
     pub owner_of_public: Option<String>,
