@@ -1,8 +1,8 @@
 //! What a configuration means: the complete example, and that each thing needs only its own variables.
 
 use backupkit::config::{
-    self, CompressionSetting, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route,
-    StorageKind, Tls, VerifyPick,
+    self, CompressionSetting, Config, Connection, DEFAULT_PATH, Mailbox, Notification, Route, Tls,
+    VerifyPick,
 };
 use backupkit::error::Kind;
 use backupkit::repository::check_records::CheckLevel;
@@ -95,15 +95,8 @@ fn values_are_what_the_variables_say_whatever_characters_they_hold() {
         ("app", "appuser")
     );
     assert_eq!(connection.password.unwrap().expose(), "p@ss: 'word' #1");
-    let StorageKind::S3(s3) = &config.storage("s3main").unwrap().kind else {
-        panic!("s3main is not S3");
-    };
-    let s3 = s3.resolve(&set).unwrap();
-    assert_eq!(
-        (s3.bucket.as_str(), s3.prefix.as_str(), s3.path_style),
-        ("my-backup-bucket", "backupkit", None)
-    );
-    assert_eq!(s3.keys.unwrap().secret_key.expose(), "aws: {secret}");
+    let s3 = config.storage("s3main").unwrap().open(&set).unwrap();
+    assert_eq!(s3.locate("a/b"), "s3://my-backup-bucket/backupkit/a/b");
     let Route::Webhook(webhook) = &config.notifications[0].route else {
         panic!("the first route is not a webhook");
     };
@@ -117,13 +110,8 @@ fn values_are_what_the_variables_say_whatever_characters_they_hold() {
 #[test]
 fn a_missing_variable_stops_only_what_needs_it() {
     let config = parse(EXAMPLE);
-    let StorageKind::Local(local) = &config.storage("local").unwrap().kind else {
-        panic!("local is not local");
-    };
-    assert_eq!(
-        local.path(&unset).unwrap(),
-        Path::new("/var/backups/backupkit")
-    );
+    let local = config.storage("local").unwrap().directory(&unset).unwrap();
+    assert_eq!(local.as_deref(), Some(Path::new("/var/backups/backupkit")));
     let database = &config.databases[0];
     let error = database.connection.resolve(&unset).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
@@ -140,11 +128,9 @@ fn a_missing_variable_stops_only_what_needs_it() {
         error.to_string(),
         "databases[0].backup.encryption.password needs the variable BACKUPKIT_ENC_PASSWORD, which is not set"
     );
-    let StorageKind::S3(s3) = &config.storages[1].kind else {
-        panic!("s3main is not S3");
-    };
+    let error = config.storages[1].open(&unset).err().unwrap();
     assert_eq!(
-        s3.resolve(&unset).unwrap_err().to_string(),
+        error.to_string(),
         "storage[1].s3.access_key needs the variable AWS_ACCESS_KEY_ID, which is not set"
     );
 }
@@ -269,40 +255,6 @@ fn options_with_variables_are_checked_once_they_are_known() {
         error.to_string(),
         "databases[0].backup.options[1] may not hold -F (--format)"
     );
-}
-
-#[test]
-fn every_optional_key_of_s3_is_read() {
-    let config = parse(
-        r#"
-version: 1
-storage:
-  - name: s
-    type: s3
-    s3:
-      bucket: b
-      region: "${REGION:-garage}"
-      prefix: /a/b/
-      endpoint: http://127.0.0.1:3900/
-      ca_file: /ca.pem
-      storage_class: STANDARD_IA
-      server_side_encryption: aws:kms
-      kms_key_id: k
-      part_size: 16MiB
-      concurrency: 2
-databases:
-  - { name: app, type: postgres, connection: { url: "${DATABASE_URL}" }, backup: { storage: [s] } }
-"#,
-    );
-    let StorageKind::S3(s3) = &config.storages[0].kind else {
-        panic!("not S3");
-    };
-    let s3 = s3.resolve(&unset).unwrap();
-    assert_eq!((s3.region.as_str(), s3.prefix.as_str()), ("garage", "a/b"));
-    assert_eq!(s3.endpoint.as_deref(), Some("http://127.0.0.1:3900"));
-    assert!(s3.keys.is_none());
-    assert_eq!(s3.server_side_encryption.as_deref(), Some("aws:kms"));
-    assert_eq!((s3.part_size, s3.concurrency), (Some(16 << 20), Some(2)));
 }
 
 #[test]

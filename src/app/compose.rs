@@ -2,9 +2,7 @@
 
 use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::{
-    CompressionSetting, Connection, DatabaseSettings, S3Keys, StorageKind, process_env,
-};
+use crate::config::{CompressionSetting, Connection, DatabaseSettings, process_env};
 use crate::error::Result;
 use crate::files::directory::for_large_temporaries;
 use crate::format::codec::CodecOptions;
@@ -19,8 +17,6 @@ use crate::repository::{Expected, Repository};
 use crate::secret::Secret;
 use crate::source::logical::drill::options::DrillOptions;
 use crate::storage::Storage;
-use crate::storage::local::Local;
-use crate::storage::s3::{S3, S3Settings};
 use chrono::Utc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,11 +43,7 @@ impl App {
     }
 
     pub(super) fn storage(&self, name: &str) -> Result<Box<dyn Storage>> {
-        let storage = self.config.storage(name)?;
-        match &storage.kind {
-            StorageKind::Local(keys) => Ok(Box::new(Local::new(name, keys.path(&process_env)?)?)),
-            StorageKind::S3(keys) => Ok(Box::new(S3::new(s3_settings(name, keys)?)?)),
-        }
+        self.config.storage(name)?.open(&process_env)
     }
 
     /// The names of the storages to look for backups of `database` on: `only` that one, else its own, or all where
@@ -196,28 +188,6 @@ fn session_of(connection: Connection) -> Session {
     let extra = connection.extra.into_iter();
     variables.extend(extra.map(|(name, value)| (name.to_string(), value)));
     Session::new(variables, connection.password, connection.database, shown)
-}
-
-fn s3_settings(name: &str, keys: &S3Keys) -> Result<S3Settings> {
-    let s3 = keys.resolve(&process_env)?;
-    let mut settings = S3Settings::new(name, s3.bucket, s3.region);
-    settings.prefix = s3.prefix;
-    settings.endpoint = s3.endpoint;
-    settings.path_style = s3.path_style;
-    settings.ca_file = s3.ca_file;
-    settings.storage_class = s3.storage_class;
-    settings.server_side_encryption = s3.server_side_encryption;
-    settings.kms_key_id = s3.kms_key_id;
-    settings.part_size = s3.part_size;
-    if let Some(concurrency) = s3.concurrency {
-        settings.concurrency = concurrency as usize;
-    }
-    if let Some(keys) = s3.keys {
-        settings.access_key = Some(keys.access_key);
-        settings.secret_key = Some(keys.secret_key);
-        settings.session_token = keys.session_token;
-    }
-    Ok(settings)
 }
 
 /// The level of our gzip; `None` where pg_dump compresses.

@@ -5,7 +5,7 @@ use super::context::App;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{DatabaseSettings, Notification, Route, StorageKind, process_env};
+use crate::config::{DatabaseSettings, Notification, Route, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::http;
@@ -224,10 +224,8 @@ impl App {
 
     /// The directory of a storage that is one.
     fn local_directory(&self, name: &str) -> Option<PathBuf> {
-        match &self.config.storage(name).ok()?.kind {
-            StorageKind::Local(keys) => std::path::absolute(keys.path(&process_env).ok()?).ok(),
-            StorageKind::S3(_) => None,
-        }
+        let storage = self.config.storage(name).ok()?;
+        std::path::absolute(storage.directory(&process_env).ok()??).ok()
     }
 
     fn check_archives(

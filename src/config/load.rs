@@ -3,10 +3,10 @@
 use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
 use super::drill::{DATABASE_DRILL, DRILL};
 use super::notifications::{EMAIL, WEBHOOK};
-use super::storages::{LOCAL, S3};
 use super::types::{Config, DatabaseSettings, DrillSettings, StorageSettings};
 use super::verify::VERIFY;
 use crate::error::{Error, Result};
+use crate::storage::registry::KINDS;
 use crate::yaml::cursor::{KeyTable, Spot};
 use crate::yaml::document;
 use crate::yaml::document::Node;
@@ -32,11 +32,9 @@ const FILE: &[&str] = &[
 ];
 
 /// The section a misplaced key belongs to, where only one has it.
-pub(super) fn home_of(key: &str) -> Option<&'static str> {
+pub(super) fn home_of(key: &str) -> Option<String> {
     let sections = [
         ("the top level", FILE),
-        ("storage[].local", LOCAL),
-        ("storage[].s3", S3),
         ("databases[].connection", CONNECTION),
         ("databases[]", DATABASE),
         ("databases[].backup", BACKUP),
@@ -49,9 +47,15 @@ pub(super) fn home_of(key: &str) -> Option<&'static str> {
         ("notifications[].config of type email", EMAIL),
         ("notifications[].config of type webhook", WEBHOOK),
     ];
-    let mut homes = sections.iter().filter(|(_, keys)| keys.contains(&key));
+    let sections = sections.iter();
+    let sections = sections.filter(|(_, keys)| keys.contains(&key));
+    let kinds = KINDS.into_iter();
+    let kinds = kinds.filter(|kind| (kind.keys)().contains(&key));
+    let mut homes = sections
+        .map(|(home, _)| home.to_string())
+        .chain(kinds.map(|kind| format!("storage[].{}", kind.word)));
     match (homes.next(), homes.next()) {
-        (Some((home, _)), None) => Some(home),
+        (Some(home), None) => Some(home),
         _ => None,
     }
 }
@@ -260,9 +264,6 @@ mod tests {
     fn the_manual_has_every_key_in_its_section() {
         let sections = [
             ("TOP LEVEL", "", FILE),
-            ("STORAGE", "", storages::STORAGE),
-            ("local", "local.", LOCAL),
-            ("s3", "s3.", S3),
             ("DATABASES", "", DATABASE),
             ("connection", "", CONNECTION),
             ("backup", "", BACKUP),
@@ -276,7 +277,11 @@ mod tests {
             ("webhook", "config.", WEBHOOK),
             ("email", "config.", EMAIL),
         ];
-        for (heading, prefix, keys) in sections {
+        let sections =
+            sections.map(|(heading, prefix, keys)| (heading, prefix.to_string(), keys.to_vec()));
+        let kinds = KINDS.map(|kind| (kind.word, format!("{}.", kind.word), (kind.keys)()));
+        let storage = ("STORAGE", String::new(), storages::keys());
+        for (heading, prefix, keys) in sections.into_iter().chain(kinds).chain([storage]) {
             let items = items(heading);
             for key in keys {
                 // itself, the keys in it, or a section of its own

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text -> tree (YAML, positions) -> load (keys and types, with the rules of validate) -> Config (types)
-//! Config -> resolve (variables of expand) -> Connection, S3Location, passwords, ... when they are needed
+//! Config -> resolve (variables of expand) -> Connection, Storage, passwords, ... when they are needed
 //! ```
 //!
 //! Loading looks at the environment only for what every command needs: names, kinds, numbers and switches.
@@ -22,11 +22,11 @@ pub use crate::postgres::dump_options::DumpOptions;
 pub use crate::text::nearest::nearest;
 pub use crate::yaml::expand::{ConfigText, Env, SecretText, process_env};
 pub use notifications::PER_DATABASE;
-pub use resolve::{AccessKeys, Connection, DrillKeys, Email, Mailbox, S3Location, Webhook};
+pub use resolve::{Connection, DrillKeys, Email, Mailbox, Webhook};
 pub use types::{
     BackupSettings, CompressionSetting, Config, ConnectionKeys, DatabaseSettings, EmailKeys,
-    Encryption, LocalKeys, Notification, Route, S3Keys, StorageKind, StorageSettings, Tls,
-    VerifyPick, VerifySettings, WebhookKeys, WebhookTemplate,
+    Encryption, Notification, Route, StorageSettings, Tls, VerifyPick, VerifySettings, WebhookKeys,
+    WebhookTemplate,
 };
 
 use crate::error::{Error, Result};

@@ -4,8 +4,8 @@
 //! resolved that the caller did not ask for.
 
 use super::types::{
-    BackupSettings, Config, ConnectionKeys, DatabaseSettings, EmailKeys, Encryption, LocalKeys,
-    Notification, S3Keys, ServerKeys, StorageSettings, Tls, WebhookKeys,
+    BackupSettings, Config, ConnectionKeys, DatabaseSettings, EmailKeys, Encryption, Notification,
+    ServerKeys, StorageSettings, Tls, WebhookKeys,
 };
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump_options;
@@ -13,6 +13,7 @@ use crate::postgres::dump_options::DumpOptions;
 use crate::postgres::uri;
 use crate::schedule::Schedule;
 use crate::secret::Secret;
+use crate::storage::Storage;
 use crate::yaml::expand::{ConfigText, Env, optional, optional_secret};
 use crate::yaml::rules::ValueFault;
 use std::path::PathBuf;
@@ -32,44 +33,6 @@ pub struct Connection {
     pub password: Option<Secret>,
     /// Further environment variables of libpq, such as `PGSSLMODE`. None of them is a secret.
     pub extra: Vec<(&'static str, String)>,
-}
-
-/// An S3 storage, with all variables expanded.
-#[derive(Debug)]
-pub struct S3Location {
-    pub bucket: String,
-    pub region: String,
-    /// What all keys begin with: empty, or without a slash at either end.
-    pub prefix: String,
-    /// The server, if it is not Amazon's: an http or https URL without a slash at its end.
-    pub endpoint: Option<String>,
-    /// The bucket stands in the path of the URL, not in its host; left out, where it has to.
-    pub path_style: Option<bool>,
-    /// The keys of the file; without them they come from the surroundings.
-    pub keys: Option<AccessKeys>,
-    /// A file of certificates to trust instead of the usual ones.
-    pub ca_file: Option<PathBuf>,
-    /// The storage class of new objects.
-    pub storage_class: Option<String>,
-    /// `AES256` or `aws:kms`.
-    pub server_side_encryption: Option<String>,
-    /// The key for `aws:kms`.
-    pub kms_key_id: Option<String>,
-    /// The size of the first parts of an upload, in bytes.
-    pub part_size: Option<u64>,
-    /// How many parts are sent at once.
-    pub concurrency: Option<u32>,
-}
-
-/// Credentials of S3.
-#[derive(Debug, Clone)]
-pub struct AccessKeys {
-    /// The public half.
-    pub access_key: Secret,
-    /// The secret half.
-    pub secret_key: Secret,
-    /// What temporary credentials have besides.
-    pub session_token: Option<Secret>,
 }
 
 /// Where and how a webhook is called.
@@ -176,51 +139,15 @@ fn not_found<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>
     }
 }
 
-impl LocalKeys {
-    /// The directory that holds the backups.
-    pub fn path(&self, env: &Env) -> Result<PathBuf> {
-        self.path.resolve(env).map(PathBuf::from)
-    }
-}
-
-impl S3Keys {
-    /// Everything about this storage.
-    pub fn resolve(&self, env: &Env) -> Result<S3Location> {
-        let endpoint = optional(&self.endpoint, env)?;
-        let prefix = optional(&self.prefix, env)?.unwrap_or_default();
-        Ok(S3Location {
-            bucket: self.bucket.resolve(env)?,
-            region: self.region.resolve(env)?,
-            prefix: prefix.trim_matches('/').to_owned(),
-            path_style: self.path_style,
-            endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()),
-            keys: self.keys(env)?,
-            ca_file: optional(&self.ca_file, env)?.map(PathBuf::from),
-            storage_class: optional(&self.storage_class, env)?,
-            server_side_encryption: optional(&self.server_side_encryption, env)?,
-            kms_key_id: optional(&self.kms_key_id, env)?,
-            part_size: self.part_size,
-            concurrency: self.concurrency,
-        })
+impl StorageSettings {
+    /// The storage. Asks nobody yet.
+    pub fn open(&self, env: &Env) -> Result<Box<dyn Storage>> {
+        self.keys.open(&self.name, env)
     }
 
-    fn keys(&self, env: &Env) -> Result<Option<AccessKeys>> {
-        let access_key = optional_secret(&self.access_key, env)?;
-        let secret_key = optional_secret(&self.secret_key, env)?;
-        let session_token = optional_secret(&self.session_token, env)?;
-        match (access_key, secret_key) {
-            (Some(access_key), Some(secret_key)) => Ok(Some(AccessKeys {
-                access_key,
-                secret_key,
-                session_token,
-            })),
-            (None, None) if session_token.is_none() => Ok(None),
-            _ => Err(Error::usage(format!(
-                "{}: access_key and secret_key belong together, and one of them is empty",
-                self.field
-            ))
-            .hint("give both, or neither to use the credentials of the surroundings")),
-        }
+    /// The directory of this machine that it is, if it is one.
+    pub fn directory(&self, env: &Env) -> Result<Option<PathBuf>> {
+        self.keys.directory(env)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::repository::check_records::CheckLevel;
 use crate::repository::retention::Policy;
+use crate::storage::kind::StorageKeys;
 use crate::yaml::expand::{ConfigText, SecretText};
 use std::time::Duration;
 
@@ -33,43 +34,7 @@ pub struct Config {
 pub struct StorageSettings {
     /// Its name, unique among storages.
     pub name: String,
-    /// What it is.
-    pub kind: StorageKind,
-}
-
-#[derive(Debug)]
-pub enum StorageKind {
-    /// A directory of this machine.
-    Local(LocalKeys),
-    /// A bucket.
-    S3(Box<S3Keys>),
-}
-
-/// The keys under `local`.
-#[derive(Debug)]
-pub struct LocalKeys {
-    pub(super) path: ConfigText,
-}
-
-/// The keys under `s3`.
-#[derive(Debug)]
-pub struct S3Keys {
-    /// The key path of the mapping, for messages.
-    pub(super) field: String,
-    pub(super) bucket: ConfigText,
-    pub(super) region: ConfigText,
-    pub(super) prefix: Option<ConfigText>,
-    pub(super) access_key: Option<SecretText>,
-    pub(super) secret_key: Option<SecretText>,
-    pub(super) session_token: Option<SecretText>,
-    pub(super) endpoint: Option<ConfigText>,
-    pub(super) path_style: Option<bool>,
-    pub(super) ca_file: Option<ConfigText>,
-    pub(super) storage_class: Option<ConfigText>,
-    pub(super) server_side_encryption: Option<ConfigText>,
-    pub(super) kms_key_id: Option<ConfigText>,
-    pub(super) part_size: Option<u64>,
-    pub(super) concurrency: Option<u32>,
+    pub(super) keys: Box<dyn StorageKeys>,
 }
 
 /// One database to back up.

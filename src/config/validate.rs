@@ -117,31 +117,8 @@ pub(super) fn schedule(text: &str) -> Result<(), ValueFault> {
     }
 }
 
-pub(super) fn bucket(text: &str) -> Result<(), ValueFault> {
-    match text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
-        true => Err(ValueFault::new("is not a bucket name")
-            .hint("write the bare name; a path inside the bucket goes under prefix")),
-        false => Ok(()),
-    }
-}
-
-pub(super) fn prefix(text: &str) -> Result<(), ValueFault> {
-    if text.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err(ValueFault::new("contains . or .. as a part").hint("write it as backups/host1"));
-    }
-    no_control(text)
-}
-
-pub(super) fn endpoint(text: &str) -> Result<(), ValueFault> {
-    http_url(text, "such as https://minio.example.com:9000")
-}
-
 pub(super) fn webhook_url(text: &str) -> Result<(), ValueFault> {
     http_url(text, "such as https://hooks.example.com/backup")
-}
-
-pub(super) fn server_side_encryption(text: &str) -> Result<(), ValueFault> {
-    one_of(text, &["AES256", "aws:kms"])
 }
 
 pub(super) fn level(text: &str) -> Result<(), ValueFault> {

@@ -25,9 +25,11 @@
 //! - A cancelled token ends every wait; only the cleaning up goes on, for at most [`CLEAN_UP`].
 
 mod chown;
+pub(crate) mod kind;
 pub mod local;
 pub mod lock;
 mod private_directory;
+pub(crate) mod registry;
 pub mod retry;
 pub mod s3;
 pub mod tee;

@@ -63,6 +63,12 @@ impl ConfigText {
         Ok(self.0.resolve(env)?.expose().to_owned())
     }
 
+    /// As [`ConfigText::resolve`]; a value that turns out empty counts as left out.
+    pub(crate) fn resolve_optional(&self, env: &Env) -> Result<Option<String>> {
+        let value = self.0.resolve_optional(env)?;
+        Ok(value.map(|secret| secret.expose().to_owned()))
+    }
+
     pub(crate) fn literal(&self) -> Option<String> {
         self.0.literal().map(|secret| secret.expose().to_owned())
     }
@@ -106,7 +112,8 @@ impl SecretText {
         }
     }
 
-    fn resolve_optional(&self, env: &Env) -> Result<Option<Secret>> {
+    /// As [`ConfigText::resolve_optional`]; an error never holds the value.
+    pub(crate) fn resolve_optional(&self, env: &Env) -> Result<Option<Secret>> {
         let value = self.template.resolve_optional(env)?;
         match (self.place, value) {
             (SecretPlace::File, Some(path)) => self.read(&path),
@@ -139,11 +146,8 @@ impl SecretText {
 
 /// Expands an optional value; one that turns out empty counts as left out.
 pub(crate) fn optional(text: &Option<ConfigText>, env: &Env) -> Result<Option<String>> {
-    let found = text.as_ref().map(|text| text.0.resolve_optional(env));
-    Ok(found
-        .transpose()?
-        .flatten()
-        .map(|secret| secret.expose().to_owned()))
+    let found = text.as_ref().map(|text| text.resolve_optional(env));
+    Ok(found.transpose()?.flatten())
 }
 
 /// As [`optional`], for secrets.

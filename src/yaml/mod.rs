@@ -4,6 +4,7 @@
 pub mod cursor;
 pub mod document;
 pub mod expand;
+pub mod keys;
 pub mod problem;
 pub mod reader;
 pub mod rules;

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) struct KeyReader<'e> {
     pub env: &'e Env<'e>,
     /// The section that a misplaced key belongs to, where that is known.
-    pub home_of: fn(&str) -> Option<&'static str>,
+    pub home_of: fn(&str) -> Option<String>,
     pub problems: Vec<ConfigProblem>,
     pub warnings: Vec<String>,
     /// The fields that hold a secret in plain text.

@@ -158,7 +158,7 @@ fn quoted_path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, StorageKind};
+    use crate::config::Config;
 
     fn answers() -> Answers {
         Answers {
@@ -188,11 +188,11 @@ mod tests {
             (&*connection.database, &*connection.user),
             ("a p$p", "o'brien")
         );
-        let StorageKind::Local(keys) = &config.storages[0].kind else {
-            panic!("no directory");
-        };
-        let path = keys.path(&|_| None).unwrap();
-        assert_eq!(path, Path::new("/var/backups/it's ${HERE}"));
+        let path = config.storages[0].directory(&|_| None).unwrap();
+        assert_eq!(
+            path.as_deref(),
+            Some(Path::new("/var/backups/it's ${HERE}"))
+        );
     }
 
     #[test]

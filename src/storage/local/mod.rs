@@ -5,18 +5,48 @@
 //! without ever replacing anything, and fsyncs the directory.
 
 mod mounts;
+mod settings;
 mod upload;
 
+use super::kind::{StorageKeys, StorageKind};
 use super::{Object, Space, Storage, TEMPORARY, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::files::regular;
+use crate::yaml::expand::Env;
+use crate::yaml::keys::{KeyValues, names};
 use rustix::fs::{FlockOperation, flock};
+use settings::{KEYS, LocalSettings};
 use std::fs::{DirEntry, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use upload::LocalUpload;
+
+/// A directory, as the configuration knows it.
+pub(super) const KIND: StorageKind = StorageKind {
+    word: "local",
+    example: "such as local: { path: /var/backups/backupkit }",
+    keys: || names(&KEYS),
+    read: |reader, spot| {
+        let table = reader.table(spot, &names(&KEYS))?;
+        Some(Box::new(reader.values(&table, &KEYS)?))
+    },
+};
+
+impl StorageKeys for KeyValues<LocalSettings> {
+    fn open(&self, name: &str, env: &Env) -> Result<Box<dyn Storage>> {
+        let mut settings = LocalSettings::default();
+        self.fill(&mut settings, env)?;
+        Ok(Box::new(Local::new(name, settings.path)?))
+    }
+
+    fn directory(&self, env: &Env) -> Result<Option<PathBuf>> {
+        let mut settings = LocalSettings::default();
+        self.fill(&mut settings, env)?;
+        Ok(Some(settings.path))
+    }
+}
 
 /// The lock file of a database's directory; a dot file is never a backup.
 const LOCK: &str = ".lock";

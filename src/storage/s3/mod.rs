@@ -32,12 +32,15 @@ mod xml;
 pub use crate::http::Limits;
 pub use settings::S3Settings;
 
+use super::kind::{StorageKeys, StorageKind};
 use super::lock::runtime_directory;
 use super::{Object, Storage, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::files::random;
 use crate::http;
+use crate::yaml::expand::Env;
+use crate::yaml::keys::{KeyValues, names};
 use chrono::{DateTime, TimeDelta, Utc};
 use client::{BucketAccess, S3Client};
 use commit::UploadTarget;
@@ -46,12 +49,31 @@ use listing::{Listed, Unfinished};
 use parts::{PartPlan, ProviderRules};
 use request::S3Request;
 use rusty_s3::Method;
+use settings::KEYS;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use upload::S3Upload;
+
+/// A bucket, as the configuration knows it.
+pub(super) const KIND: StorageKind = StorageKind {
+    word: "s3",
+    example: "such as s3: { bucket: my-backups, region: us-east-1 }",
+    keys: || names(&KEYS),
+    read: |reader, spot| Some(Box::new(settings::read(reader, spot)?)),
+};
+
+impl StorageKeys for KeyValues<S3Settings> {
+    fn open(&self, name: &str, env: &Env) -> Result<Box<dyn Storage>> {
+        Ok(Box::new(S3::new(S3Settings::resolve(name, self, env)?)?))
+    }
+
+    fn directory(&self, _: &Env) -> Result<Option<PathBuf>> {
+        Ok(None)
+    }
+}
 
 /// Uploads that nobody added to for this long were left by a dead run.
 const ORPHANED: TimeDelta = TimeDelta::hours(24);

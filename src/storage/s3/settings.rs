@@ -1,10 +1,16 @@
-//! What a bucket is reached by, and the defaults.
+//! What a bucket is reached by: the settings with their defaults, and the keys of the configuration that fill them.
 
 use super::credentials::SigningKeys;
 use super::parts::MIB;
 use crate::error::{Error, Result};
 use crate::http::Limits;
 use crate::secret::Secret;
+use crate::yaml::cursor::Spot;
+use crate::yaml::document::Node;
+use crate::yaml::expand::Env;
+use crate::yaml::keys::{KeyForm, KeyValues, SectionKey, names};
+use crate::yaml::reader::KeyReader;
+use crate::yaml::rules::{self, ValueFault};
 use chrono::{DateTime, Utc};
 use rusty_s3::{Bucket, UrlStyle};
 use std::path::PathBuf;
@@ -51,6 +57,120 @@ pub struct S3Settings {
     pub now: fn() -> DateTime<Utc>,
 }
 
+/// The keys under `s3`.
+pub(super) const KEYS: [SectionKey<S3Settings>; 14] = [
+    SectionKey {
+        name: "bucket",
+        form: KeyForm::Required("the bucket's name", bucket_name, |s3, text| {
+            s3.bucket = text
+        }),
+    },
+    SectionKey {
+        name: "region",
+        form: KeyForm::Required("such as us-east-1", rules::no_control, |s3, text| {
+            s3.region = text
+        }),
+    },
+    SectionKey {
+        name: "prefix",
+        form: KeyForm::Text(prefix, |s3, text| s3.prefix = text),
+    },
+    SectionKey {
+        name: "access_key",
+        form: KeyForm::Secret(|s3, secret| s3.access_key = Some(secret)),
+    },
+    SectionKey {
+        name: "secret_key",
+        form: KeyForm::Password(|s3, secret| s3.secret_key = Some(secret)),
+    },
+    SectionKey {
+        name: "session_token",
+        form: KeyForm::Password(|s3, secret| s3.session_token = Some(secret)),
+    },
+    SectionKey {
+        name: "endpoint",
+        form: KeyForm::Text(endpoint, |s3, text| {
+            s3.endpoint = Some(text.trim_end_matches('/').to_owned());
+        }),
+    },
+    SectionKey {
+        name: "path_style",
+        form: KeyForm::Flag(|s3, flag| s3.path_style = Some(flag)),
+    },
+    SectionKey {
+        name: "ca_file",
+        form: KeyForm::Text(rules::path, |s3, text| s3.ca_file = Some(text.into())),
+    },
+    SectionKey {
+        name: "storage_class",
+        form: KeyForm::Text(rules::no_control, |s3, text| s3.storage_class = Some(text)),
+    },
+    SectionKey {
+        name: "server_side_encryption",
+        form: KeyForm::Text(server_side_encryption, |s3, text| {
+            s3.server_side_encryption = Some(text)
+        }),
+    },
+    SectionKey {
+        name: "kms_key_id",
+        form: KeyForm::Text(rules::no_control, |s3, text| s3.kms_key_id = Some(text)),
+    },
+    SectionKey {
+        name: "part_size",
+        form: KeyForm::Size(5 << 20..=5 << 30, "5MiB to 5GiB", |s3, bytes| {
+            s3.part_size = Some(bytes);
+        }),
+    },
+    SectionKey {
+        name: "concurrency",
+        form: KeyForm::Number(1..=64, |s3, number| s3.concurrency = number as usize),
+    },
+];
+
+/// Reads the keys under `s3`, and sees to those that need another beside them.
+pub(super) fn read(reader: &mut KeyReader, spot: &Spot) -> Option<KeyValues<S3Settings>> {
+    let table = reader.table(spot, &names(&KEYS))?;
+    let values = reader.values(&table, &KEYS);
+    reader.both_or_neither(&table, "access_key", "secret_key");
+    if let (Some(spot), None) = (table.get("session_token"), table.get("access_key")) {
+        let fault = ValueFault::new("needs access_key and secret_key beside it");
+        reader.problem(&spot, fault);
+    }
+    let encryption = table.get("server_side_encryption");
+    let by_kms =
+        encryption.is_some_and(|spot| matches!(spot.node, Node::Text(text) if text == "aws:kms"));
+    if let Some(spot) = table.get("kms_key_id")
+        && !by_kms
+    {
+        let fault = ValueFault::new("needs server_side_encryption: aws:kms beside it");
+        reader.problem(&spot, fault);
+    }
+    values
+}
+
+fn bucket_name(text: &str) -> Result<(), ValueFault> {
+    match text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+        true => Err(ValueFault::new("is not a bucket name")
+            .hint("write the bare name; a path inside the bucket goes under prefix")),
+        false => Ok(()),
+    }
+}
+
+fn prefix(text: &str) -> Result<(), ValueFault> {
+    if text.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(ValueFault::new("contains . or .. as a part").hint("write it as backups/host1"));
+    }
+    rules::no_control(text)
+}
+
+fn endpoint(text: &str) -> Result<(), ValueFault> {
+    rules::http_url(text, "such as https://minio.example.com:9000")
+}
+
+fn server_side_encryption(text: &str) -> Result<(), ValueFault> {
+    rules::one_of(text, &["AES256", "aws:kms"])
+}
+
 /// How long what fails is tried again. That and the cleaning up are over before a destination among several counts as
 /// stalled, so that its own reason is what is told.
 const PATIENCE: Duration = Duration::from_secs(270);
@@ -82,6 +202,25 @@ impl S3Settings {
             limits: Limits::default(),
             patience: PATIENCE,
             now: Utc::now,
+        }
+    }
+
+    /// What the configuration says about the storage `name`, with its variables replaced.
+    pub(super) fn resolve(
+        name: &str,
+        values: &KeyValues<S3Settings>,
+        env: &Env,
+    ) -> Result<S3Settings> {
+        let mut settings = S3Settings::new(name, "", "");
+        values.fill(&mut settings, env)?;
+        match (&settings.access_key, &settings.secret_key) {
+            (Some(_), Some(_)) => Ok(settings),
+            (None, None) if settings.session_token.is_none() => Ok(settings),
+            _ => Err(Error::usage(format!(
+                "{}: access_key and secret_key belong together, and one of them is empty",
+                values.field
+            ))
+            .hint("give both, or neither to use the credentials of the surroundings")),
         }
     }
 
@@ -162,6 +301,7 @@ impl S3Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::yaml::document;
 
     fn url(bucket: &str, change: impl Fn(&mut S3Settings)) -> String {
         let mut settings = S3Settings::new("s3main", bucket, "eu-west-1");
@@ -191,6 +331,105 @@ mod tests {
             settings.path_style = Some(false);
         });
         assert_eq!(host, "https://b.minio.example.com:9000/");
+    }
+
+    /// What the keys under `s3` say, and what is wrong with them.
+    fn configured(text: &str, env: &Env) -> (Option<Result<S3Settings>>, Vec<String>) {
+        let tree = document::parse(text).ok().unwrap();
+        let mut reader = KeyReader {
+            env,
+            home_of: |_| None,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            plain_secrets: Vec::new(),
+        };
+        let spot = Spot {
+            node: &tree,
+            path: "s3".into(),
+            steps: Vec::new(),
+        };
+        let values = read(&mut reader, &spot);
+        let problems = reader.problems.iter();
+        let problems = problems.map(|problem| format!("{} {}", problem.path, problem.what));
+        let settings = values.map(|values| S3Settings::resolve("s3main", &values, env));
+        (settings, problems.collect())
+    }
+
+    #[test]
+    fn every_key_fills_its_setting() {
+        let text = "\
+bucket: b
+region: ${REGION:-garage}
+prefix: /a/b/
+access_key: ${ACCESS}
+secret_key: s
+session_token: t
+endpoint: http://127.0.0.1:3900/
+path_style: false
+ca_file: /ca.pem
+storage_class: STANDARD_IA
+server_side_encryption: aws:kms
+kms_key_id: k
+part_size: 16MiB
+concurrency: 2
+";
+        let env = |name: &str| (name == "ACCESS").then(|| "a: {key}".into());
+        let (settings, problems) = configured(text, &env);
+        assert!(problems.is_empty(), "{problems:?}");
+        let settings = settings.unwrap().unwrap();
+        let secret = |secret: &Option<Secret>| secret.as_ref().unwrap().expose().to_string();
+        assert_eq!(
+            (&*settings.name, &*settings.bucket, &*settings.region),
+            ("s3main", "b", "garage")
+        );
+        assert_eq!(settings.prefix.trim_matches('/'), "a/b");
+        assert_eq!(secret(&settings.access_key), "a: {key}");
+        assert_eq!(secret(&settings.secret_key), "s");
+        assert_eq!(secret(&settings.session_token), "t");
+        assert_eq!(settings.endpoint.as_deref(), Some("http://127.0.0.1:3900"));
+        assert_eq!(settings.path_style, Some(false));
+        assert_eq!(settings.ca_file, Some("/ca.pem".into()));
+        assert_eq!(settings.storage_class.as_deref(), Some("STANDARD_IA"));
+        assert_eq!(settings.server_side_encryption.as_deref(), Some("aws:kms"));
+        assert_eq!(settings.kms_key_id.as_deref(), Some("k"));
+        assert_eq!(settings.part_size, Some(16 << 20));
+        assert_eq!(settings.concurrency, 2);
+    }
+
+    #[test]
+    fn a_key_that_needs_another_beside_it_is_told() {
+        for (keys, what) in [
+            (
+                "kms_key_id: k",
+                "s3.kms_key_id needs server_side_encryption: aws:kms beside it",
+            ),
+            (
+                "server_side_encryption: AES256, kms_key_id: k",
+                "s3.kms_key_id needs server_side_encryption: aws:kms beside it",
+            ),
+            ("access_key: a", "s3.access_key needs secret_key beside it"),
+            (
+                "session_token: t",
+                "s3.session_token needs access_key and secret_key beside it",
+            ),
+        ] {
+            let text = format!("{{ bucket: b, region: r, {keys} }}");
+            let (_, problems) = configured(&text, &|_| None);
+            assert_eq!(problems, [what]);
+        }
+    }
+
+    #[test]
+    fn a_pair_of_keys_of_which_one_turns_out_empty_is_refused() {
+        let text = "{ bucket: b, region: r, access_key: a, secret_key: '${NONE:-}' }";
+        let (settings, _) = configured(text, &|_| None);
+        assert_eq!(
+            settings.unwrap().unwrap_err().to_string(),
+            "s3: access_key and secret_key belong together, and one of them is empty"
+        );
+        let text = "{ bucket: b, region: r, access_key: '${NONE:-}', secret_key: '${NONE:-}' }";
+        let (settings, _) = configured(text, &|_| None);
+        assert!(settings.unwrap().unwrap().access_key.is_none());
     }
 
     #[test]
