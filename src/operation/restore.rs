@@ -25,7 +25,7 @@ pub fn run(
     if let Some(differs) = report.differs.take() {
         return Err(differs);
     }
-    if let (Some(tables), true) = (report.compared, request.subset.is_whole()) {
+    if let (Some(tables), true) = (report.compared, report.is_proof) {
         let recording = Recording {
             copy: copy.copy,
             keys: copy.keys,

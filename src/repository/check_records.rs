@@ -294,6 +294,13 @@ impl CheckRecords {
             .collect()
     }
 
+    /// Those that began by then: a check from the future tells of a clock that was wrong, and must not outrank later ones.
+    pub fn until(&self, moment: DateTime<Utc>) -> CheckRecords {
+        let mut records = self.clone();
+        records.checks.retain(|check| check.at <= moment);
+        records
+    }
+
     /// The newest check.
     pub fn last(&self) -> Option<&Check> {
         self.checks.last()

@@ -154,15 +154,24 @@ impl Copies {
         let keys: Vec<String> = sidecars.iter().map(|(key, _)| key.clone()).collect();
         let keys = [&keys[..], &[key.to_string()]].concat();
         let mut written = written.into_iter();
+        let mut left: Vec<String> = Vec::new();
         // what has appeared stands, so from here on not even a signal ends the run
-        self.each(
+        let committed = self.each(
             |_| false,
             |storage| {
                 let mut uploads = written.next().into_iter().flatten();
                 let committed = uploads.try_for_each(|upload| upload.commit());
-                committed.inspect_err(|_| remove(storage.as_ref(), &keys))
+                committed.inspect_err(|_| {
+                    // what is left there stays marked as unfinished
+                    if !remove(storage.as_ref(), &keys) {
+                        left.push(storage.name().to_string());
+                    }
+                })
             },
-        )?;
+        );
+        self.marks
+            .retain(|(storage, _)| !left.iter().any(|name| name == storage.name()));
+        committed?;
         self.unmark();
         let copy = |place: Place| StoredCopy {
             storage: place.name,
@@ -253,13 +262,14 @@ fn ends_it(error: &Error) -> bool {
     error.ends_the_run() || error.kind() == Kind::Locked
 }
 
-/// A copy that is reported as missing must not be found later.
-fn remove(storage: &dyn Storage, keys: &[String]) {
+/// A copy that is reported as missing must not be found later; true where it is gone.
+fn remove(storage: &dyn Storage, keys: &[String]) -> bool {
     let cleaned =
         Cancel::new().and_then(|fresh| storage.delete(keys, &fresh.with_deadline(CLEAN_UP)));
-    if let Err(error) = cleaned {
+    if let Err(error) = &cleaned {
         let what = keys.last().map(String::as_str).unwrap_or_default();
-        let error = error.doing(format!("cannot remove {}", storage.locate(what)));
-        log::warn!("{}", error.report());
+        let shown = storage.locate(what);
+        log::warn!("cannot remove {shown}: {}", error.report());
     }
+    cleaned.is_ok()
 }

@@ -119,6 +119,8 @@ pub struct UnfinishedRun {
     pub id: BackupId,
     /// The keys of all that is there of it, but for the mark.
     pub keys: Vec<String>,
+    /// Something else lies beside it: a write in progress, or what only a newer version knows.
+    pub is_spared: bool,
 }
 
 /// A backup of another source than a database.
@@ -234,6 +236,7 @@ impl Listing {
             self.unfinished.push(UnfinishedRun {
                 id: id.clone(),
                 keys: archives.chain(others.map(|part| id.key(*part))).collect(),
+                is_spared: spared,
             });
         } else if has(Part::Run) {
             // its run was killed before it could take the mark away

@@ -165,17 +165,9 @@ impl<'a> Repository<'a> {
             return Ok(Some(Rc::clone(known)));
         }
         let read = self.read(&copy.storage, |storage| {
-            match sidecars::records_of(storage, &copy.entry, cancel) {
-                Ok(records) => Ok(Some(records)),
-                // what cannot be told of a check says nothing
-                Err(error) if error.kind() == Kind::Damaged => {
-                    log::warn!("{}", error.report());
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            }
+            sidecars::records_of(storage, &copy.entry, cancel)
         })?;
-        Ok(read.flatten().map(|read| {
+        Ok(read.map(|read| {
             let read = Rc::new(read);
             self.records.borrow_mut().insert(key, Rc::clone(&read));
             read
@@ -225,7 +217,10 @@ impl<'a> Repository<'a> {
                 .iter()
                 .map(|standing| standing.objection(purpose, self.expected.partial))
                 .collect();
-            if let Some(at) = objections.iter().position(Option::is_none) {
+            // of those that count, one that can still be read goes first
+            let counting = || (0..objections.len()).filter(|at| objections[*at].is_none());
+            let readable = |at: &usize| self.places.usable(&backup.copies[*at].storage).is_some();
+            if let Some(at) = counting().find(readable).or_else(|| counting().next()) {
                 return Ok(Some(Newest {
                     copy: backup.copies[at].clone(),
                     backup,

@@ -93,6 +93,10 @@ pub fn sweep(storage: &dyn Storage, name: &str, now: DateTime<Utc>, cancel: &Can
     let listing = listing_of(storage, Some(name), cancel)?;
     for unfinished in dead(storage, &listing, now, cancel)? {
         let id = &unfinished.id;
+        // a run that was alive after all may have ended since the listing
+        if storage.stat(&id.manifest_key(), cancel)?.is_some() {
+            continue;
+        }
         let doing = || format!("cannot remove what is left of {id}");
         storage.delete(&unfinished.keys, cancel).doing(doing)?;
         storage.delete(&[id.key(Part::Run)], cancel).doing(doing)?;
@@ -118,7 +122,8 @@ fn dead<'a>(
     cancel: &Cancel,
 ) -> Result<Vec<&'a UnfinishedRun>> {
     let mut dead = Vec::new();
-    for unfinished in &listing.unfinished {
+    let spared = |run: &&UnfinishedRun| run.is_spared || run.keys.contains(&run.id.key(Part::Pin));
+    for unfinished in listing.unfinished.iter().filter(|run| !spared(run)) {
         let is_old = now - unfinished.id.timestamp.moment() > ABANDONED;
         if is_old || is_of_this_host(storage, &unfinished.id, cancel)? {
             dead.push(unfinished);

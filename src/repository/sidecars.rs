@@ -62,9 +62,14 @@ pub fn records_of(storage: &dyn Storage, entry: &Entry, cancel: &Cancel) -> Resu
             Err(error) if error.kind() == Kind::NotFound => continue,
             opened => opened?,
         };
-        let bytes = read_small(stored, check_records::LARGEST, &key)?;
-        let read = CheckRecords::from_json(&bytes, &key)?;
-        records.checks.extend(read.checks);
+        let read = read_small(stored, check_records::LARGEST, &key)
+            .and_then(|bytes| CheckRecords::from_json(&bytes, &key));
+        match read {
+            Ok(read) => records.checks.extend(read.checks),
+            // one that is damaged says nothing, and hides no other
+            Err(error) if error.kind() == Kind::Damaged => log::warn!("{}", error.report()),
+            Err(error) => return Err(error),
+        }
     }
     records.checks.sort_by_key(|check| check.at);
     Ok(records)

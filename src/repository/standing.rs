@@ -194,6 +194,8 @@ pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standin
         records,
     } = known;
     let read = manifest.read();
+    let records = records.map(|records| records.until(now + SKEW));
+    let records = records.as_ref();
     let bad = records.and_then(|records| records.last_bad(&entry.archive_key(), entry.bytes));
     let facts = [
         (read.is_some_and(Manifest::is_partial), Objection::Partial),

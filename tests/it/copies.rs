@@ -237,7 +237,12 @@ fn a_run_that_is_ended_leaves_nothing_on_any_storage() {
         for storage in [&twins.one, &twins.two] {
             wait::until("an archive is being written", || {
                 let begun = fs::read_dir(storage.join("app")).ok()?.any(|entry| {
-                    entry.is_ok_and(|entry| entry.file_name().to_string_lossy().ends_with(".tmp"))
+                    entry.is_ok_and(|entry| {
+                        entry
+                            .file_name()
+                            .to_string_lossy()
+                            .ends_with(".dump.gz.tmp")
+                    })
                 });
                 begun.then_some(())
             });

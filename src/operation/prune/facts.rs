@@ -16,7 +16,7 @@ use crate::repository::listing::Backup;
 use crate::repository::manifest::Source;
 use crate::repository::names::{Part, Timestamp};
 use crate::repository::retention::{self, Candidate, Plan, Policy, Reason, Verdict};
-use crate::repository::standing::{Objection, Purpose};
+use crate::repository::standing::{Objection, Purpose, SKEW};
 use chrono::{DateTime, Utc};
 
 /// The sources of this many of the newest backups are always compared.
@@ -38,6 +38,7 @@ pub(super) struct RetentionFacts<'a> {
     storage: &'a str,
     /// Oldest first.
     backups: &'a [Backup],
+    now: DateTime<Utc>,
     known: Vec<Option<BackupFact>>,
     /// Whether a restore proved it, where that was looked up.
     proven: Vec<Option<bool>>,
@@ -57,11 +58,13 @@ impl<'a> RetentionFacts<'a> {
         repository: &'a Repository<'a>,
         storage: &'a str,
         backups: &'a [Backup],
+        now: DateTime<Utc>,
     ) -> RetentionFacts<'a> {
         RetentionFacts {
             repository,
             storage,
             backups,
+            now,
             known: vec![None; backups.len()],
             proven: vec![None; backups.len()],
         }
@@ -182,6 +185,7 @@ impl<'a> RetentionFacts<'a> {
             cancel.check()?;
             let records = self.repository.records(&copy, cancel)?;
             let (key, bytes) = (copy.entry.archive_key(), copy.entry.bytes);
+            let records = records.map(|records| records.until(self.now + SKEW));
             proven |= records.is_some_and(|records| {
                 records
                     .last_good(CheckLevel::Restore, &key, bytes)

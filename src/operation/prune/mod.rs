@@ -121,7 +121,7 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         return Ok(judged(&listing.backups, &plan, None));
     }
 
-    let mut facts = RetentionFacts::new(&repository, storage, &listing.backups);
+    let mut facts = RetentionFacts::new(&repository, storage, &listing.backups, now);
     let plan = facts.plan(job.policy, now, cancel)?;
     let mut pruned = judged(&listing.backups, &plan, Some(&facts));
     if plan.clock_is_behind() {

@@ -25,6 +25,8 @@ const TOLD: usize = 5;
 pub(super) struct TargetComparison {
     /// How many tables were compared; none where that could not be done, which does not undo the restore.
     pub tables: Option<u64>,
+    /// The backup holds what its manifest says, and the target the same.
+    pub is_proof: bool,
     /// The target differs, and the backup is not to blame: an older one would fare no better.
     pub differs: Option<Error>,
 }
@@ -44,6 +46,10 @@ pub(super) fn run(
     match look(prepared, archived, tools, cancel) {
         Ok((tables, faults)) if faults.is_empty() => Ok(TargetComparison {
             tables: Some(tables),
+            // a target can be the same as a backup that is not what was backed up
+            is_proof: tables > 0
+                && !prepared.rules.force
+                && is_what_was_backed_up(prepared, archived, cancel)?,
             differs: None,
         }),
         Ok((tables, faults)) => {
@@ -59,6 +65,7 @@ pub(super) fn run(
             );
             Ok(TargetComparison {
                 tables: Some(tables),
+                is_proof: false,
                 differs: Some(error),
             })
         }

@@ -69,6 +69,8 @@ pub struct RestoreReport {
     pub left_out: Vec<String>,
     /// How many tables were compared with the archive afterwards; none where that was not done.
     pub compared: Option<u64>,
+    /// All of the backup came back, and it holds what its manifest says: there is no better proof of it.
+    pub is_proof: bool,
     /// It differs from a backup that is good, and how.
     pub differs: Option<Error>,
 }
@@ -169,6 +171,7 @@ pub fn run(
         owner,
         left_out: prepared.facts.selection.left_out,
         compared: checked.tables,
+        is_proof: checked.is_proof && job.subset.is_whole(),
         differs: checked.differs,
     })
 }
