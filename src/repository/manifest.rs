@@ -77,6 +77,24 @@ pub struct ObjectsPart {
     /// The backup that it needs to be restored, by its timestamp.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// [`SealedDetails`] as a base64 container, where sealing is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details_sealed: Option<String>,
+}
+
+/// What `details_sealed` seals: the plain part once more, a difference from which is damage, and what only those who can
+/// open the backup may read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SealedDetails {
+    /// What it is.
+    pub kind: SourceKind,
+    /// All of its objects.
+    pub objects: Vec<StoredObject>,
+    /// The backup that it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// What its source adds.
+    pub details: serde_json::Value,
 }
 
 /// What a backup is of, and how much of it.
@@ -140,6 +158,7 @@ struct ManifestFields {
     tables_sealed: Option<String>,
     objects: Option<Vec<StoredObject>>,
     parent: Option<String>,
+    details_sealed: Option<String>,
 }
 
 impl TryFrom<ManifestFields> for Manifest {
@@ -160,6 +179,7 @@ impl TryFrom<ManifestFields> for Manifest {
                 kind,
                 objects: fields.objects.ok_or_else(|| missing("objects"))?,
                 parent: fields.parent,
+                details_sealed: fields.details_sealed,
             }),
         };
         Ok(Manifest {

@@ -3,7 +3,9 @@
 use crate::error::{Error, Kind, Result};
 use crate::format::seal;
 use crate::format::seal::{Expect, Keys};
-use crate::repository::manifest::{Detail, Manifest, SealedTables, SourcePart};
+use crate::repository::manifest::{
+    Detail, Manifest, ObjectsPart, SealedDetails, SealedTables, SourcePart,
+};
 use crate::repository::names::BackupId;
 use base64ct::{Base64, Encoding};
 
@@ -16,6 +18,55 @@ pub fn seal_tables(tables: &SealedTables, keys: &Keys, id: &BackupId) -> Result<
         .map_err(|error| Error::failed("cannot write the list of tables").because(error))?;
     let sealed = seal::seal_bytes(&plain, keys, &format!("{id}{TABLES_LABEL}"))?;
     Ok(Base64::encode_string(&sealed))
+}
+
+/// What follows the label of a backup in that of the sealed details of another source than a dump.
+const DETAILS_LABEL: &str = "#details";
+
+/// Seals `details` of the backup `id` together with its plain `part`, which holds the result from then on.
+pub fn seal_details(
+    part: &mut ObjectsPart,
+    details: serde_json::Value,
+    keys: &Keys,
+    id: &BackupId,
+) -> Result<()> {
+    let sealed = SealedDetails {
+        kind: part.kind,
+        objects: part.objects.clone(),
+        parent: part.parent.clone(),
+        details,
+    };
+    let plain = serde_json::to_vec(&sealed)
+        .map_err(|error| Error::failed("cannot write the details of a backup").because(error))?;
+    let container = seal::seal_bytes(&plain, keys, &format!("{id}{DETAILS_LABEL}"))?;
+    part.details_sealed = Some(Base64::encode_string(&container));
+    Ok(())
+}
+
+/// The details that are sealed in `part` of the backup `id`; damaged where the plain part says something else.
+pub fn open_details(
+    part: &ObjectsPart,
+    keys: &Keys,
+    id: &BackupId,
+) -> Result<Option<serde_json::Value>> {
+    let Some(sealed) = &part.details_sealed else {
+        return Ok(None);
+    };
+    let damaged = |what: &str| Error::damaged(format!("the manifest of {id} {what}"));
+    let container =
+        Base64::decode_vec(sealed).map_err(|_| damaged("has sealed details that are no base64"))?;
+    let label = format!("{id}{DETAILS_LABEL}");
+    let plain = seal::open_bytes(&container, keys, Expect::Label(&label))?;
+    let sealed: SealedDetails = serde_json::from_slice(&plain)
+        .map_err(|error| damaged("has sealed details that cannot be read").because(error))?;
+    let same =
+        (sealed.kind, &sealed.objects, &sealed.parent) == (part.kind, &part.objects, &part.parent);
+    match same {
+        true => Ok(Some(sealed.details)),
+        false => Err(damaged(
+            "says something else in the clear than what is sealed in it",
+        )),
+    }
 }
 
 /// What `manifest` says of the inside of the dump of `id`, where it says anything. `keys` is asked for only if that is
@@ -57,4 +108,38 @@ pub fn detail(
         tables: sealed.tables,
         contents: sealed.contents,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::seal::Derivations;
+    use crate::repository::manifest::{SourceKind, StoredObject};
+    use crate::secret::Secret;
+
+    #[test]
+    fn sealed_details_are_bound_to_the_plain_part_and_to_their_backup() {
+        let keys = Keys::new(vec![Secret::new("pw")], Derivations::new()).unwrap();
+        let id = BackupId::parse("main/20261125_010000.000000000Z").unwrap();
+        let mut part = ObjectsPart {
+            kind: SourceKind::FullCluster,
+            objects: vec![StoredObject {
+                key: "main/a".into(),
+                bytes: 5,
+                sha256: "00".into(),
+                plain_bytes: 9,
+            }],
+            parent: None,
+            details_sealed: None,
+        };
+        assert_eq!(open_details(&part, &keys, &id).unwrap(), None);
+        let details = serde_json::json!({ "tablespaces": ["/srv/fast"] });
+        seal_details(&mut part, details.clone(), &keys, &id).unwrap();
+        assert_eq!(open_details(&part, &keys, &id).unwrap(), Some(details));
+        let other = BackupId::parse("main/20261126_010000.000000000Z").unwrap();
+        assert!(open_details(&part, &keys, &other).is_err());
+        part.objects[0].bytes = 6;
+        let error = open_details(&part, &keys, &id).unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
+    }
 }

@@ -666,3 +666,45 @@ fn a_changed_password_deletes_nothing_until_the_earlier_one_is_listed() {
     );
     assert_eq!(archives(), 1);
 }
+
+#[test]
+fn the_backup_that_a_restore_proved_stays_and_its_copy_from_before_takes_no_place() {
+    let database = postgres(18).create_database("spoilt");
+    database.sql("CREATE TABLE t AS SELECT generate_series(1, 100) AS id, 'good' AS word");
+    let sandbox = Sandbox::new(18);
+    let entry = || Entry::of(&database).named("app");
+    sandbox.configure_with("", &[entry()]);
+    let good = sandbox.back_up("app");
+    database.sql("UPDATE t SET word = 'spoilt'");
+    sandbox
+        .run(&[
+            "restore",
+            "--from",
+            "app/latest",
+            "--clean",
+            "--yes",
+            "--backup-first",
+        ])
+        .exits(0);
+    let records = good.record_paths();
+    let record = fs::read_to_string(&records[0]).expect("a record");
+    assert!(
+        record.contains("\"restore\"") && record.contains("\"good\""),
+        "{record}"
+    );
+    // a part of it, or one that nobody compared, proves nothing more
+    for options in [&["--no-check"][..], &["--table", "t"]] {
+        let restore = ["restore", "--from", &good.id(), "--clean", "--yes"];
+        sandbox.run(&[&restore[..], options].concat()).exits(0);
+    }
+    assert_eq!(good.record_paths(), records);
+
+    sandbox.configure_with("", &[entry().retention("keep_last: 1")]);
+    let newer = sandbox.back_up("app");
+    for archive in [&good, &newer] {
+        assert!(archive.path.exists(), "{}", archive.id());
+    }
+    // what was kept from before the restore is pinned, and neither the latest nor in anybody's place
+    let checked = sandbox.run(&["verify", "--latest"]).exits(0).text();
+    assert!(checked.contains(&newer.id()), "{checked}");
+}
