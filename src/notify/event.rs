@@ -1,6 +1,7 @@
 //! What there is to tell of one run for one database.
 
 use crate::error::Error;
+use crate::process::machine::host_name;
 use crate::text::duration;
 use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
@@ -101,7 +102,7 @@ impl Event {
             error_kind: None,
             hint: None,
             warnings: Vec::new(),
-            host: host(),
+            host: host_name(),
         }
     }
 
@@ -154,12 +155,4 @@ impl Event {
         }
         object
     }
-}
-
-/// The name of this machine.
-fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }

@@ -7,6 +7,7 @@ pub mod account;
 mod child;
 pub mod deathsig;
 mod hang_up;
+pub mod machine;
 mod output_tail;
 mod pipes;
 mod terminate;

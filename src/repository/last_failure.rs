@@ -5,6 +5,7 @@
 //! encrypted those words are too, since they may name tables.
 
 use crate::error::{Error, Result};
+use crate::process::machine::host_name;
 use crate::text::cut::cut_chars;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -63,10 +64,7 @@ impl Failure {
             schema: 1,
             tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
             database: database.to_string(),
-            host: rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned(),
+            host: host_name(),
             started_at,
             failed_at,
             kind: error.kind().name().to_string(),

@@ -10,6 +10,7 @@ use super::names::{BackupId, Part};
 use super::sidecars::{listing_of, read_small};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::process::machine::host_name;
 use crate::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ impl RunMark {
             kind: "dump".into(),
             partial,
             before_restore,
-            host: host(),
+            host: host_name(),
             machine: machine(),
         }
     }
@@ -63,14 +64,6 @@ impl RunMark {
         bytes.push(b'\n');
         Ok(bytes)
     }
-}
-
-/// The name of this machine.
-pub fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// The identifier itself is not for others to see.
@@ -141,7 +134,7 @@ fn is_of_this_host(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Res
     };
     match bytes {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)
-            .is_ok_and(|mark: RunMark| mark.host == host() && mark.machine == machine())),
+            .is_ok_and(|mark: RunMark| mark.host == host_name() && mark.machine == machine())),
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Damaged) => Ok(false),
         Err(error) => Err(error),
     }

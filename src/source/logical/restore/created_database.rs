@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
+use crate::process::machine::host_name;
 use crate::text::rfc3339;
 use chrono::Utc;
 use rustix::io::Errno;
@@ -27,7 +28,7 @@ const UNFINISHED: &str = "backupkit: the restore of ";
 
 /// The comment: of what, on which machine, by which process, since when.
 fn unfinished(from: &str) -> String {
-    let (host, process) = (host(), std::process::id());
+    let (host, process) = (host_name(), std::process::id());
     let since = rfc3339::second(Utc::now());
     format!("{UNFINISHED}{from} is not finished (host {host}, process {process}, since {since})")
 }
@@ -40,16 +41,11 @@ fn is_at_work(comment: &str) -> bool {
     };
     let process = field(", process ").and_then(|number| number.parse().ok());
     match (field("(host "), process.and_then(Pid::from_raw)) {
-        (Some(host), Some(process)) if host == self::host() => {
+        (Some(host), Some(process)) if host == self::host_name() => {
             process != rustix::process::getpid() && test_kill_process(process) != Err(Errno::SRCH)
         }
         _ => false,
     }
-}
-
-fn host() -> String {
-    let name = rustix::system::uname();
-    name.nodename().to_string_lossy().into_owned()
 }
 
 /// What the comment on the database `name` says, if it is one that a restore was to make and did not finish. Refuses
@@ -201,10 +197,10 @@ mod tests {
         let comment = |host: &str, process: u32| {
             format!("{UNFINISHED}app/1 is not finished (host {host}, process {process}, since now)")
         };
-        assert!(is_at_work(&comment(&host(), 1)));
+        assert!(is_at_work(&comment(&host_name(), 1)));
         assert!(!is_at_work(&comment("elsewhere", 1)));
         // more than the kernel gives out
-        assert!(!is_at_work(&comment(&host(), 0x7fff_fff0)));
+        assert!(!is_at_work(&comment(&host_name(), 0x7fff_fff0)));
         assert!(!is_at_work(&unfinished("a (host x, process 1, since y)")));
         assert!(!is_at_work("backupkit: the restore of something"));
     }
