@@ -9,7 +9,7 @@ use backupkit::operation::prune::{self, PruneJob, Pruned};
 use backupkit::repository::Expected;
 use backupkit::repository::check_records::{Check, CheckLevel, CheckOutcome, CheckRecords};
 use backupkit::repository::manifest::Source;
-use backupkit::repository::names::{BackupId, Name, Part, Timestamp};
+use backupkit::repository::names::{Acceptance, BackupId, Name, Part, Timestamp};
 use backupkit::repository::places::{Place, Places};
 use backupkit::repository::retention::{Policy, Reason, Verdict};
 use backupkit::storage::Storage;
@@ -56,6 +56,7 @@ fn prune_with(
         policy,
         dry_run: false,
         accept_new_source: false,
+        accept_clock: false,
         lock_wait: Duration::ZERO,
         keys: None,
     };
@@ -180,7 +181,7 @@ fn ten_thousand_random_histories_never_lose_the_newest_or_touch_a_foreign_name()
         // a backup is there with all of its parts or with none, and a pinned one is there
         for key in &gone {
             let name = Name::parse(key).unwrap();
-            let orphaned = !had.contains(&name.id) || name.part == Part::Accepted;
+            let orphaned = !had.contains(&name.id) || matches!(name.part, Part::Accepted(_));
             let whole = !has.contains(&name.id) && !before.contains(&name.id.key(Part::Pin));
             assert!(orphaned || whole, "round {round}: {key}");
         }
@@ -342,7 +343,10 @@ fn staging_never_rotates_production_away() {
             .filter(|key| key.ends_with(".accepted"))
             .collect()
     };
-    assert_eq!(accepted(), [id("app", day(39)).key(Part::Accepted)]);
+    assert_eq!(
+        accepted(),
+        [id("app", day(39)).key(Part::Accepted(Acceptance::Source))]
+    );
     assert_eq!(shelf.keys().len(), 7);
     // back again is another change, and the old acceptance goes once the new one is there
     shelf.lay_backup(day(44), false, production());
@@ -350,7 +354,48 @@ fn staging_never_rotates_production_away() {
     prune_with(&shelf, &policy, day(44), |job| job.accept_new_source = true).unwrap();
     shelf.lay_backup(day(45), false, production());
     assert!(prune(&shelf, &policy, day(45)).unwrap().refused.is_none());
-    assert_eq!(accepted(), [id("app", day(44)).key(Part::Accepted)]);
+    assert_eq!(
+        accepted(),
+        [id("app", day(44)).key(Part::Accepted(Acceptance::Source))]
+    );
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_deletes_nothing_until_it_is_said_to_be_right() {
+    let policy = Policy {
+        keep_within: Some(Duration::from_secs(30 * 86_400)),
+        ..Policy::default()
+    };
+    let shelf = Shelf::new();
+    for number in 0..4 {
+        shelf.lay_backup(day(number), false, None);
+    }
+    // each further backup by that clock is refused as well, and so is a prune between them
+    for number in 404..407 {
+        shelf.lay_backup(day(number), false, None);
+        let before = shelf.keys();
+        let refused = prune(&shelf, &policy, day(number)).unwrap().refused;
+        let refused = refused.expect("it is refused");
+        assert_eq!(refused.kind(), Kind::Refused);
+        let hint =
+            "see what the date is; if that is right: backupkit prune --db app --accept-clock";
+        assert_eq!(refused.first_hint(), Some(hint));
+        assert_eq!(shelf.keys(), before);
+    }
+    let before = shelf.keys();
+    let dry = prune_with(&shelf, &policy, day(406), |job| {
+        (job.accept_clock, job.dry_run) = (true, true);
+    });
+    assert_eq!((dry.unwrap().deleted().count(), shelf.keys()), (4, before));
+    // what is accepted holds from then on, and only for what was before
+    let accepted = prune_with(&shelf, &policy, day(406), |job| job.accept_clock = true);
+    assert_eq!(accepted.unwrap().deleted().count(), 4);
+    let mark = id("app", day(406)).key(Part::Accepted(Acceptance::Clock));
+    assert!(shelf.keys().contains(&mark));
+    shelf.lay_backup(day(407), false, None);
+    assert!(prune(&shelf, &policy, day(407)).unwrap().refused.is_none());
+    shelf.lay_backup(day(500), false, None);
+    assert!(prune(&shelf, &policy, day(500)).unwrap().refused.is_some());
 }
 
 #[test]
@@ -516,6 +561,7 @@ fn record(shelf: &Shelf, id: &BackupId, checks: &[(CheckLevel, CheckOutcome)]) {
             restore_seconds: None,
             tables: None,
             faults: 0,
+            only_assertions: false,
             kind: None,
             details: None,
             details_sealed: None,

@@ -106,6 +106,7 @@ impl App {
                     policy: &database.retention,
                     dry_run: options.dry_run,
                     accept_new_source: options.accept_new_source,
+                    accept_clock: options.accept_clock,
                     lock_wait: options.lock_wait,
                     keys,
                 };

@@ -31,6 +31,10 @@ pub struct PruneArgs {
     #[argh(switch)]
     pub accept_new_source: bool,
 
+    /// delete although the clock seems to have jumped ahead; it was right until now
+    #[argh(switch)]
+    pub accept_clock: bool,
+
     /// wait this long for another run of the same database, such as 30m (default: 0, fail at once)
     #[argh(
         option,

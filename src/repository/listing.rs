@@ -1,7 +1,7 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
 use super::manifest::{Manifest, SourceKind};
-use super::names::{self, BackupId, Name, ObjectName, Part, Timestamp};
+use super::names::{self, Acceptance, BackupId, Name, ObjectName, Part, Timestamp};
 use crate::format::encoding::ArchiveEncoding;
 use std::collections::BTreeMap;
 
@@ -155,15 +155,15 @@ pub struct Listing {
     pub orphans: Vec<String>,
     /// What runs have begun and not ended, whether anything of it is there yet or not, oldest first.
     pub unfinished: Vec<UnfinishedRun>,
-    /// For each database where a change of source was accepted, the moment of the last time.
-    pub accepted: BTreeMap<String, Timestamp>,
+    /// What was accepted of which database, and the backup that was the newest then.
+    accepted: BTreeMap<(String, Acceptance), Timestamp>,
 }
 
 impl Listing {
     /// Sorts keys and sizes.
     pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
         let mut found: BTreeMap<BackupId, MomentFiles> = BTreeMap::new();
-        let mut accepted: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
+        let mut accepted: BTreeMap<(String, Acceptance), Vec<BackupId>> = BTreeMap::new();
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
                 if let Some(id) = names::beside(key) {
@@ -171,10 +171,10 @@ impl Listing {
                 }
                 continue;
             };
-            if name.part == Part::Accepted {
+            if let Part::Accepted(what) = name.part {
                 if !name.temporary {
-                    let all = accepted.entry(name.id.database.clone()).or_default();
-                    all.push(name.id);
+                    let of = (name.id.database.clone(), what);
+                    accepted.entry(of).or_default().push(name.id);
                 }
                 continue;
             }
@@ -190,14 +190,13 @@ impl Listing {
         for (id, moment) in found {
             listing.add(id, moment);
         }
-        for (database, mut ids) in accepted {
+        for ((database, what), mut ids) in accepted {
             ids.sort();
             if let Some(last) = ids.pop() {
-                listing.accepted.insert(database, last.timestamp);
+                listing.accepted.insert((database, what), last.timestamp);
             }
-            listing
-                .orphans
-                .extend(ids.iter().map(|id| id.key(Part::Accepted)));
+            let outdated = ids.iter().map(|id| id.key(Part::Accepted(what)));
+            listing.orphans.extend(outdated);
         }
         listing.orphans.sort();
         listing.orphans.dedup();
@@ -205,6 +204,12 @@ impl Listing {
             (a.id.timestamp, &a.id.database).cmp(&(b.id.timestamp, &b.id.database))
         });
         listing
+    }
+
+    /// The backup that was the newest of `database` when `what` was accepted last.
+    pub fn accepted(&self, database: &str, what: Acceptance) -> Option<Timestamp> {
+        let of = (database.to_string(), what);
+        self.accepted.get(&of).copied()
     }
 
     /// Adds what lies under one moment of one database.
@@ -371,7 +376,8 @@ mod tests {
                 at(17, ".pin")
             ]
         );
-        let accepted = listing.accepted["app"].to_string();
-        assert_eq!(accepted, "20261112_020000.000000001Z");
+        let accepted = listing.accepted("app", Acceptance::Source).unwrap();
+        assert_eq!(accepted.to_string(), "20261112_020000.000000001Z");
+        assert_eq!(listing.accepted("app", Acceptance::Clock), None);
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod check_records;
 pub mod checksum_line;
+pub mod clock_jump;
 pub mod copies;
 pub mod failure_record;
 pub mod held;

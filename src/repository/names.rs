@@ -10,6 +10,7 @@
 //! app_db/20261120_020000.123456789Z.verified.json            the same of several checks, as earlier versions wrote it
 //! app_db/20261120_020000.123456789Z.pin                      the backup stays whatever retention says
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
+//! app_db/20261120_020000.123456789Z.clock-accepted           up to here, the clock was right
 //! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
 //! main/20261125_010000.000000000Z.full.tar[.gz][.enc]        the objects of other sources than a database, each with a .sha256:
 //! main/20261125_010000.000000000Z.incr.tar                    a cluster, and what changed in it
@@ -151,11 +152,20 @@ pub enum Part {
     OldChecks,
     /// Protects the backup from retention.
     Pin,
-    /// Backups from this moment on are judged without those before it: the change of their source is meant. It
-    /// outlives the backup of the moment that it names.
-    Accepted,
+    /// An operator said that what would keep retention from deleting is meant. It outlives the backup of the moment that it
+    /// names.
+    Accepted(Acceptance),
     /// Shows that the storage can be written to; belongs to no backup.
     Probe,
+}
+
+/// What was said to be meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Acceptance {
+    /// The change of the source of backups: those from this moment on are judged without those before it.
+    Source,
+    /// The clock, as it was until this moment.
+    Clock,
 }
 
 /// What an object of another source than a database holds. Prints as what follows the timestamp, without its stages.
@@ -229,7 +239,8 @@ impl fmt::Display for Part {
             Part::Check(began) => write!(f, ".{began}{CHECKS}"),
             Part::OldChecks => f.write_str(CHECKS),
             Part::Pin => f.write_str(".pin"),
-            Part::Accepted => f.write_str(".accepted"),
+            Part::Accepted(Acceptance::Source) => f.write_str(".accepted"),
+            Part::Accepted(Acceptance::Clock) => f.write_str(".clock-accepted"),
             Part::Probe => f.write_str(".probe"),
         }
     }
@@ -267,7 +278,8 @@ impl Part {
             ".run" => Some(Part::Run),
             CHECKS => Some(Part::OldChecks),
             ".pin" => Some(Part::Pin),
-            ".accepted" => Some(Part::Accepted),
+            ".accepted" => Some(Part::Accepted(Acceptance::Source)),
+            ".clock-accepted" => Some(Part::Accepted(Acceptance::Clock)),
             ".probe" => Some(Part::Probe),
             _ => {
                 let began = suffix.strip_prefix('.')?.strip_suffix(CHECKS)?;
@@ -342,7 +354,8 @@ mod tests {
             Part::OldChecks,
             Part::Check(id.timestamp),
             Part::Pin,
-            Part::Accepted,
+            Part::Accepted(Acceptance::Source),
+            Part::Accepted(Acceptance::Clock),
             Part::Probe,
         ];
         for encoding in ArchiveEncoding::all() {
@@ -364,7 +377,7 @@ mod tests {
             assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
             assert!(keys.insert(key));
         }
-        assert_eq!(keys.len(), 23 + 4 * 14);
+        assert_eq!(keys.len(), 24 + 4 * 14);
         let failure = last_failure_key("app_db");
         assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();

@@ -7,7 +7,8 @@
 //! - Sidecars without their archive are swept, where two listings in a row agree that it is.
 //! - Nothing else is touched: no foreign name, no other database, nothing that is being written.
 //! - Nothing is deleted at all where a listing or a manifest could not be read, where the clock is behind the
-//!   newest backup, or where backups come from different sources and nobody said that this is meant.
+//!   newest backup, or where it seems to have jumped ahead or backups come from different sources and nobody said that
+//!   this is meant.
 
 mod facts;
 pub mod outcome;
@@ -15,9 +16,10 @@ pub mod outcome;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::seal::Keys;
+use crate::repository::clock_jump::{self, ClockJump};
 use crate::repository::key_check;
 use crate::repository::listing::{Backup, Entry, Listing};
-use crate::repository::names::{BackupId, Part};
+use crate::repository::names::{Acceptance, BackupId, Part};
 use crate::repository::places::Places;
 use crate::repository::retention;
 use crate::repository::retention::{Plan, Policy, Verdict};
@@ -48,6 +50,8 @@ pub struct PruneJob<'a> {
     pub dry_run: bool,
     /// From the newest backup on, its source is the right one.
     pub accept_new_source: bool,
+    /// The clock is right, and was right until now.
+    pub accept_clock: bool,
     /// How long to wait for another run of this database.
     pub lock_wait: Duration,
     /// Nothing goes while these do not open the earlier backups: a password may have been changed by mistake.
@@ -128,13 +132,20 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         pruned.refused = Some(clock_is_behind(job, &listing, now));
         return Ok(pruned);
     }
-    let accepted = listing.accepted.get(job.database).copied();
+    if let Some(jump) = jump(job, &listing, &plan, now) {
+        if !job.accept_clock {
+            pruned.refused = Some(clock_jumped(job, &jump));
+            return Ok(pruned);
+        }
+        accept(job, &listing, Acceptance::Clock, now, cancel)?;
+    }
+    let accepted = listing.accepted(job.database, Acceptance::Source);
     if let Some(change) = facts.change(accepted) {
         if !job.accept_new_source {
             pruned.refused = Some(source_changed(job, &change));
             return Ok(pruned);
         }
-        accept(job, &listing, now, cancel)?;
+        accept(job, &listing, Acceptance::Source, now, cancel)?;
         log::info!("from the newest backup on, {} is the source", change.newest);
     }
     if plan.deletes_most() {
@@ -219,6 +230,32 @@ fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Err
     .hint("set the clock right, or remove that backup if it is the one that is wrong")
 }
 
+fn jump(job: &PruneJob, listing: &Listing, plan: &Plan, now: DateTime<Utc>) -> Option<ClockJump> {
+    let moment = |backup: &Backup| backup.id.timestamp.moment();
+    let moments: Vec<_> = listing.backups.iter().map(moment).collect();
+    let accepted = listing.accepted(job.database, Acceptance::Clock);
+    let accepted = accepted.map(|newest| newest.moment());
+    clock_jump::find(&moments, plan, job.policy, accepted, now)
+}
+
+fn clock_jumped(job: &PruneJob, jump: &ClockJump) -> Error {
+    let backups = match jump.expired {
+        1 => "one backup looks".to_string(),
+        count => format!("{count} backups look"),
+    };
+    Error::refused(format!(
+        "nothing is deleted on {}: {backups} too old only because nothing was stored from {} to {}, or because the clock was \
+         set ahead",
+        job.storage.name(),
+        rfc3339::second(jump.from),
+        rfc3339::second(jump.to),
+    ))
+    .hint(format!(
+        "see what the date is; if that is right: backupkit prune --db {} --accept-clock",
+        job.database
+    ))
+}
+
 fn source_changed(job: &PruneJob, change: &SourceChange) -> Error {
     Error::refused(format!(
         "nothing is deleted on {}: the newest backup of {} is of {}, earlier ones are of {}",
@@ -270,16 +307,22 @@ fn password_changed(job: &PruneJob, entry: &Entry) -> Error {
     ))
 }
 
-/// Writes down that the backups from the newest one on are judged without those before it.
-fn accept(job: &PruneJob, listing: &Listing, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
+/// Writes down beside the newest backup what was said to be meant.
+fn accept(
+    job: &PruneJob,
+    listing: &Listing,
+    what: Acceptance,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<()> {
     let Some(newest) = listing.backups.last().filter(|_| !job.dry_run) else {
         return Ok(());
     };
     let when = rfc3339::second(now);
-    let key = newest.id.key(Part::Accepted);
+    let key = newest.id.key(Part::Accepted(what));
     job.storage
-        .put(&key, format!("{when}\n").as_bytes(), cancel)
-        .doing(|| format!("cannot accept the new source of {}", job.database))
+        .replace(&key, format!("{when}\n").as_bytes(), cancel)
+        .doing(|| format!("cannot write down what was accepted of {}", job.database))
 }
 
 /// Deletes these backups, their archives first.
