@@ -98,8 +98,8 @@ impl App {
     }
 }
 
-/// A backup that is too old or was last proven good too long ago, else one that is not good, else a storage that could
-/// not be asked.
+/// No backup at all, or one that is too old or was last proven good too long ago; else one that is not good, else a storage
+/// that could not be asked.
 fn verdict(report: &StatusReport) -> Option<Kind> {
     let late = |database: &DatabaseStatus| database.too_old || database.proven.too_long_ago;
     if report.databases.iter().any(late) {

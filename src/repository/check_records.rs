@@ -102,6 +102,45 @@ pub struct Fault {
     pub table: Option<TableName>,
     /// What is wrong, as in `holds 99 rows instead of 100`.
     pub fault: String,
+    /// What it says of the backup.
+    #[serde(default, skip_serializing_if = "FaultCause::is_damage")]
+    pub cause: FaultCause,
+}
+
+/// What a fault says of a backup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FaultCause {
+    /// It is not what was backed up, or cannot be brought back.
+    #[default]
+    Damage,
+    /// It is whole, but what is in it is not what an assertion or a command of the configuration wants.
+    Assertion,
+}
+
+impl FaultCause {
+    fn is_damage(&self) -> bool {
+        *self == FaultCause::Damage
+    }
+}
+
+impl Fault {
+    /// Something is wrong with the backup as a whole.
+    pub fn new(fault: impl Into<String>) -> Fault {
+        Fault {
+            table: None,
+            fault: fault.into(),
+            cause: FaultCause::Damage,
+        }
+    }
+
+    /// Something is wrong with this table.
+    pub fn of(table: &TableName, fault: impl Into<String>) -> Fault {
+        Fault {
+            table: Some(table.clone()),
+            ..Fault::new(fault)
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -133,10 +172,21 @@ pub struct Evidence {
 impl Evidence {
     /// Something is wrong with the backup as a whole.
     pub fn fault(&mut self, fault: impl Into<String>) {
+        self.faults.push(Fault::new(fault));
+    }
+
+    /// The restored database is not as an assertion or a command wants it.
+    pub fn refuted(&mut self, fault: impl Into<String>) {
         self.faults.push(Fault {
-            table: None,
-            fault: fault.into(),
+            cause: FaultCause::Assertion,
+            ..Fault::new(fault)
         });
+    }
+
+    /// True where nothing is wrong but that assertions failed.
+    pub fn only_refuted(&self) -> bool {
+        let mut causes = self.faults.iter().map(|fault| fault.cause);
+        !self.faults.is_empty() && causes.all(|cause| cause == FaultCause::Assertion)
     }
 
     /// Something should be looked at.
@@ -202,6 +252,9 @@ pub struct Check {
     /// How many faults there are.
     #[serde(default)]
     pub faults: u64,
+    /// True for a bad one that is whole: all that is wrong is that assertions failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_assertions: bool,
     /// The kind of failure, where it is not good: the word that `--json` has for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -358,6 +411,7 @@ mod tests {
             restore_seconds: None,
             tables: None,
             faults: 0,
+            only_assertions: false,
             kind: None,
             details: None,
             details_sealed: None,
@@ -494,10 +548,7 @@ mod tests {
     fn a_record_of_any_size_can_be_read_back() {
         for (faults, length, is_whole) in [(1000, 900, true), (50, 100_000, false)] {
             let mut check = check(CheckLevel::Full, CheckOutcome::Bad);
-            let fault = Fault {
-                table: None,
-                fault: "x".repeat(length),
-            };
+            let fault = Fault::new("x".repeat(length));
             let details = Details {
                 faults: vec![fault; faults],
                 ..Details::default()

@@ -37,6 +37,10 @@ impl Repository<'_> {
         let Some(copy) = found else {
             return Err(self.not_found(reference));
         };
+        if matches!(reference, Reference::Id(_) | Reference::Key(..)) && purpose == Purpose::Restore
+        {
+            self.warn_of_spoilt(&copy, cancel)?;
+        }
         for (name, error) in self.places().take_failures() {
             let missed = match reference {
                 Reference::Latest { .. } => "a newer backup may be on",
@@ -82,12 +86,39 @@ impl Repository<'_> {
         for passed in &passed_over {
             self.tell(passed);
         }
-        let is_damaged = |passed: &PassedOver| passed.objection.is_damage();
-        let damaged = || passed_over.iter().find(|passed| is_damaged(passed));
+        let spoilt = || {
+            let mut spoilt = passed_over.iter().filter(|one| one.objection.is_spoilt());
+            // one that is whole before one that is damaged
+            let whole = spoilt.clone().find(|one| !one.objection.is_damage());
+            whole.or_else(|| spoilt.next())
+        };
         Ok(match newest {
             Some(newest) => Some(newest.copy),
-            None => damaged().map(|passed| passed.copy.clone()),
+            None => spoilt().map(|passed| passed.copy.clone()),
         })
+    }
+
+    /// Says what is wrong with a copy that is taken all the same, since it was named.
+    fn warn_of_spoilt(&self, copy: &Copy, cancel: &Cancel) -> Result<()> {
+        let held = HeldBackup {
+            id: copy.entry.id.clone(),
+            encoding: copy.entry.encoding,
+            copies: vec![copy.clone()],
+        };
+        let standings = self.standings(&held, cancel)?;
+        let mut objections = standings
+            .iter()
+            .filter_map(|standing| standing.objection(Purpose::Restore, true));
+        if let Some(spoilt) = objections.find(|objection| objection.is_spoilt()) {
+            let key = copy.entry.archive_key();
+            let storage = self.places().usable(&copy.storage);
+            let shown = storage.map_or(key.clone(), |storage| storage.locate(&key));
+            log::warn!(
+                "{shown} is taken as it was named, but {}",
+                spoilt.words(self.now)
+            );
+        }
+        Ok(())
     }
 
     /// Says what was passed over, louder where someone may not expect it.

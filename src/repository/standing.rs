@@ -10,6 +10,7 @@
 //! other size           x          x         x          x         -
 //! other content        x          x         x          x         -
 //! found bad            x          x         x          x         -
+//! failed an assertion  x          x         x          -         -
 //! unsealed             x          x         x          x         x     where sealing is configured
 //! from the future      x          x         x          x         x
 //! before a restore     x          x         x          x         x
@@ -48,6 +49,8 @@ pub enum Purpose {
 /// news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Objection {
+    /// It is whole, but failed an assertion in a drill then: the least, since it can be restored.
+    FailedAssertion(DateTime<Utc>),
     /// Its manifest is there and cannot be read, so it may be anything.
     UnknownManifest,
     /// There is nothing in it.
@@ -86,6 +89,9 @@ impl Objection {
             (Objection::Partial, Purpose::Compare | Purpose::OnTime | Purpose::Verify) => {
                 !partial_is_usual
             }
+            (Objection::FailedAssertion(_), purpose) => {
+                !matches!(purpose, Purpose::OnTime | Purpose::Verify)
+            }
             (Objection::UnknownManifest, purpose) => {
                 matches!(purpose, Purpose::Keep | Purpose::Compare)
             }
@@ -112,6 +118,7 @@ impl Objection {
             Objection::OtherContent => "other content",
             Objection::OtherSize => "other size",
             Objection::FoundBad(..) => "found bad",
+            Objection::FailedAssertion(_) => "failed an assertion",
         }
     }
 
@@ -133,7 +140,16 @@ impl Objection {
                 "verify found it bad {} ago, at the level {level}",
                 human_age(now - at)
             ),
+            Objection::FailedAssertion(at) => format!(
+                "it failed an assertion in the drill {} ago",
+                human_age(now - at)
+            ),
         }
+    }
+
+    /// True for what was made in the usual way and turned out not to be good.
+    pub fn is_spoilt(self) -> bool {
+        self.is_damage() || matches!(self, Objection::FailedAssertion(_))
     }
 
     /// True for what makes a copy worthless, as far as is known: someone should be told.
@@ -224,7 +240,10 @@ pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standin
         .into_iter()
         .filter_map(|(is_so, objection)| is_so.then_some(objection))
         .collect();
-    objections.extend(bad.map(|check| Objection::FoundBad(check.at, check.level)));
+    objections.extend(bad.map(|check| match check.only_assertions {
+        true => Objection::FailedAssertion(check.at),
+        false => Objection::FoundBad(check.at, check.level),
+    }));
     Standing(objections)
 }
 
@@ -246,6 +265,14 @@ impl Standing {
     pub fn damage(&self) -> Option<Objection> {
         let damage = self.0.iter().copied();
         damage.filter(|objection| objection.is_damage()).max()
+    }
+
+    /// When it failed an assertion, which speaks against what is in it and not against the copy.
+    pub fn failed_assertion(&self) -> Option<DateTime<Utc>> {
+        self.0.iter().find_map(|objection| match objection {
+            Objection::FailedAssertion(at) => Some(*at),
+            _ => None,
+        })
     }
 
     /// True where this is said of it.

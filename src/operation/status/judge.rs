@@ -81,6 +81,11 @@ fn of_newest(newest: &NewestBackup, now: DateTime<Utc>) -> Vec<Problem> {
     if let Some(level) = size(&newest.size) {
         add(level, newest.size.to_string());
     }
+    if let Some(at) = newest.failed_assertion {
+        let ago = human_age(now - at);
+        let what = format!("the newest backup failed an assertion in the drill {ago} ago");
+        add(Severity::Critical, what);
+    }
     for copy in &newest.copies {
         match copy.state {
             CopyState::There(_) | CopyState::Unknown => {}

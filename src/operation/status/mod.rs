@@ -94,12 +94,12 @@ fn look(
     let failure = last_failure(&subject, places, cancel)?;
     let failed = storages.iter().filter(|name| places.has_failed(name));
     let unknown: Vec<&str> = failed.map(String::as_str).collect();
-    let age = found.newest.as_ref().map(|newest| newest.age);
-    let too_old = subject.max_age.is_some_and(|limit| match age {
-        Some(age) => age.to_std().is_ok_and(|age| age > limit),
-        // what cannot be asked may hold one
-        None => unknown.is_empty(),
-    });
+    let too_old = match (&found.newest, subject.max_age) {
+        (Some(newest), Some(limit)) => newest.age.to_std().is_ok_and(|age| age > limit),
+        (Some(_), None) => false,
+        // what cannot be asked may hold one; of damaged ones alone, the damage is the news
+        (None, limit) => unknown.is_empty() && (limit.is_some() || found.damaged.is_empty()),
+    };
     let mut database = DatabaseStatus {
         name: name.clone(),
         newest: found.newest,

@@ -6,7 +6,7 @@ use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::repository::names::BackupId;
 use crate::repository::size_check::SizeChange;
-use crate::repository::standing::{Objection, Purpose};
+use crate::repository::standing::{Objection, Purpose, Standing};
 use crate::repository::{Newest, PassedOver, Repository};
 use chrono::{DateTime, Utc};
 
@@ -72,6 +72,7 @@ fn describe(
         partial,
         age: now - entry.id.timestamp.moment(),
         size: size.unwrap_or_else(|_| SizeChange::new(entry.bytes, &[])),
+        failed_assertion: newest.standings.iter().find_map(Standing::failed_assertion),
         copies: subject.storages.iter().map(state).collect(),
         entry,
     })

@@ -58,7 +58,7 @@ pub struct DatabaseStatus {
     pub problems: Vec<Problem>,
     /// The limit on the age of the newest backup.
     pub max_age: Option<Duration>,
-    /// True where that is exceeded, or there is no backup at all.
+    /// True where that is exceeded, or there is no backup at all, with or without a limit.
     pub too_old: bool,
     /// When its backups were last proven good.
     pub proven: Proven,
@@ -84,6 +84,8 @@ pub struct NewestBackup {
     pub age: TimeDelta,
     /// Its size beside those before it.
     pub size: SizeChange,
+    /// When it failed an assertion in a drill, if it did.
+    pub failed_assertion: Option<DateTime<Utc>>,
     /// What became of it on each storage, in their order.
     pub copies: Vec<NewestCopy>,
 }

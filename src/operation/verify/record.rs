@@ -66,6 +66,7 @@ pub fn write(
         restore_seconds: evidence.and_then(|evidence| evidence.restore_seconds),
         tables: evidence.and_then(|evidence| evidence.tables),
         faults: evidence.map_or(0, |evidence| evidence.faults.len() as u64),
+        only_assertions: evidence.is_some_and(Evidence::only_refuted),
         kind: kind(result).map(|kind| kind.name().to_string()),
         details: None,
         details_sealed: None,

@@ -157,6 +157,7 @@ mod tests {
                 restore_seconds: None,
                 tables: None,
                 faults: 0,
+                only_assertions: false,
                 kind: None,
                 details: None,
                 details_sealed: None,

@@ -171,12 +171,7 @@ pub fn shrunk(previous: &[Table], current: &[Table]) -> Vec<Shrunk> {
 pub fn faults(expected: &Detail, found: &Detail) -> Vec<Fault> {
     let tables = pairs(&expected.tables, &found.tables).into_iter();
     let mut faults: Vec<Fault> = tables
-        .filter_map(|((table, _), pair)| {
-            Some(Fault {
-                table: Some(table),
-                fault: table_fault(pair)?,
-            })
-        })
+        .filter_map(|((table, _), pair)| Some(Fault::of(&table, table_fault(pair)?)))
         .collect();
     if let (Some(expected), Some(found)) = (&expected.contents, &found.contents) {
         faults.extend(contents_faults(expected, found));
@@ -215,7 +210,7 @@ fn table_fault(pair: Pair) -> Option<String> {
 
 fn contents_faults(expected: &Contents, found: &Contents) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut note = |fault: String| faults.push(Fault { table: None, fault });
+    let mut note = |fault: String| faults.push(Fault::new(fault));
     match (&expected.large_objects, &found.large_objects) {
         (Some(expected), Some(found)) if found.count != expected.count => note(format!(
             "there are {} large objects instead of {}",
@@ -251,10 +246,7 @@ fn contents_faults(expected: &Contents, found: &Contents) -> Vec<Fault> {
     }
     for table in &expected.uncounted {
         if !found.uncounted.contains(table) {
-            faults.push(Fault {
-                table: Some(table.clone()),
-                fault: "is missing".into(),
-            });
+            faults.push(Fault::of(table, "is missing"));
         }
     }
     faults

@@ -138,7 +138,7 @@ fn a_backup_that_is_young_enough_is_fine_and_one_that_is_not_exits_14() {
 fn no_backup_at_all_is_critical() {
     let house = House::new("one", "");
     assert_eq!(
-        said(&house.json(0)["databases"][0]),
+        said(&house.json(14)["databases"][0]),
         ["critical: there is no backup"]
     );
     assert!(
@@ -148,6 +148,10 @@ fn no_backup_at_all_is_critical() {
     );
     let house = House::new("one", "    max_age: 26h\n");
     house.json(14);
+    // one that is there is enough, however old, unless somebody said how old it may be
+    let house = House::new("one", "");
+    house.plant("one", TimeDelta::days(400), 1000);
+    house.json(0);
 }
 
 #[test]
@@ -256,7 +260,7 @@ fn a_storage_that_is_not_there_is_told_of_once_for_all_databases() {
     let sandbox = Sandbox::new(18);
     let unreachable = || "host: localhost, port: 1, database: d, user: u".to_string();
     sandbox.configure_with("", &["a", "b"].map(|name| Entry::new(name, unreachable())));
-    let output = sandbox.run(&["status"]).exits(0);
+    let output = sandbox.run(&["status"]).exits(14);
     let told = output.stderr.matches("is its disk mounted?").count();
     assert_eq!(told, 1, "{}", output.stderr);
 }
@@ -305,6 +309,50 @@ fn a_backup_that_verify_found_bad_is_no_success() {
     status(13);
     sandbox.run(&["verify", "--latest"]).exits(0);
     assert_eq!(status(0)["databases"][0]["last_success"]["id"], new.id());
+}
+
+#[test]
+fn a_backup_that_failed_an_assertion_is_not_damaged_and_no_restore_takes_it_unasked() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("refuted"));
+    database.sql("CREATE TABLE t AS SELECT n FROM generate_series(1, 9) AS n");
+    let entry = Entry::of(&database).named("app").shape(PLAIN);
+    let entry = entry.drill("assert: ['select count(*) > 5 from t']");
+    sandbox.configure_with("drill: { user: nobody }", &[entry]);
+    let old = sandbox.back_up("app");
+    database.sql("DELETE FROM t WHERE n > 1");
+    let new = sandbox.back_up("app");
+    sandbox
+        .run(&["verify", "--latest", "--level", "restore"])
+        .exits(13);
+    let output = sandbox.run(&["status", "--json"]).exits(0);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let app = &document["databases"][0];
+    assert_eq!(app["last_success"]["id"], new.id());
+    assert_eq!(app["damaged"], Value::Array(Vec::new()));
+    let problems = said(app);
+    let expected = "critical: the newest backup failed an assertion in the drill ";
+    assert!(problems[0].starts_with(expected), "{problems:?}");
+    sandbox.run(&["status", "--nagios"]).exits(2);
+
+    let target = postgres(18).create_database("refuted_target");
+    let restore = |from: &str| {
+        let to = ["--to", &target.name, "--clean", "--yes"];
+        let arguments = [&["restore", "--from", from], &to[..]].concat();
+        sandbox.run(&arguments).exits(0).stderr
+    };
+    let told = restore("app/latest");
+    assert_eq!(target.sql("SELECT count(*) FROM t"), "9", "{}", old.id());
+    assert!(
+        told.contains("passing over") && told.contains("failed an assertion"),
+        "{told}"
+    );
+    // by its name it is what was asked for
+    let told = restore(&new.id());
+    assert_eq!(target.sql("SELECT count(*) FROM t"), "1");
+    assert!(
+        told.contains("is taken as it was named, but it failed an assertion"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -432,7 +480,7 @@ fn what_a_failure_says_is_encrypted_where_backups_are_and_status_reads_it() {
         sandbox.configure_with("", &[entry]);
     };
     let message = || {
-        let output = sandbox.run(&["status", "--json"]).exits(0);
+        let output = sandbox.run(&["status", "--json"]).exits(14);
         let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         document["databases"][0]["last_failure"]["message"].to_string()
     };

@@ -1,7 +1,8 @@
 //! What is asked of a restored database that holds what it should: pg_amcheck, and the configuration's own assertions
 //! and commands.
 //!
-//! An answer that is not the wanted one is a fault of the backup. A question that cannot be asked is an error.
+//! An answer that is not the wanted one makes the backup bad, though it is whole; what pg_amcheck finds is damage. A question
+//! that cannot be asked is an error.
 
 use super::options::{APPLICATION, DrillOptions};
 use super::scratch::Scratch;
@@ -105,12 +106,12 @@ fn assert(sql: &str, client: &Client, evidence: &mut Evidence) -> Result<()> {
     let (said, ended) = capture("psql", command, explain, client.cancel())?;
     match ended {
         Ok(()) if said.trim_end() == "t" => {}
-        Ok(()) => evidence.fault(format!(
+        Ok(()) => evidence.refuted(format!(
             "the assertion {sql:?} returned {} instead of true",
             shown(&said)
         )),
         Err(error) if error.kind() == Kind::Damaged => {
-            evidence.fault(format!("the assertion {sql:?} failed: {error}"));
+            evidence.refuted(format!("the assertion {sql:?} failed: {error}"));
         }
         Err(error) => return Err(error),
     }
@@ -145,7 +146,7 @@ fn command(line: &str, session: &Session, evidence: &mut Evidence, cancel: &Canc
         Ok(()) => Ok(()),
         Err(error) if error.kind() == Kind::Damaged => {
             let why = shortened(&hidden(&error.chain(), session));
-            evidence.fault(format!("{why} ({line})"));
+            evidence.refuted(format!("{why} ({line})"));
             Ok(())
         }
         Err(error) if error.kind() == Kind::Failed => {

@@ -97,7 +97,7 @@ pub fn compare(archived: &Summary, restored: &Summary) -> Comparison {
     };
     for (table, expected) in &expected {
         match found.get(table) {
-            None => comparison.faults.push(fault(
+            None => comparison.faults.push(Fault::of(
                 table,
                 format!("is missing after the restore, with {} rows", expected.rows),
             )),
@@ -109,7 +109,7 @@ pub fn compare(archived: &Summary, restored: &Summary) -> Comparison {
         let known = expected.contains_key(table) || dumped_without_rows.contains(table);
         if !known && found.rows > 0 {
             let rows = found.rows;
-            comparison.faults.push(fault(
+            comparison.faults.push(Fault::of(
                 table,
                 format!("has {rows} rows after the restore, and none in the archive"),
             ));
@@ -122,7 +122,7 @@ pub fn compare(archived: &Summary, restored: &Summary) -> Comparison {
                 "{table} was restored, but its rows are not compared: pg_dump has compressed them by lz4 or zstd, or \
                  written them as INSERT commands"
             )),
-            false => comparison.faults.push(fault(table, "is missing after the restore".into())),
+            false => comparison.faults.push(Fault::of(table, "is missing after the restore")),
         }
     }
     comparison.large_objects(archived, restored);
@@ -134,7 +134,7 @@ impl Comparison {
         let same_order = expected.columns == found.columns;
         if same_order {
             let what = expected.fault(found.rows, found.bytes, found.digest);
-            self.faults.extend(what.map(|what| fault(table, what)));
+            self.faults.extend(what.map(|what| Fault::of(table, what)));
             return;
         }
         let one_order = match expected.columns.iter().collect::<Vec<_>>()[..] {
@@ -147,7 +147,7 @@ impl Comparison {
                     let names: Vec<&str> = set.into_iter().map(String::as_str).collect();
                     names.join(", ")
                 };
-                self.faults.push(fault(
+                self.faults.push(Fault::of(
                     table,
                     format!(
                         "has the columns {} after the restore instead of {}",
@@ -167,7 +167,7 @@ impl Comparison {
                 None if expected.rows != found.rows => self.faults.extend(
                     expected
                         .fault(found.rows, found.bytes, found.digest)
-                        .map(|what| fault(table, what)),
+                        .map(|what| Fault::of(table, what)),
                 ),
                 None => self.notes.push(format!(
                     "{table} has the rows it should, but what is in them is not compared: its partitions have their \
@@ -188,10 +188,7 @@ impl Comparison {
             }
             _ => return,
         };
-        self.faults.push(Fault {
-            table: None,
-            fault: what,
-        });
+        self.faults.push(Fault::new(what));
     }
 }
 
@@ -199,7 +196,7 @@ impl Reordered {
     /// What is wrong with the rows as they were read in the archive's order.
     pub fn fault(&self, found: &Rows) -> Option<Fault> {
         let what = self.expected.fault(found.rows, found.bytes, found.digest);
-        what.map(|what| fault(&self.table, what))
+        what.map(|what| Fault::of(&self.table, what))
     }
 }
 
@@ -232,21 +229,13 @@ pub fn missing_objects(
         let expected = expected - left_out.get(kind).unwrap_or(&0).min(expected);
         // statistics are computed, not restored, and only dumped where that is asked for
         let counts = found < expected && kind != "STATISTICS DATA";
-        counts.then(|| Fault {
-            table: None,
-            fault: format!(
+        counts.then(|| {
+            Fault::new(format!(
                 "there are {found} objects of kind {kind} after the restore instead of {expected}"
-            ),
+            ))
         })
     });
     lacking.collect()
-}
-
-fn fault(table: &TableName, fault: String) -> Fault {
-    Fault {
-        table: Some(table.clone()),
-        fault,
-    }
 }
 
 #[cfg(test)]
