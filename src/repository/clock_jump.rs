@@ -1,17 +1,18 @@
 //! Whether this machine's clock may have jumped ahead, so that the backups before the jump look too old.
 //!
-//! Only the age of a backup makes it go by the clock, as [`Policy::keep_within`] does; the rules about periods compare
-//! backups with each other. A clock that is ahead shows in one way: between two backups, or between the newest one and now,
-//! lies much more time than between any others. A machine that was switched off looks the same. So where that time alone
-//! would take most of the backups before it, someone has to say that the clock is right.
+//! Two rules go by the clock: [`Policy::keep_within`], and the one that spares the backup before a loss of rows for a while.
+//! The rules about periods compare backups with each other. A clock that is ahead shows in one way: between two backups, or
+//! between the newest one and now, lies much more time than between any others. A machine that was switched off looks the
+//! same. So where that time alone would take most of the backups before it, or one that a loss of rows keeps, someone has to
+//! say that the clock is right.
 
-use super::retention::{Plan, Policy, Verdict};
+use super::retention::{Candidate, Plan, Policy, Reason, Verdict, plan};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// A step this long is none to think about: a daily backup that comes a few hours late.
 const UNSUSPICIOUS: TimeDelta = TimeDelta::hours(36);
 
-/// A step of the clock that would take most of the backups before it.
+/// A step of the clock that would take backups before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockJump {
     /// The last backup before it.
@@ -22,44 +23,53 @@ pub struct ClockJump {
     pub expired: usize,
 }
 
-/// Looks for a jump in `moments`, which are those of the backups that `plan` judged by `policy`, in their order. What lies
+/// Looks for a jump in the history of `candidates`, of which `judged` is the plan by `policy` at the moment `now`. What lies
 /// before the backup of the moment `accepted` was said to be right.
 pub fn find(
-    moments: &[DateTime<Utc>],
-    plan: &Plan,
+    candidates: &[Candidate],
+    judged: &Plan,
     policy: &Policy,
     accepted: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Option<ClockJump> {
-    // longer than chrono can count never ends
-    let limit = TimeDelta::from_std(policy.keep_within?).ok()?;
-    let (from, to, usual) = longest_step(moments, accepted, now)?;
+    let (from, to, usual) = longest_step(candidates, accepted, now)?;
     let step = to - from;
     if step <= UNSUSPICIOUS || step <= usual * 2 {
         return None;
     }
-    let excess = step - usual;
-    let before = moments.iter().zip(&plan.verdicts);
-    let before = before.filter(|(at, _)| **at <= from);
-    let (mut expired, mut kept) = (0, 0);
-    for (at, verdict) in before {
-        match verdict {
-            Verdict::Keep(_) => kept += 1,
-            Verdict::Delete(_) if now - *at - excess < limit => expired += 1,
+    // as if no more time than usual had passed
+    let mut closed_up = candidates.to_vec();
+    for candidate in closed_up.iter_mut().filter(|one| one.at <= from) {
+        candidate.at += step - usual;
+    }
+    let without = plan(&closed_up, policy, now).verdicts;
+    let before = candidates.iter().zip(judged.verdicts.iter().zip(&without));
+    let before = before.filter(|(candidate, _)| candidate.at <= from);
+    let (mut kept, mut expired, mut loses) = (0, 0, false);
+    for (_, (verdict, without)) in before {
+        match (verdict, without) {
+            (Verdict::Keep(_), _) => kept += 1,
+            (Verdict::Delete(_), Verdict::Keep(reasons)) => {
+                let of_loss = |reason: &Reason| matches!(reason, Reason::BeforeLoss | Reason::Loss);
+                let by_age = |reason: &Reason| matches!(reason, Reason::Within(_));
+                loses |= reasons.iter().any(of_loss);
+                expired += usize::from(reasons.iter().any(|one| by_age(one) || of_loss(one)));
+            }
             // gone anyway
-            Verdict::Delete(_) => {}
+            (Verdict::Delete(_), Verdict::Delete(_)) => {}
         }
     }
-    (expired > 0 && expired >= kept).then_some(ClockJump { from, to, expired })
+    let is_one = loses || expired > 0 && expired >= kept;
+    is_one.then_some(ClockJump { from, to, expired })
 }
 
 /// The longest step between neighbours, the last of which is now, and how long the longest other one between two backups is.
 fn longest_step(
-    moments: &[DateTime<Utc>],
+    candidates: &[Candidate],
     accepted: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>, TimeDelta)> {
-    let mut moments = moments.to_vec();
+    let mut moments: Vec<DateTime<Utc>> = candidates.iter().map(|one| one.at).collect();
     moments.sort();
     let mut steps: Vec<_> = moments.windows(2).map(|pair| (pair[0], pair[1])).collect();
     steps.extend(moments.last().map(|newest| (*newest, now)));
@@ -73,16 +83,15 @@ fn longest_step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository::retention::{Candidate, plan};
     use std::time::Duration;
 
     /// Backups made so many hours after a moment, judged so many hours after it.
     fn jump(hours: &[i64], policy: &Policy, now: i64, accepted: Option<i64>) -> Option<usize> {
         let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
-        let moments: Vec<DateTime<Utc>> = hours.iter().map(|hours| at(*hours)).collect();
-        let candidates: Vec<Candidate> = moments.iter().map(|at| Candidate::full(*at)).collect();
+        let candidates = hours.iter().map(|hours| Candidate::full(at(*hours)));
+        let candidates: Vec<Candidate> = candidates.collect();
         let plan = plan(&candidates, policy, at(now));
-        let found = find(&moments, &plan, policy, accepted.map(at), at(now));
+        let found = find(&candidates, &plan, policy, accepted.map(at), at(now));
         found.map(|jump| jump.expired)
     }
 
@@ -149,5 +158,22 @@ mod tests {
             ..Policy::default()
         };
         assert_eq!(jump(&history, &policy, 500 * 24, None), None);
+    }
+
+    #[test]
+    fn the_backup_before_a_loss_of_rows_is_not_lost_by_a_jump() {
+        let at = |day: i64| DateTime::UNIX_EPOCH + TimeDelta::days(day);
+        let policy = Policy {
+            keep_last: 1,
+            ..Policy::default()
+        };
+        let mut candidates: Vec<Candidate> = (0..4).map(|day| Candidate::full(at(day))).collect();
+        candidates[3].lost_rows = true;
+        let jump = |now: DateTime<Utc>| {
+            let judged = plan(&candidates, &policy, now);
+            find(&candidates, &judged, &policy, None, now).map(|jump| jump.expired)
+        };
+        assert_eq!(jump(at(5)), None);
+        assert_eq!(jump(at(403)), Some(1));
     }
 }

@@ -131,8 +131,8 @@ impl<'a> RetentionFacts<'a> {
         self.known[next].is_none().then_some(next)
     }
 
-    /// Until it is known, a backup counts, so that what this decides is looked at.
-    fn candidates(&self) -> Vec<Candidate> {
+    /// What is known so far of all of them. Until it is known, a backup counts, so that what this decides is looked at.
+    pub fn candidates(&self) -> Vec<Candidate> {
         let backups = self.backups.iter().enumerate();
         backups
             .map(|(index, backup)| Candidate {

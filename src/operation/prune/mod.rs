@@ -132,7 +132,9 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         pruned.refused = Some(clock_is_behind(job, &listing, now));
         return Ok(pruned);
     }
-    if let Some(jump) = jump(job, &listing, &plan, now) {
+    let accepted = listing.accepted(job.database, Acceptance::Clock);
+    let accepted = accepted.map(|newest| newest.moment());
+    if let Some(jump) = clock_jump::find(&facts.candidates(), &plan, job.policy, accepted, now) {
         if !job.accept_clock {
             pruned.refused = Some(clock_jumped(job, &jump));
             return Ok(pruned);
@@ -228,14 +230,6 @@ fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Err
         newest.unwrap_or_default(),
     ))
     .hint("set the clock right, or remove that backup if it is the one that is wrong")
-}
-
-fn jump(job: &PruneJob, listing: &Listing, plan: &Plan, now: DateTime<Utc>) -> Option<ClockJump> {
-    let moment = |backup: &Backup| backup.id.timestamp.moment();
-    let moments: Vec<_> = listing.backups.iter().map(moment).collect();
-    let accepted = listing.accepted(job.database, Acceptance::Clock);
-    let accepted = accepted.map(|newest| newest.moment());
-    clock_jump::find(&moments, plan, job.policy, accepted, now)
 }
 
 fn clock_jumped(job: &PruneJob, jump: &ClockJump) -> Error {
