@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build static release demo demo-cluster test test-large test-s3 test-packages test-release test-parts lint fmt bench clean
+.PHONY: help build static release demo demo-cluster test test-large test-s3 test-lying-s3 test-packages test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -39,6 +39,9 @@ test-large: test-parts ## back a table of more than 1 GiB up and restore it; nee
 test-s3: test-parts ## the promises of a storage on every server, with Ceph, which it installs
 	tests/parts/install ceph
 	cargo test --locked --test storage --test ceph
+
+test-lying-s3: test-parts ## backups to an S3 server that lies in every way that we know of
+	cargo test --locked --test lying_s3
 
 test-packages: static ## the static binary, the packages in a fresh chroot, the units under a systemd, the image against real servers; as root
 	packaging/test-static

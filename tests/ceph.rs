@@ -38,6 +38,16 @@ fn a_part_that_changed_on_its_way_is_refused() {
 }
 
 #[test]
+fn a_write_costs_a_look_and_two_short_reads() {
+    promises::a_write_costs_a_look_and_two_short_reads(ceph());
+}
+
+#[test]
+fn directories_with_one_beginning_are_listed() {
+    promises::directories_with_one_beginning_are_listed(ceph());
+}
+
+#[test]
 fn an_upload_that_started_unheard_is_aborted() {
     promises::an_upload_that_started_unheard_is_aborted(ceph());
 }

@@ -59,6 +59,7 @@ fn prune_with(
         accept_clock: false,
         lock_wait: Duration::ZERO,
         keys: None,
+        stored: None,
     };
     change(&mut job);
     let now = now + TimeDelta::minutes(1);
@@ -267,6 +268,28 @@ fn nothing_is_deleted_where_something_could_not_be_read() {
         prune(&shelf, &daily(2), day(9)).unwrap_err();
         assert_eq!(shelf.keys(), before);
     }
+}
+
+#[test]
+fn nothing_is_deleted_by_a_listing_without_the_backup_that_was_just_stored() {
+    let shelf = Shelf::new();
+    for number in 0..4 {
+        shelf.lay_backup(day(number), false, None);
+    }
+    let before = shelf.keys();
+    let stored = |number: i64| {
+        prune_with(&shelf, &daily(1), day(9), |job| {
+            job.stored = Some(id("app", day(number)));
+        })
+    };
+    let error = stored(8).unwrap_err();
+    assert!(
+        error.to_string().contains("its listing lacks app/"),
+        "{error}"
+    );
+    assert_eq!(shelf.keys(), before);
+    stored(3).unwrap();
+    assert_ne!(shelf.keys(), before);
 }
 
 #[test]

@@ -355,6 +355,7 @@ fn nothing_that_does_not_count_makes_a_good_backup_go() {
                 accept_clock: false,
                 lock_wait: Duration::ZERO,
                 keys: None,
+                stored: None,
             };
             let unfinished = |backup: &&Laid| backup.made == Made::Unfinished;
             prune::run(&job, &places, history.now, &cancel).unwrap();

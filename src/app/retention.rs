@@ -58,7 +58,7 @@ impl App {
         let mut printed = Ok(());
         for database in self.chosen(&options.db)? {
             for storage in &database.backup.storage {
-                let outcome = self.prune_one(database, storage, options, None, cancel);
+                let outcome = self.prune_one(database, storage, options, None, None, cancel);
                 let text = match (options.json, options.explain) {
                     (true, _) => String::new(),
                     (false, true) => output::explain_text(&outcome),
@@ -94,6 +94,7 @@ impl App {
         storage: &str,
         options: &cli::PruneArgs,
         keys: Option<&Keys>,
+        stored: Option<&StoredBackup>,
         cancel: &Cancel,
     ) -> PruneOutcome<'a> {
         let places = self.places(&[storage.to_string()]);
@@ -109,6 +110,7 @@ impl App {
                     accept_clock: options.accept_clock,
                     lock_wait: options.lock_wait,
                     keys,
+                    stored: stored.map(StoredBackup::id),
                 };
                 prune::run(&job, &places, Utc::now(), cancel)
             }
@@ -168,7 +170,8 @@ impl App {
         let prune = |copy: &StoredCopy| {
             // where the newest backup is missing, the old ones are worth more
             copy.result.as_ref().ok()?;
-            let outcome = self.prune_one(database, &copy.storage, options, keys, cancel);
+            let outcome =
+                self.prune_one(database, &copy.storage, options, keys, Some(stored), cancel);
             tell_warnings(&outcome);
             tell_deleted(&outcome);
             if let Some(error) = outcome.error() {

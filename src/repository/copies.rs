@@ -151,22 +151,25 @@ impl Copies {
         })?;
         cancel.check()?;
 
-        let keys: Vec<String> = sidecars.iter().map(|(key, _)| key.clone()).collect();
-        let keys = [&keys[..], &[key.to_string()]].concat();
+        let mut keys = vec![key.to_string()];
+        keys.extend(sidecars.iter().map(|(key, _)| key.clone()));
         let mut written = written.into_iter();
         let mut left: Vec<String> = Vec::new();
         // what has appeared stands, so from here on not even a signal ends the run
         let committed = self.each(
             |_| false,
             |storage| {
-                let mut uploads = written.next().into_iter().flatten();
-                let committed = uploads.try_for_each(|upload| upload.commit());
-                committed.inspect_err(|_| {
-                    // what is left there stays marked as unfinished
-                    if !remove(storage.as_ref(), &keys) {
-                        left.push(storage.name().to_string());
+                let uploads = written.next().into_iter().flatten();
+                for (index, upload) in uploads.enumerate() {
+                    if let Err(error) = upload.commit() {
+                        // what is left there stays marked as unfinished
+                        if !remove(storage.as_ref(), &keys, index) {
+                            left.push(storage.name().to_string());
+                        }
+                        return Err(error);
                     }
-                })
+                }
+                Ok(())
             },
         );
         self.marks
@@ -262,14 +265,22 @@ fn ends_it(error: &Error) -> bool {
     error.ends_the_run() || error.kind() == Kind::Locked
 }
 
-/// A copy that is reported as missing must not be found later; true where it is gone.
-fn remove(storage: &dyn Storage, keys: &[String]) -> bool {
-    let cleaned =
-        Cancel::new().and_then(|fresh| storage.delete(keys, &fresh.with_deadline(CLEAN_UP)));
-    if let Err(error) = &cleaned {
-        let what = keys.last().map(String::as_str).unwrap_or_default();
-        let shown = storage.locate(what);
-        log::warn!("cannot remove {shown}: {}", error.report());
+/// A copy that is reported as missing must not be found later; true where it is gone. The commit of the key at `failed`
+/// has removed what it made itself, so what stands there is not known to be ours, and stays.
+fn remove(storage: &dyn Storage, keys: &[String], failed: usize) -> bool {
+    let fresh = Cancel::new().map(|fresh| fresh.with_deadline(CLEAN_UP));
+    let stands = fresh.and_then(|fresh| {
+        if failed > 0 {
+            storage.delete(&keys[..failed], &fresh)?;
+        }
+        storage.stat(&keys[failed], &fresh)
+    });
+    match stands {
+        Ok(stands) => stands.is_none(),
+        Err(error) => {
+            let shown = storage.locate(&keys[0]);
+            log::warn!("cannot remove {shown}: {}", error.report());
+            false
+        }
     }
-    cleaned.is_ok()
 }

@@ -17,9 +17,11 @@
 //! - [`Storage::replace`] is the one exception: it puts a small object in the place of another in one step, so that
 //!   a reader sees the old one or the new one. Of two at the same moment, the last stays.
 //! - A commit that returned `Ok` made an object that survives a crash of the machine (local) or of our
-//!   process (remote). One that failed made none, or says in a warning that this could not be found out.
+//!   process (remote); a remote one was looked at, and is what was sent. One that failed made none, or says in a warning
+//!   that this could not be found out. Whatever lies under its key then is of another, and stays.
 //! - After a failed write there is nothing to commit, and a commit fails.
-//! - Deleting what is not there is no error. A listing is complete or an error, also where some of it was handed on.
+//! - Deleting what is not there is no error; what was deleted is gone. A listing is complete or an error, also where some of
+//!   it was handed on.
 //! - Requests that fail for a moment are tried again inside; an error that is
 //!   [`Kind::Unavailable`](crate::error::Kind::Unavailable) has outlasted that.
 //! - A cancelled token ends every wait; only the cleaning up goes on, for at most [`CLEAN_UP`].

@@ -18,6 +18,7 @@ mod frozen;
 mod harness;
 mod init;
 mod list;
+mod lying_s3;
 mod manual;
 mod matrix;
 mod memory;

@@ -21,6 +21,16 @@ fn a_part_that_changed_on_its_way_is_refused_by_garage() {
 }
 
 #[test]
+fn a_write_to_garage_costs_a_look_and_two_short_reads() {
+    promises::a_write_costs_a_look_and_two_short_reads(garage());
+}
+
+#[test]
+fn directories_with_one_beginning_are_listed_on_garage() {
+    promises::directories_with_one_beginning_are_listed(garage());
+}
+
+#[test]
 fn an_upload_to_garage_that_started_unheard_is_aborted() {
     promises::an_upload_that_started_unheard_is_aborted(garage());
 }

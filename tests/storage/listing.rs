@@ -96,7 +96,6 @@ fn a_listing_is_complete_or_an_error() {
     let proxy = Proxy::before(&server.address);
     let storage = storage(&proxy.address);
     let answers = [
-        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
         "<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>",
         "<html>log in</html>",
         "<ListBucketResult><Contents>",
@@ -106,6 +105,61 @@ fn a_listing_is_complete_or_an_error() {
         proxy.once("GET", "list-type", Fault::Answer(200, answer.into()));
         let report = storage.list(None, &cancel()).unwrap_err().report();
         assert!(report.contains("not what S3 answers"), "{answer}: {report}");
+    }
+    let entry = |key: &str| format!("<Contents><Key>{PREFIX}/{key}</Key><Size>1</Size></Contents>");
+    let [a, b, deep] = ["app/a", "app/b", "app/deep/a"].map(entry);
+    let end = "<IsTruncated>false</IsTruncated>";
+    let more = |token: &str| {
+        format!(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
+        )
+    };
+    let pages = [
+        (vec![a.clone()], "does not say whether there is more"),
+        (
+            vec!["<IsTruncated>true</IsTruncated>".to_string()],
+            "there is more, and it does not say where",
+        ),
+        (vec![format!("{a}{a}{end}")], "out of order, or there twice"),
+        (vec![format!("{b}{a}{end}")], "out of order, or there twice"),
+        (
+            vec![format!("{b}{}", more("x")), format!("{a}{end}")],
+            "out of order, or there twice",
+        ),
+        (
+            vec![format!("{a}{}", more("x")), format!("{b}{}", more("x"))],
+            "leads back",
+        ),
+        (vec![more("x"), more("y"), more("x")], "leads back"),
+        (vec![format!("{deep}{end}")], "does not stop at the slash"),
+        (
+            vec![format!(
+                "<Contents><Key>other/a</Key><Size>1</Size></Contents>{end}"
+            )],
+            "what was not asked for",
+        ),
+        (
+            vec![format!(
+                "<CommonPrefixes><Prefix>other/</Prefix></CommonPrefixes>{end}"
+            )],
+            "what was not asked for",
+        ),
+        (
+            vec![format!("<KeyCount>2</KeyCount>{a}{end}")],
+            "fewer keys than it says",
+        ),
+    ];
+    for (pages, why) in pages {
+        for page in pages {
+            let page = format!("<ListBucketResult>{page}</ListBucketResult>");
+            proxy.once("GET", "list-type", Fault::Answer(200, page));
+        }
+        let report = storage.list(Some("app"), &cancel()).unwrap_err().report();
+        assert!(
+            report.contains("is not complete: ") && report.contains(why),
+            "{report}"
+        );
+        assert!(proxy.is_through(), "{why}");
     }
     // a page that never comes ends the listing, whatever came before it
     fill(&server, 1_001);

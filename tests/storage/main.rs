@@ -3,6 +3,9 @@
 #[allow(dead_code, reason = "Ceph has a test of its own")]
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/liar.rs"]
+#[allow(dead_code, reason = "the campaign of lies uses the rest")]
+mod liar;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/s3s.rs"]
@@ -10,10 +13,12 @@ mod s3s;
 
 mod common;
 mod contract;
+mod copies;
 mod explanations;
 mod faults;
 mod foreign;
 mod garage;
 mod keepers;
+mod kept;
 mod listing;
 mod promises;

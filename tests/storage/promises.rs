@@ -51,6 +51,31 @@ pub fn a_part_that_changed_on_its_way_is_refused(cluster: &Cluster) {
     assert!(report.contains("Digest"), "{report}");
 }
 
+/// The ETag of a whole is compared, and found to be that of what was sent: else all of it would be read back.
+pub fn a_write_costs_a_look_and_two_short_reads(cluster: &Cluster) {
+    let (proxy, through) = proxied(cluster, "looked at");
+    let storage = S3::new(through).unwrap();
+    storage.put(KEY, &bytes(2 * PART + 1), &cancel()).unwrap();
+    let seen = proxy.seen();
+    let reads: Vec<&String> = seen.iter().filter(|line| line.starts_with("GET")).collect();
+    assert_eq!(reads.len(), 2, "{seen:?}");
+    assert!(reads[1].contains("range: bytes="), "{seen:?}");
+}
+
+/// A slash sorts after a dash, and their order in a listing is the server's.
+pub fn directories_with_one_beginning_are_listed(cluster: &Cluster) {
+    let storage = S3::new(settings(cluster, "neighbours")).unwrap();
+    let mut keys = ["app-old/a", "app.new/a", "app/a", "app/b", "app0/a"];
+    for key in keys {
+        storage.put(key, b"x", &cancel()).unwrap();
+    }
+    let listed = storage.list(None, &cancel()).unwrap();
+    let mut listed: Vec<String> = listed.into_iter().map(|object| object.key).collect();
+    listed.sort();
+    keys.sort();
+    assert_eq!(listed, keys);
+}
+
 pub fn an_upload_that_started_unheard_is_aborted(cluster: &Cluster) {
     let (proxy, through) = proxied(cluster, "unheard");
     proxy.once("POST", "uploads", Fault::LoseAnswer);

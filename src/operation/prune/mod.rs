@@ -6,9 +6,9 @@
 //!   passes for a good one. What is left in between is swept by the next run.
 //! - Sidecars without their archive are swept, where two listings in a row agree that it is.
 //! - Nothing else is touched: no foreign name, no other database, nothing that is being written.
-//! - Nothing is deleted at all where a listing or a manifest could not be read, where the clock is behind the
-//!   newest backup, or where it seems to have jumped ahead or backups come from different sources and nobody said that
-//!   this is meant.
+//! - Nothing is deleted at all where a listing or a manifest could not be read, where a listing lacks the backup that was
+//!   just stored, where the clock is behind the newest backup, or where it seems to have jumped ahead or backups come from
+//!   different sources and nobody said that this is meant.
 
 mod facts;
 pub mod outcome;
@@ -56,6 +56,8 @@ pub struct PruneJob<'a> {
     pub lock_wait: Duration,
     /// Nothing goes while these do not open the earlier backups: a password may have been changed by mistake.
     pub keys: Option<&'a Keys>,
+    /// A backup that was just stored there: a listing without it is not complete.
+    pub stored: Option<BackupId>,
 }
 
 /// What became, or would become, of one backup.
@@ -119,6 +121,11 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
     };
     // what a run is writing is not for retention to judge
     listing.backups.retain(|backup| !backup.is_unfinished());
+    if let Some(stored) = &job.stored
+        && !listing.backups.iter().any(|backup| backup.id == *stored)
+    {
+        return Err(not_listed(job, stored));
+    }
     if job.policy.keeps_everything() {
         let candidates = vec![retention::Candidate::full(now); listing.backups.len()];
         let plan = retention::plan(&candidates, job.policy, now);
@@ -219,6 +226,14 @@ fn judged(backups: &[Backup], plan: &Plan, facts: Option<&RetentionFacts>) -> Pr
         refused: None,
         warnings: Vec::new(),
     }
+}
+
+fn not_listed(job: &PruneJob, stored: &BackupId) -> Error {
+    Error::failed(format!(
+        "nothing is deleted on {}: its listing lacks {stored}, which was just stored there",
+        job.storage.name()
+    ))
+    .hint("where a listing leaves one backup out, it may leave out others: see what it shows with: backupkit list --all")
 }
 
 fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Error {

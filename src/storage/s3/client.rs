@@ -31,6 +31,13 @@ const STREAM: Duration = Duration::from_secs(6 * 3600);
 /// Larger bodies wait for the server's word that it wants them.
 const WORTH_ASKING: usize = 1 << 20;
 
+/// How long what was written or deleted may take to show: most servers need no time for it, some a moment.
+pub(super) const SETTLING: RetryPolicy = RetryPolicy {
+    first: Duration::from_millis(250),
+    most: Duration::from_secs(1),
+    budget: Duration::from_secs(3),
+};
+
 /// What is the same for all requests of a storage.
 pub(super) struct BucketAccess {
     /// The storage's name in the configuration.
@@ -218,12 +225,18 @@ impl S3Client {
         let (parts, body) = response.into_parts();
         let mut bytes = Vec::new();
         body.into_reader()
-            .take(LARGEST_ANSWER)
+            .take(LARGEST_ANSWER + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| {
                 let fault = http::explain(ureq::Error::from(error), &self.host());
                 fault.doing(&request.doing)
             })?;
+        if bytes.len() as u64 > LARGEST_ANSWER {
+            let most = LARGEST_ANSWER >> 20;
+            let why = format!("{} answers with more than {most} MiB", self.host());
+            let error = Error::failed(why).doing(&request.doing);
+            return Err(error.hint("is the endpoint an S3 server? None of its answers is so large"));
+        }
         let answer = Answer::new(status, parts.headers, bytes);
         // what the keys' renewal may change is sent again with the new ones
         if is_expired(&answer.code) && self.shared.credentials.forget() {

@@ -1,18 +1,19 @@
-//! The one request that makes an object visible, and what became of it where its answer was lost: the object itself is
-//! asked. It carries a token of its upload in its metadata, so its presence with that token and the right size is a
-//! commit, whatever became of the answer.
+//! The one request that makes an object visible, and what became of it: the object itself is asked.
+//!
+//! It carries a token of its upload in its metadata. Where the answer was lost, its presence with that token is a commit;
+//! and after each commit, whatever was answered, it has to be there as it was sent ([`super::kept`]). What is not is taken
+//! back, unless it carries another token.
 
-use super::client::S3Client;
+use super::client::{S3Client, SETTLING};
+use super::deletion;
+use super::kept::{FoundObject, ObjectPlace, SentObject, TOKEN};
 use super::request::{Answer, S3Request};
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::storage::CLEAN_UP;
 use crate::storage::retry::RetryPolicy;
 use rusty_s3::Method;
 use std::sync::Arc;
-
-/// The metadata that holds the token.
-const TOKEN: &str = "x-amz-meta-backupkit-upload";
 
 /// The object that is written, and what is asked about it.
 #[derive(Clone)]
@@ -25,15 +26,6 @@ pub(super) struct UploadTarget {
     pub headers: Vec<(&'static str, String)>,
     /// Differs for every upload.
     pub token: String,
-}
-
-/// What lies under the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyState {
-    Nothing,
-    /// What this upload wrote, whole.
-    Ours,
-    Other,
 }
 
 impl UploadTarget {
@@ -50,31 +42,28 @@ impl UploadTarget {
         request.header(TOKEN, &self.token)
     }
 
-    /// Looks at what lies under the key; `bytes` is the size of what this upload wrote.
-    pub fn find(&self, bytes: u64, retry: RetryPolicy, cancel: &Cancel) -> Result<KeyState> {
+    /// Looks at what lies under the key.
+    fn find(&self, retry: RetryPolicy, cancel: &Cancel) -> Result<Option<FoundObject>> {
         let request = Arc::new(self.request(Method::Head, "s3:GetObject", "look at"));
         let answer = self.client.call(cancel, retry, &request)?;
         if answer.status == 404 {
-            return Ok(KeyState::Nothing);
+            return Ok(None);
         }
         let answer = self.client.good(&request, answer)?;
-        let size = answer
-            .header("content-length")
-            .and_then(|text| text.parse().ok());
-        let ours = answer.header(TOKEN) == Some(&self.token) && size == Some(bytes);
-        Ok(if ours {
-            KeyState::Ours
-        } else {
-            KeyState::Other
-        })
+        Ok(Some(FoundObject::of(&answer)))
     }
 
-    /// Fails where the key is taken. Keys that may only write cannot look; for them the condition on the
-    /// write itself has to do.
-    fn require_free(&self, bytes: u64, cancel: &Cancel) -> Result<()> {
-        match self.find(bytes, self.client.patient(), cancel) {
-            Ok(KeyState::Nothing) => Ok(()),
-            Ok(_) => Err(self.taken()),
+    /// True for what this upload made, whatever became of its bytes.
+    fn is_ours(&self, found: &FoundObject) -> bool {
+        found.token.as_ref() == Some(&self.token)
+    }
+
+    /// Fails where the key is taken. Keys that may not look are told so once something is written; until then the
+    /// condition on the write itself has to do.
+    fn require_free(&self, cancel: &Cancel) -> Result<()> {
+        match self.find(self.client.patient(), cancel) {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(self.taken()),
             Err(error) if error.kind().may_pass() => Err(error),
             Err(error) => {
                 cancel.check()?;
@@ -91,14 +80,22 @@ impl UploadTarget {
         ))
     }
 
-    /// Sends the one request that makes the object visible, until it is known to have done so or to have failed.
+    /// Sends the one request that makes the object visible, until it is known to have done so, and to keep what was
+    /// sent, or to have failed.
     pub fn make_visible(
         &self,
-        bytes: u64,
+        sent: &SentObject,
         request: S3Request,
         cancel: &Cancel,
     ) -> Result<(), Invisible> {
-        self.require_free(bytes, cancel)?;
+        self.require_free(cancel)?;
+        let etag = self.make(request, cancel)?;
+        self.require_kept(sent, etag.as_deref(), cancel)
+            .map_err(Invisible::Sure)
+    }
+
+    /// Sends the request until an object of this upload is there. The result is the ETag of the answer, if that came.
+    fn make(&self, request: S3Request, cancel: &Cancel) -> Result<Option<String>, Invisible> {
         let client = &self.client;
         let request = Arc::new(request.only_new());
         let mut backoff = client.patient().start();
@@ -106,7 +103,7 @@ impl UploadTarget {
         let mut unsure = false;
         loop {
             let error = match client.once(cancel, &request) {
-                Ok(answer) if answer.is_good() => return Ok(()),
+                Ok(answer) if answer.is_good() => return Ok(answer.etag()),
                 Ok(answer) if client.is_conditional() && is_unknown_condition(&answer) => {
                     client.forget_conditional();
                     continue;
@@ -114,10 +111,10 @@ impl UploadTarget {
                 // 412: there is an object, perhaps of an earlier try of ours
                 Ok(answer) if unsure || answer.status == 412 => {
                     let refused = client.explain(&request, &answer);
-                    match self.find(bytes, self.client.patient(), cancel) {
-                        Ok(KeyState::Ours) => return Ok(()),
-                        Ok(KeyState::Other) => return Err(self.taken().into()),
-                        Ok(KeyState::Nothing) => return Err(refused.into()),
+                    match self.find(self.client.patient(), cancel) {
+                        Ok(Some(found)) if self.is_ours(&found) => return Ok(None),
+                        Ok(Some(_)) => return Err(self.taken().into()),
+                        Ok(None) => return Err(refused.into()),
                         Err(error) => return Err(Invisible::Unsure(error)),
                     }
                 }
@@ -129,8 +126,10 @@ impl UploadTarget {
                 Err(error) => error,
             };
             unsure = true;
-            if let Ok(KeyState::Ours) = self.find(bytes, RetryPolicy::NONE, cancel) {
-                return Ok(());
+            if let Ok(Some(found)) = self.find(RetryPolicy::NONE, cancel)
+                && self.is_ours(&found)
+            {
+                return Ok(None);
             }
             backoff.pause(error, cancel).map_err(Invisible::Unsure)?;
         }
@@ -138,9 +137,9 @@ impl UploadTarget {
 
     /// What is true of an object after [`Invisible::Unsure`], asked under the deadline of what is done
     /// [`afterwards`].
-    pub fn settle(&self, bytes: u64, error: Error, cancel: &Cancel) -> Result<()> {
-        match self.find(bytes, self.client.brief(), cancel) {
-            Ok(KeyState::Ours) => Ok(()),
+    pub fn settle(&self, sent: &SentObject, error: Error, cancel: &Cancel) -> Result<()> {
+        match self.find(self.client.brief(), cancel) {
+            Ok(Some(found)) if self.is_ours(&found) => self.require_kept(sent, None, cancel),
             Ok(_) => Err(error),
             Err(unknown) => {
                 log::warn!(
@@ -150,6 +149,88 @@ impl UploadTarget {
                 );
                 Err(error)
             }
+        }
+    }
+
+    /// Writes the object in the place of the one under its key.
+    pub fn replace(&self, bytes: &[u8], cancel: &Cancel) -> Result<()> {
+        let before = self.find(self.client.brief(), cancel)?;
+        let put = self.making(Method::Put, "write").body(bytes.to_vec());
+        let sent = SentObject::whole(&put.body, put.digest());
+        let answer = self.client.ask(cancel, self.client.patient(), put)?;
+        let old = before.as_ref().and_then(|found| found.token.as_ref());
+        let rival = |found: &FoundObject| found.token.is_some() && found.token.as_ref() != old;
+        self.compared(&sent, answer.etag().as_deref(), &rival, cancel)
+    }
+
+    /// Fails where the object that this upload made is not there as it was sent.
+    fn require_kept(&self, sent: &SentObject, etag: Option<&str>, cancel: &Cancel) -> Result<()> {
+        self.compared(sent, etag, &|_| false, cancel)
+    }
+
+    /// The same, where the object of a `rival` that was quicker is as good.
+    fn compared(
+        &self,
+        sent: &SentObject,
+        etag: Option<&str>,
+        rival: &dyn Fn(&FoundObject) -> bool,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let place = ObjectPlace {
+            client: &self.client,
+            key: &self.key,
+            shown: &self.shown,
+        };
+        let compared = match self.settled(&place, rival, cancel) {
+            Ok(Some(found)) => place.require(sent, &found, etag, cancel),
+            Ok(None) => return Ok(()),
+            Err(error) => Err(error),
+        };
+        compared.inspect_err(|_| self.take_back())
+    }
+
+    /// The object of this upload, once it shows; `None` where a `rival` has replaced it since.
+    fn settled(
+        &self,
+        place: &ObjectPlace<'_>,
+        rival: &dyn Fn(&FoundObject) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Option<FoundObject>> {
+        let mut backoff = SETTLING.start();
+        loop {
+            let how = match self.find(self.client.patient(), cancel)? {
+                Some(found) if self.is_ours(&found) => return Ok(Some(found)),
+                Some(found) if rival(&found) => return Ok(None),
+                Some(found) if found.token.is_some() => "the object there is another one",
+                Some(_) => "the object there has not the metadata that was sent",
+                None => "it is not there",
+            };
+            // only now and then a server needs a moment, so this is told when it was not that
+            let late = place.differs(how).with_kind(Kind::Unavailable);
+            if let Err(error) = backoff.pause(late, cancel) {
+                return Err(match error.kind() {
+                    Kind::Unavailable => error.with_kind(Kind::Failed),
+                    _ => error,
+                });
+            }
+        }
+    }
+
+    /// Removes what this upload made and is not to stand.
+    fn take_back(&self) {
+        let removed =
+            afterwards().and_then(|cancel| match self.find(self.client.brief(), &cancel)? {
+                Some(found) if self.is_ours(&found) => {
+                    deletion::delete(&self.client, std::slice::from_ref(&self.key), &cancel)
+                }
+                _ => Ok(()),
+            });
+        if let Err(error) = removed {
+            let shown = &self.shown;
+            log::warn!(
+                "{shown} may stand there, and is not to be trusted: {}",
+                error.report()
+            );
         }
     }
 }

@@ -1,17 +1,15 @@
-//! Listing objects and unfinished uploads page by page, and deleting in batches.
+//! Listing objects and unfinished uploads page by page.
 
 use super::client::S3Client;
+use super::pages::{Ascending, AscendingDirectories, Pages};
 use super::request::{Answer, S3Request};
-use super::xml::{self, Element};
+use super::xml::Element;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::storage::Object;
 use chrono::{DateTime, Utc};
 use rusty_s3::Method;
 use std::sync::Arc;
-
-/// S3 takes this many keys in one request.
-const BATCH: usize = 1000;
 
 /// What a page of a listing holds.
 pub(super) enum Listed {
@@ -22,7 +20,7 @@ pub(super) enum Listed {
 }
 
 /// Hands on, page by page, the objects with a whole key that is `prefix` and a name without a slash, and the names that are
-/// followed by one.
+/// followed by one; both in the order of S3, each once.
 pub(super) fn visit(
     client: &S3Client,
     prefix: &str,
@@ -31,6 +29,8 @@ pub(super) fn visit(
 ) -> Result<()> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list s3://{bucket}/{prefix}");
+    let mut pages = Pages::new(client, &doing);
+    let (mut keys, mut directories) = (Ascending::default(), AscendingDirectories::default());
     let mut token: Option<String> = None;
     loop {
         let mut request = S3Request::new(Method::Get, "", "s3:ListBucket", &doing)
@@ -42,24 +42,49 @@ pub(super) fn visit(
         }
         let answer = client.ask(cancel, client.brief(), request)?;
         let page = document(&answer, "ListBucketResult", &doing)?;
+        let mut entries = 0;
         for entry in page.all("Contents") {
-            each(Listed::Object(
-                object(entry).ok_or_else(|| garbled(&doing))?,
-            ))?;
+            let object = object(entry).ok_or_else(|| garbled(&doing))?;
+            match object.key.strip_prefix(prefix) {
+                None => return Err(pages.wrong("it holds what was not asked for")),
+                // then nothing was said of directories
+                Some(name) if name.contains('/') => {
+                    return Err(pages.wrong("it does not stop at the slash"));
+                }
+                Some(_) if !keys.take_in(&object.key) => {
+                    return Err(pages.wrong("its keys are out of order, or there twice"));
+                }
+                Some(_) => entries += 1,
+            }
+            each(Listed::Object(object))?;
         }
         for entry in page.all("CommonPrefixes") {
             let directory = entry.text("Prefix").ok_or_else(|| garbled(&doing))?;
+            if !directory.starts_with(prefix) {
+                return Err(pages.wrong("it holds what was not asked for"));
+            }
+            if !directories.take_in(directory) {
+                return Err(pages.wrong("its directories are out of order, or there twice"));
+            }
+            entries += 1;
             each(Listed::Directory(directory.to_string()))?;
         }
-        if page.text("IsTruncated") != Some("true") {
-            return Ok(());
+        // some servers do not count directories, so only fewer entries than were counted are a loss
+        let counted = page.text("KeyCount").map(str::parse::<usize>);
+        if counted.is_some_and(|counted| counted.is_ok_and(|counted| counted > entries)) {
+            return Err(pages.wrong("it has fewer keys than it says"));
         }
-        let next = page.text("NextContinuationToken").map(str::to_string);
-        // without a new place to go on from, the listing would end short or never
-        if next.is_none() || next == token {
-            return Err(garbled(&doing));
+        match page.text("IsTruncated") {
+            Some("false") => return Ok(()),
+            Some("true") => {}
+            _ => return Err(pages.wrong("it does not say whether there is more")),
         }
-        token = next;
+        let next = page.text("NextContinuationToken").unwrap_or_default();
+        if next.is_empty() {
+            return Err(pages.wrong("there is more, and it does not say where"));
+        }
+        pages.go_on(next, entries)?;
+        token = Some(next.to_string());
     }
 }
 
@@ -70,77 +95,14 @@ fn object(entry: &Element) -> Option<Object> {
     })
 }
 
-fn document(answer: &Answer, root: &str, doing: &str) -> Result<Element> {
+/// The document in an answer, which has to be a `root`.
+pub(super) fn document(answer: &Answer, root: &str, doing: &str) -> Result<Element> {
     answer.document(root).ok_or_else(|| garbled(doing))
 }
 
 fn garbled(doing: &str) -> Error {
     Error::failed(format!("{doing}: the answer is not what S3 answers"))
         .hint("is the endpoint an S3 server, and not a console or a proxy's page?")
-}
-
-/// Deletes these whole keys; what is not there is no error.
-pub(super) fn delete(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<()> {
-    if let [key] = keys {
-        return delete_one(client, key, cancel);
-    }
-    for batch in keys.chunks(BATCH) {
-        if !delete_batch(client, batch, cancel)? {
-            for key in batch {
-                delete_one(client, key, cancel)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn delete_one(client: &S3Client, key: &str, cancel: &Cancel) -> Result<()> {
-    let doing = format!("cannot delete s3://{}/{key}", client.shared.bucket.name());
-    let request = S3Request::new(Method::Delete, key, "s3:DeleteObject", doing);
-    let request = Arc::new(request);
-    let answer = client.call(cancel, client.brief(), &request)?;
-    match answer.code.as_str() {
-        "NoSuchKey" => Ok(()),
-        _ => client.good(&request, answer).map(|_| ()),
-    }
-}
-
-/// False where the server does not know how to delete several.
-fn delete_batch(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<bool> {
-    let mut body = String::from(
-        r#"<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>true</Quiet>"#,
-    );
-    for key in keys {
-        body.push_str(&format!("<Object><Key>{}</Key></Object>", xml::escape(key)));
-    }
-    body.push_str("</Delete>");
-    let bucket = client.shared.bucket.name();
-    let doing = format!("cannot delete {} objects of s3://{bucket}", keys.len());
-    let request = S3Request::new(Method::Post, "", "s3:DeleteObject", &doing)
-        .query("delete", "")
-        .header("content-type", "application/xml")
-        .body(body.into_bytes());
-    let request = Arc::new(request);
-    let answer = client.call(cancel, client.brief(), &request)?;
-    // 403 and 404 are about rights and buckets, and single requests would fare no better
-    if matches!(answer.status, 400 | 405 | 501) || answer.code == "NotImplemented" {
-        log::debug!("{}", client.explain(&request, &answer).chain());
-        return Ok(false);
-    }
-    let answer = client.good(&request, answer)?;
-    let result = document(&answer, "DeleteResult", &doing)?;
-    let failed = result
-        .all("Error")
-        .find(|error| error.text("Code") != Some("NoSuchKey"));
-    match failed {
-        None => Ok(true),
-        // asked for by itself, the refusal explains itself as any other does
-        Some(error) => {
-            let key = error.text("Key").unwrap_or_default();
-            log::debug!("{bucket}/{key}: {:?}", error.text("Message"));
-            Ok(false)
-        }
-    }
 }
 
 /// A multipart upload that was neither completed nor aborted.
@@ -152,10 +114,12 @@ pub(super) struct Unfinished {
 }
 
 /// All unfinished uploads with a whole key that begins with `prefix`; none where the server cannot or may not tell.
+/// What such a listing leaves out is swept another time.
 pub(super) fn uploads(client: &S3Client, prefix: &str, cancel: &Cancel) -> Result<Vec<Unfinished>> {
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot list the unfinished uploads to s3://{bucket}/{prefix}");
     let mut uploads = Vec::new();
+    let mut pages = Pages::new(client, &doing);
     let mut marker: Option<(String, String)> = None;
     loop {
         let mut request = S3Request::new(Method::Get, "", "s3:ListBucketMultipartUploads", &doing)
@@ -179,18 +143,24 @@ pub(super) fn uploads(client: &S3Client, prefix: &str, cancel: &Cancel) -> Resul
         }
         let answer = client.good(&request, answer)?;
         let page = document(&answer, "ListMultipartUploadsResult", &doing)?;
+        let before = uploads.len();
         for entry in page.all("Upload") {
-            uploads.push(unfinished(entry).ok_or_else(|| garbled(&doing))?);
+            let upload = unfinished(entry).ok_or_else(|| garbled(&doing))?;
+            // a server that does not look at the prefix tells of those of others as well
+            if upload.key.starts_with(prefix) {
+                uploads.push(upload);
+            }
         }
         if page.text("IsTruncated") != Some("true") {
             return Ok(uploads);
         }
         let text = |name| page.text(name).unwrap_or_default().to_string();
-        let next = Some((text("NextKeyMarker"), text("NextUploadIdMarker")));
-        if next == marker {
-            return Err(garbled(&doing));
+        let next = (text("NextKeyMarker"), text("NextUploadIdMarker"));
+        if next.0.is_empty() {
+            return Err(pages.wrong("there is more, and it does not say where"));
         }
-        marker = next;
+        pages.go_on(&next, uploads.len() - before)?;
+        marker = Some(next);
     }
 }
 
@@ -218,6 +188,7 @@ pub(super) fn newest_part(
         upload.key
     );
     let mut newest = None;
+    let mut pages = Pages::new(client, &doing);
     let mut marker = String::new();
     loop {
         let mut request = S3Request::new(
@@ -239,9 +210,10 @@ pub(super) fn newest_part(
         if page.text("IsTruncated") != Some("true") {
             return Ok(newest);
         }
-        if next.is_empty() || next == marker {
-            return Err(garbled(&doing));
+        if next.is_empty() {
+            return Err(pages.wrong("there is more, and it does not say where"));
         }
+        pages.go_on(next, page.all("Part").count())?;
         marker = next.to_string();
     }
 }

@@ -3,23 +3,26 @@
 //! ```text
 //! settings     what a bucket is reached by
 //! client       sends a request: signed, limited, tried again
-//! upload       an object that is written; commit: the one request that makes it visible
+//! upload       an object that is written; commit: the one request that makes it visible; kept: what the server has then
 //! multipart    its parts; parts: their sizes
 //! read         an object that is read, across dropped connections
-//! listing      pages of objects and of unfinished uploads, deletion in batches
+//! listing      objects and unfinished uploads; pages: one after another, to the end; deletion in batches
 //! credentials  the keys that sign; error: what a refusal means; http: limits; xml
 //! ```
 //!
-//! Permissions: `s3:GetObject` and `s3:ListBucket` to list, verify and restore; `s3:PutObject` and
-//! `s3:AbortMultipartUpload` to write; `s3:ListBucketMultipartUploads` and `s3:ListMultipartUploadParts` to
+//! Permissions: `s3:GetObject` and `s3:ListBucket` to list, verify and restore; besides, `s3:PutObject` and
+//! `s3:AbortMultipartUpload` to write, which looks at what it wrote; `s3:ListBucketMultipartUploads` and `s3:ListMultipartUploadParts` to
 //! sweep; `s3:DeleteObject` only where retention is set.
 
 mod client;
 mod commit;
 mod credentials;
+mod deletion;
 mod error;
+mod kept;
 mod listing;
 mod multipart;
+mod pages;
 mod parts;
 mod read;
 mod request;
@@ -284,7 +287,7 @@ impl Storage for S3 {
             .iter()
             .map(|key| self.whole(key))
             .collect::<Result<_>>()?;
-        listing::delete(&self.client, &whole, cancel)
+        deletion::delete(&self.client, &whole, cancel)
     }
 
     fn sweep(
@@ -333,9 +336,6 @@ impl Storage for S3 {
     }
 
     fn replace(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<()> {
-        let put = self.target(key)?.making(Method::Put, "write");
-        let put = put.body(bytes.to_vec());
-        self.client.ask(cancel, self.client.patient(), put)?;
-        Ok(())
+        self.target(key)?.replace(bytes, cancel)
     }
 }

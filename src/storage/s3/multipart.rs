@@ -2,6 +2,7 @@
 
 use super::client::S3Client;
 use super::commit::{Invisible, UploadTarget, afterwards};
+use super::kept::{Ends, SentObject, SentPart, hex};
 use super::request::{Answer, Pace, S3Request};
 use super::{listing, xml};
 use crate::background::{self, Receiver, Sender};
@@ -27,18 +28,25 @@ pub(super) struct Multipart {
     sender: Sender<Sent>,
     receiver: Receiver<Sent>,
     in_flight: usize,
-    /// By part number, from 1.
-    etags: Vec<Option<String>>,
+    /// By part number, from 1; with those that have arrived.
+    parts: Vec<Option<StoredPart>>,
+    ends: Ends,
     spare: Vec<Vec<u8>>,
     /// Completed or aborted.
     ended: bool,
+}
+
+/// A part that the server has.
+struct StoredPart {
+    etag: String,
+    sent: SentPart,
 }
 
 /// What a part's thread reports.
 struct Sent {
     number: usize,
     buffer: Vec<u8>,
-    etag: Result<String>,
+    stored: Result<StoredPart>,
 }
 
 impl Multipart {
@@ -68,7 +76,8 @@ impl Multipart {
             sender,
             receiver,
             in_flight: 0,
-            etags: Vec::new(),
+            parts: Vec::new(),
+            ends: Ends::default(),
             spare: Vec::new(),
             ended: false,
         };
@@ -91,13 +100,14 @@ impl Multipart {
 
     /// The number of the part to come.
     pub fn next_number(&self) -> u64 {
-        self.etags.len() as u64 + 1
+        self.parts.len() as u64 + 1
     }
 
     /// Sends a part on a thread of its own.
     pub fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.etags.push(None);
-        let number = self.etags.len();
+        self.ends.take_in(&bytes);
+        self.parts.push(None);
+        let number = self.parts.len();
         let doing = format!("send part {number} of");
         let request = self
             .target
@@ -108,11 +118,11 @@ impl Multipart {
         let sender = self.sender.clone();
         background::spawn("s3 part", move || {
             let request = request.body(bytes);
-            let etag = send(&client, &request, &unwanted);
+            let stored = send(&client, &request, &unwanted);
             sender.send(Sent {
                 number,
                 buffer: request.body,
-                etag,
+                stored,
             });
         })?;
         self.in_flight += 1;
@@ -124,7 +134,7 @@ impl Multipart {
         while self.in_flight > limit {
             let sent = self.receiver.receive(cancel)?;
             self.in_flight -= 1;
-            self.etags[sent.number - 1] = Some(sent.etag?);
+            self.parts[sent.number - 1] = Some(sent.stored?);
             self.spare.push(sent.buffer);
         }
         Ok(())
@@ -143,9 +153,10 @@ impl Multipart {
         }
     }
 
-    /// Makes the object visible. All parts have arrived, and hold `bytes` together.
-    pub fn complete(mut self, bytes: u64, cancel: &Cancel) -> Result<()> {
-        let document = self.document()?;
+    /// Makes the object visible. All parts have arrived.
+    pub fn complete(mut self, cancel: &Cancel) -> Result<()> {
+        let (document, parts) = self.listed_parts()?;
+        let sent = SentObject::of_parts(parts, std::mem::take(&mut self.ends));
         self.spare.clear();
         let mut request = self
             .target
@@ -155,7 +166,7 @@ impl Multipart {
         // without a checksum: not every server takes one here, and a damaged list of parts is refused anyway
         request.body = document.into_bytes();
         request.pace = Pace::Silent;
-        match self.target.make_visible(bytes, request, cancel) {
+        match self.target.make_visible(&sent, request, cancel) {
             Ok(()) => {
                 self.ended = true;
                 Ok(())
@@ -166,29 +177,31 @@ impl Multipart {
                 match self.abort(&afterwards) {
                     // there was something to abort, so it was not completed and never will be
                     Ok(true) => Err(error),
-                    _ => self.target.settle(bytes, error, &afterwards),
+                    _ => self.target.settle(&sent, error, &afterwards),
                 }
             }
         }
     }
 
-    /// The list of parts as CompleteMultipartUpload takes it.
-    fn document(&self) -> Result<String> {
+    /// The list of parts as CompleteMultipartUpload takes it, and what was sent of each.
+    fn listed_parts(&mut self) -> Result<(String, Vec<SentPart>)> {
+        let mut sent = Vec::new();
         let mut document = String::from(
             r#"<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#,
         );
-        for (index, etag) in self.etags.iter().enumerate() {
-            let Some(etag) = etag else {
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let Some(StoredPart { etag, sent: part }) = part.take() else {
                 return Err(garbled(&self.target, "a part is missing"));
             };
+            sent.push(part);
             document.push_str(&format!(
                 "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>",
                 index + 1,
-                xml::escape(etag)
+                xml::escape(&etag)
             ));
         }
         document.push_str("</CompleteMultipartUpload>");
-        Ok(document)
+        Ok((document, sent))
     }
 
     /// Waits for the parts in flight, whatever becomes of them.
@@ -237,8 +250,8 @@ fn garbled(target: &UploadTarget, what: &str) -> Error {
     Error::failed(format!("cannot write {}: {what}", target.shown))
 }
 
-/// Sends a part until it is stored as it was sent, and returns its ETag.
-fn send(client: &S3Client, request: &S3Request, unwanted: &Cancel) -> Result<String> {
+/// Sends a part until it is stored as it was sent.
+fn send(client: &S3Client, request: &S3Request, unwanted: &Cancel) -> Result<StoredPart> {
     let mut doubted = false;
     client.patient().run(unwanted, || {
         let answer = client.good(request, client.attempt(request)?)?;
@@ -247,7 +260,11 @@ fn send(client: &S3Client, request: &S3Request, unwanted: &Cancel) -> Result<Str
             return Err(Error::failed("the answer has no ETag").doing(&request.doing));
         }
         if is_as_sent(client, request, &answer, &etag, doubted) {
-            return Ok(etag);
+            let sent = SentPart {
+                bytes: request.body.len() as u64,
+                md5: request.digest(),
+            };
+            return Ok(StoredPart { etag, sent });
         }
         doubted = true;
         let changed = format!("{} stored other bytes than were sent", client.host());
@@ -265,17 +282,14 @@ fn is_as_sent(
     etag: &str,
     doubted: bool,
 ) -> bool {
-    let md5 = request.md5().unwrap_or_default();
+    let md5 = hex(&request.digest());
     let known = &client.shared.etags_are_md5;
     if etag.trim_matches('"').eq_ignore_ascii_case(&md5) {
         let _ = known.set(true);
         return true;
     }
-    let encrypted = answer
-        .header("x-amz-server-side-encryption")
-        .is_some_and(|how| how != "AES256");
-    if known.get().is_none() && doubted && !encrypted {
+    if known.get().is_none() && doubted && !answer.is_encrypted() {
         let _ = known.set(false);
     }
-    encrypted || known.get() == Some(&false)
+    answer.is_encrypted() || known.get() == Some(&false)
 }

@@ -84,11 +84,12 @@ impl S3Request {
         request
     }
 
-    /// The MD5 of its body in hex, as an ETag would show it.
-    pub fn md5(&self) -> Option<String> {
-        let (_, md5) = self.headers.iter().find(|(name, _)| *name == MD5)?;
-        let bytes = Base64::decode_vec(md5).ok()?;
-        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    /// The MD5 of its body; empty where it has none.
+    pub fn digest(&self) -> Vec<u8> {
+        let header = self.headers.iter().find(|(name, _)| *name == MD5);
+        header
+            .and_then(|(_, md5)| Base64::decode_vec(md5).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -132,6 +133,22 @@ impl Answer {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
+    }
+
+    /// The ETag of the object that it is about, which stands in the body where parts were completed.
+    pub fn etag(&self) -> Option<String> {
+        if let Some(etag) = self.header("etag") {
+            return Some(etag.to_string());
+        }
+        let completed = self.document("CompleteMultipartUploadResult")?;
+        completed.text("ETag").map(str::to_string)
+    }
+
+    /// True where a key encrypts the object, so that its ETag is no hash of what was sent.
+    pub fn is_encrypted(&self) -> bool {
+        let by_server = self.header("x-amz-server-side-encryption");
+        let by_client = "x-amz-server-side-encryption-customer-algorithm";
+        by_server.is_some_and(|how| how != "AES256") || self.header(by_client).is_some()
     }
 
     /// The document in the body, which has to be a `root`.

@@ -3,6 +3,7 @@
 
 use super::client::S3Client;
 use super::commit::{Invisible, UploadTarget, afterwards};
+use super::kept::SentObject;
 use super::multipart::Multipart;
 use super::parts::PartPlan;
 use crate::cancel::Cancel;
@@ -18,7 +19,6 @@ pub(super) struct S3Upload {
     plan: PartPlan,
     cancel: Cancel,
     buffer: Vec<u8>,
-    bytes: u64,
     multipart: Option<Multipart>,
     /// Bytes were lost, so there is nothing left to commit.
     failed: bool,
@@ -31,7 +31,6 @@ impl S3Upload {
             plan,
             cancel: cancel.clone(),
             buffer: Vec::new(),
-            bytes: 0,
             multipart: None,
             failed: false,
         }
@@ -45,7 +44,6 @@ impl S3Upload {
         let room = self.part_size()? - self.buffer.len();
         let count = room.min(bytes.len());
         self.buffer.extend_from_slice(&bytes[..count]);
-        self.bytes += count as u64;
         Ok(count)
     }
 
@@ -93,12 +91,13 @@ impl S3Upload {
         target.client = S3Client::new(Arc::clone(&target.client.shared));
         let body = std::mem::take(&mut self.buffer);
         let put = target.making(Method::Put, "write").body(body);
-        match target.make_visible(self.bytes, put, &self.cancel) {
+        let sent = SentObject::whole(&put.body, put.digest());
+        match target.make_visible(&sent, put, &self.cancel) {
             Ok(()) => Ok(()),
             Err(Invisible::Sure(error)) => Err(error),
             Err(Invisible::Unsure(error)) => {
                 target.client.shut_down();
-                self.target.settle(self.bytes, error, &afterwards()?)
+                self.target.settle(&sent, error, &afterwards()?)
             }
         }
     }
@@ -135,6 +134,6 @@ impl Upload for S3Upload {
             multipart.send(std::mem::take(&mut self.buffer))?;
         }
         multipart.wait_until(0, &self.cancel)?;
-        multipart.complete(self.bytes, &self.cancel)
+        multipart.complete(&self.cancel)
     }
 }

@@ -3,6 +3,8 @@
 //! Names are compared without their namespace, because servers differ in it (Google's is not Amazon's).
 //! Attributes, comments and declarations are skipped. Anything malformed is `None`.
 
+/// S3 answers with a thousand entries at most, of a dozen elements each.
+const MOST: usize = 100_000;
 /// Deeper answers than this are not S3's.
 const DEPTH: usize = 16;
 
@@ -32,6 +34,7 @@ pub(super) fn parse(document: &[u8]) -> Option<Element> {
     let mut rest = std::str::from_utf8(document).ok()?;
     // the first is the document itself, the others are open
     let mut open = vec![Element::default()];
+    let mut elements = 0;
     while !rest.is_empty() {
         let Some(after) = rest.strip_prefix('<') else {
             let end = rest.find('<').unwrap_or(rest.len());
@@ -58,7 +61,8 @@ pub(super) fn parse(document: &[u8]) -> Option<Element> {
                         None => (tag, false),
                     };
                     let name = local_name(tag).to_string();
-                    if open.len() > DEPTH {
+                    elements += 1;
+                    if open.len() > DEPTH || elements > MOST {
                         return None;
                     }
                     open.push(Element {
@@ -141,6 +145,13 @@ pub(super) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_of_endless_elements_is_none_of_s3() {
+        let of = |count: usize| parse(format!("<a>{}</a>", "<b/>".repeat(count)).as_bytes());
+        assert!(of(MOST - 1).is_some());
+        assert!(of(MOST).is_none());
+    }
 
     #[test]
     fn a_listing_of_any_namespace_is_read() {

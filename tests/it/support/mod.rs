@@ -5,6 +5,8 @@ pub mod cloud;
 pub mod disk;
 pub mod entry;
 pub mod fast;
+#[path = "../../support/liar.rs"]
+pub mod liar;
 pub mod mail;
 pub mod postgres;
 pub mod processes;
