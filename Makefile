@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build static release demo demo-cluster test test-large test-s3 test-lying-s3 test-packages test-release test-parts lint fmt bench clean
+.PHONY: help build static release demo demo-cluster test test-two-hosts test-lying-s3 test-large test-s3 test-packages test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -32,6 +32,9 @@ demo-cluster: build ## two hosts back up to a three-node S3 cluster that loses i
 
 test: test-parts lint ## install what the tests need and run all of them
 	cargo test --locked
+
+test-two-hosts: test-parts ## two hosts at random work on one storage, for MINUTES (10) on each of three kinds at a time
+	BACKUPKIT_CAMPAIGN_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it -- two_hosts:: --nocapture
 
 test-large: test-parts ## back a table of more than 1 GiB up and restore it; needs 6 GB of disk
 	cargo test --locked --test large

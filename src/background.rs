@@ -5,12 +5,15 @@
 //! ends without its message is an error, never an end.
 
 use crate::cancel::Cancel;
+use crate::cancel::Cause;
 use crate::error::{Doing, Error, Result};
 use rustix::event::PollFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 type Queue<T> = Arc<Mutex<VecDeque<T>>>;
 
@@ -107,6 +110,77 @@ pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
         .doing(|| "cannot start a thread")
 }
 
+/// Something that is done again and again on a thread of its own until this is dropped.
+pub struct Repeating {
+    shared: Arc<(Mutex<Repetition>, Condvar)>,
+    stop: Cancel,
+    thread: Option<JoinHandle<()>>,
+    patience: Duration,
+}
+
+#[derive(Default)]
+struct Repetition {
+    is_to_end: bool,
+    has_ended: bool,
+}
+
+impl Repeating {
+    /// Does `step` after a pause of `first`, and again after each pause that it returns; `None` is its end. When dropped, a
+    /// step that is under way has `patience` to end by itself, then its token is cancelled.
+    pub fn start(
+        name: &str,
+        first: Duration,
+        patience: Duration,
+        mut step: impl FnMut(&Cancel) -> Option<Duration> + Send + 'static,
+    ) -> Result<Repeating> {
+        let shared = Arc::new((Mutex::new(Repetition::default()), Condvar::new()));
+        let stop = Cancel::new()?;
+        let (told, token) = (Arc::clone(&shared), stop.clone());
+        let body = move || {
+            let (state, changed) = &*told;
+            let mut pause = Some(first);
+            while let Some(limit) = pause {
+                let guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+                let goes_on = |state: &mut Repetition| !state.is_to_end;
+                let waited = changed.wait_timeout_while(guard, limit, goes_on);
+                let (guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                if guard.is_to_end {
+                    break;
+                }
+                drop(guard);
+                pause = step(&token);
+            }
+            let mut guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+            guard.has_ended = true;
+            changed.notify_all();
+        };
+        let thread = std::thread::Builder::new().name(name.to_string());
+        let thread = thread.spawn(body).doing(|| "cannot start a thread")?;
+        Ok(Repeating {
+            shared,
+            stop,
+            thread: Some(thread),
+            patience,
+        })
+    }
+}
+
+impl Drop for Repeating {
+    fn drop(&mut self) {
+        let (state, changed) = &*self.shared;
+        let mut guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.is_to_end = true;
+        changed.notify_all();
+        let works = |state: &mut Repetition| !state.has_ended;
+        drop(changed.wait_timeout_while(guard, self.patience, works));
+        self.stop.cancel(Cause::Stalled("the run has ended".into()));
+        if let Some(thread) = self.thread.take() {
+            // a panic of it has told itself on stderr
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Runs `work` on a thread and waits for what it returns. A cancel abandons it.
 pub fn run<T: Send + 'static>(
     cancel: &Cancel,
@@ -136,6 +210,33 @@ mod tests {
         assert_eq!(error.kind(), Kind::Signal(15));
         drop(release);
     }
+
+    #[test]
+    fn what_repeats_ends_when_it_is_dropped_or_says_so() {
+        let (sender, steps) = std::sync::mpsc::channel();
+        let short = Duration::from_millis(1);
+        let repeating = Repeating::start("steps", short, CLEAN_UP, move |_| {
+            sender.send(()).unwrap();
+            Some(short)
+        });
+        for _ in 0..3 {
+            steps.recv().unwrap();
+        }
+        drop(repeating.unwrap());
+        while steps.try_recv().is_ok() {}
+        assert!(steps.recv().is_err(), "its thread is gone");
+        // one that waits for something is cancelled
+        let (sender, begun) = std::sync::mpsc::channel();
+        let repeating = Repeating::start("waits", short, short, move |stop| {
+            sender.send(()).unwrap();
+            let _ = stop.pause(Duration::from_secs(600));
+            None
+        });
+        begun.recv().unwrap();
+        drop(repeating.unwrap());
+    }
+
+    const CLEAN_UP: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_thread_that_dies_is_an_error() {

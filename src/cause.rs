@@ -1,10 +1,12 @@
-//! What PostgreSQL says is the matter, as a value.
+//! What is the matter, as a value.
 
-/// The cause of a failure as PostgreSQL's own message tells it. It is found once, where the message is read, so that
+/// The cause of a failure, as a rule as PostgreSQL's own message tells it. It is found once, where the message is read, so that
 /// nothing else has to look for words; words of rows, names and statements decide nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "most names say it")]
 pub enum FailureCause {
+    /// Another host has taken the minute that a scheduled run is for.
+    MinuteTaken,
     ServerStarting,
     ServerStopping,
     ServerRecovering,

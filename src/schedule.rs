@@ -125,6 +125,23 @@ impl Schedule {
         None
     }
 
+    /// The last matching minute that has begun at `now`, where `first` is an earlier one.
+    pub fn last_since(&self, first: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+        // most have one within the last days
+        let minutes = (0..2 * 24 * 60).map(|back| now - TimeDelta::minutes(back));
+        let begun = minutes.filter_map(|time| time.with_second(0)?.with_nanosecond(0));
+        let mut recent = begun.take_while(|time| *time > first);
+        if let Some(last) = recent.find(|time| self.matches(*time)) {
+            return last;
+        }
+        let mut last = first;
+        // and those that have none are that far apart
+        while let Some(next) = self.next_after(last).filter(|next| *next <= now) {
+            last = next;
+        }
+        last
+    }
+
     fn matches_day(&self, date: NaiveDate) -> bool {
         let day = has(self.days, date.day());
         let weekday = has(self.weekdays, date.weekday().num_days_from_sunday());
@@ -231,6 +248,30 @@ mod tests {
             .unwrap()
             .next_after(at(after))
             .map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string())
+    }
+
+    #[test]
+    fn the_last_run_that_was_due_is_found_near_and_far() {
+        let last = |schedule, first, now| {
+            let last = Schedule::parse(schedule)
+                .unwrap()
+                .last_since(at(first), at(now));
+            last.format("%Y-%m-%d %H:%M:%S").to_string()
+        };
+        let first = "2026-11-20 02:00:00";
+        assert_eq!(last("0 2 * * *", first, "2026-11-20 02:00:30"), first);
+        assert_eq!(
+            last("0 2 * * *", first, "2026-11-24 01:59:59"),
+            "2026-11-23 02:00:00"
+        );
+        assert_eq!(
+            last("* * * * *", first, "2026-12-01 07:08:09"),
+            "2026-12-01 07:08:00"
+        );
+        assert_eq!(
+            last("0 2 20 * *", first, "2027-02-10 00:00:00"),
+            "2027-01-20 02:00:00"
+        );
     }
 
     #[test]

@@ -33,6 +33,11 @@ fn the_contract_holds() {
 }
 
 #[test]
+fn what_hosts_leave_for_each_other_is_kept() {
+    promises::claims_are_kept(ceph());
+}
+
+#[test]
 fn a_part_that_changed_on_its_way_is_refused() {
     promises::a_part_that_changed_on_its_way_is_refused(ceph());
 }

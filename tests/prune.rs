@@ -60,6 +60,7 @@ fn prune_with(
         lock_wait: Duration::ZERO,
         keys: None,
         stored: None,
+        held: None,
     };
     change(&mut job);
     let now = now + TimeDelta::minutes(1);

@@ -356,6 +356,7 @@ fn nothing_that_does_not_count_makes_a_good_backup_go() {
                 lock_wait: Duration::ZERO,
                 keys: None,
                 stored: None,
+                held: None,
             };
             let unfinished = |backup: &&Laid| backup.made == Made::Unfinished;
             prune::run(&job, &places, history.now, &cancel).unwrap();

@@ -4,14 +4,16 @@ use super::compose::{codec_options, session};
 use super::context::App;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::cli;
 use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
-use crate::operation::backup::{self, StoredBackup};
+use crate::operation::backup::{self, BackupTime, StoredBackup};
 use crate::operation::prune::outcome::PruneOutcome;
 use crate::output;
+use crate::repository::hold::Holds;
 use crate::source::logical::dump_job::DumpJob;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -36,7 +38,7 @@ impl App {
         let mut printed = Ok(());
         for database in databases {
             self.notify_start(notify::EventKind::Backup, &database.name, cancel);
-            let ended = self.backup_database(database, options.lock_wait, cancel);
+            let ended = self.backup_database(database, options.lock_wait, by_hand(), cancel);
             let event = ended.event();
             let name = &ended.database.name;
             let line = if options.json {
@@ -89,18 +91,24 @@ impl App {
         &self,
         database: &'a DatabaseSettings,
         lock_wait: Duration,
+        time: BackupTime,
         cancel: &Cancel,
     ) -> BackupRun<'a> {
         let (started_at, began) = (Utc::now(), Instant::now());
-        let mut result = self.dump_and_store(database, false, lock_wait, cancel);
+        let mut result = self.dump_and_store(database, false, lock_wait, time, cancel);
         let took = began.elapsed();
         let retention = match &mut result {
             Ok(stored) => {
                 // before retention takes away what there is to compare with
                 let concerns = self.concerns(database, stored, cancel);
                 stored.warnings.extend(concerns);
-                self.prune_after_backup(database, stored, lock_wait, cancel)
+                let retention = self.prune_after_backup(database, stored, lock_wait, cancel);
+                // who is told takes its time, which no other run has to wait for
+                stored.holds = Holds::default();
+                retention
             }
+            // another daemon makes it
+            Err(error) if error.cause() == Some(FailureCause::MinuteTaken) => Vec::new(),
             Err(error) => {
                 self.record_failure(database, error, started_at);
                 Vec::new()
@@ -120,6 +128,7 @@ impl App {
         database: &DatabaseSettings,
         before_restore: bool,
         lock_wait: Duration,
+        time: BackupTime,
         cancel: &Cancel,
     ) -> Result<StoredBackup> {
         let places = self.targets(&database.backup.storage);
@@ -145,9 +154,18 @@ impl App {
             places,
             self.expected(&database.name),
             &self.tools()?,
-            &Utc::now,
+            time,
             cancel,
         )
+    }
+}
+
+/// A backup that someone makes now.
+pub(super) fn by_hand() -> BackupTime<'static> {
+    BackupTime {
+        claim: None,
+        begins: &|| {},
+        now: &Utc::now,
     }
 }
 

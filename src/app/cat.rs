@@ -8,6 +8,7 @@ use crate::operation::cat;
 use crate::output::Stdout;
 use crate::repository::located::Located;
 use crate::repository::open::Rules;
+use crate::repository::reading_mark::ReadingMark;
 use crate::repository::standing::Purpose;
 use crate::source::logical::stored_globals;
 use std::io::{self, IsTerminal, Write};
@@ -21,6 +22,7 @@ impl App {
         let named = self.named(&options.backup, options.at, options.db.as_deref())?;
         let source = &named.database;
         let selected = self.find(&named, Purpose::Restore, cancel)?;
+        let _reading = ReadingMark::leave(&selected, cancel)?;
         let rules = Rules {
             configured: self.configured_encoding(source),
             unchosen_target: None,

@@ -4,6 +4,7 @@ use super::backup::tell_concerns;
 use super::context::App;
 use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::cli;
 use crate::config::{DatabaseSettings, VerifyPick, VerifySettings, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
@@ -13,17 +14,22 @@ use crate::daemon::plan::{Ending, PAUSES, Run, ScheduledJob, Task, minute};
 use crate::daemon::service::Service;
 use crate::daemon::{self, End, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
+use crate::files::random;
 use crate::format::seal::Derivations;
 use crate::notify::{self, Event};
-use crate::operation::backup::StoredBackup;
+use crate::operation::backup::{BackupTime, StoredBackup};
 use crate::operation::verify::verified::Verified;
 use crate::output;
+use crate::process::machine::{digest, host_name, machine_digest};
 use crate::repository::check_records::CheckOutcome;
+use crate::repository::hold::{Hold, HoldRequest};
+use crate::repository::lease_record::{LeasedWork, MinuteClaim};
 use crate::repository::pick::Pick;
 use crate::storage::lock::runtime_directory;
 use crate::text::duration;
 use crate::text::human::human_bytes;
 use chrono::{DateTime, Utc};
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -113,12 +119,13 @@ impl App {
         let run_timeout = with.run_timeout;
         // kept over all configurations, so that a password that stays is not derived again
         let derivations = Arc::clone(&self.derivations);
-        let work = self.work(run_timeout)?;
+        let owner = owner(path, with.places.as_ref())?;
+        let work = self.work(run_timeout, &owner)?;
         daemon::run(
             work,
             Setup {
                 config: path,
-                load: &|| App::load(path, &derivations)?.work(run_timeout),
+                load: &|| App::load(path, &derivations)?.work(run_timeout, &owner),
                 run_timeout,
                 clock: with.clock,
                 places: with.places,
@@ -128,11 +135,20 @@ impl App {
         )
     }
 
-    fn work(self, run_timeout: Duration) -> Result<Work> {
+    fn work(self, run_timeout: Duration, owner: &str) -> Result<Work> {
+        let owner = owner.to_string();
         Ok(Work {
             jobs: self.jobs()?,
             max_parallel: self.config.max_parallel,
-            run: Box::new(move |run, cancel| self.scheduled(run, run_timeout, cancel)),
+            run: Box::new(move |run, cancel| {
+                // one that is tried again has its minute already
+                let claim = (run.repetition == 0).then(|| MinuteClaim {
+                    task: run.task.name().to_string(),
+                    minute: run.latest,
+                    owner: owner.clone(),
+                });
+                self.scheduled(run, claim.as_ref(), run_timeout, cancel)
+            }),
         })
     }
 
@@ -180,7 +196,13 @@ impl App {
     }
 
     /// One run of the daemon. What goes wrong is told here, and is an error to nobody else.
-    fn scheduled(&self, run: &Run, run_timeout: Duration, cancel: &Cancel) -> End {
+    fn scheduled(
+        &self,
+        run: &Run,
+        claim: Option<&MinuteClaim>,
+        run_timeout: Duration,
+        cancel: &Cancel,
+    ) -> End {
         let (name, task) = (&run.database, run.task.name());
         let stopped = cancel.check().err();
         match run.repetition {
@@ -202,8 +224,11 @@ impl App {
             return self.not_begun(run, database, stopped);
         }
         match (run.task, &database.verify) {
-            (Task::Backup, _) => self.scheduled_backup(run, database, run_timeout, cancel),
-            (Task::Verify, Some(verify)) => self.scheduled_check(run, verify, run_timeout, cancel),
+            (Task::Backup, _) => self.scheduled_backup(run, database, claim, run_timeout, cancel),
+            (Task::Verify, Some(verify)) => match self.take_minute(database, claim, cancel) {
+                Err(taken) => elsewhere(run, &taken),
+                Ok(()) => self.scheduled_check(run, verify, run_timeout, cancel),
+            },
             (Task::Verify, None) => WELL,
         }
     }
@@ -232,14 +257,30 @@ impl App {
         &self,
         run: &Run,
         database: &DatabaseSettings,
+        claim: Option<&MinuteClaim>,
         run_timeout: Duration,
         cancel: &Cancel,
     ) -> End {
         let name = &run.database;
-        if run.told.is_none() {
-            self.notify_start(notify::EventKind::Backup, name, cancel);
+        let has_begun = Cell::new(run.told.is_some());
+        let begins = || {
+            if !has_begun.replace(true) {
+                self.notify_start(notify::EventKind::Backup, name, cancel);
+            }
+        };
+        let time = BackupTime {
+            claim,
+            begins: &begins,
+            now: &Utc::now,
+        };
+        let mut ended = self.backup_database(database, LOCK_WAIT, time, cancel);
+        if let Err(error) = &ended.result
+            && error.cause() == Some(FailureCause::MinuteTaken)
+        {
+            return elsewhere(run, error);
         }
-        let mut ended = self.backup_database(database, LOCK_WAIT, cancel);
+        // what failed before it held its storages is told like any other
+        begins();
         if cancel.deadline_is_over() {
             ended.result = ended
                 .result
@@ -255,6 +296,38 @@ impl App {
 }
 
 impl App {
+    /// Takes the minute of a run that holds nothing while it works; fails where another daemon has it. Where nothing can be
+    /// written down about it, it is nobody's.
+    fn take_minute(
+        &self,
+        database: &DatabaseSettings,
+        claim: Option<&MinuteClaim>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if claim.is_none() {
+            return Ok(());
+        }
+        let request = HoldRequest {
+            name: &database.name,
+            work: LeasedWork::Minute,
+            claim,
+            wait: LOCK_WAIT,
+        };
+        for place in self.targets(&database.backup.storage) {
+            let held = place
+                .storage
+                .and_then(|storage| Hold::take_if_there(&storage, &request, cancel));
+            match held {
+                Err(error) if error.cause() == Some(FailureCause::MinuteTaken) => {
+                    return Err(error);
+                }
+                Err(error) => log::debug!("{}: {}", place.name, error.chain()),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A check of one backup, in all its copies.
     fn scheduled_check(
         &self,
@@ -324,6 +397,26 @@ impl VerifyRun {
             false => Ending::Well,
         }
     }
+}
+
+/// The end of a run that another host makes.
+fn elsewhere(run: &Run, taken: &Error) -> End {
+    log::info!("{}: {}", run.database, taken.report());
+    End {
+        ending: Ending::Elsewhere,
+        heard: true,
+    }
+}
+
+/// What tells this daemon from those of other hosts with the same configuration.
+fn owner(config: &Path, places: Option<&DaemonDirectories>) -> Result<String> {
+    let Some(places) = places else {
+        return random::token();
+    };
+    let place = places.memory_of(config);
+    let machine = machine_digest().unwrap_or_default();
+    let parts = [host_name(), machine, place.display().to_string()];
+    Ok(digest(&[parts.join("\0").as_bytes()]))
 }
 
 fn tell_stored(name: &str, stored: &StoredBackup, took: Duration, recovered: bool) {

@@ -1,5 +1,6 @@
 //! `restore`: from which backup into which database.
 
+use super::backup::by_hand;
 use super::compose::session;
 use super::context::App;
 use super::fallback;
@@ -12,8 +13,10 @@ use crate::operation;
 use crate::operation::pin;
 use crate::output;
 use crate::progress;
+use crate::repository::hold::Holds;
 use crate::repository::open::{CopyToOpen, Rules};
 use crate::repository::pins::Pinning;
+use crate::repository::reading_mark::ReadingMark;
 use crate::repository::standing::Purpose;
 use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
@@ -36,6 +39,10 @@ impl App {
         let database = self.target(&named, options)?;
         let selected = self.find(&named, Purpose::Restore, cancel)?;
         let job = self.restore_job(options, source, database)?;
+        let _reading = match options.dry_run {
+            true => None,
+            false => ReadingMark::leave(&selected, cancel)?,
+        };
         // another database on the same server is a choice, too
         let chosen = options.db.is_some() || options.to.is_some();
         let rules = Rules {
@@ -136,7 +143,9 @@ impl App {
 
     /// Stores what the target holds now, where retention leaves it alone.
     fn back_up_and_pin(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<()> {
-        let stored = self.dump_and_store(database, true, Duration::ZERO, cancel)?;
+        let mut stored = self.dump_and_store(database, true, Duration::ZERO, by_hand(), cancel)?;
+        // the pin takes the lock itself
+        stored.holds = Holds::default();
         let id = stored.id();
         let copies = stored.copies.iter().filter(|copy| copy.result.is_ok());
         let names: Vec<String> = copies.map(|copy| copy.storage.clone()).collect();

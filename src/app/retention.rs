@@ -8,6 +8,7 @@ use crate::config::DatabaseSettings;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
+use crate::operation::prune::Spared;
 use crate::operation::prune::outcome::PruneOutcome;
 use crate::operation::{pin, prune};
 use crate::output;
@@ -16,6 +17,7 @@ use crate::repository::located::Located;
 use crate::repository::pins::Pinning;
 use crate::repository::reference::Reference;
 use crate::repository::standing::Purpose;
+use crate::text::rfc3339;
 use chrono::Utc;
 use std::time::Duration;
 
@@ -111,6 +113,7 @@ impl App {
                     lock_wait: options.lock_wait,
                     keys,
                     stored: stored.map(StoredBackup::id),
+                    held: stored.and_then(|stored| stored.holds.on(storage.name())),
                 };
                 prune::run(&job, &places, Utc::now(), cancel)
             }
@@ -222,6 +225,29 @@ fn tell_warnings(outcome: &PruneOutcome) {
     for warning in outcome.warnings() {
         log::warn!("{}: {warning}", outcome.database);
     }
+    let Ok(pruned) = &outcome.result else { return };
+    let times = pruned.spared().filter_map(|(_, spared)| match spared {
+        Spared::Until(from) => Some(from),
+        Spared::BeingRead | Spared::Changed => None,
+    });
+    let times: Vec<_> = times.collect();
+    if let Some(first) = times.iter().min() {
+        log::info!(
+            "{}: {} marked on {}, which keeps no conditional writes; a prune from {} on deletes what it finds to go as well",
+            outcome.database,
+            backups(times.len()),
+            outcome.storage,
+            rfc3339::second(*first)
+        );
+    }
+}
+
+/// So many backups, in words.
+fn backups(count: usize) -> String {
+    match count {
+        1 => "1 backup".to_string(),
+        count => format!("{count} backups"),
+    }
 }
 
 /// What is gone, in one line.
@@ -237,9 +263,9 @@ fn tell_deleted(outcome: &PruneOutcome) {
     if count > SHOWN {
         shown.push("…".to_string());
     }
-    let backups = if count == 1 { "backup" } else { "backups" };
+    let older = backups(count).replacen(' ', " older ", 1);
     log::info!(
-        "{}: deleted {count} older {backups} on {} ({}), see backupkit prune --explain",
+        "{}: deleted {older} on {} ({}), see backupkit prune --explain",
         outcome.database,
         outcome.storage,
         shown.join(", ")

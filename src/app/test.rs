@@ -11,6 +11,7 @@ use crate::format::seal::Keys;
 use crate::http;
 use crate::notify::{self, Event};
 use crate::operation::test;
+use crate::operation::test::storage::Probed;
 use crate::operation::test::{Finding, FindingLevel};
 use crate::output;
 use crate::repository::check_records::CheckLevel;
@@ -165,6 +166,8 @@ impl App {
         // what is empty because nothing has been stored yet need not be listed, nor said to be missing
         let is_new = root.as_ref().is_some_and(|root| !root.exists());
         let (now, mut listed) = (Utc::now(), Vec::new());
+        // whether it keeps conditional writes, and whether anything is deleted there
+        let mut conditional: Option<(bool, bool)> = None;
         let mut failures: Vec<StorageFailure> = Vec::new();
         for database in users {
             let name = &database.name;
@@ -173,14 +176,16 @@ impl App {
                 continue;
             }
             let directory = root.as_ref().map(|root| root.join(name));
-            let (check, error) = test::storage::probe(
-                storage,
-                name,
-                directory.as_deref(),
-                !database.retention.keeps_everything(),
-                now,
-                cancel,
-            )?;
+            let deletes = !database.retention.keeps_everything();
+            let Probed {
+                check,
+                failure,
+                is_conditional,
+            } = test::storage::probe(storage, name, directory.as_deref(), deletes, now, cancel)?;
+            if let Some(is_conditional) = is_conditional {
+                let (_, deletes_any) = conditional.unwrap_or((true, false));
+                conditional = Some((is_conditional, deletes || deletes_any));
+            }
             if check.outcome != FindingLevel::Fail {
                 if !is_new {
                     listed.push(*database);
@@ -195,13 +200,16 @@ impl App {
                 None => failures.push(StorageFailure {
                     check,
                     said,
-                    is_of_storage: error == Some(Kind::Unavailable),
+                    is_of_storage: failure == Some(Kind::Unavailable),
                     others: Vec::new(),
                 }),
             }
         }
         told.all(failures.into_iter().map(StorageFailure::once))?;
         told.all(test::storage::clock(storage, cancel)?)?;
+        told.all(conditional.map(|(is_conditional, deletes)| {
+            test::storage::conditional(storage, is_conditional, deletes)
+        }))?;
 
         let mut needed = 0;
         let mut archives = Vec::new();

@@ -16,6 +16,7 @@ use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
 use crate::repository::located::Located;
 use crate::repository::open::{CopyToOpen, Rules};
 use crate::repository::pick::Pick;
+use crate::repository::reading_mark::ReadingMark;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
 use crate::repository::standing::Purpose;
@@ -151,6 +152,11 @@ impl App {
         let checked = CheckedCopy {
             opening,
             drill: &|| self.drill(&wanted.database),
+        };
+        // a copy that is gone is noticed below
+        let _reading = match level {
+            CheckLevel::Full | CheckLevel::Restore => ReadingMark::leave_unseen(copy, cancel)?,
+            CheckLevel::Exists | CheckLevel::Checksum => None,
         };
         let (at, began) = (Utc::now(), Instant::now());
         let result = verify::check(&checked, level, cancel);

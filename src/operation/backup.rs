@@ -15,7 +15,9 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::process::ChildOutput;
 use crate::progress::Progress;
-use crate::repository::copies::{Copies, StoredCopy};
+use crate::repository::copies::{CommittedCopies, Copies, StoredCopy};
+use crate::repository::hold::Holds;
+use crate::repository::lease_record::MinuteClaim;
 use crate::repository::manifest;
 use crate::repository::manifest::{
     Detail, DumpPart, Manifest, Pipeline, SCHEMA, SealedTables, Source, SourcePart, Table,
@@ -50,6 +52,19 @@ pub struct StoredBackup {
     pub copies: Vec<StoredCopy>,
     /// What should be looked at although the backup is good, a sentence each: tables that lost most of their rows.
     pub warnings: Vec<String>,
+    /// The storages that are still held for this run, so that its retention follows before any other run.
+    pub holds: Holds,
+}
+
+/// When a backup is made.
+#[derive(Clone, Copy)]
+pub struct BackupTime<'a> {
+    /// The minute that a scheduled run takes, so that no other host makes it as well.
+    pub claim: Option<&'a MinuteClaim>,
+    /// Called once the storages are held for it.
+    pub begins: &'a dyn Fn(),
+    /// Asked for the start and the end of the run.
+    pub now: &'a dyn Fn() -> DateTime<Utc>,
 }
 
 impl StoredBackup {
@@ -76,16 +91,19 @@ impl StoredBackup {
     }
 }
 
-/// Backs up one database to all of `places`. `now` is asked for the start and the end of the run.
+/// Backs up one database to all of `places`.
 pub fn run(
     job: &DumpJob,
     places: Vec<Place>,
     expected: Expected,
     tools: &Tools,
-    now: &dyn Fn() -> DateTime<Utc>,
+    time: BackupTime,
     cancel: &Cancel,
 ) -> Result<StoredBackup> {
-    let copies = Copies::lock(places, &job.database, job.lock_wait, now(), cancel)?;
+    let BackupTime { claim, begins, now } = time;
+    let name = &job.database;
+    let copies = Copies::hold(places, name, claim, job.lock_wait, now(), cancel)?;
+    begins();
 
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let server = client.major_if_known()?;
@@ -229,11 +247,12 @@ fn dump_to_storages(
     let mut sidecars = globals;
     sidecars.push((id.checksum_key(encoding), checksum.into_bytes()));
     sidecars.push((id.manifest_key(), manifest.to_json()?));
-    let copies = copies.commit(archives, &key, &sidecars, cancel)?;
+    let CommittedCopies { copies, holds } = copies.commit(archives, &key, &sidecars, cancel)?;
     Ok(StoredBackup {
         manifest,
         copies,
         warnings: warnings.iter().map(Shrunk::to_string).collect(),
+        holds,
     })
 }
 

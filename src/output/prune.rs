@@ -1,8 +1,8 @@
 //! What `prune`, `pin` and `unpin` print: a line for each backup that goes, or the calendar of all of them.
 
 use super::error::error_json;
-use crate::operation::prune::Judged;
 use crate::operation::prune::outcome::{PruneOutcome, PruneStatus};
+use crate::operation::prune::{Judged, Spared};
 use crate::repository::names::BackupId;
 use crate::repository::pins::{PinnedCopy, Pinning};
 use crate::repository::retention::{Period, Policy, Reason, Verdict, Why};
@@ -41,6 +41,14 @@ pub fn prune_text(outcome: &PruneOutcome) -> String {
                 deleted += 1;
                 freed += bytes;
             }
+            for (backup, spared) in pruned.spared() {
+                let Judged { id, bytes, .. } = backup;
+                let word = match spared {
+                    Spared::Until(_) => "marked",
+                    Spared::BeingRead | Spared::Changed => "spared",
+                };
+                text.push_str(&format!("{word}\t{id}\t{storage}\t{bytes}\n"));
+            }
             for key in &pruned.swept {
                 text.push_str(&format!("{would}sweep\t{key}\t{storage}\t0\n"));
             }
@@ -65,7 +73,8 @@ pub fn explain_text(outcome: &PruneOutcome) -> String {
         return format!("{database} on {storage}: failed\n");
     };
     let all: u64 = pruned.backups.iter().map(|backup| backup.bytes).sum();
-    let (kept, deleted) = (pruned.kept().count(), pruned.deleted().count());
+    let deleted = pruned.deleted().count();
+    let kept = pruned.backups.len() - deleted;
     let freed: u64 = pruned.deleted().map(|backup| backup.bytes).sum();
     let mut text = format!("{database} on {storage}: {}\n", rules(policy));
     if pruned.backups.is_empty() {
@@ -111,7 +120,7 @@ fn strip(month: &[Judged]) -> String {
     let mut days = vec!['.'; day_of(&month[0]).num_days_in_month().into()];
     for backup in month {
         let place = &mut days[day_of(backup).day0() as usize];
-        *place = match (backup.verdict.keeps(), *place) {
+        *place = match (!backup.goes(), *place) {
             (true, _) | (_, '+') => '+',
             (false, _) => '-',
         };
@@ -124,9 +133,18 @@ fn label(backup: &Judged) -> Option<&'static str> {
     Some(backup.objection?.label())
 }
 
+/// Why it is there still, although it goes by the rules.
+fn spared_text(spared: Spared) -> String {
+    match spared {
+        Spared::Until(from) => format!("marked, goes from {} on", rfc3339::second(from)),
+        Spared::BeingRead => "being read, so it stays this time".into(),
+        Spared::Changed => "another host changed something, so it stays this time".into(),
+    }
+}
+
 /// True for neighbours that go for the same reason, which share a line.
 fn goes_alike(a: &Judged, b: &Judged) -> bool {
-    !a.verdict.keeps() && a.verdict == b.verdict && label(a) == label(b)
+    a.goes() && b.goes() && a.verdict == b.verdict && label(a) == label(b)
 }
 
 /// The line of one backup, or of several alike, newest first.
@@ -134,7 +152,13 @@ fn row(alike: &[Judged]) -> String {
     let (newest, oldest) = (&alike[0], &alike[alike.len() - 1]);
     let (mark, mut why) = match &newest.verdict {
         Verdict::Keep(reasons) => ('+', reasons_text(reasons).join(", ")),
-        Verdict::Delete(why) => ('-', why_text(why, Some(day_of(newest)))),
+        Verdict::Delete(why) => {
+            let why = why_text(why, Some(day_of(newest)));
+            match newest.spared {
+                Some(spared) => ('+', format!("{why}; {}", spared_text(spared))),
+                None => ('-', why),
+            }
+        }
     };
     if let Some(label) = label(newest) {
         why.push_str(&format!(" ({label})"));
@@ -253,6 +277,14 @@ pub(super) fn summary_json(outcome: &PruneOutcome) -> Value {
             object["would_delete"] = goes.into();
             object["would_free_bytes"] = bytes.into();
         }
+        let marked = pruned.spared().filter_map(|(backup, spared)| match spared {
+            Spared::Until(from) => Some(json!({
+                "id": backup.id.to_string(),
+                "from": rfc3339::second(from),
+            })),
+            Spared::BeingRead | Spared::Changed => None,
+        });
+        object["marked"] = marked.collect();
         object["swept"] = json!(pruned.swept);
         object["warnings"] = json!(pruned.warnings);
     }
@@ -275,6 +307,7 @@ fn judged_json(backup: &Judged) -> Value {
         "objection": label(backup),
         "verdict": verdict,
         "reasons": reasons,
+        "spared": backup.spared.map(spared_text),
     })
 }
 

@@ -4,6 +4,7 @@
 //! waited for and exited 0. Every wait is a `poll` that a [`Cancel`](crate::cancel::Cancel) ends.
 
 pub mod account;
+pub mod boot_clock;
 mod child;
 pub mod deathsig;
 mod hang_up;

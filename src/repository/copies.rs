@@ -3,18 +3,24 @@
 //! A storage that fails at any step loses its copy, and the others go on as long as one is left. Only a cancelled
 //! run and a lock that another run of the database holds end all of them at once.
 
+use super::hold::{Hold, HoldRequest, Holds};
+use super::lease_record::{LeasedWork, MinuteClaim};
 use super::names::{BackupId, Part, is_ours};
 use super::places::Place;
 use super::run_mark::{self, RunMark};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::storage::lock::Lock;
 use crate::storage::tee::{STALLED, Tee};
 use crate::storage::{CLEAN_UP, Storage, Upload};
 use chrono::{DateTime, Utc};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a run whose lease is over waits for the one that has it now.
+const FOR_ANOTHER: Duration = Duration::from_secs(60);
+/// How long looking at what was committed may take.
+const LOOKING: Duration = Duration::from_secs(60);
 
 /// What became of the copy on one storage.
 #[derive(Debug)]
@@ -25,12 +31,26 @@ pub struct StoredCopy {
     pub result: Result<String>,
 }
 
-/// The storages that a run writes to, each locked for it.
+/// The copies of a backup that was committed, and the storages that are still held for its run.
+#[derive(Debug)]
+pub struct CommittedCopies {
+    pub copies: Vec<StoredCopy>,
+    pub holds: Holds,
+}
+
+/// The storages that a run writes to, each held for it.
 pub struct Copies {
+    database: String,
     places: Vec<Place>,
-    /// The storages on which the backup is marked as being written, and the key of the mark.
-    marks: Vec<(Arc<dyn Storage>, String)>,
-    _locks: Vec<Lock>,
+    /// The storages on which the backup is marked as being written, the key of the mark and what it says.
+    marks: Vec<Marked>,
+    holds: Holds,
+}
+
+struct Marked {
+    storage: Arc<dyn Storage>,
+    id: BackupId,
+    mark: RunMark,
 }
 
 /// The archive on its way to every storage that is left.
@@ -42,34 +62,52 @@ pub enum Archives {
 }
 
 impl Copies {
-    /// Locks each storage for `database`, and removes what a run that died there left unfinished.
-    pub fn lock(
+    /// Holds each storage for a backup of `database`, of the minute `claim` where it is a scheduled one, and removes what a
+    /// run that died there left unfinished.
+    pub fn hold(
         places: Vec<Place>,
         database: &str,
+        claim: Option<&MinuteClaim>,
         wait: Duration,
         now: DateTime<Utc>,
         cancel: &Cancel,
     ) -> Result<Copies> {
         let mut copies = Copies {
+            database: database.to_string(),
             places,
             marks: Vec::new(),
-            _locks: Vec::new(),
+            holds: Holds::default(),
         };
-        copies._locks = copies.each(ends_it, |storage| {
-            let lock = Lock::take(&storage.lock_file(database)?, wait, cancel)?;
-            // the lock is held, so nobody else is writing
-            for key in storage.sweep(database, &is_ours, cancel)? {
-                let address = storage.locate(&key);
-                log::info!("removed {address}, which an earlier run left unfinished");
-            }
-            let swept = run_mark::sweep(storage.as_ref(), database, now, cancel);
+        let request = HoldRequest {
+            name: database,
+            work: LeasedWork::Backup,
+            claim,
+            wait,
+        };
+        let mut holds = Holds::default();
+        copies.each(ends_it, |storage| {
+            // the lock is held then, so nobody else on this machine is writing
+            let sweep_unfinished = || {
+                for key in storage.sweep(database, &is_ours, cancel)? {
+                    let address = storage.locate(&key);
+                    log::info!("removed {address}, which an earlier run left unfinished");
+                }
+                Ok(())
+            };
+            let mut hold = Hold::take_to_add(storage, &request, sweep_unfinished, cancel)?;
+            let listing = hold.listing(storage.as_ref(), database, cancel);
+            let swept = listing.and_then(|listing| {
+                run_mark::sweep(storage.as_ref(), &listing, hold.lease(), now, cancel)
+            });
             if let Err(error) = swept {
                 cancel.check()?;
                 // with no right to delete there is still a backup to make
                 log::debug!("{}", error.chain());
             }
-            Ok(lock)
+            holds.add(storage.name(), hold);
+            Ok(())
         })?;
+        copies.holds = holds;
         Ok(copies)
     }
 
@@ -86,23 +124,63 @@ impl Copies {
 
     /// Marks `id` as being written on each storage, before any of its objects is there.
     pub fn mark(&mut self, id: &BackupId, mark: &RunMark, cancel: &Cancel) -> Result<()> {
-        let (key, bytes) = (id.key(Part::Run), mark.to_json()?);
+        let key = id.key(Part::Run);
+        let holds = std::mem::take(&mut self.holds);
         let mut marks = Vec::new();
         let marked = self.each(ends_it, |storage| {
-            marks.push((Arc::clone(storage), key.clone()));
+            let lease = holds.on(storage.name()).and_then(Hold::lease);
+            let mark = mark.with_lease(lease);
+            let bytes = mark.to_json()?;
+            marks.push(Marked {
+                storage: Arc::clone(storage),
+                id: id.clone(),
+                mark,
+            });
             storage
                 .put(&key, &bytes, cancel)
                 .doing(|| format!("cannot write {}", storage.locate(&key)))
         });
-        self.marks = marks;
+        (self.marks, self.holds) = (marks, holds);
         marked.map(drop)
+    }
+
+    /// Takes each lease again that is over because the run was stopped for too long, and marks the backup again there: who
+    /// had the lease meanwhile took the run for dead. A storage where another run has it for long is written to all the
+    /// same, since that takes nothing from anybody.
+    fn refresh(&mut self, cancel: &Cancel) -> Result<()> {
+        let mut holds = std::mem::take(&mut self.holds);
+        let request = HoldRequest {
+            name: &self.database,
+            work: LeasedWork::Backup,
+            claim: None,
+            wait: FOR_ANOTHER,
+        };
+        let refreshed = self.marks.iter_mut().try_for_each(|marked| {
+            let Some(hold) = holds.on_mut(marked.storage.name()) else {
+                return Ok(());
+            };
+            match hold.refresh(&marked.storage, &request, cancel) {
+                Ok(false) => return Ok(()),
+                Ok(true) => {}
+                Err(error) => {
+                    cancel.check()?;
+                    log::warn!("{}", error.report());
+                }
+            }
+            marked.mark = marked.mark.with_lease(hold.lease());
+            let bytes = marked.mark.to_json()?;
+            let key = marked.id.key(Part::Run);
+            marked.storage.replace(&key, &bytes, cancel)
+        });
+        self.holds = holds;
+        refreshed
     }
 
     /// Takes the marks away: on each storage the backup is whole, or nothing is there of it. Where that cannot be done a
     /// later run does it.
     fn unmark(&mut self) {
-        for (storage, key) in self.marks.drain(..) {
-            let key = [key];
+        for Marked { storage, id, .. } in self.marks.drain(..) {
+            let key = [id.key(Part::Run)];
             let gone = Cancel::new()
                 .and_then(|fresh| storage.delete(&key, &fresh.with_deadline(CLEAN_UP)));
             if let Err(error) = gone {
@@ -133,7 +211,7 @@ impl Copies {
         key: &str,
         sidecars: &[(String, Vec<u8>)],
         cancel: &Cancel,
-    ) -> Result<Vec<StoredCopy>> {
+    ) -> Result<CommittedCopies> {
         let archives = match archives {
             Archives::One(only) => vec![Ok(only)],
             Archives::Several(fan) => fan.finish()?,
@@ -150,30 +228,41 @@ impl Copies {
             Ok(uploads)
         })?;
         cancel.check()?;
+        self.refresh(cancel)?;
 
         let mut keys = vec![key.to_string()];
         keys.extend(sidecars.iter().map(|(key, _)| key.clone()));
         let mut written = written.into_iter();
         let mut left: Vec<String> = Vec::new();
+        let (database, holds) = (self.database.clone(), std::mem::take(&mut self.holds));
         // what has appeared stands, so from here on not even a signal ends the run
         let committed = self.each(
             |_| false,
             |storage| {
                 let uploads = written.next().into_iter().flatten();
-                for (index, upload) in uploads.enumerate() {
-                    if let Err(error) = upload.commit() {
-                        // what is left there stays marked as unfinished
-                        if !remove(storage.as_ref(), &keys, index) {
-                            left.push(storage.name().to_string());
-                        }
-                        return Err(error);
+                let mut made = 0;
+                let committed = uploads.into_iter().try_for_each(|upload| {
+                    upload.commit()?;
+                    made += 1;
+                    Ok(())
+                });
+                let is_sure = holds.on(storage.name()).is_some_and(Hold::is_sure);
+                let committed = committed.and_then(|()| match is_sure {
+                    true => Ok(()),
+                    false => require_all(storage.as_ref(), &database, &keys),
+                });
+                if let Err(error) = committed {
+                    // what is left there stays marked as unfinished
+                    if !remove(storage.as_ref(), &keys, made) {
+                        left.push(storage.name().to_string());
                     }
+                    return Err(error);
                 }
                 Ok(())
             },
         );
         self.marks
-            .retain(|(storage, _)| !left.iter().any(|name| name == storage.name()));
+            .retain(|marked| !left.iter().any(|name| name == marked.storage.name()));
         committed?;
         self.unmark();
         let copy = |place: Place| StoredCopy {
@@ -181,7 +270,10 @@ impl Copies {
             result: place.storage.map(|storage| storage.locate(key)),
         };
         let places = std::mem::take(&mut self.places);
-        Ok(places.into_iter().map(copy).collect())
+        Ok(CommittedCopies {
+            copies: places.into_iter().map(copy).collect(),
+            holds,
+        })
     }
 
     /// Does one step on each storage that is left. One where it fails is left no more; an error is one that is
@@ -265,15 +357,41 @@ fn ends_it(error: &Error) -> bool {
     error.ends_the_run() || error.kind() == Kind::Locked
 }
 
-/// A copy that is reported as missing must not be found later; true where it is gone. The commit of the key at `failed`
-/// has removed what it made itself, so what stands there is not known to be ours, and stays.
-fn remove(storage: &dyn Storage, keys: &[String], failed: usize) -> bool {
+/// Fails where something of a copy is gone that was just committed: another host may have taken the run for dead, and removed
+/// what it left. Where this user may not list, nobody can tell.
+fn require_all(storage: &dyn Storage, database: &str, keys: &[String]) -> Result<()> {
+    let cancel = Cancel::new()?.with_deadline(LOOKING);
+    let objects = match storage.list(Some(database), &cancel) {
+        Ok(objects) => objects,
+        Err(error) => {
+            log::debug!("{}", error.chain());
+            return Ok(());
+        }
+    };
+    let is_there = |key: &&String| objects.iter().any(|object| object.key == **key);
+    match keys.iter().find(|key| !is_there(key)) {
+        None => Ok(()),
+        Some(gone) => Err(Error::failed(format!(
+            "{} is gone although it was just written: another host took this run for dead",
+            storage.locate(gone)
+        ))
+        .hint("make another backup; a run that is stopped for minutes is taken for dead")),
+    }
+}
+
+/// A copy that is reported as missing must not be found later; true where it is gone. Only the first so many `made` are of
+/// this run: the commit of the next one has removed what it made itself, so what stands there is not known to be ours, and
+/// stays.
+fn remove(storage: &dyn Storage, keys: &[String], made: usize) -> bool {
     let fresh = Cancel::new().map(|fresh| fresh.with_deadline(CLEAN_UP));
     let stands = fresh.and_then(|fresh| {
-        if failed > 0 {
-            storage.delete(&keys[..failed], &fresh)?;
+        if made > 0 {
+            storage.delete(&keys[..made], &fresh)?;
         }
-        storage.stat(&keys[failed], &fresh)
+        match keys.get(made) {
+            Some(key) => storage.stat(key, &fresh),
+            None => Ok(None),
+        }
     });
     match stands {
         Ok(stands) => stands.is_none(),

@@ -1,6 +1,7 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
 use super::manifest::{Manifest, SourceKind};
+use super::mark_names::{HostMark, MarkKind};
 use super::names::{self, Acceptance, BackupId, Name, ObjectName, Part, Timestamp};
 use crate::format::encoding::ArchiveEncoding;
 use std::collections::BTreeMap;
@@ -157,6 +158,10 @@ pub struct Listing {
     pub unfinished: Vec<UnfinishedRun>,
     /// What was accepted of which database, and the backup that was the newest then.
     accepted: BTreeMap<(String, Acceptance), Timestamp>,
+    /// What hosts left for each other, sorted.
+    pub marks: Vec<HostMark>,
+    /// The marks of readers, each with the backup that it is about, sorted.
+    pub reading: Vec<(BackupId, String)>,
 }
 
 impl Listing {
@@ -164,9 +169,14 @@ impl Listing {
     pub fn new<'a>(objects: impl IntoIterator<Item = (&'a str, u64)>) -> Listing {
         let mut found: BTreeMap<BackupId, MomentFiles> = BTreeMap::new();
         let mut accepted: BTreeMap<(String, Acceptance), Vec<BackupId>> = BTreeMap::new();
+        let (mut marks, mut reading) = (Vec::new(), Vec::new());
         for (key, bytes) in objects {
             let Some(name) = Name::parse(key) else {
-                if let Some(id) = names::beside(key) {
+                if let Some(id) = names::reading(key) {
+                    reading.push((id, key.to_string()));
+                } else if let Some(mark) = HostMark::parse(key) {
+                    marks.push(mark);
+                } else if let Some(id) = names::beside(key) {
                     found.entry(id).or_default().spared = true;
                 }
                 continue;
@@ -186,7 +196,13 @@ impl Listing {
                 sidecar => backup.sidecars.push(sidecar),
             }
         }
-        let mut listing = Listing::default();
+        marks.sort();
+        reading.sort();
+        let mut listing = Listing {
+            marks,
+            reading,
+            ..Listing::default()
+        };
         for (id, moment) in found {
             listing.add(id, moment);
         }
@@ -257,6 +273,13 @@ impl Listing {
             let orphans = sidecars.iter().map(|part| id.key(*part));
             self.orphans.extend(orphans);
         }
+    }
+
+    /// The numbers of the marks of this kind of one database, rising.
+    pub fn numbers(&self, database: &str, kind: MarkKind) -> Vec<u64> {
+        let marks = self.marks.iter();
+        let of_kind = marks.filter(|mark| mark.database == database && mark.kind == kind);
+        of_kind.map(|mark| mark.number).collect()
     }
 
     /// The archives, oldest first.
@@ -359,6 +382,10 @@ mod tests {
             at(12, ".accepted"),
             at(13, ".accepted.tmp"),
             "app/last-failure.json".to_string(),
+            // what hosts leave for each other makes no backup, and keeps none from being swept
+            "app/lease.7.json".to_string(),
+            at(18, ".reading-db1-1f"),
+            at(17, ".reading-db1-1f"),
         ];
         let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
         assert_eq!(listing.backups.len(), 1);
@@ -376,6 +403,8 @@ mod tests {
                 at(17, ".pin")
             ]
         );
+        assert_eq!(listing.numbers("app", MarkKind::Lease), [7]);
+        assert_eq!(listing.reading.len(), 2);
         let accepted = listing.accepted("app", Acceptance::Source).unwrap();
         assert_eq!(accepted.to_string(), "20261112_020000.000000001Z");
         assert_eq!(listing.accepted("app", Acceptance::Clock), None);

@@ -19,11 +19,13 @@
 //! main/20261125_010000.000000000Z.wal.tar                     the WAL that it needs
 //! uploads/20261125_010000.000000000Z.full.files.tar           a tree of files, and .incr.files.tar what changed in it
 //! app_db/last-failure.json                                   the last run that failed
+//! app_db/20261120_020000.123456789Z.reading-db1-1f0c9a3e     someone reads it; see mark_names, where the numbered marks of hosts are
 //! ```
 //!
 //! The directory is the database's name, the timestamp the start of the run in UTC. A write in progress
 //! is `<final name>.tmp`. A key that does not parse is not ours: every command leaves it alone.
 
+use super::mark_names::{HostMark, is_reading};
 use crate::format::encoding::ArchiveEncoding;
 use crate::storage::TEMPORARY;
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -300,7 +302,16 @@ pub fn is_ours(key: &str) -> bool {
     let last_failure = finished
         .split_once('/')
         .is_some_and(|(database, file)| !database.is_empty() && file == LAST_FAILURE);
-    last_failure || Name::parse(key).is_some()
+    last_failure
+        || Name::parse(key).is_some()
+        || HostMark::parse(finished).is_some()
+        || reading(finished).is_some()
+}
+
+/// The backup that the reader with this mark reads.
+pub fn reading(key: &str) -> Option<BackupId> {
+    let id = beside(key)?;
+    is_reading(&key[id.to_string().len()..]).then_some(id)
 }
 
 /// The backup with the timestamp that the file under `key` begins with, whether the rest of its name is known or not: what lies
@@ -378,6 +389,13 @@ mod tests {
             assert!(keys.insert(key));
         }
         assert_eq!(keys.len(), 24 + 4 * 14);
+        for mark in [
+            "app_db/lease.7.json".to_string(),
+            format!("{id}.reading-db1-1f0c9a3e"),
+        ] {
+            assert!(is_ours(&mark) && is_ours(&format!("{mark}.tmp")));
+            assert_eq!(Name::parse(&mark), None);
+        }
         let failure = last_failure_key("app_db");
         assert!(is_ours(&failure) && is_ours(&format!("{failure}.tmp")));
         let unfinished = Name::parse(&format!("{}.tmp", id.manifest_key())).unwrap();

@@ -1,5 +1,6 @@
 //! Pins: a backup that retention leaves alone for good, on every storage that holds it.
 
+use super::deletion;
 use super::names::{BackupId, Part, is_ours};
 use super::places::Places;
 use super::sidecars::listing_of;
@@ -30,7 +31,7 @@ pub struct PinnedCopy {
 }
 
 /// Pins or unpins each copy of `id` on `places`, and gives those that are as wanted now. The lock keeps a prune on this
-/// machine from deleting what is being pinned.
+/// machine from deleting what is being pinned; one on another host is told by the pin, or waited for.
 pub fn set(
     id: &BackupId,
     pinning: Pinning,
@@ -84,6 +85,12 @@ fn set_one(
             storage
                 .put(&key, format!("{when}\n").as_bytes(), cancel)
                 .doing(|| format!("cannot write {}", address()))?;
+            if !deletion::outlasts(storage, id, cancel)? {
+                storage.delete(std::slice::from_ref(&key), cancel)?;
+                let name = storage.name();
+                log::warn!("retention has deleted {id} on the storage {name} while it was pinned");
+                return Ok(None);
+            }
         }
         (true, Pinning::Unpinned) => storage
             .delete(std::slice::from_ref(&key), cancel)

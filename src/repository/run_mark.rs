@@ -2,22 +2,26 @@
 //! manifest.
 //!
 //! So a backup that is no full one never passes for one while it is written: a mark without a manifest means unfinished,
-//! to every reader on every host. What a run left that died is removed by its own host, which holds the lock of the name
-//! and so knows that no run of its own is alive, or by any host [`ABANDONED`] after the time in its name.
+//! to every reader on every host. The mark names the lease of its run. Who holds the lease of the name now knows that such a
+//! run is over, and removes what it left. A mark that names none, of an earlier version or of a run that could take none, is
+//! removed by its own host, which holds the lock of the name and so knows that no run of its own is alive, or by any host
+//! [`ABANDONED`] after the time in its name.
 
+use super::lease::Lease;
 use super::listing::{Listing, UnfinishedRun};
 use super::names::{BackupId, Part};
-use super::sidecars::{listing_of, read_small};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
-use crate::process::machine::host_name;
+use crate::process::machine::{host_name, machine_digest};
 use crate::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// So long after its start a run counts as dead, wherever it was.
 pub const ABANDONED: TimeDelta = TimeDelta::days(7);
+/// Where two runs may hold a lease at the same time, one of them that wrote its mark so long ago is over.
+const SURELY_OVER: Duration = Duration::from_secs(3600);
 /// No more of a mark is read than this many bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -41,6 +45,9 @@ pub struct RunMark {
     /// What tells machines of one name apart, where it has that: a digest of its machine-id(5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
+    /// The lease that the run holds, where it could take one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
 }
 
 impl RunMark {
@@ -53,7 +60,16 @@ impl RunMark {
             partial,
             before_restore,
             host: host_name(),
-            machine: machine(),
+            machine: machine_digest(),
+            lease: None,
+        }
+    }
+
+    /// The mark of the run that holds `lease`.
+    pub fn with_lease(&self, lease: Option<&Lease>) -> RunMark {
+        RunMark {
+            lease: lease.map(Lease::id),
+            ..self.clone()
         }
     }
 
@@ -66,33 +82,26 @@ impl RunMark {
     }
 }
 
-/// The identifier itself is not for others to see.
-fn machine() -> Option<String> {
-    let identifier = std::fs::read("/etc/machine-id").ok()?;
-    let digest = Sha256::new()
-        .chain_update("backupkit")
-        .chain_update(identifier);
-    let digest = digest.finalize();
-    Some(
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
-}
-
-/// Removes from `storage` what dead runs of `name` left there, the mark last, and marks of runs that ended. The caller holds the lock of that name.
-pub fn sweep(storage: &dyn Storage, name: &str, now: DateTime<Utc>, cancel: &Cancel) -> Result<()> {
-    let listing = listing_of(storage, Some(name), cancel)?;
-    for unfinished in dead(storage, &listing, now, cancel)? {
+/// Removes what dead runs left of what `listing` shows, the mark last, and marks of runs that ended. The caller holds the lock
+/// of that name, and `lease`.
+pub fn sweep(
+    storage: &dyn Storage,
+    listing: &Listing,
+    lease: Option<&Lease>,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let until = || lease.map_or(Ok(Duration::MAX), Lease::until);
+    let delete = |keys: &[String]| storage.delete_until(keys, Some(&until), cancel);
+    for unfinished in dead(storage, listing, lease, now, cancel)? {
         let id = &unfinished.id;
         // a run that was alive after all may have ended since the listing
         if storage.stat(&id.manifest_key(), cancel)?.is_some() {
             continue;
         }
         let doing = || format!("cannot remove what is left of {id}");
-        storage.delete(&unfinished.keys, cancel).doing(doing)?;
-        storage.delete(&[id.key(Part::Run)], cancel).doing(doing)?;
+        delete(&unfinished.keys).doing(doing)?;
+        delete(&[id.key(Part::Run)]).doing(doing)?;
         log::info!("removed {id}, which an earlier run left unfinished");
     }
     let over = listing
@@ -103,7 +112,7 @@ pub fn sweep(storage: &dyn Storage, name: &str, now: DateTime<Utc>, cancel: &Can
     let over: Vec<String> = over.map(|backup| backup.id.key(Part::Run)).collect();
     match over.is_empty() {
         true => Ok(()),
-        false => storage.delete(&over, cancel),
+        false => delete(&over),
     }
 }
 
@@ -111,31 +120,45 @@ pub fn sweep(storage: &dyn Storage, name: &str, now: DateTime<Utc>, cancel: &Can
 fn dead<'a>(
     storage: &dyn Storage,
     listing: &'a Listing,
+    lease: Option<&Lease>,
     now: DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<Vec<&'a UnfinishedRun>> {
     let mut dead = Vec::new();
     let spared = |run: &&UnfinishedRun| run.is_spared || run.keys.contains(&run.id.key(Part::Pin));
     for unfinished in listing.unfinished.iter().filter(|run| !spared(run)) {
-        let is_old = now - unfinished.id.timestamp.moment() > ABANDONED;
-        if is_old || is_of_this_host(storage, &unfinished.id, cancel)? {
+        if is_dead(storage, &unfinished.id, lease, now, cancel)? {
             dead.push(unfinished);
         }
     }
     Ok(dead)
 }
 
-/// A mark that cannot be read was cut off or belongs to a newer version: it is nobody's.
-fn is_of_this_host(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {
-    let key = id.key(Part::Run);
-    let bytes = match storage.open(&key, cancel) {
-        Ok(stored) => read_small(stored, LARGEST, &key),
-        Err(error) => Err(error),
+/// True for the mark of a run that is over. One that cannot be read was cut off or belongs to a newer version: only its age
+/// says so.
+fn is_dead(
+    storage: &dyn Storage,
+    id: &BackupId,
+    lease: Option<&Lease>,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<bool> {
+    let dated = match storage.read_dated(&id.key(Part::Run), LARGEST, cancel) {
+        Ok(Some(dated)) => dated,
+        // it is gone, and so is the run
+        Ok(None) => return Ok(false),
+        Err(error) if error.kind() == Kind::Damaged => return Ok(false),
+        Err(error) => return Err(error),
     };
-    match bytes {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes)
-            .is_ok_and(|mark: RunMark| mark.host == host_name() && mark.machine == machine())),
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Damaged) => Ok(false),
-        Err(error) => Err(error),
+    let mark: Option<RunMark> = serde_json::from_slice(&dated.bytes).ok();
+    let of_a_lease = mark.as_ref().and_then(|mark| mark.lease.as_ref());
+    if let (Some(lease), Some(of_the_run)) = (lease, of_a_lease) {
+        let is_surely_over = dated.age.is_some_and(|age| age > SURELY_OVER);
+        return Ok(*of_the_run != lease.id() && (lease.is_conditional() || is_surely_over));
     }
+    let age = dated.age.and_then(|age| TimeDelta::from_std(age).ok());
+    let is_old = age.unwrap_or(now - id.timestamp.moment()) > ABANDONED;
+    let is_of_this_host =
+        |mark: RunMark| mark.host == host_name() && mark.machine == machine_digest();
+    Ok(is_old || (of_a_lease.is_none() && mark.is_some_and(is_of_this_host)))
 }

@@ -7,6 +7,7 @@ use super::chown::hand_over;
 use super::private_directory::{self, usable};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::process::machine::{boot_identifier, digest};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -20,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// A held lock; dropping it lets go.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -75,7 +76,15 @@ impl Lock {
         // only for the message of the one who comes next; the lock holds without it
         let _ = file.set_len(0);
         let _ = write!(file, "{}", std::process::id());
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+
+    /// What no other file has while the kernel runs that holds the lock: who finds it written down, and holds this lock,
+    /// knows that the one who wrote it is dead.
+    pub fn identity(&self) -> Option<String> {
+        let found = self.file.metadata().ok()?;
+        let place = [found.dev().to_le_bytes(), found.ino().to_le_bytes()].concat();
+        Some(digest(&[b"lock", &boot_identifier()?, &place]))
     }
 }
 

@@ -20,6 +20,9 @@
 //!   process (remote); a remote one was looked at, and is what was sent. One that failed made none, or says in a warning
 //!   that this could not be found out. Whatever lies under its key then is of another, and stays.
 //! - After a failed write there is nothing to commit, and a commit fails.
+//! - [`Storage::claim`] asks nobody before: it writes and lets the storage refuse. Of two claims of one key, a storage that keeps
+//!   conditional writes refuses one, and one that does not takes both, so that the later stays.
+//! - A deletion with an end (see [`Storage::delete_until`]) has no effect after it, whatever became of its sender meanwhile.
 //! - Deleting what is not there is no error; what was deleted is gone. A listing is complete or an error, also where some of
 //!   it was handed on.
 //! - Requests that fail for a moment are tried again inside; an error that is
@@ -61,6 +64,22 @@ pub struct Object {
     /// Its size.
     pub bytes: u64,
 }
+
+/// A small object as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dated {
+    pub bytes: Vec<u8>,
+    /// How long ago it was written, by the storage's own clock at both ends; zero for one from its future, and `None` where
+    /// the storage does not tell.
+    pub age: Option<Duration>,
+}
+
+/// Until when, by [`since_boot`](crate::process::boot_clock::since_boot), a request to delete may be sent; asked before each. An
+/// error ends the deletion.
+pub type Until<'a> = &'a dyn Fn() -> Result<Duration>;
+
+/// So long after it was sent, a request to delete has had its effect or never will, where the storage can see to that.
+pub const DELETION_HOLDS: Duration = Duration::from_secs(60);
 
 /// The room on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +149,24 @@ pub trait Storage: Send + Sync {
     }
 
     /// Removes these objects.
-    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()>;
+    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
+        self.delete_until(keys, None, cancel)
+    }
+
+    /// Removes these objects as long as `until` allows it, and fails where that is over before all are gone.
+    fn delete_until(
+        &self,
+        keys: &[String],
+        until: Option<Until<'_>>,
+        cancel: &Cancel,
+    ) -> Result<()>;
+
+    /// Writes a small object under a key that should be free, and says whether it is ours: false where the storage refused
+    /// it because the key is taken. It need not survive a crash of the machine.
+    fn claim(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<bool>;
+
+    /// All of a small object and its age; `None` where there is none. One that is larger than `largest` is damaged.
+    fn read_dated(&self, key: &str, largest: u64, cancel: &Cancel) -> Result<Option<Dated>>;
 
     /// Removes what dead runs left unfinished in `directory`, never what a live one is writing nor a key that is
     /// not `ours`, and returns what it was. The caller holds the lock of that directory.

@@ -6,7 +6,7 @@ use crate::support::entry::Entry;
 use crate::support::postgres::{Database, large, postgres};
 use crate::support::processes;
 use crate::support::program::Output;
-use crate::support::sandbox::{Sandbox, Shape};
+use crate::support::sandbox::{Sandbox, Shape, is_of_hosts};
 use crate::support::wait;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -76,7 +76,7 @@ impl Twins {
     }
 }
 
-/// What lies on a storage, but for the lock and what is written down about a failure.
+/// What lies on a storage, but for the lock, the lease and what is written down about a failure.
 fn files(storage: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = fs::read_dir(storage.join("app")) else {
         return BTreeMap::new();
@@ -88,6 +88,7 @@ fn files(storage: &Path) -> BTreeMap<String, Vec<u8>> {
     });
     named
         .filter(|(name, _)| !matches!(&**name, ".lock" | "last-failure.json"))
+        .filter(|(name, _)| !is_of_hosts(name))
         .collect()
 }
 

@@ -159,10 +159,10 @@ fn nothing_but_reading_is_needed_to_list_print_and_restore() {
         .run(&["restore", "--from", "app/latest", "--clean"])
         .exits(0);
     cloud.run(&["prune", "--dry-run"]).exits(0);
-    // the restore tries to write down that it went well, and does without
+    // the readers try to say that they read, and the restore that it went well, and do without
     let [puts, others @ ..] = before;
     let [now, others_now @ ..] = requests();
-    assert_eq!((now, others_now), (puts + 1, others));
+    assert_eq!((now, others_now), (puts + 3, others));
 
     let refused = cloud.run(&["backup"]).exits(1);
     let resource = format!("arn:aws:s3:::{BUCKET}/{PREFIX}/*");

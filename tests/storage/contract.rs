@@ -269,3 +269,45 @@ fn one_lock_a_directory(storage: &dyn Storage) {
     drop(held);
     drop(lock("app").unwrap());
 }
+
+/// What hosts leave for each other; says whether the storage keeps conditional writes.
+pub fn claims_are_kept(storage: &dyn Storage) -> bool {
+    let key = "claimed/lease.1.json";
+    assert_eq!(storage.read_dated(key, 9, &cancel()).unwrap(), None);
+    assert!(storage.claim(key, b"first", &cancel()).unwrap());
+    // a directory tells the time by the lock that whoever reads there holds
+    let _lock = Lock::take(
+        &storage.lock_file("claimed").unwrap(),
+        Duration::ZERO,
+        &cancel(),
+    );
+    let read = || storage.read_dated(key, 9, &cancel()).unwrap().unwrap();
+    let age = read().age.expect("it tells how old it is");
+    assert!(age < Duration::from_secs(600), "{age:?}");
+    let is_conditional = !storage.claim(key, b"second", &cancel()).unwrap();
+    let stays: &[u8] = if is_conditional { b"first" } else { b"second" };
+    assert_eq!(read().bytes, stays);
+    let error = storage.read_dated(key, 4, &cancel()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    // what may no longer be deleted is not
+    let now = backupkit::process::boot_clock::since_boot;
+    let over = || Ok(now() - Duration::from_secs(1));
+    for keys in [
+        vec![key.to_string()],
+        vec![key.to_string(), "claimed/lease.2.json".into()],
+    ] {
+        let late = storage.delete_until(&keys, Some(&over), &cancel());
+        assert!(late.unwrap_err().chain().contains("too late"));
+        let not_at_all = || Err(Error::failed("the lease is over"));
+        storage
+            .delete_until(&keys, Some(&not_at_all), &cancel())
+            .unwrap_err();
+    }
+    assert_eq!(read().bytes, stays);
+    let soon = || Ok(now() + Duration::from_secs(60));
+    storage
+        .delete_until(&[key.to_string()], Some(&soon), &cancel())
+        .unwrap();
+    assert_eq!(storage.stat(key, &cancel()).unwrap(), None);
+    is_conditional
+}

@@ -22,7 +22,15 @@ fn an_object_that_stands_in_the_way_stays_and_what_was_committed_before_goes() {
         storage: Ok(Arc::clone(&local) as Arc<dyn Storage>),
     };
     let cancel = cancel();
-    let mut copies = Copies::lock(vec![place], "app", Duration::ZERO, Utc::now(), &cancel).unwrap();
+    let mut copies = Copies::hold(
+        vec![place],
+        "app",
+        None,
+        Duration::ZERO,
+        Utc::now(),
+        &cancel,
+    )
+    .unwrap();
     let mut archives = copies.start(ARCHIVE, &cancel).unwrap();
     archives.write_all(b"ours").unwrap();
     local.put(MANIFEST, b"theirs", &cancel).unwrap();

@@ -16,6 +16,11 @@ fn the_contract_holds_on_garage() {
 }
 
 #[test]
+fn garage_keeps_no_conditional_writes() {
+    assert!(!promises::claims_are_kept(garage()));
+}
+
+#[test]
 fn a_part_that_changed_on_its_way_is_refused_by_garage() {
     promises::a_part_that_changed_on_its_way_is_refused(garage());
 }

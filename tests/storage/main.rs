@@ -6,6 +6,7 @@ mod cluster;
 #[path = "../support/liar.rs"]
 #[allow(dead_code, reason = "the campaign of lies uses the rest")]
 mod liar;
+#[allow(dead_code, reason = "the tests of the program use the rest")]
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/s3s.rs"]

@@ -36,6 +36,11 @@ pub fn the_contract_holds(cluster: &Cluster) {
     contract::holds(&S3::new(settings(cluster, "contract")).unwrap());
 }
 
+/// Whether the server keeps conditional writes.
+pub fn claims_are_kept(cluster: &Cluster) -> bool {
+    contract::claims_are_kept(&S3::new(settings(cluster, "claims")).unwrap())
+}
+
 pub fn a_part_that_changed_on_its_way_is_refused(cluster: &Cluster) {
     let (proxy, mut through) = proxied(cluster, "corrupt");
     proxy.once("PUT", "partNumber=1&", Fault::Corrupt(MIB));

@@ -14,6 +14,8 @@ pub enum Fault {
     Answer(u16, String),
     /// Nothing is read and nothing comes back, while the proxy lives.
     Stall,
+    /// Nothing of it reaches the server before [`Proxy::let_go`]; then all does.
+    Hold,
     /// The connection breaks after this many bytes of the request's body.
     Reset(usize),
     /// The connection breaks after this many bytes of the answer's body.
@@ -48,6 +50,8 @@ struct State {
     rules: Vec<Rule>,
     seen: Vec<String>,
     held: Vec<TcpStream>,
+    /// How often what was held back has been let go.
+    let_go: usize,
     /// Every how manyeth request is answered with a 503, if any.
     every: Option<usize>,
     /// Requests lose their `If-None-Match` on the way.
@@ -118,6 +122,12 @@ impl Proxy {
         matching.count()
     }
 
+    /// Lets go of all requests that are held back.
+    pub fn let_go(&self) {
+        self.shared.state.lock().unwrap().let_go += 1;
+        self.shared.changed.notify_all();
+    }
+
     /// Waits until such a request has come.
     pub fn wait_for(&self, method: &str, target: &str) {
         let mut state = self.shared.state.lock().unwrap();
@@ -183,6 +193,15 @@ fn serve(client: TcpStream, server: &str, shared: &Shared) {
             let _ = client.shutdown(Shutdown::Both);
         }
         fault => {
+            if matches!(fault, Some(Fault::Hold)) {
+                let state = shared.state.lock().unwrap();
+                let before = state.let_go;
+                drop(
+                    shared
+                        .changed
+                        .wait_while(state, |state| state.let_go == before),
+                );
+            }
             let head = forwarded(&head, shared.state.lock().unwrap().unconditional);
             forward(&client, reader, server, &head, length, fault);
         }

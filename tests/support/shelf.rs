@@ -4,17 +4,21 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Kind, Result};
+use backupkit::process::boot_clock::since_boot;
 use backupkit::repository::manifest::{
     Archive, Dump, DumpPart, Manifest, Pipeline, Source, SourcePart,
 };
+use backupkit::repository::mark_names::HostMark;
 use backupkit::repository::names::BackupId;
-use backupkit::storage::{Object, Storage, Upload};
+use backupkit::storage::{Dated, Object, Storage, Until, Upload};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
@@ -25,10 +29,26 @@ pub struct Shelf(Arc<Kept>);
 pub struct Kept {
     name: String,
     pub objects: Objects,
+    written: Arc<Mutex<Written>>,
+    /// False for one that lets a conditional write take the place of what is there.
+    conditional: bool,
+    /// Unfinished writes may be asked for.
+    sweeps: AtomicBool,
+    /// Called before each step, with its name and key.
+    before: Mutex<Option<Hook>>,
     pub locks: tempfile::TempDir,
     faults: Mutex<Faults>,
     /// How many objects were opened.
     pub opened: Mutex<usize>,
+}
+
+type Hook = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+/// When objects were written, by the clock of the shelf.
+#[derive(Default)]
+struct Written {
+    now: Duration,
+    at: BTreeMap<String, Duration>,
 }
 
 /// What goes wrong, and when.
@@ -66,13 +86,62 @@ impl Shelf {
     }
 
     pub fn named(name: &str) -> Shelf {
+        Shelf::with(name, true, Objects::default(), Arc::default())
+    }
+
+    /// One that keeps no conditional writes.
+    pub fn unconditional() -> Shelf {
+        Shelf::with("shelf", false, Objects::default(), Arc::default())
+    }
+
+    /// The same objects, as another host sees them: with locks of its own.
+    pub fn of_another_host(&self) -> Shelf {
+        let (objects, written) = (Arc::clone(&self.objects), Arc::clone(&self.written));
+        let other = Shelf::with(&self.name, self.conditional, objects, written);
+        other.sweeps.store(true, Ordering::SeqCst);
+        other
+    }
+
+    fn with(
+        name: &str,
+        conditional: bool,
+        objects: Objects,
+        written: Arc<Mutex<Written>>,
+    ) -> Shelf {
         Shelf(Arc::new(Kept {
             name: name.to_string(),
-            objects: Objects::default(),
+            objects,
+            written,
+            conditional,
+            sweeps: AtomicBool::new(false),
+            before: Mutex::default(),
             locks: tempfile::tempdir().unwrap(),
             faults: Mutex::default(),
             opened: Mutex::default(),
         }))
+    }
+
+    /// Calls `hook` before each step from now on, with its name and key.
+    pub fn before(&self, hook: impl Fn(&str, &str) + Send + Sync + 'static) {
+        *self.before.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    fn step(&self, name: &str, key: &str) {
+        let hook = self.before.lock().unwrap().clone();
+        if let Some(hook) = hook {
+            hook(name, key);
+        }
+    }
+
+    /// Lets time pass by the clock of the shelf.
+    pub fn pass(&self, time: Duration) {
+        self.written.lock().unwrap().now += time;
+    }
+
+    fn date(&self, key: &str) {
+        let mut written = self.written.lock().unwrap();
+        let now = written.now;
+        written.at.insert(key.to_string(), now);
     }
 
     pub fn of(keys: &[String]) -> Shelf {
@@ -84,11 +153,19 @@ impl Shelf {
     }
 
     pub fn lay(&self, key: &str, bytes: &[u8]) {
+        self.date(key);
         let mut objects = self.objects.lock().unwrap();
         objects.insert(key.to_string(), bytes.to_vec());
     }
 
+    /// What is there, but for what hosts leave for each other.
     pub fn keys(&self) -> BTreeSet<String> {
+        let mut keys = self.all_keys();
+        keys.retain(|key| HostMark::parse(key).is_none());
+        keys
+    }
+
+    pub fn all_keys(&self) -> BTreeSet<String> {
         self.objects.lock().unwrap().keys().cloned().collect()
     }
 
@@ -177,6 +254,8 @@ impl Storage for Shelf {
     }
 
     fn create(&self, key: &str, _cancel: &Cancel) -> Result<Box<dyn Upload>> {
+        self.step("create", key);
+        self.date(key);
         Ok(Box::new(Page {
             key: key.to_string(),
             bytes: Vec::new(),
@@ -210,6 +289,7 @@ impl Storage for Shelf {
         _cancel: &Cancel,
         each: &mut dyn FnMut(Object) -> Result<()>,
     ) -> Result<()> {
+        self.step("list", directory.unwrap_or_default());
         let mut faults = self.faults.lock().unwrap();
         if faults.listing {
             return Err(Error::new(
@@ -217,7 +297,7 @@ impl Storage for Shelf {
                 "page 2 of the listing is missing",
             ));
         }
-        let keys = self.keys().into_iter();
+        let keys = self.all_keys().into_iter();
         let wanted = keys.filter(|key| key.starts_with(directory.unwrap_or_default()));
         let objects = self.objects.lock().unwrap();
         let size = |key: &String| objects.get(key).map_or(0, |bytes| bytes.len() as u64);
@@ -235,18 +315,53 @@ impl Storage for Shelf {
         listed.into_iter().try_for_each(each)
     }
 
-    fn delete(&self, keys: &[String], _cancel: &Cancel) -> Result<()> {
-        let mut faults = self.faults.lock().unwrap();
+    fn delete_until(
+        &self,
+        keys: &[String],
+        until: Option<Until<'_>>,
+        _cancel: &Cancel,
+    ) -> Result<()> {
         for key in keys {
-            if let Some(left) = &mut faults.deletions {
+            self.step("delete", key);
+            if let Some(until) = until {
+                assert!(since_boot() <= until()?);
+            }
+            let mut faults = self.faults.lock().unwrap();
+            // what hosts leave for each other is cleared away or not, and nothing hangs on it
+            if HostMark::parse(key).is_none()
+                && let Some(left) = &mut faults.deletions
+            {
                 if *left == 0 {
                     return Err(Error::failed("cut off"));
                 }
                 *left -= 1;
             }
+            drop(faults);
             self.objects.lock().unwrap().remove(key);
         }
         Ok(())
+    }
+
+    fn claim(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<bool> {
+        self.step("claim", key);
+        let mut objects = self.objects.lock().unwrap();
+        if self.conditional && objects.contains_key(key) {
+            return Ok(false);
+        }
+        objects.insert(key.to_string(), bytes.to_vec());
+        drop(objects);
+        self.date(key);
+        Ok(true)
+    }
+
+    fn read_dated(&self, key: &str, _largest: u64, _cancel: &Cancel) -> Result<Option<Dated>> {
+        self.step("read", key);
+        let objects = self.objects.lock().unwrap();
+        let written = self.written.lock().unwrap();
+        Ok(objects.get(key).map(|bytes| Dated {
+            bytes: bytes.clone(),
+            age: Some(written.now - written.at[key]),
+        }))
     }
 
     fn sweep(
@@ -255,7 +370,9 @@ impl Storage for Shelf {
         _ours: &dyn Fn(&str) -> bool,
         _cancel: &Cancel,
     ) -> Result<Vec<String>> {
-        panic!("pruning leaves unfinished writes alone");
+        let sweeps = self.sweeps.load(Ordering::SeqCst);
+        assert!(sweeps, "pruning leaves unfinished writes alone");
+        Ok(Vec::new())
     }
 
     fn lock_file(&self, directory: &str) -> Result<PathBuf> {
@@ -263,6 +380,7 @@ impl Storage for Shelf {
     }
 
     fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {
+        self.step("replace", key);
         self.lay(key, bytes);
         Ok(())
     }

@@ -52,6 +52,8 @@ pub struct Run {
     pub task: Task,
     /// The minute that it was due in.
     pub due: DateTime<Utc>,
+    /// The last minute of the schedule that it stands for.
+    pub latest: DateTime<Utc>,
     /// 0 for a scheduled run, then the number of the repetition.
     pub repetition: usize,
     /// The failure that lasts, if people have been told of one.
@@ -67,6 +69,7 @@ impl Run {
         let reminds = self.repetition == 0 && self.due.signed_duration_since(told.due) >= REMINDER;
         match ending {
             Ending::Well => true,
+            Ending::Elsewhere => false,
             Ending::Degraded => reminds,
             Ending::Passing | Ending::Failed => reminds || told.degraded,
         }
@@ -101,6 +104,8 @@ pub struct Left {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Well,
+    /// Another host has done it, or is about it.
+    Elsewhere,
     /// There is a backup, and a copy of it is missing.
     Degraded,
     /// It failed for a reason that may pass by itself.
@@ -141,6 +146,7 @@ struct PlannedJob {
 #[derive(Clone, Copy)]
 struct Waiting {
     due: DateTime<Utc>,
+    latest: DateTime<Utc>,
     repetition: usize,
 }
 
@@ -211,8 +217,11 @@ impl Planner {
             };
             let following = entry.job.schedule.next_after(due);
             if following.is_none_or(|following| following > now.wall) {
-                let repetition = 0;
-                entry.waiting = Some(Waiting { due, repetition });
+                entry.waiting = Some(Waiting {
+                    due,
+                    latest: due,
+                    repetition: 0,
+                });
                 let (database, task) = (entry.job.database.clone(), entry.job.task);
                 notices.push(Notice::TakenUp(database, task, due));
             }
@@ -288,6 +297,7 @@ impl Planner {
             database: entry.job.database.clone(),
             task: entry.job.task,
             due: waiting.due,
+            latest: waiting.latest,
             repetition: waiting.repetition,
             told: entry.told,
         })
@@ -393,6 +403,7 @@ impl PlannedJob {
             }
             self.waiting = Some(Waiting {
                 due: waited.unwrap_or(first),
+                latest: self.job.schedule.last_since(first, now.wall),
                 repetition: 0,
             });
         } else if self
@@ -403,6 +414,7 @@ impl PlannedJob {
             self.retry = None;
             self.waiting = Some(Waiting {
                 due: minute_of(now.wall),
+                latest: minute_of(now.wall),
                 repetition: self.repetitions + 1,
             });
         }

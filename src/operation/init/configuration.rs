@@ -115,7 +115,7 @@ fn database(
          # When the daemon makes one, in UTC: minute, hour, day of month, month, day of week.\n      \
          schedule: '0 2 * * *'\n      compression: true\n{encryption}    \
          # Which backups stay; see what that comes to with: backupkit prune --dry-run --explain\n    \
-         # keep_within spares all of the last days: what was backed up before a mistake, and again after it on the same day.\n    \
+         # keep_within spares all of the last days, and so what was backed up before a mistake of the same day.\n    \
          retention: {{ keep_within: 3d, keep_daily: 7, keep_weekly: 4, keep_monthly: 12 }}\n    \
          # From this age of the newest backup on, backupkit status says so and exits 14.\n    max_age: 26h\n",
         answers.port,

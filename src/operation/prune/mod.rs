@@ -4,12 +4,16 @@
 //!
 //! - The archive of a backup goes before what lies beside it, so that one that is no full one, or is known to be bad, never
 //!   passes for a good one. What is left in between is swept by the next run.
+//! - A run on another host that pins or reads a backup meanwhile keeps it, see [`deletion`](crate::repository::deletion); and only
+//!   the one that holds the lease of the name deletes. Where a storage keeps no conditional writes, a backup goes only if a run
+//!   an hour before found the same, see [`doomed`](crate::repository::doomed).
 //! - Sidecars without their archive are swept, where two listings in a row agree that it is.
 //! - Nothing else is touched: no foreign name, no other database, nothing that is being written.
 //! - Nothing is deleted at all where a listing or a manifest could not be read, where a listing lacks the backup that was
 //!   just stored, where the clock is behind the newest backup, or where it seems to have jumped ahead or backups come from
 //!   different sources and nobody said that this is meant.
 
+mod delete;
 mod facts;
 pub mod outcome;
 
@@ -17,24 +21,23 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::repository::clock_jump::{self, ClockJump};
+use crate::repository::hold::{Hold, HoldRequest};
 use crate::repository::key_check;
+use crate::repository::lease_record::LeasedWork;
 use crate::repository::listing::{Backup, Entry, Listing};
 use crate::repository::names::{Acceptance, BackupId, Part};
 use crate::repository::places::Places;
 use crate::repository::retention;
 use crate::repository::retention::{Plan, Policy, Verdict};
-use crate::repository::sidecars::listing_of;
 use crate::repository::standing::Objection;
 use crate::repository::{Expected, Repository, run_mark};
 use crate::storage::Storage;
-use crate::storage::lock::Lock;
 use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
+use delete::DeletionJob;
+pub use delete::Spared;
 use facts::{RetentionFacts, SourceChange};
 use std::time::Duration;
-
-/// So many backups are deleted in one go, which on remote storage is three requests.
-const BATCH: usize = 100;
 
 /// One database on one storage, and what to keep there.
 pub struct PruneJob<'a> {
@@ -58,6 +61,8 @@ pub struct PruneJob<'a> {
     pub keys: Option<&'a Keys>,
     /// A backup that was just stored there: a listing without it is not complete.
     pub stored: Option<BackupId>,
+    /// What the run holds already, which has just stored a backup there.
+    pub held: Option<&'a Hold>,
 }
 
 /// What became, or would become, of one backup.
@@ -72,6 +77,15 @@ pub struct Judged {
     pub partial: Option<bool>,
     /// The verdict and the reasons.
     pub verdict: Verdict,
+    /// Why it is there still, although it goes by its verdict.
+    pub spared: Option<Spared>,
+}
+
+impl Judged {
+    /// True where it is gone now, or would be.
+    pub fn goes(&self) -> bool {
+        !self.verdict.keeps() && self.spared.is_none()
+    }
 }
 
 /// What `prune` did, or would do.
@@ -95,37 +109,22 @@ impl Pruned {
 
     /// The backups that go; with `refused`, that would.
     pub fn deleted(&self) -> impl Iterator<Item = &Judged> {
-        self.backups.iter().filter(|backup| !backup.verdict.keeps())
+        self.backups.iter().filter(|backup| backup.goes())
+    }
+
+    /// The backups that go by their verdict, and are there still.
+    pub fn spared(&self) -> impl Iterator<Item = (&Judged, Spared)> {
+        let backups = self.backups.iter();
+        backups.filter_map(|backup| Some((backup, backup.spared?)))
     }
 }
 
 /// Deletes what no rule keeps at the moment `now`, of the storage of `job`, which is the one of `places`.
 pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel) -> Result<Pruned> {
-    let _lock = lock(job, now, cancel)?;
+    let own = hold(job, places, now, cancel)?;
+    let lease = job.held.or(own.as_ref()).and_then(Hold::lease);
     let storage = job.storage.name();
-    let repository = Repository::open(
-        job.database,
-        &[storage.to_string()],
-        places,
-        job.expected,
-        now,
-        cancel,
-    )?
-    .strict();
-    if let Some((_, error)) = places.take_failures().pop() {
-        return Err(error);
-    }
-    let mut listing = match repository.listings() {
-        [(_, listing)] => listing.clone(),
-        _ => Listing::default(),
-    };
-    // what a run is writing is not for retention to judge
-    listing.backups.retain(|backup| !backup.is_unfinished());
-    if let Some(stored) = &job.stored
-        && !listing.backups.iter().any(|backup| backup.id == *stored)
-    {
-        return Err(not_listed(job, stored));
-    }
+    let (repository, listing) = look(job, places, now, cancel)?;
     if job.policy.keeps_everything() {
         let candidates = vec![retention::Candidate::full(now); listing.backups.len()];
         let plan = retention::plan(&candidates, job.policy, now);
@@ -166,29 +165,105 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         pruned.swept = listing.orphans;
         return Ok(pruned);
     }
-    pruned.refused = delete_all(job, &listing, &plan, cancel)?;
+    pruned.refused = refusal(job, &listing, &plan, cancel)?;
     if pruned.refused.is_none() {
-        pruned.swept = sweep(job, listing.orphans, cancel)?;
+        let deletion = DeletionJob {
+            database: job.database,
+            storage: job.storage,
+            lease,
+            listing: &listing,
+            again: &|| judge_again(job, places, now, cancel),
+            now,
+        };
+        let doomed = pruned.deleted().map(|backup| backup.id.clone()).collect();
+        let done = delete::all(deletion, doomed, cancel)?;
+        for backup in &mut pruned.backups {
+            backup.spared = done.spared.get(&backup.id).copied();
+        }
+        pruned.warnings.extend(done.warnings);
+        pruned.swept = done.swept;
     }
     Ok(pruned)
 }
 
-/// Keeps other runs of this database away, and removes what those left that died. A dry run, or one without rules, needs
-/// no right to write.
-fn lock(job: &PruneJob, now: DateTime<Utc>, cancel: &Cancel) -> Result<Option<Lock>> {
-    if job.dry_run || job.policy.keeps_everything() {
-        return Ok(None);
+/// What lies on the storage, but for what a run is writing, which is not for retention to judge.
+fn look<'a>(
+    job: &PruneJob,
+    places: &'a Places,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<(Repository<'a>, Listing)> {
+    let storage = [job.storage.name().to_string()];
+    let opened = Repository::open(job.database, &storage, places, job.expected, now, cancel)?;
+    let repository = opened.strict();
+    if let Some((_, error)) = places.take_failures().pop() {
+        return Err(error);
     }
-    let path = job.storage.lock_file(job.database)?;
-    let lock = Lock::take_if_there(&path, job.lock_wait, cancel)?;
-    if lock.is_some() {
-        run_mark::sweep(job.storage, job.database, now, cancel)?;
+    let mut listing = match repository.listings() {
+        [(_, listing)] => listing.clone(),
+        _ => Listing::default(),
+    };
+    listing.backups.retain(|backup| !backup.is_unfinished());
+    if let Some(stored) = &job.stored
+        && !listing.backups.iter().any(|backup| backup.id == *stored)
+    {
+        return Err(not_listed(job, stored));
     }
-    Ok(lock)
+    Ok((repository, listing))
 }
 
-/// Deletes what goes by `plan`, or says why nothing was.
-fn delete_all(
+/// The verdicts by what lies there now: these backups go.
+fn judge_again(
+    job: &PruneJob,
+    places: &Places,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Vec<BackupId>> {
+    let (repository, listing) = look(job, places, now, cancel)?;
+    let mut facts = RetentionFacts::new(&repository, job.storage.name(), &listing.backups, now);
+    let plan = facts.plan(job.policy, now, cancel)?;
+    let clock = listing.accepted(job.database, Acceptance::Clock);
+    let clock = clock.map(|newest| newest.moment());
+    let jump = clock_jump::find(&facts.candidates(), &plan, job.policy, clock, now);
+    let source = listing.accepted(job.database, Acceptance::Source);
+    if jump.is_some() || facts.change(source).is_some() {
+        return Ok(Vec::new());
+    }
+    let judged = listing.backups.iter().zip(&plan.verdicts);
+    let goes = judged.filter(|(_, verdict)| !verdict.keeps());
+    Ok(goes.map(|(backup, _)| backup.id.clone()).collect())
+}
+
+/// Keeps other runs of this database away, and removes what those left that died. A dry run, or one without rules, needs
+/// no right to write.
+fn hold(
+    job: &PruneJob,
+    places: &Places,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<Option<Hold>> {
+    if job.dry_run || job.policy.keeps_everything() || job.held.is_some() {
+        return Ok(None);
+    }
+    let Some(storage) = places.usable(job.storage.name()) else {
+        return Ok(None);
+    };
+    let request = HoldRequest {
+        name: job.database,
+        work: LeasedWork::Prune,
+        claim: None,
+        wait: job.lock_wait,
+    };
+    let mut hold = Hold::take_if_there(storage, &request, cancel)?;
+    if let Some(hold) = &mut hold {
+        let listing = hold.listing(job.storage, job.database, cancel)?;
+        run_mark::sweep(job.storage, &listing, hold.lease(), now, cancel)?;
+    }
+    Ok(hold)
+}
+
+/// Why nothing of what goes by `plan` is deleted.
+fn refusal(
     job: &PruneJob,
     listing: &Listing,
     plan: &Plan,
@@ -205,9 +280,6 @@ fn delete_all(
     {
         return Ok(Some(password_changed(job, &entry)));
     }
-    for batch in doomed.chunks(BATCH) {
-        delete(job, batch, cancel)?;
-    }
     Ok(None)
 }
 
@@ -219,6 +291,7 @@ fn judged(backups: &[Backup], plan: &Plan, facts: Option<&RetentionFacts>) -> Pr
         objection: facts.and_then(|facts| facts.objection(index)),
         partial: facts.and_then(|facts| facts.partial(index)),
         verdict: verdict.clone(),
+        spared: None,
     });
     Pruned {
         backups: newest_first.collect(),
@@ -332,49 +405,4 @@ fn accept(
     job.storage
         .replace(&key, format!("{when}\n").as_bytes(), cancel)
         .doing(|| format!("cannot write down what was accepted of {}", job.database))
-}
-
-/// Deletes these backups, their archives first.
-fn delete(job: &PruneJob, batch: &[&Backup], cancel: &Cancel) -> Result<()> {
-    let (mut archives, mut beside) = (Vec::new(), Vec::new());
-    for backup in batch {
-        let encodings = backup.archives.iter();
-        archives.extend(encodings.map(|(encoding, _)| backup.id.archive_key(*encoding)));
-        let sidecars = backup.sidecars.iter();
-        beside.extend(sidecars.map(|part| backup.id.key(*part)));
-    }
-    for keys in [archives, beside] {
-        if !keys.is_empty() {
-            job.storage
-                .delete(&keys, cancel)
-                .doing(|| format!("cannot delete old backups of {}", job.database))?;
-        }
-    }
-    for backup in batch {
-        log::debug!("deleted {}", backup.id);
-    }
-    Ok(())
-}
-
-/// Removes sidecars without their archive. A backup that is being stored elsewhere at this moment shows its archive
-/// first, so what had none in one listing and has none in the next is no such backup.
-fn sweep(job: &PruneJob, orphans: Vec<String>, cancel: &Cancel) -> Result<Vec<String>> {
-    if orphans.is_empty() {
-        return Ok(orphans);
-    }
-    let again = listing_of(job.storage, Some(job.database), cancel)?.orphans;
-    let both: Vec<String> = orphans
-        .into_iter()
-        .filter(|key| again.contains(key))
-        .collect();
-    job.storage.delete(&both, cancel).doing(|| {
-        format!(
-            "cannot sweep what is left of old backups of {}",
-            job.database
-        )
-    })?;
-    for key in &both {
-        log::info!("swept {}, whose archive is gone", job.storage.locate(key));
-    }
-    Ok(both)
 }

@@ -18,9 +18,9 @@ const CLOCK: TimeDelta = TimeDelta::minutes(2);
 const PROBE: &[u8] =
     b"backupkit test: whether this storage can be written to. It may be deleted.\n";
 
-/// Writes a probe into the directory of `database`, reads it, lists it and deletes it again. `directory` is that
+/// Writes a probe into the directory of `database`, and once more where it is, reads it, lists it and deletes it again. `directory` is that
 /// directory where it is one of this machine: what has to be made of it is removed afterwards. `deletes` says that
-/// retention will have to delete. With the check comes the kind of what failed.
+/// retention will have to delete.
 pub fn probe(
     storage: &dyn Storage,
     database: &str,
@@ -28,7 +28,7 @@ pub fn probe(
     deletes: bool,
     now: DateTime<Utc>,
     cancel: &Cancel,
-) -> Result<(Finding, Option<Kind>)> {
+) -> Result<Probed> {
     let subject = format!("storage {}", storage.name());
     let timestamp = Timestamp::new(now);
     let id = BackupId {
@@ -44,24 +44,53 @@ pub fn probe(
         let _ = std::fs::remove_dir(directory);
     }
     cancel.check()?;
-    let kind = tried.as_ref().err().map(Error::kind);
+    let failure = tried.as_ref().err().map(Error::kind);
+    let is_conditional = tried.as_ref().ok().copied();
     let check = match (tried, removed) {
         (Err(error), _) => Finding::broken(&subject, &error).or_fix(TO_BE_USED),
-        (Ok(()), Ok(())) => {
+        (Ok(_), Ok(())) => {
             let place = storage.locate(database);
             Finding::ok(
                 &subject,
                 format!("wrote, read, listed and deleted a probe in {place}"),
             )
         }
-        (Ok(()), Err(error)) => {
+        (Ok(_), Err(error)) => {
             let check = Finding::broken(&subject, &error.doing("wrote, read and listed a probe"))
                 .or_fix("let this user delete there, if retention is to free any room");
             // who only adds backups need not be able to remove any
             if deletes { check } else { check.as_warning() }
         }
     };
-    Ok((check, kind))
+    Ok(Probed {
+        check,
+        failure,
+        is_conditional,
+    })
+}
+
+/// What a probe showed.
+pub struct Probed {
+    pub check: Finding,
+    /// The kind of what failed.
+    pub failure: Option<Kind>,
+    /// Whether the storage keeps conditional writes, where it could be tried.
+    pub is_conditional: Option<bool>,
+}
+
+/// Whether a storage keeps conditional writes, and what follows where several hosts use it.
+pub fn conditional(storage: &dyn Storage, is_conditional: bool, deletes: bool) -> Finding {
+    let subject = format!("storage {}", storage.name());
+    let what = match (is_conditional, deletes) {
+        (true, _) => {
+            "keeps conditional writes, so hosts that share it cannot take each other's lease"
+        }
+        (false, true) => {
+            "keeps no conditional writes, so retention deletes in two steps, an hour apart or more"
+        }
+        (false, false) => "keeps no conditional writes, which matters only for retention",
+    };
+    Finding::ok(&subject, what)
 }
 
 fn try_out(
@@ -70,7 +99,7 @@ fn try_out(
     key: &str,
     is_local: bool,
     cancel: &Cancel,
-) -> Result<()> {
+) -> Result<bool> {
     let shown = storage.locate(key);
     let list = || {
         storage
@@ -85,6 +114,10 @@ fn try_out(
     storage
         .put(key, PROBE, cancel)
         .doing(|| format!("cannot write to the storage {}", storage.name()))?;
+    // the key is taken now, which a storage notices or not
+    let is_conditional = !storage
+        .claim(key, PROBE, cancel)
+        .doing(|| format!("cannot write to the storage {} again", storage.name()))?;
     let opened = storage.open(key, cancel)?;
     if read_small(opened, PROBE.len() as u64, &shown)? != PROBE {
         return Err(Error::damaged(format!(
@@ -92,7 +125,7 @@ fn try_out(
         )));
     }
     match list()?.iter().any(|object| object.key == key) {
-        true => Ok(()),
+        true => Ok(is_conditional),
         false => Err(
             Error::failed(format!("{shown} was written and is not listed"))
                 .hint("a storage that lists late cannot be pruned safely"),

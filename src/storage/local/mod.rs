@@ -4,15 +4,17 @@
 //! while it is written so that a sweep can tell a live one; the commit fsyncs the file, renames it
 //! without ever replacing anything, and fsyncs the directory.
 
+mod dated;
 mod mounts;
 mod settings;
 mod upload;
 
 use super::kind::{StorageKeys, StorageKind};
-use super::{Object, Space, Storage, TEMPORARY, Upload, require_key};
+use super::{Dated, Object, Space, Storage, TEMPORARY, Until, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::files::regular;
+use crate::process::boot_clock::since_boot;
 use crate::yaml::expand::Env;
 use crate::yaml::keys::{KeyValues, names};
 use rustix::fs::{FlockOperation, flock};
@@ -150,10 +152,21 @@ impl Storage for Local {
         Ok(())
     }
 
-    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
+    fn delete_until(
+        &self,
+        keys: &[String],
+        until: Option<Until<'_>>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         for key in keys {
             cancel.check()?;
             let path = self.path(key)?;
+            if let Some(until) = until
+                && since_boot() > until()?
+            {
+                return Err(Error::failed("it is too late for it by now")
+                    .doing(format!("cannot delete {}", path.display())));
+            }
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.doing(|| format!("cannot delete {}", path.display()))?,
@@ -196,6 +209,15 @@ impl Storage for Local {
             free: found.f_bavail.saturating_mul(found.f_frsize),
             total: found.f_blocks.saturating_mul(found.f_frsize),
         }))
+    }
+
+    fn claim(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<bool> {
+        mounts::require(&self.root)?;
+        dated::claim(&self.path(key)?, bytes, is_live)
+    }
+
+    fn read_dated(&self, key: &str, largest: u64, _cancel: &Cancel) -> Result<Option<Dated>> {
+        dated::read(&self.path(key)?, LOCK, largest)
     }
 
     fn replace(&self, key: &str, bytes: &[u8], _cancel: &Cancel) -> Result<()> {

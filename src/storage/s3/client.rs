@@ -6,24 +6,28 @@
 
 use super::credentials::Credentials;
 use super::error::{Refusal, explain, is_expired, is_of_every_request, may_pass};
-use super::request::{Answer, MD5, Pace, S3Request};
+use super::request::{Answer, MD5, Pace, S3Request, header};
 use crate::background;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Limits};
+use crate::process::boot_clock::since_boot;
+use crate::storage::DELETION_HOLDS;
 use crate::storage::retry::RetryPolicy;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusty_s3::{Bucket, Method, signing};
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::Response;
 use ureq::tls::RootCerts;
 use ureq::{Agent, Body};
 
 /// A presigned request is accepted this long after our clock signed it.
 const EXPIRY: Duration = Duration::from_secs(3600);
+/// An answer that took longer tells the server's clock not well enough.
+const PROMPT: Duration = Duration::from_secs(5);
 /// No answer of S3 but an object is larger than this.
 const LARGEST_ANSWER: u64 = 16 << 20;
 /// A reader that takes longer than this takes the connection up again.
@@ -52,6 +56,8 @@ pub(super) struct BucketAccess {
     pub patience: Duration,
     /// The clock that signs.
     pub now: fn() -> DateTime<Utc>,
+    /// By how many seconds our clock is ahead of the server's, as its last prompt answer showed; zero at first.
+    pub ahead: AtomicI64,
     /// Cleared once the server said that it does not know conditional writes.
     pub conditional: AtomicBool,
     /// Whether a part's ETag is its MD5 there; not known at first.
@@ -128,6 +134,11 @@ impl S3Client {
     fn send(&self, request: &S3Request) -> Result<Response<Body>> {
         let doing = |error: Error| error.doing(&request.doing);
         let url = self.sign(request).map_err(doing)?;
+        // looked at after the signing, from which the server counts
+        if request.until.is_some_and(|until| since_boot() > until) {
+            return Err(doing(Error::failed("it is too late for it by now")));
+        }
+        let began = Instant::now();
         let mut builder = ureq::http::Request::builder()
             .method(request.method.to_str())
             .uri(url.as_str());
@@ -159,7 +170,22 @@ impl S3Client {
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.run(request, idle, total))
         };
-        outcome.map_err(|error| doing(http::explain(error, &self.host())))
+        let response = outcome.map_err(|error| doing(http::explain(error, &self.host())))?;
+        if began.elapsed() < PROMPT {
+            self.see_clock(&response);
+        }
+        Ok(response)
+    }
+
+    /// Notes how far our clock is ahead of the server's.
+    fn see_clock(&self, response: &Response<Body>) {
+        let date = header(response.headers(), "date");
+        if let Some(Ok(date)) = date.map(DateTime::parse_from_rfc2822) {
+            let ahead = (self.shared.now)() - date.to_utc();
+            self.shared
+                .ahead
+                .store(ahead.num_seconds(), Ordering::Relaxed);
+        }
     }
 
     fn run(
@@ -187,6 +213,14 @@ impl S3Client {
         } = &*self.shared;
         let now = now();
         let keys = credentials.get(now)?;
+        // what has to expire soon does so by the server's clock
+        let (now, expiry) = match request.until {
+            Some(_) => {
+                let ahead = TimeDelta::seconds(self.shared.ahead.load(Ordering::Relaxed));
+                (now.checked_sub_signed(ahead).unwrap_or(now), DELETION_HOLDS)
+            }
+            None => (now, EXPIRY),
+        };
         let date = jiff::Timestamp::new(now.timestamp(), 0)
             .map_err(|error| Error::failed("this machine's clock is off").because(error))?;
         let url = match request.key.as_str() {
@@ -214,7 +248,7 @@ impl S3Client {
             keys.secret_key.expose(),
             keys.session_token.as_ref().map(|token| token.expose()),
             bucket.region(),
-            EXPIRY.as_secs(),
+            expiry.as_secs(),
             query.into_iter(),
             signed.into_iter(),
         ))
@@ -361,6 +395,7 @@ mod tests {
             roots: None,
             patience: Duration::from_secs(60),
             now: Utc::now,
+            ahead: AtomicI64::new(0),
             conditional: AtomicBool::new(true),
             etags_are_md5: OnceLock::new(),
         };

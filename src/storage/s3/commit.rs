@@ -43,7 +43,7 @@ impl UploadTarget {
     }
 
     /// Looks at what lies under the key.
-    fn find(&self, retry: RetryPolicy, cancel: &Cancel) -> Result<Option<FoundObject>> {
+    pub fn find(&self, retry: RetryPolicy, cancel: &Cancel) -> Result<Option<FoundObject>> {
         let request = Arc::new(self.request(Method::Head, "s3:GetObject", "look at"));
         let answer = self.client.call(cancel, retry, &request)?;
         if answer.status == 404 {
@@ -54,7 +54,7 @@ impl UploadTarget {
     }
 
     /// True for what this upload made, whatever became of its bytes.
-    fn is_ours(&self, found: &FoundObject) -> bool {
+    pub fn is_ours(&self, found: &FoundObject) -> bool {
         found.token.as_ref() == Some(&self.token)
     }
 
@@ -221,7 +221,7 @@ impl UploadTarget {
         let removed =
             afterwards().and_then(|cancel| match self.find(self.client.brief(), &cancel)? {
                 Some(found) if self.is_ours(&found) => {
-                    deletion::delete(&self.client, std::slice::from_ref(&self.key), &cancel)
+                    deletion::delete(&self.client, std::slice::from_ref(&self.key), None, &cancel)
                 }
                 _ => Ok(()),
             });
@@ -255,6 +255,6 @@ impl From<Error> for Invisible {
 }
 
 /// Some servers do not know conditional writes and say so; others ignore them.
-fn is_unknown_condition(answer: &Answer) -> bool {
+pub(super) fn is_unknown_condition(answer: &Answer) -> bool {
     answer.status == 501 || answer.code == "NotImplemented"
 }

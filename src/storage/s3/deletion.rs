@@ -2,10 +2,11 @@
 
 use super::client::{S3Client, SETTLING};
 use super::listing::{self, Listed, document};
-use super::request::S3Request;
+use super::request::{Answer, S3Request};
 use super::xml;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::storage::Until;
 use rusty_s3::Method;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,16 +16,21 @@ const BATCH: usize = 1000;
 /// So many are looked at one by one, when they are to be gone.
 const FEW: usize = 8;
 
-/// Deletes these whole keys, which are gone then; what is not there is no error.
-pub(super) fn delete(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<()> {
+/// Deletes these whole keys as long as `until` allows it, which are gone then; what is not there is no error.
+pub(super) fn delete(
+    client: &S3Client,
+    keys: &[String],
+    until: Option<Until<'_>>,
+    cancel: &Cancel,
+) -> Result<()> {
     if let [key] = keys {
-        delete_one(client, key, cancel)?;
+        delete_one(client, key, until, cancel)?;
         return require_gone(client, keys, cancel);
     }
     for batch in keys.chunks(BATCH) {
-        if !delete_batch(client, batch, cancel)? {
+        if !delete_batch(client, batch, until, cancel)? {
             for key in batch {
-                delete_one(client, key, cancel)?;
+                delete_one(client, key, until, cancel)?;
             }
         }
     }
@@ -114,19 +120,41 @@ fn stays(client: &S3Client, left: &[&String]) -> Error {
     .hint("see whether a lock on the bucket keeps these objects, or a cache before the server shows them")
 }
 
-fn delete_one(client: &S3Client, key: &str, cancel: &Cancel) -> Result<()> {
+/// Sends what `request` makes until it is answered for good, each try with the end that `until` gives it.
+fn send(
+    client: &S3Client,
+    until: Option<Until<'_>>,
+    cancel: &Cancel,
+    request: impl Fn() -> S3Request,
+) -> Result<Answer> {
+    client.brief().run(cancel, || {
+        let until = until.map(|until| until()).transpose()?;
+        client.once(cancel, &Arc::new(request().until(until)))
+    })
+}
+
+fn delete_one(
+    client: &S3Client,
+    key: &str,
+    until: Option<Until<'_>>,
+    cancel: &Cancel,
+) -> Result<()> {
     let doing = format!("cannot delete s3://{}/{key}", client.shared.bucket.name());
-    let request = S3Request::new(Method::Delete, key, "s3:DeleteObject", doing);
-    let request = Arc::new(request);
-    let answer = client.call(cancel, client.brief(), &request)?;
+    let request = || S3Request::new(Method::Delete, key, "s3:DeleteObject", &doing);
+    let answer = send(client, until, cancel, request)?;
     match answer.code.as_str() {
         "NoSuchKey" => Ok(()),
-        _ => client.good(&request, answer).map(|_| ()),
+        _ => client.good(&request(), answer).map(|_| ()),
     }
 }
 
 /// False where the server does not know how to delete several.
-fn delete_batch(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<bool> {
+fn delete_batch(
+    client: &S3Client,
+    keys: &[String],
+    until: Option<Until<'_>>,
+    cancel: &Cancel,
+) -> Result<bool> {
     let mut body = String::from(
         r#"<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>true</Quiet>"#,
     );
@@ -136,18 +164,19 @@ fn delete_batch(client: &S3Client, keys: &[String], cancel: &Cancel) -> Result<b
     body.push_str("</Delete>");
     let bucket = client.shared.bucket.name();
     let doing = format!("cannot delete {} objects of s3://{bucket}", keys.len());
-    let request = S3Request::new(Method::Post, "", "s3:DeleteObject", &doing)
-        .query("delete", "")
-        .header("content-type", "application/xml")
-        .body(body.into_bytes());
-    let request = Arc::new(request);
-    let answer = client.call(cancel, client.brief(), &request)?;
+    let request = || {
+        S3Request::new(Method::Post, "", "s3:DeleteObject", &doing)
+            .query("delete", "")
+            .header("content-type", "application/xml")
+            .body(body.clone().into_bytes())
+    };
+    let answer = send(client, until, cancel, request)?;
     // 403 and 404 are about rights and buckets, and single requests would fare no better
     if matches!(answer.status, 400 | 405 | 501) || answer.code == "NotImplemented" {
-        log::debug!("{}", client.explain(&request, &answer).chain());
+        log::debug!("{}", client.explain(&request(), &answer).chain());
         return Ok(false);
     }
-    let answer = client.good(&request, answer)?;
+    let answer = client.good(&request(), answer)?;
     let result = document(&answer, "DeleteResult", &doing)?;
     let failed = result
         .all("Error")

@@ -4,6 +4,7 @@
 //! settings     what a bucket is reached by
 //! client       sends a request: signed, limited, tried again
 //! upload       an object that is written; commit: the one request that makes it visible; kept: what the server has then
+//! dated        small objects that hosts leave for each other
 //! multipart    its parts; parts: their sizes
 //! read         an object that is read, across dropped connections
 //! listing      objects and unfinished uploads; pages: one after another, to the end; deletion in batches
@@ -17,6 +18,7 @@
 mod client;
 mod commit;
 mod credentials;
+mod dated;
 mod deletion;
 mod error;
 mod kept;
@@ -37,7 +39,7 @@ pub use settings::S3Settings;
 
 use super::kind::{StorageKeys, StorageKind};
 use super::lock::runtime_directory;
-use super::{Object, Storage, Upload, require_key};
+use super::{Dated, Object, Storage, Until, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::files::random;
@@ -56,7 +58,7 @@ use settings::KEYS;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, OnceLock};
 use upload::S3Upload;
 
@@ -118,6 +120,7 @@ impl S3 {
             roots,
             patience: settings.patience,
             now: settings.now,
+            ahead: AtomicI64::new(0),
             conditional: AtomicBool::new(true),
             etags_are_md5: OnceLock::new(),
         };
@@ -282,12 +285,27 @@ impl Storage for S3 {
         }
     }
 
-    fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
+    fn delete_until(
+        &self,
+        keys: &[String],
+        until: Option<Until<'_>>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let whole: Vec<String> = keys
             .iter()
             .map(|key| self.whole(key))
             .collect::<Result<_>>()?;
-        deletion::delete(&self.client, &whole, cancel)
+        deletion::delete(&self.client, &whole, until, cancel)
+    }
+
+    fn claim(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<bool> {
+        dated::claim(&self.target(key)?, bytes, cancel)
+    }
+
+    fn read_dated(&self, key: &str, largest: u64, cancel: &Cancel) -> Result<Option<Dated>> {
+        let doing = format!("cannot read {}", self.locate(key));
+        let request = S3Request::new(Method::Get, self.whole(key)?, "s3:GetObject", doing);
+        dated::read(&self.client, request, largest, cancel)
     }
 
     fn sweep(

@@ -4,6 +4,7 @@ use super::xml;
 use base64ct::{Base64, Encoding};
 use md5::{Digest, Md5};
 use rusty_s3::Method;
+use std::time::Duration;
 use ureq::http::HeaderMap;
 
 /// The header that every provider verifies a body by.
@@ -24,6 +25,8 @@ pub(super) struct S3Request {
     pub pace: Pace,
     /// Refused where there is an object under the key, by servers that know conditional writes.
     pub only_new: bool,
+    /// It is not sent after this moment since boot, and the server refuses it soon afterwards.
+    pub until: Option<Duration>,
 }
 
 /// What sort of limits a request needs.
@@ -55,6 +58,7 @@ impl S3Request {
             permission,
             pace: Pace::Prompt,
             only_new: false,
+            until: None,
         }
     }
 
@@ -73,6 +77,12 @@ impl S3Request {
     /// Lets the server refuse it where there is such an object already.
     pub fn only_new(mut self) -> S3Request {
         self.only_new = true;
+        self
+    }
+
+    /// Lets it have no effect long after this moment since boot.
+    pub fn until(mut self, until: Option<Duration>) -> S3Request {
+        self.until = until;
         self
     }
 

@@ -8,7 +8,7 @@ use super::postgres::Database;
 use super::program::{Output, Running};
 use super::proxy::{Fault, Proxy};
 use super::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
-use super::sandbox::{Sandbox, Shape};
+use super::sandbox::{Sandbox, Shape, is_of_hosts};
 use std::fs;
 
 pub const STORAGE: &str = "s3main";
@@ -83,7 +83,8 @@ impl Cloud {
         self.sandbox.run(arguments)
     }
 
-    /// The objects of the bucket, by their keys below the prefix, but for the record of a failure.
+    /// The objects of the bucket, by their keys below the prefix, but for the record of a failure and what hosts
+    /// leave for each other.
     pub fn objects(&self) -> Vec<String> {
         let directory = self.server.file(PREFIX).join(NAME);
         let mut names: Vec<String> = fs::read_dir(directory)
@@ -91,7 +92,7 @@ impl Cloud {
             .flatten()
             .map(|entry| entry.expect("read a directory").file_name())
             .map(|name| format!("{NAME}/{}", name.display()))
-            .filter(|key| !key.ends_with("last-failure.json"))
+            .filter(|key| !key.ends_with("last-failure.json") && !is_of_hosts(key))
             .collect();
         names.sort();
         names

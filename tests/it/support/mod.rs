@@ -2,6 +2,9 @@
 
 pub mod archive;
 pub mod cloud;
+#[allow(dead_code, reason = "the tests of the storage use the rest")]
+#[path = "../../support/cluster.rs"]
+pub mod cluster;
 pub mod disk;
 pub mod entry;
 pub mod fast;

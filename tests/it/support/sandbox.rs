@@ -164,7 +164,8 @@ impl Sandbox {
         self.start(arguments).wait()
     }
 
-    /// The files below the directory `name`, as sorted paths relative to it.
+    /// The files below the directory `name`, as sorted paths relative to it, but for what hosts
+    /// leave for each other.
     pub fn files(&self, name: &str) -> Vec<String> {
         fn walk(directory: &Path, root: &Path, found: &mut Vec<String>) {
             for entry in fs::read_dir(directory).expect("read a directory") {
@@ -173,7 +174,10 @@ impl Sandbox {
                     walk(&path, root, found);
                 } else {
                     let relative = path.strip_prefix(root).expect("below the root");
-                    found.push(relative.display().to_string());
+                    let relative = relative.display().to_string();
+                    if !is_of_hosts(&relative) {
+                        found.push(relative);
+                    }
                 }
             }
         }
@@ -185,4 +189,10 @@ impl Sandbox {
         found.sort();
         found
     }
+}
+
+/// True for the path or key of what hosts leave for each other: a lease stays in the directory of each database.
+pub fn is_of_hosts(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.starts_with("lease.") || file.starts_with("deleting.")
 }

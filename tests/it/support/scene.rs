@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::postgres::{Database, postgres};
 use super::processes::{self, Frozen, Process, process};
 use super::program::{Output, Running};
-use super::sandbox::{Sandbox, Shape};
+use super::sandbox::{Sandbox, Shape, is_of_hosts};
 use super::wait;
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,7 +68,7 @@ impl Scene {
         self.sandbox.configure_in(&self.storage, "", &[entry]);
     }
 
-    /// What is stored, but for the lock and what is written down about a failure.
+    /// What is stored, but for the lock, the lease and what is written down about a failure.
     pub fn files(&self) -> Files {
         let mut files = Files::new();
         let Ok(entries) = fs::read_dir(self.storage.join(NAME)) else {
@@ -79,6 +79,7 @@ impl Scene {
             let name = path.file_name().expect("a file").to_str().expect("UTF-8");
             // a write in progress may be over by now
             if !matches!(name, ".lock" | "last-failure.json")
+                && !is_of_hosts(name)
                 && let Ok(bytes) = fs::read(&path)
             {
                 files.insert(name.to_string(), bytes);
