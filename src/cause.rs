@@ -29,6 +29,8 @@ pub enum FailureCause {
     VersionMismatch,
     /// pg_restore is older than the pg_dump that made the archive.
     ArchiveTooNew,
+    /// Text gave psql a command, which it was told not to run.
+    CommandRestricted,
     /// SQL text ended the transaction that it was given.
     TransactionEnded,
     PasswordMissing,

@@ -6,6 +6,7 @@
 //! the streams can pass it on without losing its kind or its hint.
 
 use crate::cause::FailureCause;
+use crate::text::escape::{printable, printable_lines};
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
@@ -100,12 +101,23 @@ struct Inner {
 }
 
 impl Error {
-    /// A failure described by `message`: lower case, no final stop, naming what was being done and to what.
+    /// A failure described by `message`: lower case, no final stop, naming what was being done and to what. Whatever names
+    /// it holds, it is one line.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error::made(kind, printable(&message.into()))
+    }
+
+    /// A failure whose description goes on in further lines, each of which begins with two spaces. The names in them are
+    /// [`printable`].
+    pub fn in_lines(kind: Kind, message: &str) -> Error {
+        Error::made(kind, printable_lines(message))
+    }
+
+    fn made(kind: Kind, message: String) -> Error {
         Error {
             inner: Box::new(Inner {
                 kind,
-                message: message.into(),
+                message,
                 cause: None,
                 hint: None,
                 source: None,
@@ -145,13 +157,13 @@ impl Error {
 
     /// Adds the next step for the reader, a full sentence without its stop.
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.inner.hint = Some(hint.into());
+        self.inner.hint = Some(printable(&hint.into()));
         self
     }
 
     /// Adds another next step after the one that is there, or that a cause has.
     pub fn also_hint(mut self, hint: impl Into<String>) -> Error {
-        let hint = hint.into();
+        let hint = printable(&hint.into());
         self.inner.hint = Some(match self.first_hint() {
             Some(first) => format!("{first}\n{hint}"),
             None => hint,
@@ -214,12 +226,15 @@ impl Error {
         Error::new(kind, message).because(self)
     }
 
-    /// The whole chain on one line, outermost first, without the hints.
+    /// The whole chain, outermost first, without the hints: one line, but for what a program said in several.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut next = std::error::Error::source(self);
         while let Some(error) = next {
-            let layer = error.to_string();
+            let layer = match error.is::<Error>() || carries_ours(error) {
+                true => error.to_string(),
+                false => printable(&error.to_string()),
+            };
             // io::Error prints the error it carries as its own text; saying it once is enough
             if !text.ends_with(&layer) {
                 text.push_str(": ");
@@ -290,6 +305,12 @@ impl From<io::Error> for Error {
             Err(plain) => Error::new(kind_of(&plain), plain.to_string()),
         }
     }
+}
+
+/// True of an `io::Error` that carries one of ours, whose text it then has.
+fn carries_ours(error: &(dyn std::error::Error + 'static)) -> bool {
+    let plain = error.downcast_ref::<io::Error>();
+    plain.is_some_and(|plain| plain.get_ref().is_some_and(|inner| inner.is::<Error>()))
 }
 
 /// [`Kind::Unavailable`] for what file systems say while their disk or their server is away.
@@ -367,6 +388,23 @@ mod tests {
         for stays in [Errno::NOSPC, Errno::NOENT, Errno::ACCESS, Errno::ROFS] {
             assert_eq!(kind(stays), Kind::Failed, "{stays:?}");
         }
+    }
+
+    #[test]
+    fn no_name_begins_a_line_or_steers_a_terminal() {
+        let name = "x\u{1b}[2J\n  hint: all is well";
+        let plain = std::io::Error::other(name);
+        let error = Error::failed(name).hint(name).also_hint(name);
+        let error = Error::failed(name)
+            .because(error.because(plain))
+            .doing(name);
+        let report = error.report();
+        let lines: Vec<&str> = report.lines().collect();
+        assert_eq!(lines.len(), 3, "{report}");
+        assert!(lines[1].starts_with("  hint: x\\u{1b}[2J\\n  hint: all"));
+        assert!(!report.contains('\u{1b}'));
+        let told = Error::in_lines(Kind::Failed, "two storages failed\n  a: b\nc");
+        assert_eq!(told.chain(), "two storages failed\n  a: b\\nc");
     }
 
     #[test]

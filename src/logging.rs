@@ -2,6 +2,7 @@
 //! In the journal each line begins with its priority, such as `<4>` for a warning (sd-daemon(3)).
 
 use crate::progress;
+use crate::text::escape::printable_lines;
 use log::{Level, LevelFilter};
 use std::io::{self, IsTerminal, Write};
 
@@ -29,15 +30,16 @@ pub fn start(verbose: bool) {
                 Level::Info => ("", "", 6),
                 Level::Debug | Level::Trace => ("debug: ", "2", 7),
             };
+            let told = printable_lines(&record.args().to_string());
             if journal {
                 // to which each line is an entry of its own
-                let text = format!("{word}{}", record.args());
+                let text = format!("{word}{told}");
                 let mut lines = text.lines();
                 lines.try_for_each(|line| writeln!(out, "<{priority}>{line}"))
             } else if coloured && !word.is_empty() {
-                writeln!(out, "\x1b[{colour}m{word}\x1b[0m{}", record.args())
+                writeln!(out, "\x1b[{colour}m{word}\x1b[0m{told}")
             } else {
-                writeln!(out, "{word}{}", record.args())
+                writeln!(out, "{word}{told}")
             }
         })
         .try_init();
@@ -59,15 +61,16 @@ pub fn is_coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// The last words of a run that failed, as stderr shows them.
-pub fn failure(report: &str) -> String {
-    match is_coloured(&io::stderr()) {
-        true => format!("\x1b[31mbackupkit:\x1b[0m {report}"),
-        false => format!("backupkit: {report}"),
-    }
+/// The last words of a run that failed.
+pub fn tell_failure(report: &str) {
+    let lead = match is_coloured(&io::stderr()) {
+        true => "\x1b[31mbackupkit:\x1b[0m ",
+        false => "backupkit: ",
+    };
+    progress::say(lead, report);
 }
 
-/// Passes whole lines on to [`progress::say`].
+/// Passes whole lines on to [`progress::say_as_it_is`].
 struct LogLines(Vec<u8>);
 
 impl Write for LogLines {
@@ -75,7 +78,7 @@ impl Write for LogLines {
         self.0.extend_from_slice(bytes);
         while let Some(end) = self.0.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.0.drain(..=end).collect();
-            progress::say(String::from_utf8_lossy(&line[..end]).as_ref());
+            progress::say_as_it_is(String::from_utf8_lossy(&line[..end]).as_ref());
         }
         Ok(bytes.len())
     }

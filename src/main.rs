@@ -4,7 +4,7 @@ use backupkit::cancel::{Cancel, Cause};
 use backupkit::cli::{self, Asked, Command};
 use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
-use backupkit::{app, logging, output, progress};
+use backupkit::{app, logging, output};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::process::ExitCode;
@@ -82,11 +82,11 @@ fn tell(error: &Error, json: bool, nagios: bool) -> ExitCode {
     if error.is_told() {
         return ExitCode::from(error.kind().exit_status());
     }
-    progress::say(&logging::failure(&error.report()));
+    logging::tell_failure(&error.report());
     // stdout may be what failed
     let _ = match (nagios, json) {
         (true, _) => output::line(&output::nagios_line("UNKNOWN", &error.chain())),
-        (false, true) => output::line(&output::error_line(error).to_string()),
+        (false, true) => output::json(&output::error_line(error)),
         (false, false) => Ok(()),
     };
     match nagios {

@@ -3,6 +3,7 @@
 //! Everything of ours that goes to stderr goes through [`say`], which takes the live line away first and puts
 //! it back after, so that messages and progress never mix.
 
+use crate::text::escape::{printable, printable_lines};
 use crate::text::human::human_bytes;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +19,14 @@ const ERASE: &str = "\r\x1b[2K";
 /// The live line as it stands on the terminal now.
 static LIVE: Mutex<String> = Mutex::new(String::new());
 
-/// Writes `text` and a newline to stderr, above the live line if there is one.
-pub fn say(text: &str) {
+/// Writes `text` and a newline to stderr, above the live line if there is one. `lead` is ours and comes first; it may have
+/// a colour.
+pub fn say(lead: &str, text: &str) {
+    say_as_it_is(&format!("{lead}{}", printable_lines(text)));
+}
+
+/// The same for what has been made printable.
+pub fn say_as_it_is(text: &str) {
     let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stderr = std::io::stderr().lock();
     // a closed stderr has nobody to tell
@@ -92,7 +99,7 @@ impl Progress {
                 while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                     let what = named.lock().unwrap_or_else(PoisonError::into_inner).clone();
                     let line = line(&what, &shown, began.elapsed());
-                    if live { show(line) } else { say(&line) }
+                    if live { show(line) } else { say("", &line) }
                 }
                 show(String::new());
             });
@@ -132,6 +139,7 @@ fn line(what: &str, meter: &Meter, elapsed: Duration) -> String {
         0 => format!("{}:{:02}", seconds / 60, seconds % 60),
         hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
     };
+    let what = printable(what);
     format!(
         "{what}  {} plain  {} stored  {}/s  {clock}",
         human_bytes(plain),

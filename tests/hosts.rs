@@ -60,6 +60,7 @@ fn prune(shelf: &Shelf) -> Result<Pruned> {
         accept_clock: false,
         lock_wait: Duration::ZERO,
         keys: None,
+        stored: None,
         held: None,
     };
     prune::run(&job, &places(shelf), day(9), &cancel())

@@ -48,13 +48,13 @@ const LAYERS: [&[&str]; 7] = [
 /// Who may import whom within a layer. On the top layer everybody may, as long as it makes no circle.
 const NEIGHBOURS: [(&str, &[&str]); 11] = [
     ("secret", &["error"]),
-    ("error", &["cause"]),
+    ("error", &["cause", "text"]),
     ("cancel", &["error"]),
     ("background", &["error", "cancel"]),
     ("files", &["error"]),
     ("http", &["error"]),
-    ("logging", &["progress"]),
-    ("process", &["error", "secret", "cancel"]),
+    ("logging", &["progress", "text"]),
+    ("process", &["error", "secret", "cancel", "text"]),
     ("progress", &["error", "secret", "cancel", "text"]),
     ("config", &["repository"]),
     ("notify", &["config"]),

@@ -41,13 +41,18 @@ impl App {
             let ended = self.backup_database(database, options.lock_wait, by_hand(), cancel);
             let event = ended.event();
             let name = &ended.database.name;
-            let line = if options.json {
-                let retention = &ended.retention;
-                output::backup_json(name, &ended.result, retention, ended.took).to_string()
-            } else {
-                output::backup_text(name, &ended.result, ended.took)
-            };
-            printed = printed.and(output::line(&line));
+            printed = printed.and(match options.json {
+                true => {
+                    let retention = &ended.retention;
+                    output::json(&output::backup_json(
+                        name,
+                        &ended.result,
+                        retention,
+                        ended.took,
+                    ))
+                }
+                false => output::line(&output::backup_text(name, &ended.result, ended.took)),
+            });
             let mut stopped = None;
             match ended.result {
                 Ok(stored) => {
@@ -70,7 +75,7 @@ impl App {
             // a signal ends the run, not only the database it hit, and is told of once
             if let Some(error) = stopped {
                 if options.json {
-                    output::line(&output::error_line(&error).to_string())?;
+                    output::json(&output::error_line(&error))?;
                 }
                 return Err(Error::already_told(error.kind()));
             }
@@ -78,7 +83,7 @@ impl App {
         }
         if options.json {
             let summary = output::backup_summary(ok, failed, missing, bytes, began.elapsed());
-            printed = printed.and(output::line(&summary.to_string()));
+            printed = printed.and(output::json(&summary));
         }
         match overall(ok, &statuses) {
             Some(kind) => Err(Error::already_told(kind)),

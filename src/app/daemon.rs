@@ -186,7 +186,7 @@ impl App {
             .collect();
         if json {
             let document = output::next_runs_json(&shown, &unscheduled);
-            return output::line(&document.to_string());
+            return output::json(&document);
         }
         output::text_out(&output::next_runs_text(&shown))?;
         if !unscheduled.is_empty() {

@@ -13,7 +13,7 @@ impl App {
         let before = self.side(&options.before, options, cancel)?;
         let after = self.side(&options.after, options, cancel)?;
         if options.json {
-            return output::line(&output::diff_json(&before, &after).to_string());
+            return output::json(&output::diff_json(&before, &after));
         }
         output::text_out(&output::diff_text(&before, &after))
     }

@@ -34,7 +34,7 @@ impl App {
             }
         }
         if options.json {
-            output::line(&output::list_json(&listed).to_string())?;
+            output::json(&output::list_json(&listed))?;
         } else if !listed.backups.is_empty() || !listed.others.is_empty() {
             output::text_out(&output::list_text(&listed, Utc::now()))?;
         }

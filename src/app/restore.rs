@@ -21,6 +21,7 @@ use crate::repository::standing::Purpose;
 use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
 use crate::source::logical::restore::{RestorePreview, RestoreRequest, Subset};
+use crate::text::escape::printable;
 use chrono::Utc;
 use rustix::event::PollFlags;
 use std::io::{self, BufRead, IsTerminal};
@@ -58,7 +59,7 @@ impl App {
             let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
                 .map_err(with_older)?;
             match options.json {
-                true => output::line(&output::preview_json(&database.name, &preview).to_string())?,
+                true => output::json(&output::preview_json(&database.name, &preview))?,
                 false => output::text_out(&output::preview_text(&preview))?,
             }
             return preview.refusal.map_or(Ok(()), Err);
@@ -94,10 +95,20 @@ impl App {
         let compared = what_was_compared(restored.compared, options);
         log::info!("restored into {}: {compared}", restored.target);
         let (from, took) = (selected.shown(), began.elapsed());
-        output::line(&match options.json {
-            true => output::restore_json(&database.name, &from, &restored, took).to_string(),
-            false => output::restore_text(&database.name, &from, &restored, took),
-        })
+        match options.json {
+            true => output::json(&output::restore_json(
+                &database.name,
+                &from,
+                &restored,
+                took,
+            )),
+            false => output::line(&output::restore_text(
+                &database.name,
+                &from,
+                &restored,
+                took,
+            )),
+        }
     }
 
     fn restore_job(
@@ -194,7 +205,7 @@ fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// A name a line, and how many more there are.
+/// A line for each name, and one for how many more there are.
 fn listed(names: &[String]) -> String {
     // a line for one more is as long as its name
     let shown = match names.len() {
@@ -203,11 +214,11 @@ fn listed(names: &[String]) -> String {
     };
     let mut lines: String = names[..shown]
         .iter()
-        .map(|name| format!("  {name}\n"))
+        .map(|name| format!("\n  {}", printable(name)))
         .collect();
     if names.len() > shown {
         let more = names.len() - shown;
-        lines += &format!("  and {more} more; --dry-run --json names all\n");
+        lines += &format!("\n  and {more} more; --dry-run --json names all");
     }
     lines
 }
@@ -216,10 +227,10 @@ fn listed(names: &[String]) -> String {
 fn confirm(preview: &RestorePreview, cancel: &Cancel) -> Result<()> {
     let target = &preview.target;
     let dropped = preview.drops.as_deref().unwrap_or_default();
-    let lines = listed(dropped);
+    let (lines, shown) = (listed(dropped), printable(target));
     let mut what = match lines.is_empty() {
-        true => format!("This drops what the backup holds from the database {target}\n"),
-        false => format!("This drops from the database {target}\n{lines}"),
+        true => format!("This drops what the backup holds from the database {shown}"),
+        false => format!("This drops from the database {shown}{lines}"),
     };
     let along = preview.taken_along.iter();
     let along: Vec<String> = along
@@ -227,12 +238,15 @@ fn confirm(preview: &RestorePreview, cancel: &Cancel) -> Result<()> {
         .cloned()
         .collect();
     if !along.is_empty() {
-        what += &format!("makes anew what depends on it\n{}", listed(&along));
+        progress::say("", &what);
+        what = format!("makes anew what depends on it{}", listed(&along));
     }
-    progress::say(&format!(
-        "{what}and restores {} there.\nType yes to go on:",
-        preview.from
-    ));
+    progress::say("", &what);
+    progress::say(
+        "",
+        &format!("and restores {} there.", printable(&preview.from)),
+    );
+    progress::say("", "Type yes to go on:");
     let stdin = io::stdin();
     cancel.wait_for(stdin.as_fd(), PollFlags::IN, None)?;
     let mut answer = String::new();
@@ -257,10 +271,10 @@ mod tests {
     fn one_more_is_named_and_only_several_are_counted() {
         let names: Vec<String> = (1..=12).map(|n| format!("table t{n}")).collect();
         let eleven = listed(&names[..11]);
-        assert!(eleven.ends_with("  table t10\n  table t11\n"), "{eleven}");
+        assert!(eleven.ends_with("\n  table t10\n  table t11"), "{eleven}");
         let twelve = listed(&names);
         assert!(
-            twelve.ends_with("  table t10\n  and 2 more; --dry-run --json names all\n"),
+            twelve.ends_with("\n  table t10\n  and 2 more; --dry-run --json names all"),
             "{twelve}"
         );
     }

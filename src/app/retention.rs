@@ -82,7 +82,7 @@ impl App {
         }
         if options.json {
             let document = output::prune_json(&outcomes, options.dry_run);
-            printed = printed.and(output::line(&document.to_string()));
+            printed = printed.and(output::json(&document));
         }
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),
@@ -214,7 +214,7 @@ impl App {
             cancel,
         )?;
         if options.json {
-            output::line(&output::pin_json(&id, options.pinning, &copies).to_string())
+            output::json(&output::pin_json(&id, options.pinning, &copies))
         } else {
             output::text_out(&output::pin_text(&id, options.pinning, &copies))
         }

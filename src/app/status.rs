@@ -52,7 +52,7 @@ impl App {
             }
         }
         if options.json {
-            output::line(&output::status_json(&report).to_string())?;
+            output::json(&output::status_json(&report))?;
         } else {
             output::text_out(&output::status_text(&report))?;
         }

@@ -38,7 +38,7 @@ impl CheckList {
     /// Adds a check, and prints it where a person waits for it.
     fn add(&mut self, check: Finding) -> Result<()> {
         if !self.json {
-            output::line(&output::check_line(&check))?;
+            output::print_check(&check)?;
         }
         self.checks.push(check);
         Ok(())
@@ -92,7 +92,7 @@ impl App {
             )?;
         }
         if options.json {
-            output::line(&output::check_json(&told.checks).to_string())?;
+            output::json(&output::check_json(&told.checks))?;
         }
         let mut failed = told.checks.iter();
         match failed.any(|check| check.outcome == FindingLevel::Fail) {

@@ -88,7 +88,7 @@ impl App {
             all.extend(checked.copies);
         }
         if options.json {
-            output::line(&output::verify_json(&all, options.level).to_string())?;
+            output::json(&output::verify_json(&all, options.level))?;
         }
         if all.is_empty() && lost.is_empty() {
             log::info!("there is nothing to check");
@@ -204,7 +204,7 @@ impl App {
                 }
             }
             Err(error) => {
-                let told = Error::new(error.kind(), error.report());
+                let told = Error::in_lines(error.kind(), &error.report());
                 let told = told.doing(format!("cannot check {shown}"));
                 log::error!(
                     "{}",
@@ -303,7 +303,7 @@ impl App {
             }
         }
         if options.json {
-            output::line(&output::report_json(&past, since).to_string())?;
+            output::json(&output::report_json(&past, since))?;
         } else if past.is_empty() {
             log::info!("nothing was checked since {}", since.to_rfc3339());
         } else {

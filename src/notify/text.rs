@@ -224,7 +224,7 @@ Details:
 
     #[test]
     fn a_failure_tells_why_and_what_to_type() {
-        let error = Error::new(Fault::Unavailable, "no connection\r\nto\x1b[31m it")
+        let error = Error::in_lines(Fault::Unavailable, "no connection\n  | to\x1b[31m it")
             .doing("cannot dump")
             .hint("is it running?");
         let failed = event(EventKind::Backup).failed(EventOutcome::Failed, &error);
@@ -241,7 +241,7 @@ Details:
 
 Why:
   cannot dump: no connection
-  to [31m it
+    | to\u{1b}[31m it
 
 What to try:
   is it running?

@@ -11,6 +11,7 @@ use crate::format::write_pipeline::{Stages, WrittenArchive};
 use crate::postgres::client::{APPLICATION, Client, application_name};
 use crate::postgres::locks;
 use crate::postgres::locks::Watch;
+use crate::postgres::pooler;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::process::ChildOutput;
@@ -107,6 +108,7 @@ pub fn run(
 
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let server = client.major_if_known()?;
+    pooler::require_own_session(&client)?;
     let pg_dump = tools.pg_dump(server, cancel)?;
     log::debug!("using {pg_dump}");
     let source = source(&client)?;
@@ -353,7 +355,9 @@ fn name_blockers(error: Error, client: &Client) -> Error {
     match asked {
         Ok(holders) if !holders.is_empty() => {
             let hint = error.first_hint().unwrap_or_default().to_string();
-            error.hint(format!("held by {}\n{hint}", holders.join("; ")))
+            error
+                .hint(format!("held by {}", holders.join("; ")))
+                .also_hint(hint)
         }
         Ok(_) => error,
         Err(failed) => {

@@ -8,6 +8,7 @@ use crate::operation::prune::outcome::PruneOutcome;
 use crate::repository::copies::StoredCopy;
 use crate::text::duration;
 use crate::text::rfc3339;
+use crate::text::table::fields;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -16,17 +17,15 @@ pub fn backup_text(database: &str, result: &Result<StoredBackup>, took: Duration
     let took = duration::display(took);
     let status = backup_status(result);
     let Ok(stored) = result else {
-        return format!("{database}\t{status}\t0\t-\t{took}");
+        return fields(&[database, status, "0", "-", &took]);
     };
-    let (bytes, destination) = (stored.manifest.bytes(), stored.destination());
-    let mut line = format!("{database}\t{status}\t{bytes}\t{destination}\t{took}");
+    let bytes = stored.manifest.bytes().to_string();
+    let mut line = vec![database, status, &bytes, stored.destination(), &took];
     if stored.copies.len() > 1 {
-        for copy in &stored.copies {
-            line.push('\t');
-            line.push_str(copy.result.as_deref().unwrap_or("-"));
-        }
+        let copies = stored.copies.iter();
+        line.extend(copies.map(|copy| copy.result.as_deref().unwrap_or("-")));
     }
-    line
+    fields(&line)
 }
 
 fn backup_status(result: &Result<StoredBackup>) -> &'static str {

@@ -1,35 +1,31 @@
 //! What `test` prints: a line for each check, or one document of them.
 
-use crate::logging::is_coloured;
+use super::stdout::coloured;
+use crate::error::Result;
 use crate::operation::test::{Finding, FindingLevel};
+use crate::text::escape::printable;
 use serde_json::{Value, json};
-use std::io;
 
-/// The line of a check, and one with the fix below it where there is something to mend.
-pub fn check_line(check: &Finding) -> String {
+/// Prints the line of a check, and one with the fix below it where there is something to mend.
+pub fn print_check(check: &Finding) -> Result<()> {
     let (word, colour) = match check.outcome {
         FindingLevel::Ok => ("ok  ", "32"),
         FindingLevel::Warn => ("warn", "33"),
         FindingLevel::Fail => ("FAIL", "31"),
     };
-    let word = match is_coloured(&io::stdout()) {
-        true => format!("\x1b[{colour}m{word}\x1b[0m"),
-        false => word.to_string(),
-    };
     // what other programs say may have several lines
     let what: Vec<&str> = check.what.split_whitespace().collect();
-    let mut line = format!("{word}  {}: {}", check.subject, what.join(" "));
+    let (subject, what) = (printable(&check.subject), printable(&what.join(" ")));
+    let mut rest = format!("  {subject}: {what}");
     if let Some(fix) = check
         .fix
         .as_ref()
         .filter(|_| check.outcome != FindingLevel::Ok)
     {
-        line.push_str(&format!(
-            "\n      fix: {}",
-            fix.replace('\n', "\n           ")
-        ));
+        let fixes: Vec<String> = fix.lines().map(printable).collect();
+        rest.push_str(&format!("\n      fix: {}", fixes.join("\n           ")));
     }
-    line
+    coloured(colour, word, &rest)
 }
 
 /// The document of `test --json`.

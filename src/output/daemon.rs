@@ -2,6 +2,7 @@
 
 use crate::daemon::next_runs::NextRuns;
 use crate::text::rfc3339;
+use crate::text::table::fields;
 use serde_json::{Value, json};
 
 /// A line for each run: database, task, time.
@@ -10,7 +11,7 @@ pub fn next_runs_text(jobs: &[NextRuns]) -> String {
     for job in jobs {
         for at in &job.at {
             let (task, at) = (job.task.name(), rfc3339::precise(*at));
-            text.push_str(&format!("{}\t{task}\t{at}\n", job.database));
+            text += &(fields(&[job.database, task, &at]) + "\n");
         }
     }
     text

@@ -3,6 +3,7 @@
 use crate::operation::diff::Side;
 use crate::repository::manifest::Table;
 use crate::source::logical::table_comparison::{Change, Difference, differences, objects};
+use crate::text::escape::printable_list;
 use crate::text::human::human_bytes;
 use crate::text::table::table;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ pub fn diff_text(before: &Side, after: &Side) -> String {
         .map(|found| format!("{} {} instead of {}", found.after, found.kind, found.before))
         .collect();
     if !others.is_empty() {
-        text.push_str(&format!("objects: {}\n", others.join(", ")));
+        text.push_str(&format!("objects: {}\n", printable_list(&others)));
     }
     text
 }

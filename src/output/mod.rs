@@ -15,7 +15,7 @@ mod stdout;
 mod verify;
 
 pub use backup::{backup_json, backup_summary, backup_text};
-pub use check::{check_json, check_line};
+pub use check::{check_json, print_check};
 pub use daemon::{next_runs_json, next_runs_text};
 pub use diff::{diff_json, diff_text};
 pub use error::error_line;
@@ -23,5 +23,5 @@ pub use list::{list_json, list_text};
 pub use prune::{explain_text, pin_json, pin_text, prune_json, prune_text};
 pub use restore::{preview_json, preview_text, restore_json, restore_text};
 pub use status::{nagios_line, nagios_status, status_json, status_nagios, status_text};
-pub use stdout::{Stdout, line, text_out};
+pub use stdout::{Stdout, coloured, json, line, text_out};
 pub use verify::{report_json, report_text, verified_text, verify_json};

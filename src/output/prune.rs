@@ -7,8 +7,10 @@ use crate::repository::names::BackupId;
 use crate::repository::pins::{PinnedCopy, Pinning};
 use crate::repository::retention::{Period, Policy, Reason, Verdict, Why};
 use crate::text::duration;
+use crate::text::escape::printable;
 use crate::text::human::human_bytes;
 use crate::text::rfc3339;
+use crate::text::table::fields;
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
 
@@ -31,33 +33,34 @@ pub fn prune_text(outcome: &PruneOutcome) -> String {
         _ => status(outcome),
     };
     let mut text = String::new();
+    let mut line = |of_line: &[&str]| text += &(fields(of_line) + "\n");
     let (mut kept, mut deleted, mut freed) = (0, 0, 0);
     if let Ok(pruned) = &outcome.result {
         let would = if outcome.dry_run { "would " } else { "" };
         if pruned.refused.is_none() {
             for backup in pruned.deleted() {
                 let Judged { id, bytes, .. } = backup;
-                text.push_str(&format!("{would}delete\t{id}\t{storage}\t{bytes}\n"));
+                let (id, bytes) = (id.to_string(), bytes.to_string());
+                line(&[&format!("{would}delete"), &id, storage, &bytes]);
                 deleted += 1;
-                freed += bytes;
+                freed += backup.bytes;
             }
             for (backup, spared) in pruned.spared() {
-                let Judged { id, bytes, .. } = backup;
+                let (id, bytes) = (backup.id.to_string(), backup.bytes.to_string());
                 let word = match spared {
                     Spared::Until(_) => "marked",
                     Spared::BeingRead | Spared::Changed => "spared",
                 };
-                text.push_str(&format!("{word}\t{id}\t{storage}\t{bytes}\n"));
+                line(&[word, &id, storage, &bytes]);
             }
             for key in &pruned.swept {
-                text.push_str(&format!("{would}sweep\t{key}\t{storage}\t0\n"));
+                line(&[&format!("{would}sweep"), key, storage, "0"]);
             }
         }
-        kept = pruned.backups.len() - deleted;
+        kept = pruned.backups.len() - deleted as usize;
     }
-    text.push_str(&format!(
-        "{database}\t{status}\t{storage}\t{kept}\t{deleted}\t{freed}\n"
-    ));
+    let [kept, deleted, freed] = [kept as u64, deleted, freed].map(|count| count.to_string());
+    line(&[database, status, storage, &kept, &deleted, &freed]);
     text
 }
 
@@ -91,7 +94,7 @@ pub fn explain_text(outcome: &PruneOutcome) -> String {
         text.push_str("\n  without their archive\n");
     }
     for key in &pruned.swept {
-        text.push_str(&format!("  - {key}\n"));
+        text.push_str(&format!("  - {}\n", printable(key)));
     }
     let (goes, bytes) = match (outcome.happened(), &pruned.refused) {
         (true, _) => ("deleted", freed),
@@ -319,7 +322,7 @@ pub fn pin_text(id: &BackupId, pinning: Pinning, copies: &[PinnedCopy]) -> Strin
     };
     let lines = copies.iter();
     lines
-        .map(|copy| format!("{id}\t{word}\t{}\n", copy.storage))
+        .map(|copy| fields(&[&id.to_string(), word, &copy.storage]) + "\n")
         .collect()
 }
 

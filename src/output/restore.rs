@@ -3,8 +3,10 @@
 use crate::format::sniff::Content;
 use crate::source::logical::restore::{RestorePreview, RestoreReport};
 use crate::text::duration;
+use crate::text::escape::printable;
 use crate::text::human::human_bytes;
 use crate::text::rfc3339;
+use crate::text::table::fields;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ pub fn restore_text(
     took: Duration,
 ) -> String {
     let (bytes, took) = (restored.plain_bytes, duration::display(took));
-    format!("{database}\tok\t{bytes}\t{from}\t{took}")
+    fields(&[database, "ok", &bytes.to_string(), from, &took])
 }
 
 /// The document of `restore --json`.
@@ -123,7 +125,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
     ));
     let lines = lines.into_iter();
     lines
-        .map(|(what, value)| format!("{what:13}{value}\n"))
+        .map(|(what, value)| format!("{what:13}{}\n", printable(&value)))
         .collect()
 }
 

@@ -5,6 +5,7 @@ use crate::operation::status::report::{
     CopyState, DatabaseStatus, NewestBackup, NewestCopy, Problem, Severity, StatusReport,
     StorageStatus,
 };
+use crate::text::escape::{printable, printable_list};
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
 use crate::text::table::table;
@@ -34,7 +35,10 @@ pub fn status_text(report: &StatusReport) -> String {
     );
     let mut text = table(&filled(rows));
     let said: String = problems(report)
-        .map(|(name, problem)| format!("{name}: {}: {}\n", problem.level.name(), problem.what))
+        .map(|(name, problem)| {
+            let (level, what) = (problem.level.name(), printable(&problem.what));
+            format!("{}: {level}: {what}\n", printable(&name))
+        })
         .collect();
     if !said.is_empty() {
         text.push_str(&format!("\n{said}"));
@@ -46,7 +50,7 @@ pub fn status_text(report: &StatusReport) -> String {
     if let Some(daemon) = report.daemon.as_ref().filter(|daemon| daemon.alive) {
         let running = match daemon.running.is_empty() {
             true => "idle".to_string(),
-            false => format!("at work on {}", daemon.running.join(", ")),
+            false => format!("at work on {}", printable_list(&daemon.running)),
         };
         let since = human_age(report.now - daemon.started_at);
         text.push_str(&format!(

@@ -2,8 +2,11 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
+use crate::logging::is_coloured;
+use crate::text::escape::{printable_json, printable_text};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
+use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -14,8 +17,26 @@ pub fn line(text: &str) -> Result<()> {
     text_out(&format!("{text}\n"))
 }
 
-/// Writes `text` as it is.
+/// Writes text of lines and columns, whose names are made printable where they become part of it.
 pub fn text_out(text: &str) -> Result<()> {
+    as_it_is(&printable_text(text))
+}
+
+/// Writes a word in a colour, where stdout shows colours, and the rest of its line.
+pub fn coloured(colour: &str, word: &str, rest: &str) -> Result<()> {
+    let rest = printable_text(rest);
+    match is_coloured(&io::stdout()) {
+        true => as_it_is(&format!("\x1b[{colour}m{word}\x1b[0m{rest}\n")),
+        false => as_it_is(&format!("{word}{rest}\n")),
+    }
+}
+
+/// Writes a line of JSON.
+pub fn json(document: &Value) -> Result<()> {
+    as_it_is(&format!("{}\n", printable_json(&document.to_string())))
+}
+
+fn as_it_is(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())

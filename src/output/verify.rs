@@ -7,7 +7,7 @@ use crate::repository::check_records::{CheckLevel, CheckOutcome};
 use crate::text::duration;
 use crate::text::human::human_age;
 use crate::text::rfc3339;
-use crate::text::table::table;
+use crate::text::table::{fields, table};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,16 +15,13 @@ use std::time::Duration;
 /// `backup, good, level, storage, duration` with tabs between, and a line for each fault.
 pub fn verified_text(verified: &Verified) -> String {
     let storage = verified.storage.as_deref().unwrap_or("-");
-    let mut text = format!(
-        "{}\t{}\t{}\t{storage}\t{}\n",
-        verified.backup,
-        verified.outcome().name(),
-        verified.level,
-        duration::display(verified.took)
-    );
+    let (level, took) = (verified.level.to_string(), duration::display(verified.took));
+    let outcome = verified.outcome().name();
+    let mut text = fields(&[&verified.backup, outcome, &level, storage, &took]) + "\n";
     if let Ok(evidence) = &verified.result {
         for fault in &evidence.faults {
-            text.push_str(&format!("fault\t{}\t{storage}\t{fault}\n", verified.backup));
+            let fault = fault.to_string();
+            text += &(fields(&["fault", &verified.backup, storage, &fault]) + "\n");
         }
     }
     text

@@ -7,12 +7,12 @@ use super::psql::Psql;
 use super::session::Session;
 use super::tools::{Program, Tool, Tools};
 use crate::cancel::Cancel;
-use crate::error::{Doing, Result};
-use crate::process;
+use crate::error::{Doing, Error, Result};
+use crate::process::{self, ChildInput};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::process::Command;
+use std::process::{ChildStdout, Command};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the server shows of sessions that only ask something.
@@ -172,6 +172,13 @@ impl Client {
         Ok(decoded.collect())
     }
 
+    /// Runs one statement that no transaction may hold, such as one that makes a database, within `limit`.
+    pub fn run_alone(&self, limit: Duration, sql: &str) -> Result<()> {
+        let mut command = self.asking("UTF8")?;
+        command.args(["-c", sql]);
+        process::run("psql", command, &self.cancel, limit, explain::client).map(|_| ())
+    }
+
     /// A psql that is fed with SQL; the first error stops it.
     pub fn script(&self) -> Result<Psql> {
         let token = format!("whole input of {}", self.application);
@@ -183,6 +190,36 @@ impl Client {
         )
     }
 
+    /// A psql that stays for questions: what it is asked by, and what it answers to, a line for each row.
+    pub(super) fn open(&self) -> Result<(ChildInput, ChildStdout)> {
+        let mut command = self.command()?;
+        command
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-q",
+                "-w",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "--file=-",
+            ])
+            .arg(self.session.database_argument());
+        ChildInput::spawn_piped("psql", command, &self.cancel, explain::client)
+    }
+
+    /// Fails where psql cannot be told to run no commands, which text of others may hold.
+    pub fn require_restriction(&self) -> Result<()> {
+        let psql = self.psql()?;
+        match psql.can_restrict() {
+            true => Ok(()),
+            false => Err(Error::refused(format!(
+                "{psql} cannot be kept from running commands on this machine, which SQL text may hold"
+            ))
+            .hint("update the PostgreSQL client tools to their newest minor version")),
+        }
+    }
+
     /// Runs SQL that may be too long for an argument, in the encoding that the server calls `encoding`.
     pub fn run(&self, encoding: &str, sql: &[u8]) -> Result<()> {
         let mut script = self.script()?;
@@ -191,16 +228,27 @@ impl Client {
         script.finish()
     }
 
-    fn ask(&self, encoding: &str, limit: Duration, sql: &[u8]) -> Result<Vec<Vec<String>>> {
+    /// A psql that prints rows, and is not yet told what to ask.
+    fn asking(&self, encoding: &str) -> Result<Command> {
         let mut command = self.command()?;
         command
             .env("PGCLIENTENCODING", encoding)
             .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
             .arg(format!("--field-separator={COLUMN}"))
             .arg("--record-separator-zero")
-            .arg(self.session.database_argument())
-            // the server's own functions and operators, and none that a user of the database put before them
-            .args(["-c", "SET search_path = pg_catalog"]);
+            .arg(self.session.database_argument());
+        Ok(command)
+    }
+
+    fn ask(&self, encoding: &str, limit: Duration, sql: &[u8]) -> Result<Vec<Vec<String>>> {
+        let mut command = self.asking(encoding)?;
+        // the server's own functions and operators, and none that a user of the database put before them; a pooler may lend
+        // the session to others afterwards, so no setting outlives the transaction
+        command.args([
+            "--single-transaction",
+            "-c",
+            "SET LOCAL search_path = pg_catalog",
+        ]);
         let script = match sql.len() > ARGUMENT {
             true => Some(in_memory(sql).doing(|| "cannot write a question for psql")?),
             false => None,

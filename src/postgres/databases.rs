@@ -83,8 +83,7 @@ pub fn create(client: &Client, name: &str, like: &[(String, String)]) -> Result<
         identifier(name)
     );
     client
-        .query_within(LIMIT, &sql)
-        .map(|_| ())
+        .run_alone(LIMIT, &sql)
         .doing(|| format!("cannot create the database {name}"))
 }
 
@@ -101,8 +100,7 @@ pub fn drop_idle(client: &Client, name: &str) -> Result<()> {
 fn dropped(client: &Client, name: &str, how: &str) -> Result<()> {
     let sql = format!("DROP DATABASE IF EXISTS {}{how}", identifier(name));
     client
-        .query_within(LIMIT, &sql)
-        .map(|_| ())
+        .run_alone(LIMIT, &sql)
         .doing(|| format!("cannot drop the database {name}"))
 }
 

@@ -32,16 +32,17 @@ pub fn restore(ended: &Ended) -> Error {
 
 fn explain(ended: &Ended, particular: fn(FailureCause) -> Option<&'static str>) -> Error {
     let Some(cause) = messages::cause(ended) else {
-        return Error::failed(ended.to_string());
+        return Error::in_lines(Kind::Failed, &ended.to_string());
     };
     let told = particular(cause);
     // only where an archive is read does its end mean that
     let kind = match told.is_some() {
         true if matches!(cause, FailureCause::ArchiveCut | FailureCause::SqlCut) => Kind::Damaged,
+        _ if cause == FailureCause::CommandRestricted => Kind::Refused,
         _ if may_pass(cause) => Kind::Unavailable,
         _ => Kind::Failed,
     };
-    let error = Error::new(kind, ended.to_string()).with_cause(cause);
+    let error = Error::in_lines(kind, &ended.to_string()).with_cause(cause);
     match told.or_else(|| hint(cause)) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -143,6 +144,10 @@ fn hint(cause: FailureCause) -> Option<&'static str> {
         NoSpace => "free some space on the machine that says so",
         LockTimeout => {
             "another session holds a table; backup.lock_timeout says how long to wait for it"
+        }
+        CommandRestricted => {
+            "it holds a command for psql, which would run on this machine and did not; ask who could write to where it \
+         comes from"
         }
         TransactionEnded => {
             "it holds a COMMIT, ROLLBACK or \\connect of its own, so it was not restored as a whole and could not be \

@@ -6,6 +6,7 @@
 use super::client::Client;
 use crate::cancel::Cause;
 use crate::error::{Doing, Result};
+use crate::text::escape::printable;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -75,7 +76,7 @@ impl Watch {
                         since = None;
                         continue;
                     }
-                    let who = found.join("; ");
+                    let who = printable(&found.join("; "));
                     let waited = match since {
                         Some(since) => since.elapsed(),
                         None => {

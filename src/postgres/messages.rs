@@ -154,6 +154,11 @@ const PATTERNS: &[Pattern] = {
         ),
         begins(PROGRAM, "server version mismatch", VersionMismatch),
         begins(PROGRAM, "unsupported version (", ArchiveTooNew),
+        begins(
+            PROGRAM,
+            "backslash commands are restricted",
+            CommandRestricted,
+        ),
         begins(ERROR, ENDED_ITS_TRANSACTION, TransactionEnded),
         pattern(PROGRAM, ["", "no password supplied", ""], PasswordMissing),
         begins(FATAL, "password authentication failed", PasswordWrong),

@@ -75,7 +75,6 @@ impl Write for Psql {
 pub struct OneTransaction {
     psql: Psql,
     lines: ScriptLines,
-    begun: bool,
 }
 
 /// A setting that lives as long as our transaction and on our connection.
@@ -91,7 +90,6 @@ impl OneTransaction {
         Ok(OneTransaction {
             psql,
             lines: ScriptLines::default(),
-            begun: false,
         })
     }
 
@@ -133,15 +131,8 @@ impl OneTransaction {
 
 impl Write for OneTransaction {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // psql takes a byte order mark only at the start of its input, and that is ours
-        const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-        let text = match bytes.strip_prefix(BYTE_ORDER_MARK) {
-            Some(text) if !self.begun => text,
-            _ => bytes,
-        };
-        self.begun = true;
-        let mut kept = Vec::with_capacity(text.len() + HEAD);
-        self.lines.feed(text, &mut kept);
+        let mut kept = Vec::with_capacity(bytes.len() + HEAD);
+        self.lines.feed(bytes, &mut kept);
         self.stays_here()?;
         self.psql.write_all(&kept)?;
         Ok(bytes.len())

@@ -63,6 +63,12 @@ impl Client {
             .ok_or_else(|| Error::failed("the server did not tell its system identifier"))
     }
 
+    /// True where a backslash between quotes is nothing but that, unless a session says otherwise.
+    pub fn takes_backslashes_as_they_are(&self) -> Result<bool> {
+        let rows = self.query("SHOW standard_conforming_strings")?;
+        Ok(rows.into_iter().flatten().next().as_deref() == Some("on"))
+    }
+
     /// The client with output that depends on no setting of the server; `None` where the server or a pooler before it
     /// takes no settings, or there is no psql to ask whether it does.
     pub fn with_fixed_output(&self) -> Result<Option<Client>> {
@@ -70,8 +76,13 @@ impl Client {
             return Ok(None);
         }
         let fixed = self.with_session(self.session().fixed_output());
-        match fixed.major() {
-            Ok(_) => Ok(Some(fixed)),
+        const SQL: &str = "SELECT current_setting('bytea_output'), current_setting('lc_monetary')";
+        match fixed.query(SQL) {
+            Ok(rows) if rows.iter().flatten().eq(["hex", "C"]) => Ok(Some(fixed)),
+            Ok(_) => {
+                log::debug!("a pooler keeps the settings to itself");
+                Ok(None)
+            }
             Err(error) => {
                 self.cancel().check()?;
                 log::debug!("the server takes no settings: {}", error.chain());

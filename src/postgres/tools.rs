@@ -61,6 +61,21 @@ pub struct Tool {
     pub version: String,
 }
 
+/// The first minor versions whose psql can be told to run no commands (`\restrict`, CVE-2025-8714); newer major versions
+/// always can.
+const RESTRICTING: [(u32, u32); 5] = [(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)];
+
+impl Tool {
+    /// True of a psql that can be told to run no commands.
+    pub fn can_restrict(&self) -> bool {
+        let minor = || self.version.split_once('.')?.1.parse::<u32>().ok();
+        match RESTRICTING.iter().find(|(major, _)| *major == self.major) {
+            Some((_, least)) => minor().is_some_and(|minor| minor >= *least),
+            None => self.major > 17,
+        }
+    }
+}
+
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.program.name();
@@ -329,6 +344,30 @@ mod tests {
         let beta = parse_version("psql (PostgreSQL) 19beta1\n");
         assert_eq!(beta, Some((19, "19beta1".into())));
         assert_eq!(parse_version("something else 3"), None);
+    }
+
+    #[test]
+    fn an_old_psql_cannot_be_told_to_run_no_commands() {
+        let can = |version: &str| {
+            let (major, version) =
+                parse_version(&format!("psql (PostgreSQL) {version}\n")).unwrap();
+            Tool {
+                major,
+                version,
+                ..tool(major)
+            }
+            .can_restrict()
+        };
+        for new in [
+            "18.0", "19beta1", "17.6", "16.10", "15.14", "14.19", "13.22",
+        ] {
+            assert!(can(new), "{new}");
+        }
+        for old in [
+            "17.5", "17beta1", "16.9", "15.13", "14.18", "12.22", "9.6.24",
+        ] {
+            assert!(!can(old), "{old}");
+        }
     }
 
     #[test]

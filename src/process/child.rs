@@ -6,6 +6,7 @@ use super::output_tail::Tail;
 use super::terminate::{last_signal, terminate};
 use crate::cancel::{Cancel, Woken};
 use crate::error::{Doing, Error, Kind, Result};
+use crate::text::escape::quoted_lines;
 use rustix::event::PollFlags;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::fmt;
@@ -34,7 +35,7 @@ impl fmt::Display for Ended {
         }
         let said = self.stderr.trim();
         if !said.is_empty() {
-            write!(f, ": {said}")?;
+            write!(f, ": {}", quoted_lines(said))?;
         }
         Ok(())
     }
@@ -205,5 +206,5 @@ impl Drop for Child {
 
 /// Says how the child ended and nothing more.
 pub fn explain_plainly(ended: &Ended) -> Error {
-    Error::failed(ended.to_string())
+    Error::in_lines(Kind::Failed, &ended.to_string())
 }

@@ -320,9 +320,9 @@ impl Copies {
                     .map(|(name, error)| format!("{name}: {}", error.report()))
                     .collect();
                 let kind = if alike { kind } else { Kind::Failed };
-                Error::new(
+                Error::in_lines(
                     kind,
-                    format!("every storage failed\n  {}", told.join("\n  ")),
+                    &format!("every storage failed\n  {}", told.join("\n  ")),
                 )
             }
         }

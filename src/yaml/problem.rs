@@ -1,7 +1,8 @@
 //! What is wrong with a file: every problem with line, column, key path and hint, in one error.
 
 use super::document;
-use crate::error::Error;
+use crate::error::{Error, Kind};
+use crate::text::escape::printable;
 
 /// One thing wrong.
 #[derive(Debug)]
@@ -54,13 +55,13 @@ pub(crate) fn report(name: &str, text: &str, problems: Vec<ConfigProblem>) -> Er
     }
     let mut message = format!("{name} has {total} problems");
     for (line, hint) in lines {
-        message.push_str(&format!("\n  {line}"));
+        message.push_str(&format!("\n  {}", printable(&line)));
         if let Some(hint) = hint {
-            message.push_str(&format!("\n    hint: {hint}"));
+            message.push_str(&format!("\n    hint: {}", printable(&hint)));
         }
     }
     if total > MOST_SHOWN {
         message.push_str(&format!("\n  and {} more", total - MOST_SHOWN));
     }
-    Error::usage(message)
+    Error::in_lines(Kind::Usage, &message)
 }

@@ -3,6 +3,7 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::secret::Secret;
+use crate::text::escape::{printable, printable_lines};
 use rustix::event::PollFlags;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Write};
@@ -31,14 +32,14 @@ impl Terminal {
 
     /// Writes a line.
     pub fn say(&self, text: &str) -> Result<()> {
-        self.write(&format!("{text}\n"))
+        self.write(&format!("{}\n", printable_lines(text)))
     }
 
     /// Asks, and takes `usual` for an empty answer.
     pub fn ask(&self, question: &str, usual: &str) -> Result<String> {
         match usual {
             "" => self.write(&format!("{question}: "))?,
-            usual => self.write(&format!("{question} [{usual}]: "))?,
+            usual => self.write(&format!("{question} [{}]: ", printable(usual)))?,
         }
         let answer = self.line()?;
         let answer = answer.expose().trim();

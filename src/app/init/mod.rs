@@ -13,10 +13,12 @@ use crate::operation::init::files::{Files, WrittenFiles};
 use crate::output;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
+use crate::postgres::pooler;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::process::account::{Account, is_root};
 use crate::secret::Secret;
+use crate::text::escape::printable;
 use crate::text::human::human_bytes;
 use ask::Terminal;
 use chrono::Utc;
@@ -203,7 +205,12 @@ fn visible(
         format!("{host}:{port}"),
     );
     let client = Client::new(&Tools::new(None), session, APPLICATION, cancel)?;
-    let mut found = databases::sizes(&client.required()?)?;
+    let client = client.required()?;
+    let mut found = databases::sizes(&client)?;
+    if let Err(error) = pooler::require_own_session(&client) {
+        cancel.check()?;
+        log::warn!("{}", error.report());
+    }
     if found.len() > 1 {
         found.retain(|(name, _)| name != "postgres");
     }
@@ -217,10 +224,14 @@ fn choose(terminal: &Terminal, found: &[(String, u64)]) -> Result<Vec<String>> {
         return by_name(terminal);
     }
     terminal.say("Databases there:")?;
-    let width = found.iter().map(|(name, _)| name.chars().count()).max();
+    let width = found
+        .iter()
+        .map(|(name, _)| printable(name).chars().count())
+        .max();
     let width = width.unwrap_or_default();
     for (index, (name, bytes)) in found.iter().enumerate() {
         let (number, size) = (index + 1, human_bytes(*bytes));
+        let name = printable(name);
         terminal.say(&format!("  {number:>2}  {name:<width$}  {size:>10}"))?;
     }
     loop {

@@ -4,6 +4,7 @@ use super::Finding;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::postgres::client::{APPLICATION, Client};
+use crate::postgres::pooler;
 use crate::postgres::quoting::identifier;
 use crate::postgres::rights;
 use crate::postgres::session::Session;
@@ -64,6 +65,10 @@ pub fn run(
             server.role
         ),
     ));
+    if let Err(error) = pooler::require_own_session(&client) {
+        cancel.check()?;
+        checks.push(Finding::broken(&subject, &error));
+    }
     checks.extend(choose(&subject, Some(server.major), tools, wanted, cancel));
     checks.push(readable(&subject, &client, wanted.chosen)?);
     if let Some(options) = wanted.drill {

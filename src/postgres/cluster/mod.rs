@@ -10,7 +10,7 @@ pub mod initdb;
 use super::session::{Session, plain_environment};
 use super::tools::{ServerPrograms, Tool};
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::process::account::Account;
 use crate::process::{self, Child, Ended};
 use initdb::Directory;
@@ -255,5 +255,5 @@ fn with_way_out(error: Error) -> Error {
 
 /// Explains why initdb or the server has failed.
 fn explain(ended: &Ended) -> Error {
-    with_way_out(Error::failed(ended.to_string()))
+    with_way_out(Error::in_lines(Kind::Failed, &ended.to_string()))
 }

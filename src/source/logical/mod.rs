@@ -6,6 +6,7 @@ pub mod drop_existing;
 pub mod dump;
 pub mod dump_inspector;
 pub mod dump_job;
+pub mod foreign_text;
 pub mod globals;
 pub mod pg_restore;
 pub mod restore;

@@ -4,6 +4,7 @@
 //! until all layers above have ended well, and [`PgRestore::abort`] kills the child instead of giving it an end
 //! of input that it could take for the real one.
 
+use super::foreign_text::ForeignText;
 use super::script::Script;
 use super::toc_list::TocList;
 use crate::error::Result;
@@ -53,9 +54,9 @@ pub enum PgRestore {
     /// pg_restore writing SQL, which passes through us to psql.
     Script(Script),
     /// psql, fed with SQL text inside one transaction of ours.
-    Sql(OneTransaction),
+    Sql(ForeignText<OneTransaction>),
     /// psql, fed with SQL text that has transactions of its own.
-    Text(Psql),
+    Text(ForeignText<Psql>),
 }
 
 impl PgRestore {
@@ -90,14 +91,18 @@ impl PgRestore {
         }
     }
 
-    /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits.
-    pub fn sql(client: &Client) -> Result<PgRestore> {
-        Ok(PgRestore::Sql(OneTransaction::begin(client.script()?)?))
+    /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits. `escapes` is a setting of the server
+    /// ([`SqlText::new`]).
+    ///
+    /// [`SqlText::new`]: crate::postgres::sql_text::SqlText::new
+    pub fn sql(client: &Client, escapes: bool) -> Result<PgRestore> {
+        let transaction = OneTransaction::begin(client.script()?)?;
+        ForeignText::begin(transaction, false, escapes).map(PgRestore::Sql)
     }
 
     /// Restores SQL text as it is, with whatever transactions and databases it makes itself.
-    pub fn text(client: &Client) -> Result<PgRestore> {
-        Ok(PgRestore::Text(client.script()?))
+    pub fn text(client: &Client, escapes: bool) -> Result<PgRestore> {
+        ForeignText::begin(client.script()?, true, escapes).map(PgRestore::Text)
     }
 
     /// Ends the input and waits until the child has committed and exited 0.
@@ -105,8 +110,8 @@ impl PgRestore {
         match self {
             PgRestore::Direct(input) => input.finish().map(|_| ()),
             PgRestore::Script(script) => script.finish(),
-            PgRestore::Sql(transaction) => transaction.commit(),
-            PgRestore::Text(psql) => psql.finish(),
+            PgRestore::Sql(text) => text.end()?.commit(),
+            PgRestore::Text(text) => text.end()?.finish(),
         }
     }
 
@@ -115,8 +120,8 @@ impl PgRestore {
         match self {
             PgRestore::Direct(input) => input.abort(),
             PgRestore::Script(script) => script.abort(),
-            PgRestore::Sql(transaction) => transaction.abort(),
-            PgRestore::Text(psql) => psql.abort(),
+            PgRestore::Sql(text) => text.into_inner().abort(),
+            PgRestore::Text(text) => text.into_inner().abort(),
         }
     }
 }
@@ -126,8 +131,8 @@ impl Write for PgRestore {
         match self {
             PgRestore::Direct(input) => input.write(bytes),
             PgRestore::Script(script) => script.write(bytes),
-            PgRestore::Sql(transaction) => transaction.write(bytes),
-            PgRestore::Text(psql) => psql.write(bytes),
+            PgRestore::Sql(text) => text.write(bytes),
+            PgRestore::Text(text) => text.write(bytes),
         }
     }
 

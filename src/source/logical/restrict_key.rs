@@ -13,12 +13,15 @@ pub const RESTRICTED: &[u8] = b"--\n-- PostgreSQL database dump\n--\n\n\\restric
 
 const UNRESTRICT: &[u8] = b"\\unrestrict";
 
+/// So many bytes before a backslash say whether it is a doubled one.
+const BEFORE: usize = 4;
+
 /// Looks at a script as it passes. Keeps back no more than its last line may be long.
 #[derive(Default)]
 pub struct Guard {
     /// What a good `\unrestrict` is followed by.
     key: Vec<u8>,
-    /// One byte that has passed, and what may be the beginning of a command.
+    /// The last bytes that have passed, and what may be the beginning of a command.
     kept: Vec<u8>,
     passed: usize,
 }
@@ -28,8 +31,17 @@ impl Guard {
     pub fn new(start: &[u8]) -> Guard {
         let rest = start.strip_prefix(RESTRICTED).unwrap_or_default();
         let key = rest.split_inclusive(|byte| *byte == b'\n').next();
+        Guard::ending_with(key.unwrap_or_default())
+    }
+
+    /// For text that may lift the restriction with `key` alone.
+    pub fn of_key(key: &str) -> Guard {
+        Guard::ending_with(format!("{key}\n").as_bytes())
+    }
+
+    fn ending_with(key: &[u8]) -> Guard {
         Guard {
-            key: [b" ", key.unwrap_or_default()].concat(),
+            key: [b" ", key].concat(),
             ..Guard::default()
         }
     }
@@ -43,7 +55,7 @@ impl Guard {
             at += found;
             let rest = &self.kept[at..];
             let begins = &rest[..rest.len().min(UNRESTRICT.len())];
-            let doubled = at > 0 && self.kept[at - 1] == b'\\';
+            let doubled = self.is_doubled(at);
             if !doubled && UNRESTRICT.starts_with(begins) {
                 if rest.len() < whole {
                     return Ok(self.release(at));
@@ -66,10 +78,19 @@ impl Guard {
         }
     }
 
-    /// Lets everything before `end` go, and keeps the byte before it.
+    /// True of a backslash after one that is no part of a character: in some encodings of clients one is the last byte of
+    /// a character, which may have four.
+    fn is_doubled(&self, at: usize) -> bool {
+        match self.kept[..at].split_last() {
+            Some((b'\\', before)) => before.iter().rev().take(BEFORE - 1).all(u8::is_ascii),
+            _ => false,
+        }
+    }
+
+    /// Lets everything before `end` go, and keeps the bytes before it that [`Guard::is_doubled`] looks at.
     fn release(&mut self, end: usize) -> Vec<u8> {
         let released = self.kept[self.passed..end].to_vec();
-        let keep_from = end.saturating_sub(1);
+        let keep_from = end.saturating_sub(BEFORE);
         self.kept.drain(..keep_from);
         self.passed = end - keep_from;
         released
@@ -124,6 +145,9 @@ mod tests {
             "\\unrestrict\tabc\n",
             "\\unrestrict abcd\n",
             "\\unrestrict",
+            // in Shift JIS and GB18030 the first backslash is the end of a character
+            "\u{95}\\\\unrestrict `id`\n\\unrestrict abc\n",
+            "\u{95}0a\\\\unrestrict `id`\n\\unrestrict abc\n",
         ] {
             assert!(passed(bad).iter().all(Option::is_none), "{bad}");
         }

@@ -9,6 +9,7 @@ mod one_table;
 mod part;
 mod place;
 mod preflight;
+mod psql_agrees;
 mod reference;
 mod sql;
 mod target;

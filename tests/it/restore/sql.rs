@@ -119,12 +119,132 @@ fn sql_that_nobody_dumped_is_restored_whole_or_not_at_all() {
         fs::write(house.sandbox.path("script"), script).expect("write it");
         house.refuses("./script", &["--allow-sql-fallback"], status, &[]);
     }
-    let whole = "\\set one 1\nCREATE TABLE a (t text);\nINSERT INTO a VALUES (:one);";
+    let whole = "\\encoding UTF8\nCREATE TABLE a (t text);\nINSERT INTO a VALUES (1);";
     fs::write(house.sandbox.path("script"), whole).expect("write it");
     house
         .restore("./script", &["--allow-sql-fallback"])
         .exits(0);
     assert_eq!(house.target.sql("SELECT t FROM a"), "1");
+}
+
+#[test]
+fn commands_of_psql_are_refused_before_anything_runs() {
+    let house = House::new(PLAIN);
+    let made = house.sandbox.path("made");
+    let made = made.to_str().expect("a path in UTF-8");
+    for line in [
+        format!("\\! touch {made}"),
+        format!("SELECT 1 \\g |touch {made}"),
+        format!("SELECT 1 AS a \\gx |touch {made}"),
+        format!("\\o |touch {made}"),
+        format!("\\w |touch {made}"),
+        format!("\\copy (SELECT 1) TO PROGRAM 'touch {made}'"),
+        format!("\\set v `touch {made}`"),
+        format!("\\if `touch {made}`\n\\endif"),
+        format!("\\unrestrict `touch {made}`"),
+        format!("\\connect `touch {made}`"),
+        format!("\\setenv PAGER 'touch {made}'"),
+        format!("COPY a FROM stdin;\n1\n\\.\n\\! touch {made}"),
+        format!("SET standard_conforming_strings = off;\nSELECT '\\'';\n\\! touch {made}\n-- '"),
+        "\\i config.yaml".into(),
+        "\\ir config.yaml".into(),
+        "\\cd /".into(),
+        "\\lo_import config.yaml".into(),
+        "\\password".into(),
+        "\\connect - - other.example".into(),
+        "\\connect \"host=other.example\"".into(),
+        "\\q".into(),
+        "SELECT :'USER';".into(),
+    ] {
+        let script = format!("CREATE TABLE a (i int);\n{line}\nCREATE TABLE b (i int);\n");
+        fs::write(house.sandbox.path("script"), script).expect("write it");
+        let allowed = ["--allow-sql-fallback"];
+        house.refuses("./script", &allowed, 15, &["of the SQL text", "psql"]);
+        let as_it_is = ["--allow-sql-fallback", "--allow-create-in-dump"];
+        house.refuses("./script", &as_it_is, 15, &["of the SQL text", "psql"]);
+        let dry = [&allowed[..], &["--dry-run"]].concat();
+        says(&house.restore("./script", &dry).exits(15), &["psql"]);
+        assert!(!house.sandbox.path("made").exists(), "{line}");
+    }
+}
+
+#[test]
+fn a_command_that_only_psql_sees_is_not_run() {
+    let house = House::new(PLAIN);
+    let made = house.sandbox.path("made");
+    let shown = made.display();
+    // the name of the setting is nowhere in the text
+    let script = format!(
+        "CREATE TABLE a (i int);\nSELECT set_config('standard_' || 'conforming_strings', 'off', false);\n\
+         SELECT '\\'';\n\\! touch {shown}\n-- '\n"
+    );
+    fs::write(house.sandbox.path("script"), script).expect("write it");
+    house.refuses("./script", &["--allow-sql-fallback"], 15, &["restricted"]);
+    assert!(!made.exists());
+}
+
+#[test]
+fn a_psql_that_cannot_be_told_to_run_no_commands_is_refused() {
+    let house = House::new(PLAIN);
+    let old = house.sandbox.path("old");
+    fs::create_dir(&old).expect("make a directory");
+    let psql = "#!/bin/sh\ncase $1 in --version) echo 'psql (PostgreSQL) 17.5';; *) exec psql \"$@\";; esac\n";
+    fs::write(old.join("psql"), psql).expect("write it");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(old.join("psql"), executable).expect("it is ours");
+    let top = format!("bin_dir: '{}'", old.display());
+    house.configure(PLAIN, &top, "lock_timeout: 10m");
+    fs::write(house.sandbox.path("script"), "CREATE TABLE a (i int);\n").expect("write it");
+    house.refuses(
+        "./script",
+        &["--allow-sql-fallback"],
+        15,
+        &["17.5", "minor version"],
+    );
+}
+
+#[test]
+fn what_pg_dumpall_and_pg_dump_create_writes_is_restored_as_it_is() {
+    let house = House::new(PLAIN);
+    let source = &house.source;
+    let name = format!("{} \"it's\" a=b\\", source.name);
+    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+    source.server.maintenance().sql(&format!(
+        "CREATE DATABASE {quoted} TEMPLATE {}",
+        source.name
+    ));
+    let mut command = source.server.client("pg_dump");
+    command
+        .env("PGDATABASE", &name)
+        .args(["--create", "--clean", "--if-exists"]);
+    let script = crate::support::program::run(command, "").exits(0).stdout;
+    assert!(script.windows(9).any(|window| window == b"\\connect "));
+    fs::write(house.sandbox.path("script"), script).expect("write it");
+    source
+        .server
+        .maintenance()
+        .sql(&format!("DROP DATABASE {quoted}"));
+    house
+        .restore(
+            "./script",
+            &["--allow-sql-fallback", "--allow-create-in-dump"],
+        )
+        .exits(0);
+    let made = crate::support::postgres::Database {
+        server: source.server,
+        name,
+    };
+    assert_eq!(made.sql("SELECT count(*) FROM word"), "1000");
+    source
+        .server
+        .maintenance()
+        .sql(&format!("DROP DATABASE {quoted}"));
+    assert_eq!(
+        house
+            .target
+            .sql("SELECT count(*) FROM pg_class WHERE relname = 'word'"),
+        "0"
+    );
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Can
     /// The status that means corruption.
     fn explain(ended: &Ended) -> Error {
         match ended.status.code() {
-            Some(2) => Error::damaged(ended.to_string()),
+            Some(2) => Error::in_lines(Kind::Damaged, &ended.to_string()),
             _ => explain_plainly(ended),
         }
     }
@@ -132,7 +132,9 @@ fn command(line: &str, session: &Session, evidence: &mut Evidence, cancel: &Canc
     const NOT_STARTED: [i32; 2] = [126, 127];
     fn explain(ended: &Ended) -> Error {
         match ended.status.code() {
-            Some(code) if !NOT_STARTED.contains(&code) => Error::damaged(ended.to_string()),
+            Some(code) if !NOT_STARTED.contains(&code) => {
+                Error::in_lines(Kind::Damaged, &ended.to_string())
+            }
             _ => explain_plainly(ended),
         }
     }

@@ -65,8 +65,7 @@ pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -
         identifier(name),
         locale.join(" ")
     );
-    let made = maintenance.query_within(LIMIT, &sql);
-    made.map(|_| ()).map_err(|error| {
+    maintenance.run_alone(LIMIT, &sql).map_err(|error| {
         if !matches!(error.kind(), Kind::Failed) {
             return error;
         }

@@ -8,6 +8,7 @@ use super::database::{LIMIT, NAME, create_database, make_roles};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
+use crate::postgres::pooler;
 use crate::postgres::psql::Psql;
 use crate::postgres::quoting::{block_of, identifier, literal};
 use crate::source::logical::archive::Toc;
@@ -24,6 +25,7 @@ pub(super) fn reach(maintenance: &Client, least: u32) -> Result<u32> {
     let major = maintenance
         .major()
         .doing(|| format!("cannot connect to {shown} for a drill"))?;
+    pooler::require_own_session(maintenance)?;
     match major >= least {
         true => Ok(major),
         false => Err(Error::failed(format!(
@@ -31,6 +33,23 @@ pub(super) fn reach(maintenance: &Client, least: u32) -> Result<u32> {
         ))
         .hint("name a server of the same version as drill.connection, or leave it out for a throwaway one")),
     }
+}
+
+/// Refuses a pooler that lets no settings pass at the start of a session, since a superuser's restore makes some.
+fn require_settings(maintenance: &Client) -> Result<()> {
+    let set = maintenance.session().with_settings("-c lc_messages=C");
+    let taken = maintenance.with_session(set).major();
+    taken.map(|_| ()).map_err(|error| {
+        error
+            .doing(format!(
+                "{} takes no settings at the start of a session",
+                maintenance.shown()
+            ))
+            .hint(
+                "name the server itself as drill.connection, or let its pooler pass them over: \
+                 ignore_startup_parameters = options",
+            )
+    })
 }
 
 /// A database on a server that was lent.
@@ -51,6 +70,9 @@ impl Lent {
         let major = reach(&maintenance, least)?;
         let sql = "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper";
         let superuser = !maintenance.query(sql)?.is_empty();
+        if superuser {
+            require_settings(&maintenance)?;
+        }
         clear_leftovers(&maintenance)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -160,7 +182,7 @@ fn clear_leftovers(maintenance: &Client) -> Result<()> {
 /// Drops the database `name`, and the roles that were made for it.
 fn drop_all(maintenance: &Client, name: &str) -> Result<()> {
     let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
-    maintenance.query_within(LIMIT, &sql)?;
+    maintenance.run_alone(LIMIT, &sql)?;
     // by the server itself: a name may be no text of the database that we ask in
     let block = block_of(&format!(
         "

@@ -25,7 +25,7 @@ mod scratch;
 
 use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
@@ -49,6 +49,7 @@ pub fn run(
     options.tools.need_psql(cancel)?;
     let plain_bytes = evidence.plain_bytes.unwrap_or(0);
     let mut scratch = Scratch::make(&catalog, options, plain_bytes, cancel)
+        .map_err(says_nothing_of_the_backup)
         .doing(|| "cannot make a database to restore into")?;
     let drill = Drill {
         opening,
@@ -61,6 +62,14 @@ pub fn run(
         Ok(()) => scratch.remove(),
         // whatever failed while the server went away failed for that reason
         Err(error) => Err(scratch.explain(error)),
+    }
+}
+
+/// A place that refuses a drill, such as a pooler, does not refuse the backup.
+fn says_nothing_of_the_backup(error: Error) -> Error {
+    match error.kind() {
+        Kind::Refused => error.with_kind(Kind::Failed),
+        _ => error,
     }
 }
 
@@ -111,8 +120,8 @@ impl Drill<'_> {
         };
         evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
 
-        let (tools, session) = (&self.options.tools, self.scratch.session());
-        let restored = redump::dump(&archived, session, self.scratch.major(), &[], tools, cancel)
+        let (tools, client) = (&self.options.tools, self.scratch.client());
+        let restored = redump::dump(&archived, client, self.scratch.major(), &[], tools, cancel)
             .doing(|| "cannot dump the restored database")?;
         let mut comparison = compare::compare(&archived, &restored);
         for reordered in comparison.reordered.drain(..) {

@@ -8,7 +8,6 @@ use crate::error::{Doing, Error, Result};
 use crate::postgres::client::Client;
 use crate::postgres::explain;
 use crate::postgres::quoting::identifier;
-use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::process::ChildOutput;
 use crate::progress::Progress;
@@ -24,14 +23,14 @@ use std::time::Duration;
 const PIECE: usize = 1024 * 1024;
 
 /// What pg_dump sets for its own session, so that a row reads the same in every session.
-const AS_PG_DUMP: &str = "SET search_path = ''; SET datestyle = ISO; SET intervalstyle = postgres; \
-     SET extra_float_digits = 3; SET row_security = off; SET statement_timeout = 0; SET bytea_output = hex; \
-     SET lc_monetary = 'C'";
+const AS_PG_DUMP: &str = "SET LOCAL search_path = ''; SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = postgres; \
+     SET LOCAL extra_float_digits = 3; SET LOCAL row_security = off; SET LOCAL statement_timeout = 0; \
+     SET LOCAL bytea_output = hex; SET LOCAL lc_monetary = 'C'";
 
 /// Dumps the restored database as the archive was dumped, or `only` some tables of it if there are any.
 pub fn dump(
     archived: &Summary,
-    session: &Session,
+    client: &Client,
     major: u32,
     only: &[TableName],
     tools: &Tools,
@@ -54,7 +53,7 @@ pub fn dump(
         options.push(OsString::from_vec(archived.names().encode(&option)));
     }
     let mut output = PgDump {
-        session: &session.fixed_output(),
+        session: as_dumped(client)?.session(),
         application: APPLICATION,
         options: &options,
         lock_timeout: Duration::ZERO,
@@ -86,7 +85,7 @@ pub fn count(table: &Reordered, archived: &Summary, client: &Client) -> Result<R
         "COPY (SELECT {} FROM {only}{qualified}) TO STDOUT",
         columns.join(", ")
     );
-    let client = client.with_session(client.session().fixed_output());
+    let client = as_dumped(client)?;
     let mut command = client.named(APPLICATION).command()?;
     if let Some(encoding) = &archived.encoding {
         command.env("PGCLIENTENCODING", encoding);
@@ -94,13 +93,20 @@ pub fn count(table: &Reordered, archived: &Summary, client: &Client) -> Result<R
     command
         .args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
         .arg(client.session().database_argument())
-        .args(["-c", AS_PG_DUMP, "-c"])
+        .args(["--single-transaction", "-c", AS_PG_DUMP, "-c"])
         .arg(OsString::from_vec(archived.names().encode(&copy)));
     let mut output = ChildOutput::spawn("psql", command, client.cancel(), explain::client)?;
     let mut rows = Rows::default();
     let mut feed = |bytes: &[u8]| rows.feed(bytes).map_err(Error::failed);
     read_all(&mut output, &mut feed).doing(|| format!("cannot read {name} again"))?;
     Ok(rows)
+}
+
+/// With the settings that a backup is dumped with, unless a pooler lets them not pass, which then did not let them pass for
+/// the backup either.
+fn as_dumped(client: &Client) -> Result<Client> {
+    let fixed = client.with_fixed_output()?;
+    Ok(fixed.unwrap_or_else(|| client.clone()))
 }
 
 fn read_all(from: &mut impl Read, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {

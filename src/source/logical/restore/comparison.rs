@@ -13,6 +13,7 @@ use crate::source::logical::archive::Summary;
 use crate::source::logical::drill::{compare, redump};
 use crate::source::logical::dump_inspector;
 use crate::source::logical::table_comparison;
+use crate::text::escape::printable;
 use std::collections::BTreeSet;
 
 /// So many tables are dumped by name; more would be too much for the arguments of a program.
@@ -110,7 +111,6 @@ fn look(
 ) -> Result<(u64, Vec<Fault>)> {
     let server = prepared.facts.server.unwrap_or(0);
     let client = prepared.client.clone().required()?;
-    let session = client.session();
     // beside what was restored there may be other tables, and other people's
     let alone =
         !prepared.facts.request.options.clean && !prepared.facts.request.subset.names_objects();
@@ -126,7 +126,7 @@ fn look(
             return Ok((0, Vec::new()));
         }
     }
-    let mut restored = *redump::dump(&archived, session, server, &only, tools, cancel)?;
+    let mut restored = *redump::dump(&archived, &client, server, &only, tools, cancel)?;
     if !alone {
         let names = archived
             .tables
@@ -141,7 +141,7 @@ fn look(
         comparison.faults.extend(reordered.fault(&counted));
     }
     for note in &comparison.notes {
-        log::info!("{note}");
+        log::info!("{}", printable(note));
     }
     Ok((comparison.tables, comparison.faults))
 }

@@ -14,6 +14,7 @@ use crate::postgres::client::Client;
 use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
 use crate::process::machine::host_name;
+use crate::text::escape::printable;
 use crate::text::rfc3339;
 use chrono::Utc;
 use rustix::io::Errno;
@@ -87,7 +88,8 @@ impl<'a> CreatedDatabase<'a> {
         locale: &[(String, String)],
     ) -> Result<CreatedDatabase<'a>> {
         if let Some(comment) = leftover(maintenance, name)? {
-            log::warn!("dropping the database {name}, which a restore left behind: {comment}");
+            let (shown, comment) = (printable(name), printable(&comment));
+            log::warn!("dropping the database {shown}, which a restore left behind: {comment}");
             databases::drop_idle(maintenance, name)?;
         }
         // the default, and no word of servers before 15
@@ -108,7 +110,7 @@ impl<'a> CreatedDatabase<'a> {
             kept: false,
         };
         databases::set_comment(maintenance, name, Some(&made.comment))?;
-        log::info!("created the database {name}");
+        log::info!("created the database {}", printable(name));
         Ok(made)
     }
 
@@ -125,13 +127,15 @@ impl<'a> CreatedDatabase<'a> {
                 let encoding = facts.toc.as_deref().and_then(|c| c.encoding.as_deref());
                 let encoding = encoding.unwrap_or("UTF8");
                 databases::set_owner(target, owner, encoding)?;
-                log::info!("the database {} belongs to {owner}", self.name);
+                let (name, owner) = (printable(self.name), printable(owner));
+                log::info!("the database {name} belongs to {owner}");
             }
             (None, Some(original)) => {
-                let role = facts.target.as_ref().map_or("", |holds| &holds.role);
+                let role = printable(facts.target.as_ref().map_or("", |holds| &holds.role));
                 log::warn!(
-                    "{} belongs to {role}, and not to {original} as the original did: {role} may not give it away, or there is no such role",
-                    self.name
+                    "{} belongs to {role}, and not to {} as the original did: {role} may not give it away, or there is no such role",
+                    printable(self.name),
+                    printable(original)
                 );
             }
             (None, None) => {}
@@ -149,9 +153,9 @@ impl<'a> CreatedDatabase<'a> {
             log::warn!(
                 "{} is restored, but its comment still says that it is not, for which --create would drop it: {}; \
                  take it away with: COMMENT ON DATABASE {} IS NULL",
-                self.name,
+                printable(self.name),
                 error.report(),
-                identifier(self.name)
+                printable(&identifier(self.name))
             );
         }
     }
@@ -177,7 +181,7 @@ impl Drop for CreatedDatabase<'_> {
         }
         let name = self.name;
         match within_a_while(|cancel| self.drop_own(cancel)) {
-            Ok(()) => log::info!("dropped the database {name} again"),
+            Ok(()) => log::info!("dropped the database {} again", printable(name)),
             Err(error) => log::warn!("{}; drop it by hand", error.report()),
         }
     }

@@ -8,6 +8,7 @@ use crate::postgres::psql::OneTransaction;
 use crate::postgres::quoting::{array, block_of};
 use crate::source::logical::globals;
 use crate::source::logical::globals::Missing;
+use crate::text::escape::printable_list;
 use std::io::Write;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl CreatedRoles {
         if !missing.tablespaces.is_empty() {
             log::warn!(
                 "tablespaces are not made, since they lie in directories of the old machine: {}",
-                missing.tablespaces.join(", ")
+                printable_list(&missing.tablespaces)
             );
         }
         if !missing.memberships.is_empty() {
@@ -45,7 +46,7 @@ impl CreatedRoles {
                 .collect();
             log::warn!(
                 "roles that are there stay as they are, so these memberships are for you to grant: {}",
-                told.join(", ")
+                printable_list(&told)
             );
         }
         let script = Encoding::named(&encoding).encode(&missing.script());
@@ -64,7 +65,7 @@ impl CreatedRoles {
                 Some(_) => error,
                 None => error.hint("make them by hand, or restore without --globals"),
             })?;
-        log::info!("made the roles {}", made.names.join(", "));
+        log::info!("made the roles {}", printable_list(&made.names));
         let names = array(made.names.iter().map(String::as_str));
         let oids = format!("SELECT oid FROM pg_roles WHERE rolname = ANY ({names})");
         made.oids = ask(&oids)?.into_iter().flatten().collect();
@@ -112,10 +113,10 @@ END",
             self.client.with_cancel(&limited).query(&sql)
         });
         match dropped {
-            Ok(_) => log::info!("dropped the roles {} again", names.join(", ")),
+            Ok(_) => log::info!("dropped the roles {} again", printable_list(names)),
             Err(error) => log::warn!(
                 "cannot drop the roles {} again: {}",
-                names.join(", "),
+                printable_list(names),
                 error.report()
             ),
         }

@@ -58,8 +58,8 @@ impl PreparedRestore<'_> {
         let client = self.as_dumped.named(application);
         if self.content() == Content::Sql {
             return match self.facts.request.create_in_dump_allowed {
-                true => PgRestore::text(&client),
-                false => PgRestore::sql(&client),
+                true => PgRestore::text(&client, self.escapes),
+                false => PgRestore::sql(&client, self.escapes),
             };
         }
         let pg_restore = self.pg_restore(tools, cancel)?;
@@ -158,11 +158,12 @@ fn whole(inspector: DumpInspector) -> Option<Box<Summary>> {
 /// Drops what is to be replaced, in a transaction of its own.
 fn make_room(room: &[u8], encoding: &str, client: &Client) -> Result<()> {
     let mut psql = client.script()?;
-    let script = format!(
-        "\\encoding {encoding}\nSET client_min_messages = warning;\n\
-         SELECT pg_catalog.set_config('search_path', '', false);\n"
+    let begin = format!(
+        "\\encoding {encoding}\nBEGIN;\nSET LOCAL client_min_messages = warning;\n\
+         SELECT pg_catalog.set_config('search_path', '', true);\n"
     );
-    psql.write_all(script.as_bytes())?;
+    psql.write_all(begin.as_bytes())?;
     psql.write_all(room)?;
+    psql.write_all(b"COMMIT;\n")?;
     psql.finish()
 }

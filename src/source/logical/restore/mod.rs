@@ -42,6 +42,7 @@ use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
+use crate::text::escape::printable_list;
 use comparison::TargetComparison;
 use created_database::CreatedDatabase;
 use created_roles::CreatedRoles;
@@ -105,11 +106,14 @@ pub fn run(
     if !prepared.facts.selection.taken_along.is_empty() {
         log::info!(
             "replaced as well, since they depend on it: {}",
-            prepared.facts.selection.taken_along.join(", ")
+            printable_list(&prepared.facts.selection.taken_along)
         );
     }
     if !prepared.facts.selection.left_out.is_empty() {
-        log::warn!("left out: {}", prepared.facts.selection.left_out.join(", "));
+        log::warn!(
+            "left out: {}",
+            printable_list(&prepared.facts.selection.left_out)
+        );
     }
     let globals = prepared.globals(cancel)?;
     // pg_restore ends as soon as it has its part, whatever is wrong behind that

@@ -9,12 +9,13 @@ use super::selection::{TocSelection, choose};
 use super::spool;
 use super::target_state::TargetState;
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
+use crate::postgres::pooler;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
@@ -24,9 +25,12 @@ use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::drop_existing;
+use crate::source::logical::dump_inspector::inspector_for;
+use crate::source::logical::foreign_text::ForeignText;
 use crate::source::logical::pg_restore;
 use crate::source::logical::stored_globals;
 use crate::text::escape::printable;
+use std::io;
 use std::sync::Arc;
 
 /// What the first member of a dump in pg_dump's tar format is called.
@@ -48,6 +52,8 @@ pub struct PreparedRestore<'a> {
     pub(super) maintenance: Option<Client>,
     /// The client to restore with, with the settings that the backup was dumped with.
     pub(super) as_dumped: Client,
+    /// The server takes a backslash in the quotes of SQL text for an escape, unless the text says otherwise.
+    pub(super) escapes: bool,
     /// Why it would be refused.
     pub(super) refusal: Option<Error>,
 }
@@ -89,6 +95,7 @@ impl<'a> PreparedRestore<'a> {
         };
         let reachable = maintenance.as_ref().unwrap_or(&client);
         let server = reachable.major_if_known()?;
+        pooler::require_own_session(reachable)?;
         let as_dumped = as_dumped(selected, reachable)?.to_database(client.database());
         let encoding = catalog
             .as_ref()
@@ -134,6 +141,7 @@ impl<'a> PreparedRestore<'a> {
             client,
             maintenance,
             as_dumped,
+            escapes: false,
             refusal: None,
         };
         let mut found = Vec::new();
@@ -145,8 +153,35 @@ impl<'a> PreparedRestore<'a> {
         found.extend(objection);
         prepared.ask_the_target()?;
         found.extend(prepared.facts.refusals());
+        if content == Content::Sql {
+            found.extend(prepared.commands_for_psql(cancel)?);
+        }
         prepared.refusal = together(found);
         Ok(prepared)
+    }
+
+    /// Reads SQL text to its end, and refuses one that holds commands for psql before psql gets any of it.
+    fn commands_for_psql(&mut self, cancel: &Cancel) -> Result<Option<Error>> {
+        if let Err(refusal) = self.client.require_restriction() {
+            return Ok(Some(refusal));
+        }
+        self.escapes = !self.reachable().takes_backslashes_as_they_are()?;
+        let shown = self.selected.shown();
+        log::info!("looking for commands of psql in {shown}");
+        let may_connect = self.facts.request.create_in_dump_allowed;
+        let mut text = ForeignText::begin(io::sink(), may_connect, self.escapes)?;
+        let meter = Arc::clone(&self.meter);
+        let mut inspector = inspector_for(Content::Sql, false);
+        let read = self.inbound.copy_to(&mut text, inspector.as_mut(), &meter);
+        let read = read.and_then(|_| text.end());
+        if let Err(error) = read {
+            return match error.kind() {
+                Kind::Refused => Ok(Some(error)),
+                _ => Err(error.doing(format!("cannot read {shown}"))),
+            };
+        }
+        self.inbound = open::open(self.selected, self.keys, self.rules, meter, cancel)?;
+        Ok(None)
     }
 
     /// Gathers what the target tells about room for what is restored.
@@ -340,20 +375,20 @@ fn permit(
 
 /// Tells at once all that stands in the way of SQL text.
 fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel) -> Result<Error> {
-    let mut hint =
-        "run it with psql by --allow-sql-fallback if you trust where it comes from".to_string();
+    let refused = Error::refused(format!("{shown} holds SQL text, which can do anything"))
+        .hint("run it with psql by --allow-sql-fallback if you trust where it comes from");
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
     let found = match not_empty(&client) {
         Err(error) if error.ends_the_run() => return Err(error),
         other => other.ok().flatten(),
     };
-    if let Some(what) = found {
-        hint += &format!(
-            "\nand into an empty database, such as by --to NAME --create: {} has {what}",
+    Ok(match found {
+        Some(what) => refused.also_hint(format!(
+            "and into an empty database, such as by --to NAME --create: {} has {what}",
             job.session.shown()
-        );
-    }
-    Ok(Error::refused(format!("{shown} holds SQL text, which can do anything")).hint(hint))
+        )),
+        None => refused,
+    })
 }
 
 /// How many relations there are, and a few names; none in an empty database.
