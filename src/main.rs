@@ -5,9 +5,11 @@ use backupkit::cli::{self, Asked, Command};
 use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
 use backupkit::{app, logging, output};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 fn main() -> ExitCode {
     let asked = match cli::parse(std::env::args_os().skip(1)) {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> Result<()> {
+    survive_large_files()?;
     let cancel = Cancel::new()?;
     match command {
         Command::Daemon(options) if !options.dry_run && pid1::is_first() => {
@@ -43,6 +46,14 @@ fn run(command: &Command) -> Result<()> {
         _ => cancel_on_signals(&cancel)?,
     }
     app::run(command, &cancel)
+}
+
+/// A file that grows past the limit of this user (`ulimit -f`) is an error of the write, and not the end of the program.
+fn survive_large_files() -> Result<()> {
+    let heard = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGXFSZ, heard)
+        .map(|_| ())
+        .doing(|| "cannot watch for signals")
 }
 
 /// The first SIGINT, SIGTERM or SIGHUP stops the run tidily, a second one at once.

@@ -25,7 +25,7 @@ use crate::repository::check_records::CheckOutcome;
 use crate::repository::hold::{Hold, HoldRequest};
 use crate::repository::lease_record::{LeasedWork, MinuteClaim};
 use crate::repository::pick::Pick;
-use crate::storage::lock::runtime_directory;
+use crate::storage::runtime_directory::runtime_directory;
 use crate::text::duration;
 use crate::text::human::human_bytes;
 use chrono::{DateTime, Utc};

@@ -5,7 +5,7 @@ use crate::daemon::heartbeat;
 use crate::daemon::heartbeat::{Life, Seen};
 use crate::operation::status::Attendance;
 use crate::operation::status::report::DaemonLife;
-use crate::storage::lock::runtime_directories;
+use crate::storage::runtime_directory::runtime_directories;
 use crate::text::shell::word;
 use std::path::{Path, PathBuf};
 

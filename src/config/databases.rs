@@ -136,7 +136,10 @@ impl KeyReader<'_> {
             sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
             sslrootcert: self.optional_text(&table, "sslrootcert", rules::path),
             sslcert: self.optional_text(&table, "sslcert", rules::path),
-            sslkey: self.optional_text(&table, "sslkey", rules::path),
+            sslkey: table.get("sslkey").and_then(|spot| {
+                self.secret_file(&spot)?;
+                self.text(&spot, rules::path)
+            }),
             server: server?,
         })
     }
@@ -247,11 +250,14 @@ impl KeyReader<'_> {
             return;
         }
         known.dedup();
-        let fault = ValueFault::new(format!("{name:?} is not the name of a storage"));
-        let hint = match nearest(name, &known) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("configured: {}", known.join(", ")),
+        let (found, hint) = match nearest(name, &known) {
+            Some(near) => (format!("{name:?}"), format!("did you mean {near}?")),
+            None => (
+                rules::shown(name),
+                format!("configured: {}", known.join(", ")),
+            ),
         };
+        let fault = ValueFault::new(format!("is not the name of a storage, found {found}"));
         self.problem(spot, fault.hint(hint));
     }
 

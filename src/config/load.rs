@@ -10,15 +10,17 @@ use crate::storage::registry::KINDS;
 use crate::yaml::cursor::{KeyTable, Spot};
 use crate::yaml::document;
 use crate::yaml::document::Node;
-use crate::yaml::expand::Env;
+use crate::yaml::expand::{Env, SecretText};
 use crate::yaml::problem;
 use crate::yaml::reader::KeyReader;
 use crate::yaml::rules::{self, ValueFault};
+use std::collections::HashSet;
 
-/// A configuration, and the fields that hold a secret in plain text.
+/// A configuration, the fields that hold a secret in plain text, and all secrets.
 pub(super) struct Loaded {
     pub config: Config,
     pub plain_secrets: Vec<String>,
+    pub secrets: Vec<SecretText>,
 }
 
 const FILE: &[&str] = &[
@@ -83,6 +85,7 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
         problems: Vec::new(),
         warnings: Vec::new(),
         plain_secrets: Vec::new(),
+        secrets: Vec::new(),
     };
     let root = Spot {
         node: &tree,
@@ -96,6 +99,7 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
             Ok(Loaded {
                 config,
                 plain_secrets: reader.plain_secrets,
+                secrets: reader.secrets,
             })
         }
         _ => Err(problem::report(name, text, reader.problems)),
@@ -191,13 +195,14 @@ impl KeyReader<'_> {
     /// problems counts by the name that is written there, so that they don't lead to others.
     fn names<T: Named>(&mut self, items: &[(Spot, Option<T>)], what: &str) -> Vec<Option<String>> {
         let mut names: Vec<Option<String>> = Vec::new();
+        let mut earlier = HashSet::new();
         for (spot, item) in items {
             let name = match item {
                 Some(item) => Some(item.name().to_owned()),
                 None => written_name(spot),
             };
             if let Some(name) = &name
-                && names.iter().flatten().any(|earlier| earlier == name)
+                && !earlier.insert(name.clone())
             {
                 let what = format!("{name:?} is the name of an earlier {what} too");
                 let spot = spot.field("name").unwrap_or_else(|| spot.clone());

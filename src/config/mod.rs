@@ -10,6 +10,7 @@
 
 mod databases;
 mod drill;
+mod exposed_secrets;
 mod load;
 mod notifications;
 mod resolve;
@@ -31,7 +32,6 @@ pub use types::{
 
 use crate::error::{Error, Result};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the file is looked for last.
@@ -68,7 +68,6 @@ impl Config {
             }
         };
         let file = std::fs::File::open(path).map_err(cannot)?;
-        let readable_by_all = file.metadata().map_err(cannot)?.permissions().mode() & 0o004 != 0;
         let mut bytes = Vec::new();
         file.take(LARGEST_FILE + 1)
             .read_to_end(&mut bytes)
@@ -86,12 +85,12 @@ impl Config {
         })?;
         let loaded = load::load(&name, &text, env)?;
         let mut config = loaded.config;
-        if readable_by_all && let Some(field) = loaded.plain_secrets.first() {
-            config.warnings.push(format!(
-                "{name} can be read by every user of this machine and holds {field} in plain text: \
-                 chmod 600 it, or take the value from a variable"
-            ));
-        }
+        config.warnings.extend(exposed_secrets::warnings(
+            path,
+            &loaded.plain_secrets,
+            &loaded.secrets,
+            env,
+        ));
         Ok(config)
     }
 

@@ -3,6 +3,7 @@
 use super::types::{EmailKeys, Notification, Route, Tls, WebhookKeys, WebhookTemplate};
 use super::validate;
 use crate::yaml::cursor::{KeyTable, Spot};
+use crate::yaml::document::Node;
 use crate::yaml::reader::KeyReader;
 use crate::yaml::rules::{self, ValueFault};
 
@@ -72,7 +73,7 @@ impl KeyReader<'_> {
                 Some("success") => success = true,
                 Some("failure") => failure = true,
                 Some(other) => {
-                    let what = format!("must be success or failure, found {other:?}");
+                    let what = format!("must be success or failure, found {}", rules::shown(other));
                     self.problem(&item, ValueFault::new(what));
                 }
                 None => {}
@@ -89,7 +90,13 @@ impl KeyReader<'_> {
         let template = self.choice(&table, "template", TEMPLATES);
         let headers = table.get("headers").and_then(|spot| self.mapping(&spot));
         let mut pairs = Vec::new();
-        for (name, spot) in headers.iter().flat_map(KeyTable::all) {
+        for (name, mut spot) in headers.iter().flat_map(KeyTable::all) {
+            if let (Node::Nothing, Some(headers)) = (spot.node, &headers) {
+                // what has no value may be a value itself
+                spot.path = headers.spot.path.clone();
+                self.key_problem(&spot, ValueFault::new("has a header without a value"));
+                continue;
+            }
             if !validate::is_header_name(name) {
                 self.key_problem(
                     &spot,

@@ -6,7 +6,7 @@
 use crate::postgres::uri;
 use crate::repository::check_records::CheckLevel;
 use crate::schedule::Schedule;
-use crate::yaml::rules::{ValueFault, http_url, no_control, one_of};
+use crate::yaml::rules::{ValueFault, http_url, no_control, one_of, shown};
 use chrono::{DateTime, Utc};
 
 /// A database's name is its directory on storage and the beginning of every key.
@@ -102,8 +102,12 @@ pub(super) fn connection_url(text: &str) -> Result<(), ValueFault> {
 
 pub(super) fn schedule(text: &str) -> Result<(), ValueFault> {
     let schedule = Schedule::parse(text).map_err(|error| {
-        ValueFault::new(format!("is not a cron schedule: {error}"))
-            .hint(error.first_hint().unwrap_or(
+        // the reason repeats parts of the text
+        let what = match is_like_cron(text) {
+            true => format!("is not a cron schedule: {error}"),
+            false => format!("is not a cron schedule, found {}", shown(text)),
+        };
+        ValueFault::new(what).hint(error.first_hint().unwrap_or(
             "minute hour day-of-month month day-of-week, in UTC; 0 2 * * * is every day at 02:00",
         ))
     })?;
@@ -115,6 +119,14 @@ pub(super) fn schedule(text: &str) -> Result<(), ValueFault> {
                 .hint("check the day of the month against the months"),
         ),
     }
+}
+
+/// True for a text that is made of what schedules are made of: numbers, signs, and names of months, days and intervals.
+fn is_like_cron(text: &str) -> bool {
+    let sign = |c: char| c.is_ascii_digit() || "*/,-@?# ".contains(c);
+    let mut words = text.split(sign);
+    words.all(|word| word.len() <= 8 && word.chars().all(|c| c.is_ascii_alphabetic()))
+        && (text.contains([' ', '*']) || text.starts_with('@'))
 }
 
 pub(super) fn webhook_url(text: &str) -> Result<(), ValueFault> {
@@ -154,8 +166,10 @@ pub(super) fn mail_address(text: &str) -> Result<(), ValueFault> {
         {
             Ok(())
         }
-        _ => Err(ValueFault::new(format!("is not a mail address: {text:?}"))
-            .hint("such as backups@example.com")),
+        _ => Err(
+            ValueFault::new(format!("is not a mail address: {}", shown(text)))
+                .hint("such as backups@example.com"),
+        ),
     }
 }
 

@@ -1,35 +1,44 @@
-//! The daemon's sign of life: a small file in the [runtime directory](crate::storage::lock::runtime_directory), one for
-//! each configuration.
+//! The daemon's sign of life: a small file in the [runtime directory](crate::storage::runtime_directory), one for each
+//! [name](super::identity) of its configuration, which is one where no link leads to it.
 //!
-//! `daemon-HASH.json`, HASH being the first 16 hex digits of the SHA-256 of the configuration's absolute path, holds one
-//! JSON object and then spaces:
+//! `daemon-HASH.json`, HASH being the first 16 hex digits of the SHA-256 of that name, holds one JSON object and then
+//! spaces:
 //!
 //! ```text
 //! schema      1
 //! pid         of the daemon
 //! version     of the program
-//! config      the configuration's absolute path
+//! config      the configuration, by the name that the daemon was started with
 //! started_at  when the daemon started, RFC 3339 in UTC
 //! ticked_at   when it looked at the clock last, which it does every minute
 //! running     the names of the databases that are being worked on
 //! ```
 //!
-//! The daemon holds an advisory lock (flock) on it as long as it lives, which also keeps a second daemon for the same
-//! configuration away. After a tidy stop the file is gone, and with it those of daemons that were killed and have no
+//! The daemon holds an advisory lock (flock) on each as long as it lives, which also keeps a second daemon for the same
+//! configuration away. What lies there and is no file of ours alone (a link, a named pipe, a file with a second name) is
+//! neither read nor written to: it is removed. After a tidy stop the file is gone, and with it those of daemons that were killed and have no
 //! configuration any more; any other one that nobody holds is of a daemon that was killed.
 
+use super::identity;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::files::{entries, regular};
 use chrono::{DateTime, Utc};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// No such file is larger; the limit keeps a strange one from filling the memory.
+const LARGEST_FILE: u64 = 1 << 20;
+/// How often a file that changes under our hands is tried again.
+const TRIES: usize = 100;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,14 +71,15 @@ pub struct DaemonDirectories {
 impl DaemonDirectories {
     /// The file of what the daemon of `config` remembers.
     pub fn memory_of(&self, config: &Path) -> PathBuf {
-        self.memory.join(file_name("remembered", &absolute(config)))
+        let name = &identity::names(config)[0];
+        self.memory.join(file_name("remembered", name))
     }
 
     /// Removes what is left of daemons of configurations that are no more.
     fn sweep(&self) {
         for directory in [&self.runtime, &self.memory] {
-            let entries = std::fs::read_dir(directory).into_iter().flatten();
-            for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let entries = entries::of(directory).into_iter().flatten();
+            for path in entries.filter_map(|entry| Some(entry.ok()?.path)) {
                 if self.is_of_nothing(&path) {
                     let _ = std::fs::remove_file(path);
                 }
@@ -89,48 +99,51 @@ impl DaemonDirectories {
         {
             return false;
         }
-        let text = std::fs::read(path).unwrap_or_default();
+        let text = regular::read_small(path, LARGEST_FILE).unwrap_or_default();
         let Ok(about) = serde_json::from_slice::<About>(&text) else {
             return false;
         };
         let life = self.runtime.join(file_name("daemon", &about.config));
-        let held = File::open(life).is_ok_and(|file| is_held(&file));
+        let held = regular::open_to_read(&life).is_ok_and(|file| is_held(&file));
         !held && about.config.try_exists().is_ok_and(|there| !there)
     }
 }
 
-/// The daemon's own hold on its file.
+/// The daemon's own hold on its files.
 pub struct Heartbeat {
     /// None where no such file can be had, which costs `status` its word about the daemon and nothing else.
-    held: Option<(PathBuf, File)>,
+    held: Vec<(PathBuf, File)>,
     life: Life,
-    /// How much of the file has been written to.
+    /// How much of each file has been written to.
     length: usize,
 }
 
 impl Heartbeat {
-    /// Takes the file of `config`, where there is a place for it. Fails only where another daemon holds it.
+    /// Takes the files of `config`, where there is a place for them. Fails only where another daemon holds one.
     pub fn hold(
         config: &Path,
         places: Option<&DaemonDirectories>,
         now: DateTime<Utc>,
     ) -> Result<Heartbeat> {
-        let config = absolute(config);
-        let path = places.map(|places| places.runtime.join(file_name("daemon", &config)));
-        let held = path.map(|path| take(&path).map(|file| (path, file)));
-        let held = match held.transpose() {
-            Ok(held) => held,
-            Err(error) if error.kind() == Kind::Locked => return Err(error),
-            Err(error) => {
-                log::warn!("no sign of life for status: {}", error.report());
-                None
+        let names = identity::names(config);
+        let mut held = Vec::new();
+        // the file itself first: of two that come by different links, one gets it
+        for name in names.iter().rev().filter(|_| places.is_some()) {
+            let path = places.map(|places| places.runtime.join(file_name("daemon", name)));
+            match path
+                .map(|path| take(&path).map(|file| (path, file)))
+                .transpose()
+            {
+                Ok(taken) => held.extend(taken),
+                Err(error) if error.kind() == Kind::Locked => return Err(error),
+                Err(error) => log::warn!("no sign of life for status: {}", error.report()),
             }
-        };
+        }
         let life = Life {
             schema: 1,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            config,
+            config: names[0].clone(),
             started_at: now,
             ticked_at: now,
             running: Vec::new(),
@@ -142,30 +155,29 @@ impl Heartbeat {
         })
     }
 
-    /// The configuration's absolute path.
+    /// The configuration, by the name that the daemon was started with.
     pub fn config(&self) -> &Path {
         &self.life.config
     }
 
     /// Says that we are alive, and what we are at.
     pub fn tick(&mut self, now: DateTime<Utc>, running: &[&str]) {
-        let Some((path, file)) = &self.held else {
-            return;
-        };
         self.life.ticked_at = now;
         self.life.running = running.iter().map(|name| name.to_string()).collect();
         let mut text = serde_json::to_vec(&self.life).unwrap_or_default();
         // one write over all of the text before, so that a reader never sees the end of an older one
         text.resize(text.len().max(self.length), b' ');
         self.length = text.len();
-        if let Err(error) = file.write_all_at(&text, 0) {
-            log::debug!("cannot write {}: {error}", path.display());
+        for (path, file) in &self.held {
+            if let Err(error) = file.write_all_at(&text, 0) {
+                log::debug!("cannot write {}: {error}", path.display());
+            }
         }
     }
 
-    /// Removes the file, at the end of a tidy stop, and those that nobody will ask for again.
+    /// Removes the files, at the end of a tidy stop, and those that nobody will ask for again.
     pub fn release(self, places: Option<&DaemonDirectories>) {
-        if let Some((path, _held)) = &self.held {
+        for (path, _held) in &self.held {
             let _ = std::fs::remove_file(path);
         }
         if let Some(places) = places {
@@ -185,41 +197,39 @@ pub enum Seen {
     Daemon(Box<Life>, bool),
 }
 
-/// The daemon of `config` that has its runtime directory among `directories`.
+/// The daemon of `config` that has its runtime directory among `directories`: one that is alive, if any.
 pub fn look(config: &Path, directories: &[PathBuf]) -> Seen {
-    let name = file_name("daemon", &absolute(config));
-    let mut hidden = false;
-    for directory in directories {
-        match read(&directory.join(&name)) {
-            // one that has just been made has nothing to say yet
-            Ok(seen) => {
-                return seen.map_or(Seen::Nobody, |(life, alive)| Seen::Daemon(life, alive));
+    let mut seen = Seen::Nobody;
+    for name in identity::names(config) {
+        let name = file_name("daemon", &name);
+        for directory in directories {
+            match read(&directory.join(&name)) {
+                Ok(Some((life, true))) => return Seen::Daemon(life, true),
+                Ok(Some((life, false))) => seen = Seen::Daemon(life, false),
+                // one that has just been made has nothing to say yet
+                Ok(None) => {}
+                Err(error)
+                    if error.kind() == ErrorKind::PermissionDenied && seen == Seen::Nobody =>
+                {
+                    seen = Seen::Unknown;
+                }
+                Err(_) => {}
             }
-            Err(error) => hidden |= error.kind() == ErrorKind::PermissionDenied,
         }
     }
-    match hidden {
-        true => Seen::Unknown,
-        false => Seen::Nobody,
-    }
+    seen
 }
 
-fn read(path: &Path) -> std::io::Result<Option<(Box<Life>, bool)>> {
-    let mut text = String::new();
-    let mut file = File::open(path)?;
-    file.read_to_string(&mut text)?;
-    let alive = is_held(&file);
-    let life = serde_json::from_str(&text).ok();
+fn read(path: &Path) -> io::Result<Option<(Box<Life>, bool)>> {
+    let text = regular::read_small(path, LARGEST_FILE)?;
+    let alive = is_held(&regular::open_to_read(path)?);
+    let life = serde_json::from_slice(&text).ok();
     Ok(life.map(|life| (Box::new(life), alive)))
 }
 
 /// True where a daemon holds this file.
 fn is_held(file: &File) -> bool {
     flock(file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
-}
-
-fn absolute(config: &Path) -> PathBuf {
-    std::path::absolute(config).unwrap_or_else(|_| config.to_owned())
 }
 
 fn file_name(kind: &str, config: &Path) -> String {
@@ -232,15 +242,24 @@ fn file_name(kind: &str, config: &Path) -> String {
 fn take(path: &Path) -> Result<File> {
     let doing = || format!("cannot lock {}", path.display());
     let patience = Cancel::new()?.with_deadline(Duration::from_secs(1));
-    loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .open(path)
-            .doing(doing)?;
+    for _ in 0..TRIES {
+        let file = match open(path) {
+            Ok(file) => file,
+            // its daemon has just ended, or another one is quicker
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) =>
+            {
+                continue;
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                remove_strange(path).doing(doing)?;
+                continue;
+            }
+            Err(_) if regular::open_to_read(path).is_ok_and(|file| is_held(&file)) => {
+                return Err(held(path));
+            }
+            Err(error) => return Err(error).doing(doing),
+        };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) if patience.pause(Duration::from_millis(100)).is_ok() => {
@@ -251,16 +270,47 @@ fn take(path: &Path) -> Result<File> {
             Err(errno) => return Err(errno).doing(doing),
         }
         // the daemon before us may have removed the file between our opening and our locking it
-        let found = std::fs::metadata(path).map(|found| found.ino());
-        if found.is_ok_and(|inode| file.metadata().is_ok_and(|ours| ours.ino() == inode)) {
+        let ours = file.metadata().doing(doing)?;
+        let found = std::fs::symlink_metadata(path);
+        if !found.is_ok_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino())) {
+            continue;
+        }
+        if ours.uid() == geteuid().as_raw() && ours.nlink() == 1 {
             return Ok(file);
         }
+        remove_strange(path).doing(doing)?;
+    }
+    Err(Error::failed("another process keeps changing it").doing(doing()))
+}
+
+/// The file as it is there, or a new one, whose lock and text others may look at.
+fn open(path: &Path) -> io::Result<File> {
+    match regular::open_to_change(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(path),
+        opened => opened,
+    }
+}
+
+/// Removes what is no file of ours alone from the place of one: the name, and not what it leads to.
+fn remove_strange(path: &Path) -> io::Result<()> {
+    log::warn!(
+        "{} is not a file of this daemon alone and is removed",
+        path.display()
+    );
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
 fn held(path: &Path) -> Error {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let who = match serde_json::from_str::<Life>(&text) {
+    let text = regular::read_small(path, LARGEST_FILE).unwrap_or_default();
+    let who = match serde_json::from_slice::<Life>(&text) {
         Ok(life) => format!("process {}", life.pid),
         Err(_) => "another process".into(),
     };
@@ -274,6 +324,7 @@ fn held(path: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
@@ -338,6 +389,76 @@ mod tests {
         // as it is after a kill
         drop(other);
         assert!(matches!(here.look("other.yaml"), Seen::Daemon(_, false)));
+    }
+
+    #[test]
+    fn one_file_has_one_daemon_by_whatever_link_it_is_reached() {
+        let here = Here::new();
+        std::fs::write(here.config("config.yaml"), "").unwrap();
+        symlink(here.config("config.yaml"), here.config("link.yaml")).unwrap();
+        symlink(here.0.path(), here.config("around")).unwrap();
+        let names = [
+            "config.yaml",
+            "link.yaml",
+            "around/config.yaml",
+            "around/./link.yaml",
+        ];
+        for first in names {
+            let mut daemon = here.hold(first).unwrap();
+            daemon.tick(now(), &[]);
+            for second in names {
+                let Err(error) = here.hold(second) else {
+                    panic!("two daemons: {first} and {second}");
+                };
+                assert_eq!(error.kind(), Kind::Locked);
+                assert!(
+                    matches!(here.look(second), Seen::Daemon(_, true)),
+                    "{first}, {second}"
+                );
+            }
+            daemon.release(Some(&here.1));
+        }
+        // a link that leads elsewhere since, as Kubernetes changes a file
+        std::fs::write(here.config("new.yaml"), "").unwrap();
+        let mut daemon = here.hold("link.yaml").unwrap();
+        daemon.tick(now(), &[]);
+        std::fs::remove_file(here.config("link.yaml")).unwrap();
+        symlink(here.config("new.yaml"), here.config("link.yaml")).unwrap();
+        assert!(matches!(here.look("link.yaml"), Seen::Daemon(_, true)));
+        assert!(here.hold("link.yaml").is_err());
+        daemon.release(Some(&here.1));
+        assert_eq!(here.look("link.yaml"), Seen::Nobody);
+    }
+
+    #[test]
+    fn what_others_laid_in_the_place_of_the_file_is_not_written_to() {
+        let here = Here::new();
+        let name = file_name("daemon", &identity::names(&here.config("config.yaml"))[0]);
+        let path = here.1.runtime.join(name);
+        let precious = here.config("precious");
+        std::fs::write(&precious, "precious").unwrap();
+        let lay: [fn(&Path, &Path); 4] = [
+            |to, from| symlink(to, from).unwrap(),
+            |_, from| symlink("nowhere", from).unwrap(),
+            |to, from| std::fs::hard_link(to, from).unwrap(),
+            |_, from| {
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                rustix::fs::mkfifoat(rustix::fs::CWD, from, mode).unwrap();
+            },
+        ];
+        for lay in lay {
+            lay(&precious, &path);
+            assert_eq!(here.look("config.yaml"), Seen::Nobody);
+            let mut daemon = here.hold("config.yaml").unwrap();
+            daemon.tick(now(), &[]);
+            assert!(matches!(here.look("config.yaml"), Seen::Daemon(_, true)));
+            daemon.release(Some(&here.1));
+            assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+            assert!(!here.1.runtime.join("nowhere").exists());
+        }
+        // what cannot be removed costs the sign of life, and no more
+        std::fs::create_dir(&path).unwrap();
+        here.hold("config.yaml").unwrap().release(Some(&here.1));
     }
 
     #[test]

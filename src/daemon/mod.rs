@@ -7,6 +7,7 @@
 pub mod clock;
 mod event;
 pub mod heartbeat;
+mod identity;
 pub mod next_runs;
 pub mod pid1;
 pub mod plan;

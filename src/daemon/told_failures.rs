@@ -13,10 +13,13 @@
 
 use super::plan::Left;
 use crate::error::{Doing, Result};
-use crate::files::atomic_write;
+use crate::files::{atomic_write, regular};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// No such file is larger; the limit keeps a strange one from filling the memory.
+const LARGEST_FILE: u64 = 16 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Remembered {
@@ -77,7 +80,7 @@ impl ToldFailures {
 
 /// What cannot be read is nothing: people are then told of a failure once more than they need to be.
 fn read(path: &Path) -> Option<Vec<Left>> {
-    let text = std::fs::read(path).ok()?;
+    let text = regular::read_small(path, LARGEST_FILE).ok()?;
     let remembered: Remembered = serde_json::from_slice(&text)
         .inspect_err(|error| log::debug!("{} cannot be read: {error}", path.display()))
         .ok()?;

@@ -3,5 +3,7 @@
 
 pub mod atomic_write;
 pub mod directory;
+pub mod entries;
+pub mod exposed;
 pub mod random;
 pub mod regular;

@@ -3,7 +3,7 @@
 
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Opens a regular file for reading; [`io::ErrorKind::InvalidInput`] for anything else that is there.
@@ -14,6 +14,26 @@ pub fn open_to_read(path: &Path) -> io::Result<File> {
 /// Opens a regular file for writing without a change to it; [`io::ErrorKind::InvalidInput`] for anything else.
 pub fn open_to_write(path: &Path) -> io::Result<File> {
     open_as(path, OFlags::WRONLY)
+}
+
+/// Opens a regular file for reading and writing without a change to it; [`io::ErrorKind::InvalidInput`] for anything else.
+pub fn open_to_change(path: &Path) -> io::Result<File> {
+    open_as(path, OFlags::RDWR)
+}
+
+/// All of a regular file that is no larger than `limit`; [`io::ErrorKind::InvalidData`] for one that is.
+pub fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_to_read(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is larger than {limit} bytes"),
+        )),
+        false => Ok(bytes),
+    }
 }
 
 fn open_as(path: &Path, access: OFlags) -> io::Result<File> {
@@ -58,6 +78,9 @@ mod tests {
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{strange}");
             }
         }
+        assert_eq!(read_small(&at("file"), 1).unwrap(), b"x");
+        let error = read_small(&at("file"), 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         let error = open_to_read(&at("nothing")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

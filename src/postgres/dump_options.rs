@@ -4,7 +4,7 @@
 //! same, and each has to be recognized. Options that take the next entry as their argument are refused where
 //! that entry looks like an option, so that nothing can hide behind one.
 
-use crate::yaml::rules::ValueFault;
+use crate::yaml::rules::{ValueFault, shown};
 
 /// Checked arguments for pg_dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,7 +179,9 @@ fn long_option(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
         None => (text, None),
     };
     if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(ValueFault::new(format!("\"--{text}\" is not an option")).hint(
+        // what comes after the name may be a password
+        let name = name.split_whitespace().next().unwrap_or_default();
+        return Err(ValueFault::new(format!("holds \"--{name} …\", which is not an option")).hint(
             "write an option and its value as one entry, such as \"--exclude-table-data=audit.*\"",
         ));
     }
@@ -208,12 +210,11 @@ fn long_option(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
 fn short_options(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
     let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
         // a connection string may hold a password
-        let shown = match text.contains(['=', ':']) {
-            true => "a connection string".to_string(),
-            false => format!("{text:?}"),
+        let what = match text.contains(['=', ':']) {
+            true => "is a connection string and not an option".to_string(),
+            false => format!("is not an option, found {}", shown(text)),
         };
-        return Err(ValueFault::new(format!("{shown} is not an option"))
-            .hint("pg_dump would take it for the name of a database"));
+        return Err(ValueFault::new(what).hint("pg_dump would take it for the name of a database"));
     };
     let mut taken = Taken::default();
     for (at, letter) in letters.char_indices() {
@@ -228,9 +229,9 @@ fn short_options(text: &str, next: Option<&str>) -> Result<Taken, ValueFault> {
             let value = &letters[at + letter.len_utf8()..];
             if value.starts_with(char::is_whitespace) {
                 return Err(ValueFault::new(format!(
-                    "{text:?} has a space between option and value"
+                    "has a space between the option -{letter} and its value"
                 ))
-                .hint(format!("write \"--{}={}\"", known.long, value.trim())));
+                .hint(format!("write \"--{}=VALUE\"", known.long)));
             }
             if value.is_empty() {
                 argument(&format!("-{letter}"), next)?;

@@ -3,6 +3,7 @@
 use super::session::plain_environment;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::files::entries;
 use crate::process;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -280,14 +281,15 @@ fn at_least(found: Vec<Tool>, major: u32) -> Option<Tool> {
 fn versioned_directories() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for (parent, prefix) in VERSIONED {
-        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let major = name
+        let entries = entries::of(Path::new(parent)).into_iter().flatten();
+        for entry in entries.flatten() {
+            let major = entry
+                .name
                 .to_str()
                 .and_then(|name| name.strip_prefix(prefix))
                 .and_then(|major| major.parse::<u32>().ok());
             if let Some(major) = major {
-                found.push((major, entry.path().join("bin")));
+                found.push((major, entry.path.join("bin")));
             }
         }
     }

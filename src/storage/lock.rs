@@ -9,10 +9,10 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::process::machine::{boot_identifier, digest};
 use rustix::fs::{FlockOperation, OFlags, flock};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often a taken lock is tried again; flock itself knows no time limit.
@@ -58,8 +58,15 @@ impl Lock {
         }
         .map_err(usable)
         .doing(doing)?;
-        if !file.metadata().doing(doing)?.is_file() {
+        let found = file.metadata().doing(doing)?;
+        if !found.is_file() {
             return Err(Error::failed("it is not a regular file").doing(doing()));
+        }
+        // another name of a file is as good as a link to it
+        if found.nlink() > 1 {
+            return Err(Error::refused("it has a second name")
+                .doing(doing())
+                .hint("see what else it is (find -samefile), and remove this name of it"));
         }
         let give_up = Instant::now() + wait;
         loop {
@@ -86,70 +93,6 @@ impl Lock {
         let place = [found.dev().to_le_bytes(), found.ino().to_le_bytes()].concat();
         Some(digest(&[b"lock", &boot_identifier()?, &place]))
     }
-}
-
-/// The variable that names a [`runtime_directory`] of one's own.
-const OWN: &str = "BACKUPKIT_RUNTIME_DIR";
-
-/// Where locks live that belong to no directory of backups: `$BACKUPKIT_RUNTIME_DIR`, else `/run/backupkit`, else
-/// `$XDG_RUNTIME_DIR/backupkit`, else `/tmp/backupkit-UID`, which is refused where someone else made it.
-pub fn runtime_directory() -> Result<PathBuf> {
-    if let Some(own) = directory_of(OWN) {
-        let _ = make(&own);
-        return Ok(own);
-    }
-    let user = rustix::process::getuid().as_raw();
-    first_usable(&shared(), &last_resort(user), user)
-}
-
-/// All that may be the [`runtime_directory`] of some user.
-pub fn runtime_directories() -> Vec<PathBuf> {
-    if let Some(own) = directory_of(OWN) {
-        return vec![own];
-    }
-    let mut directories = shared();
-    directories.push(last_resort(rustix::process::getuid().as_raw()));
-    directories
-}
-
-fn shared() -> Vec<PathBuf> {
-    let mut directories = vec![PathBuf::from("/run/backupkit")];
-    directories.extend(directory_of("XDG_RUNTIME_DIR").map(|path| path.join("backupkit")));
-    directories
-}
-
-fn last_resort(user: u32) -> PathBuf {
-    std::env::temp_dir().join(format!("backupkit-{user}"))
-}
-
-fn directory_of(variable: &str) -> Option<PathBuf> {
-    let value = std::env::var_os(variable).filter(|path| !path.is_empty())?;
-    Some(value.into())
-}
-
-fn make(path: &Path) -> std::io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
-}
-
-fn first_usable(candidates: &[PathBuf], last: &Path, user: u32) -> Result<PathBuf> {
-    for path in candidates {
-        let _ = make(path);
-        if path.is_dir() && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok() {
-            return Ok(path.clone());
-        }
-    }
-    let _ = make(last);
-    // not following a link that someone laid there
-    let found = std::fs::symlink_metadata(last)
-        .doing(|| format!("cannot create the directory {}", last.display()))?;
-    if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
-        return Err(Error::refused(format!(
-            "{} is not a private directory of this user, so a lock in it means nothing",
-            last.display()
-        ))
-        .hint("remove it, or make /run/backupkit writable for this user"));
-    }
-    Ok(last.to_path_buf())
 }
 
 fn held(path: &Path, file: &mut File) -> Error {
@@ -185,29 +128,5 @@ mod tests {
         assert!(error.to_string().contains(&std::process::id().to_string()));
         drop(first);
         Lock::take(&path, Duration::ZERO, &cancel).unwrap();
-    }
-
-    #[test]
-    fn a_runtime_directory_of_somebody_else_is_refused() {
-        use std::os::unix::fs::{PermissionsExt, symlink};
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        let user = rustix::process::getuid().as_raw();
-        let nowhere = [at("missing/backupkit")];
-        assert_eq!(first_usable(&nowhere, &at("tmp"), user).unwrap(), at("tmp"));
-        assert_eq!(
-            first_usable(&[at("run")], &at("tmp"), user).unwrap(),
-            at("run")
-        );
-        let refused = |name: &str, user: u32| {
-            let error = first_usable(&nowhere, &at(name), user).unwrap_err();
-            assert_eq!(error.kind(), Kind::Refused, "{name}");
-        };
-        refused("tmp", user + 1);
-        symlink(at("tmp"), at("link")).unwrap();
-        refused("link", user);
-        std::fs::create_dir(at("open")).unwrap();
-        std::fs::set_permissions(at("open"), std::fs::Permissions::from_mode(0o755)).unwrap();
-        refused("open", user);
     }
 }

@@ -36,6 +36,7 @@ pub mod lock;
 mod private_directory;
 pub(crate) mod registry;
 pub mod retry;
+pub mod runtime_directory;
 pub mod s3;
 pub mod tee;
 

@@ -1,6 +1,7 @@
 //! A value of the tree together with its key path and the way to it.
 
 use super::document::Node;
+use super::shown::{shown, shown_key};
 
 /// A value and where it stands.
 #[derive(Clone)]
@@ -26,8 +27,9 @@ impl<'n> Spot<'n> {
     }
 
     pub(crate) fn entry(&self, index: usize, key: &str, node: &'n Node) -> Spot<'n> {
+        let key = shown_key(index, key);
         let path = match self.path.is_empty() {
-            true => key.to_owned(),
+            true => key,
             false => format!("{}.{key}", self.path),
         };
         self.child(index, node, path)
@@ -67,7 +69,10 @@ impl<'n> Spot<'n> {
             Node::Flag(value) => value.to_string(),
             Node::Whole(value) => format!("the number {value}"),
             Node::Fraction(value) => format!("the number {value:?}"),
-            Node::Text(value) => format!("the string {value:?}"),
+            Node::Text(value) => match shown(value) {
+                quoted if quoted.starts_with('"') => format!("the string {quoted}"),
+                hidden => format!("a string of {hidden}"),
+            },
         }
     }
 }

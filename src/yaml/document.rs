@@ -4,6 +4,7 @@
 //! the few values that turn out wrong is asked for afterwards: [`locate`] walks to the value again and
 //! fails there on purpose. What it then reports is the parser's own mark of that very key or value.
 
+use super::nesting;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -32,6 +33,7 @@ pub(crate) struct NotATree {
 
 /// More values than any real configuration has; aliases that repeat each other end here.
 const MOST_NODES: usize = 200_000;
+const TOO_MANY: &str = "more than 200000 values; do aliases repeat each other?";
 
 /// Reads a whole file.
 pub(crate) fn parse(text: &str) -> Result<Node, NotATree> {
@@ -42,13 +44,23 @@ pub(crate) fn parse(text: &str) -> Result<Node, NotATree> {
             position: Some(position),
         });
     }
-    let budget = Cell::new(MOST_NODES);
+    if let Some(position) = nesting::too_deep(text) {
+        return Err(NotATree {
+            what: format!("brackets are nested deeper than {}", nesting::DEEPEST),
+            hint: Some("close each [ and {, and put quotes around a value that begins with one"),
+            position: Some(position),
+        });
+    }
+    let growth = Growth {
+        left: Cell::new(MOST_NODES),
+        refused: Cell::new(None),
+    };
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let Some(first) = documents.next() else {
         return Ok(Node::Nothing);
     };
-    let tree = Grow(&budget).deserialize(first);
-    let tree = tree.map_err(|error| not_a_tree(&error))?;
+    let tree = Grow(&growth).deserialize(first);
+    let tree = tree.map_err(|error| not_a_tree(&error, growth.refused.get()))?;
     // only now: after a syntax error the parser must not be asked for more
     match documents.next() {
         None => Ok(tree),
@@ -99,8 +111,17 @@ const HINTS: &[(&str, &str)] = &[
     ),
 ];
 
-fn not_a_tree(error: &serde_yaml::Error) -> NotATree {
+/// `refused` is what we said against the file ourselves. The parser would put the way to it before that, of which keys are a
+/// part, and so perhaps a secret.
+fn not_a_tree(error: &serde_yaml::Error, refused: Option<&'static str>) -> NotATree {
     let position = place(error);
+    if let Some(refused) = refused {
+        return NotATree {
+            what: refused.into(),
+            hint: None,
+            position,
+        };
+    }
     let mut what = error.to_string();
     if let Some((line, column)) = position {
         what = what.replacen(&format!(" at line {line} column {column}"), "", 1);
@@ -134,21 +155,30 @@ fn unprintable(text: &str) -> Option<(usize, usize)> {
     Some((line, column))
 }
 
+/// How much of the tree there may still be, and why it did not grow.
+struct Growth {
+    left: Cell<usize>,
+    refused: Cell<Option<&'static str>>,
+}
+
 /// Builds a [`Node`], within a budget of values.
 #[derive(Clone, Copy)]
-struct Grow<'b>(&'b Cell<usize>);
+struct Grow<'b>(&'b Growth);
+
+impl Grow<'_> {
+    fn refuse<E: serde::de::Error>(self, why: &'static str) -> E {
+        self.0.refused.set(Some(why));
+        E::custom(why)
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Grow<'_> {
     type Value = Node;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        match self.0.get().checked_sub(1) {
-            Some(left) => self.0.set(left),
-            None => {
-                return Err(D::Error::custom(format!(
-                    "more than {MOST_NODES} values; do aliases repeat each other?"
-                )));
-            }
+        match self.0.left.get().checked_sub(1) {
+            Some(left) => self.0.left.set(left),
+            None => return Err(self.refuse(TOO_MANY)),
         }
         deserializer.deserialize_any(self)
     }
@@ -213,9 +243,9 @@ impl<'de> Visitor<'de> for Grow<'_> {
                 Node::Flag(key) => key.to_string(),
                 Node::Whole(key) => key.to_string(),
                 Node::Fraction(key) => key.to_string(),
-                Node::Nothing => return Err(A::Error::custom("a key is missing before its colon")),
+                Node::Nothing => return Err(self.refuse("a key is missing before its colon")),
                 Node::List(_) | Node::Mapping(_) => {
-                    return Err(A::Error::custom("a key must be a plain word"));
+                    return Err(self.refuse("a key must be a plain word"));
                 }
             };
             entries.push((key, mapping.next_value_seed(self)?));
@@ -224,9 +254,7 @@ impl<'de> Visitor<'de> for Grow<'_> {
     }
 
     fn visit_enum<A: serde::de::EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
-        Err(A::Error::custom(
-            "a YAML tag (!) has no meaning here; quote the value if it begins with !",
-        ))
+        Err(self.refuse("a YAML tag (!) has no meaning here; quote the value if it begins with !"))
     }
 }
 

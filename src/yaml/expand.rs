@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where variables come from: [`process_env`], or a map in tests.
 pub type Env<'a> = dyn Fn(&str) -> Option<OsString> + Sync + 'a;
@@ -106,8 +106,8 @@ impl SecretText {
         match self.place {
             SecretPlace::Here => Ok(value),
             SecretPlace::File => self.read(&value)?.ok_or_else(|| {
-                let path = value.expose();
-                Error::usage(format!("{}: the file {path} is empty", self.field()))
+                let path = shown_path(Path::new(value.expose()));
+                Error::usage(format!("{}: {path} is empty", self.field()))
             }),
         }
     }
@@ -127,12 +127,29 @@ impl SecretText {
             .map_err(|error| error.doing(format!("{}: cannot read the file", self.field())))?;
         if content.expose().contains('\0') {
             return Err(Error::usage(format!(
-                "{}: the file {} holds a NUL character, which no setting can carry",
+                "{}: {} holds a NUL character, which no setting can carry",
                 self.field(),
-                path.expose()
+                shown_path(Path::new(path.expose()))
             )));
         }
         Ok(Some(content).filter(|content| !content.is_empty()))
+    }
+
+    /// The files that the secret, or a part of it, is read from.
+    pub(crate) fn files(&self, env: &Env) -> Vec<PathBuf> {
+        let variables = parts(self.template.raw.expose()).filter_map(|part| match part {
+            TemplatePart::Variable { name, .. } if env(name).is_none() => {
+                env(&format!("{name}_FILE")).filter(|path| !path.is_empty())
+            }
+            _ => None,
+        });
+        let mut files: Vec<PathBuf> = variables.map(PathBuf::from).collect();
+        if self.place == SecretPlace::File
+            && let Ok(Some(path)) = self.template.resolve_optional(env)
+        {
+            files.push(path.expose().into());
+        }
+        files
     }
 
     /// The secret, where it stands in the configuration itself.
@@ -314,9 +331,18 @@ fn variable(field: &str, name: &str, default: Option<&str>, env: &Env) -> Result
 /// No secret is larger; the limit keeps a wrong path from filling the memory.
 const LARGEST_FILE: u64 = 64 * 1024;
 
+/// The path of a secret file for a message. What has no slash is more likely the secret itself in the place of a path.
+fn shown_path(path: &Path) -> String {
+    let path = path.display().to_string();
+    match path.contains('/') && !path.contains(char::is_whitespace) {
+        true => path,
+        false => "the file of the name that is given".to_owned(),
+    }
+}
+
 /// The content of a secret file without its one final newline.
 fn read_file(path: &Path) -> Result<Secret> {
-    let fail = |what: String| Error::usage(format!("{}: {what}", path.display()));
+    let fail = |what: String| Error::usage(format!("{}: {what}", shown_path(path)));
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))

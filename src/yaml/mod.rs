@@ -5,6 +5,8 @@ pub mod cursor;
 pub mod document;
 pub mod expand;
 pub mod keys;
+mod nesting;
 pub mod problem;
 pub mod reader;
 pub mod rules;
+mod shown;

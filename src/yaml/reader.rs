@@ -8,10 +8,83 @@ use super::document::Node;
 use super::expand::{self, ConfigText, Env, SecretText};
 use super::problem::ConfigProblem;
 use super::rules::{self, Rule, ValueFault};
+use super::shown::{is_plain_key, shown};
 use crate::text::duration;
 use crate::text::nearest::nearest;
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// What a key that is not known stands for most likely.
+enum UnknownKey<'a> {
+    /// A known key, misspelt.
+    Misspelt(&'a str),
+    /// A known key and its value, without the space between them.
+    Unspaced(&'a str),
+    /// A key of this other section.
+    Misplaced(&'a str, String),
+    /// A word of which nothing is known.
+    Word,
+    /// What may be a value, and a secret.
+    Hidden,
+}
+
+impl<'a> UnknownKey<'a> {
+    fn of(
+        key: &'a str,
+        value: &Node,
+        known: &[&'a str],
+        home_of: fn(&str) -> Option<String>,
+    ) -> UnknownKey<'a> {
+        let before_colon = key.split_once(':').map(|(before, _)| before);
+        let unspaced = |name: &&&str| before_colon == Some(**name);
+        if let Some(name) = known.iter().find(unspaced) {
+            return UnknownKey::Unspaced(name);
+        }
+        if !is_plain_key(key) {
+            return UnknownKey::Hidden;
+        }
+        if let Some(near) = nearest(key, known) {
+            return UnknownKey::Misspelt(near);
+        }
+        if let Some(home) = home_of(key) {
+            return UnknownKey::Misplaced(key, home);
+        }
+        let is_word = key.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+        match is_word && !matches!(value, Node::Nothing) {
+            true => UnknownKey::Word,
+            false => UnknownKey::Hidden,
+        }
+    }
+
+    /// The known key that is meant, so that it is not told to be missing as well.
+    fn meant(&self) -> Option<&'a str> {
+        match self {
+            UnknownKey::Misspelt(name) | UnknownKey::Unspaced(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// True where the key itself may stand in a message.
+    fn is_shown(&self) -> bool {
+        !matches!(self, UnknownKey::Unspaced(_) | UnknownKey::Hidden)
+    }
+
+    fn fault(&self, known: &[&str]) -> ValueFault {
+        let unknown = ValueFault::new("is not a known key");
+        let all = || format!("known here: {}", known.join(", "));
+        match self {
+            UnknownKey::Misspelt(near) => unknown.hint(format!("did you mean {near}?")),
+            UnknownKey::Misplaced(key, home) => unknown.hint(format!("{key} belongs under {home}")),
+            UnknownKey::Word => unknown.hint(all()),
+            UnknownKey::Unspaced(name) => {
+                ValueFault::new(format!("has {name}: without a space after it"))
+                    .hint(format!("write {name}: VALUE, with a space after the colon"))
+            }
+            UnknownKey::Hidden => ValueFault::new("has a key that is not known").hint(all()),
+        }
+    }
+}
 
 /// What has been found so far.
 pub(crate) struct KeyReader<'e> {
@@ -22,6 +95,8 @@ pub(crate) struct KeyReader<'e> {
     pub warnings: Vec<String>,
     /// The fields that hold a secret in plain text.
     pub plain_secrets: Vec<String>,
+    /// All secrets, of which some are in files.
+    pub secrets: Vec<SecretText>,
 }
 
 impl KeyReader<'_> {
@@ -56,8 +131,9 @@ impl KeyReader<'_> {
             self.problem(spot, fault);
             return None;
         };
+        let mut seen = HashSet::new();
         for (index, (key, node)) in entries.iter().enumerate() {
-            if entries[..index].iter().any(|(earlier, _)| earlier == key) {
+            if !seen.insert(key) {
                 let spot = spot.entry(index, key, node);
                 self.key_problem(
                     &spot,
@@ -77,15 +153,14 @@ impl KeyReader<'_> {
         let mut table = self.mapping(spot)?;
         let mut misspelt = Vec::new();
         for (key, spot) in table.all().filter(|(key, _)| !known.contains(key)) {
-            let hint = match (nearest(key, known), (self.home_of)(key)) {
-                (Some(near), _) => {
-                    misspelt.push(near.to_owned());
-                    format!("did you mean {near}?")
-                }
-                (None, Some(home)) => format!("{key} belongs under {home}"),
-                (None, None) => format!("known here: {}", known.join(", ")),
+            let unknown = UnknownKey::of(key, spot.node, known, self.home_of);
+            misspelt.extend(unknown.meant().map(str::to_owned));
+            let fault = unknown.fault(known);
+            let path = match unknown.is_shown() {
+                true => spot.path.clone(),
+                false => table.spot.path.clone(),
             };
-            self.key_problem(&spot, ValueFault::new("is not a known key").hint(hint));
+            self.key_problem(&Spot { path, ..spot }, fault);
         }
         table.misspelt = misspelt;
         Some(table)
@@ -150,7 +225,9 @@ impl KeyReader<'_> {
     pub fn secret(&mut self, spot: &Spot, check: Rule) -> Option<SecretText> {
         let raw = self.string(spot, true)?;
         self.checked(spot, raw, check)?;
-        Some(SecretText::new(&spot.path, raw, check))
+        let secret = SecretText::new(&spot.path, raw, check);
+        self.secrets.push(secret.clone());
+        Some(secret)
     }
 
     /// As [`KeyReader::secret`], and a note if the value stands in the file itself.
@@ -173,8 +250,14 @@ impl KeyReader<'_> {
                 ValueFault::new("stands beside password").hint("keep the one that is meant"),
             );
         }
-        let text = self.text(&file, rules::path)?;
-        Some(text.into_file())
+        self.secret_file(&file)
+    }
+
+    /// The secret in the file that is named here.
+    pub fn secret_file(&mut self, spot: &Spot) -> Option<SecretText> {
+        let secret = self.text(spot, rules::path)?.into_file();
+        self.secrets.push(secret.clone());
+        Some(secret)
     }
 
     /// A string that is needed now: a name or a kind.
@@ -393,7 +476,7 @@ impl KeyReader<'_> {
         if let Some(spot) = table.get("type") {
             self.problem(
                 &spot,
-                ValueFault::new(format!("must be {known}, found {found:?}")),
+                ValueFault::new(format!("must be {known}, found {}", shown(found))),
             );
         }
     }

@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::text::duration;
 use crate::text::nearest::nearest;
 
+pub(crate) use super::shown::shown;
+
 /// What is wrong with a value, said after the name of its field, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ValueFault {
@@ -48,7 +50,7 @@ pub(crate) fn anything(_: &str) -> Result<(), ValueFault> {
 pub(crate) fn path(path: &str) -> Result<(), ValueFault> {
     match path == "~" || path.starts_with("~/") {
         true => Err(ValueFault::new("begins with ~, which is not expanded here")
-            .hint(format!("write ${{HOME}}{}", &path[1..]))),
+            .hint("write ${HOME} in its place")),
         false => Ok(()),
     }
 }
@@ -58,7 +60,8 @@ pub(crate) fn port(text: &str) -> Result<(), ValueFault> {
     match text.parse::<u16>() {
         Ok(1..) if digits => Ok(()),
         _ => Err(ValueFault::new(format!(
-            "must be a port number from 1 to 65535, found {text:?}"
+            "must be a port number from 1 to 65535, found {}",
+            shown(text)
         ))
         .hint("PostgreSQL usually listens on 5432, mail servers on 587 or 465")),
     }
@@ -73,8 +76,11 @@ pub(crate) fn no_control(text: &str) -> Result<(), ValueFault> {
 
 pub(crate) fn duration(text: &str) -> Result<(), ValueFault> {
     duration::parse(text).map(|_| ()).map_err(|reason| {
-        ValueFault::new(format!("is not a duration: {text:?} {reason}"))
-            .hint("write 90s, 45m, 1h30m, 14d or 0")
+        let what = match shown(text) {
+            quoted if quoted.starts_with('"') => format!("is not a duration: {quoted} {reason}"),
+            hidden => format!("is not a duration, found {hidden}"),
+        };
+        ValueFault::new(what).hint("write 90s, 45m, 1h30m, 14d or 0")
     })
 }
 
@@ -93,11 +99,16 @@ pub(crate) fn one_of(text: &str, known: &[&str]) -> Result<(), ValueFault> {
     if known.contains(&text) {
         return Ok(());
     }
+    let near = nearest(text, known);
+    let found = match near {
+        Some(_) => format!("{text:?}"),
+        None => shown(text),
+    };
     let fault = ValueFault::new(format!(
-        "must be one of {}, found {text:?}",
+        "must be one of {}, found {found}",
         known.join(", ")
     ));
-    Err(match nearest(text, known) {
+    Err(match near {
         Some(near) => fault.hint(format!("did you mean {near}?")),
         None => fault,
     })

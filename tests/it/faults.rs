@@ -404,3 +404,48 @@ fn a_database_that_fails_does_not_keep_the_others_from_their_backups() {
     assert_eq!(scene.files().len(), 6);
     scene.sandbox.run(&["backup", "--db", "bad"]).exits(1);
 }
+
+#[test]
+fn a_few_faults_in_every_kind_of_call_lose_nothing() {
+    crate::campaign::run(28, 2);
+}
+
+#[test]
+fn a_limit_of_file_size_is_an_error_with_the_way_out() {
+    let mut scene = Scene::new();
+    scene.configure(large(), GZIP);
+    let limited = |blocks: u32| {
+        let program = scene.sandbox.command(&["backup"]);
+        let mut command = std::process::Command::new("bash");
+        let line = format!("ulimit -f {blocks}; exec \"$0\" backup");
+        command.args(["-c", &line]).arg(program.get_program());
+        program::run(scene.sandbox.inside(command), "")
+    };
+    let output = limited(512).exits(1);
+    assert!(
+        output.stderr.contains("File too large") && output.stderr.contains("hint: raise the limit"),
+        "{}",
+        output.stderr
+    );
+    scene.is_as_before();
+    limited(0).exits(1);
+    scene.is_as_before();
+    scene.next_run_works();
+}
+
+#[test]
+fn a_directory_that_fails_to_close_ends_no_run() {
+    let mut scene = Scene::new();
+    // those that start no children: strace leaves out the call that it fails, and a pipe that stays open is waited for
+    for command in [&["list"][..], &["status"], &["verify"]] {
+        // every one of them after the program was loaded, as it is on a file system that broke down
+        let options = ["-e", "inject=close:error=EIO:when=10+"];
+        let (command, trace) = Trace::command(&scene.sandbox, &options, command);
+        let output = program::run(command, "");
+        assert!(trace.injected());
+        assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
+        assert!(output.status.code().is_some(), "{}", output.status);
+    }
+    scene.before = scene.files();
+    scene.next_run_works();
+}

@@ -4,6 +4,8 @@
 
 mod absent;
 mod backup;
+#[path = "../campaign/mod.rs"]
+mod campaign;
 mod cancel;
 mod cat;
 mod check;
@@ -14,6 +16,7 @@ mod damage;
 mod diff;
 mod drill;
 mod faults;
+mod foreign;
 mod frozen;
 mod harness;
 mod hosts;

@@ -480,3 +480,138 @@ fn a_password_is_in_no_error_about_the_configuration() {
         aviary.fails(&["backup"], 2);
     }
 }
+
+#[test]
+fn every_secret_file_that_all_users_may_read_is_warned_about_once() {
+    let sandbox = Sandbox::new(18);
+    let place = |name: &str| sandbox.path(name).display().to_string();
+    for name in ["login", "sealing", "older", "mail"] {
+        fs::write(place(name), format!("{CANARY}\n")).expect("write a secret");
+    }
+    sandbox.configure(&format!(
+        "version: 1
+storage: [{{ name: local, type: local, local: {{ path: '{}' }} }}]
+databases:
+  - name: one
+    type: postgres
+    connection: {{ host: h, port: 1, database: d, user: u, password_file: '{}' }}
+    backup:
+      storage: local
+      encryption: {{ enabled: true, password: '${{SEAL}}', previous_passwords: ['${{OLDER}}'] }}
+  - name: two
+    type: postgres
+    connection: {{ host: h, port: 1, database: d, user: u, password_file: '{}' }}
+    backup: {{ storage: local }}
+notifications:
+  - type: email
+    on: failure
+    config: {{ smtp_host: h, smtp_port: 25, from: a@b.c, to: a@b.c, username: u, password: '${{MAIL}}' }}
+",
+        place("storage"),
+        place("login"),
+        place("login"),
+    ));
+    let files = [
+        ("SEAL_FILE", "sealing"),
+        ("OLDER_FILE", "older"),
+        ("MAIL_FILE", "mail"),
+    ];
+    let files = files.map(|(variable, name)| (variable, place(name)));
+    let sandbox = files.iter().fold(sandbox, |sandbox, (variable, path)| {
+        sandbox.with(variable, path)
+    });
+    let warned = |mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        let names = ["login", "sealing", "older", "mail"];
+        for name in names {
+            let permissions = fs::Permissions::from_mode(mode);
+            fs::set_permissions(sandbox.path(name), permissions).expect("it is ours");
+        }
+        let output = sandbox.run(&["list"]).exits(0);
+        assert!(!output.stderr.contains(CANARY), "{}", output.stderr);
+        let lines = output.stderr.lines().map(str::to_owned);
+        let lines: Vec<String> = lines
+            .filter(|line| line.contains("can be read by every user"))
+            .collect();
+        names.map(|name| {
+            let path = format!("{} can", sandbox.path(name).display());
+            lines.iter().filter(|line| line.contains(&path)).count()
+        })
+    };
+    fs::set_permissions(
+        sandbox.path(""),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .expect("it is ours");
+    assert_eq!(warned(0o644), [1; 4]);
+    assert_eq!(warned(0o640), [0; 4]);
+    assert_eq!(warned(0o604), [1; 4]);
+    let report = sandbox.run(&["test"]);
+    assert!(
+        report.text().contains("can be read by every user"),
+        "{}",
+        report.text()
+    );
+}
+
+#[test]
+fn a_secret_in_the_place_of_something_else_is_not_repeated() {
+    let sandbox = Sandbox::new(18).with("WRONG_FILE", CANARY);
+    let spoilt = [
+        ("password_file: /x", format!("password_file: {CANARY}")),
+        ("password_file: /x", format!("password_file: '{CANARY} /x'")),
+        ("password_file: /x", "password: '${WRONG}'".into()),
+        (
+            "password_file: /x",
+            format!("password: '${{NONE:-{CANARY}'"),
+        ),
+        (
+            "password_file: /x",
+            format!("password: '${{NONE}}{CANARY}'"),
+        ),
+        ("port: 1", format!("port: '${{NONE:-{CANARY}}}'")),
+        (
+            "{ host: h, port: 1, database: d, user: u, password_file: /x }",
+            format!("{{ url: 'postgresql://u:${{NONE:-{CANARY}/x?y}}@h/d' }}"),
+        ),
+        (
+            "schedule: '0 2 * * *'",
+            format!("schedule: '${{NONE:-{CANARY}}}'"),
+        ),
+        ("https://h/x", format!("'ftp://${{NONE:-{CANARY}}}'")),
+        ("https://h/x", format!("http://u:{CANARY}@")),
+        (
+            "type: local, local: { path: /x }",
+            format!("type: s3, s3: {{ bucket: b, region: r, endpoint: 'https://u:{CANARY}@h:x' }}"),
+        ),
+        ("--verbose", format!("--password {CANARY}")),
+        ("--verbose", format!("-W {CANARY}")),
+        ("--verbose", CANARY.into()),
+    ];
+    let good = "version: 1
+storage: [{ name: local, type: local, local: { path: /x } }]
+databases:
+  - name: one
+    type: postgres
+    connection: { host: h, port: 1, database: d, user: u, password_file: /x }
+    backup: { storage: local, schedule: '0 2 * * *', options: ['--verbose'] }
+notifications:
+  - { type: webhook, on: failure, config: { url: https://h/x } }
+";
+    for (from, to) in spoilt {
+        assert!(good.contains(from), "{from}");
+        sandbox.configure(&good.replace(from, &to));
+        let commands: [&[&str]; 5] = [
+            &["list"],
+            &["test"],
+            &["backup"],
+            &["status"],
+            &["daemon", "--dry-run"],
+        ];
+        for command in commands {
+            let output = sandbox.run(command);
+            let said = output.text() + &output.stderr;
+            assert!(!said.contains(CANARY), "{command:?} with {to}:\n{said}");
+        }
+    }
+}

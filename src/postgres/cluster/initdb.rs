@@ -7,7 +7,7 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::files::directory;
+use crate::files::{directory, entries};
 use crate::process::account::Account;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -68,28 +68,29 @@ impl Drop for Directory {
 pub(super) fn clear(parent: &Path, owner: Option<&Account>, cancel: &Cancel) -> Result<()> {
     let us = rustix::process::geteuid().as_raw();
     let ours = |uid: u32| uid == us || owner.is_some_and(|owner| owner.uid == uid);
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+    for entry in entries::of(parent).into_iter().flatten().flatten() {
         let named = entry
-            .file_name()
+            .name
             .to_str()
             .is_some_and(|name| name.starts_with(PREFIX));
         let of_us = entry
-            .metadata()
+            .path
+            .symlink_metadata()
             .is_ok_and(|found| found.is_dir() && ours(found.uid()));
         if !named || !of_us {
             continue;
         }
         cancel.check()?;
-        match lock(&entry.path()) {
+        match lock(&entry.path) {
             Ok(Some(_held)) => {
                 log::info!(
                     "removing {}, left by a drill that was killed",
-                    entry.path().display()
+                    entry.path.display()
                 );
-                remove(&entry.path());
+                remove(&entry.path);
             }
             Ok(None) => {}
-            Err(error) => log::debug!("{}: {error}", entry.path().display()),
+            Err(error) => log::debug!("{}: {error}", entry.path.display()),
         }
     }
     Ok(())
@@ -113,7 +114,7 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
 /// Not cancellable: this is the clean-up itself.
 fn remove(path: &Path) {
     for _ in 0..TRIES {
-        match std::fs::remove_dir_all(path) {
+        match entries::remove_tree(path) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
                 std::thread::sleep(AGAIN);
             }

@@ -13,13 +13,14 @@ use super::kind::{StorageKeys, StorageKind};
 use super::{Dated, Object, Space, Storage, TEMPORARY, Until, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::files::entries::{self, DirectoryEntry};
 use crate::files::regular;
 use crate::process::boot_clock::since_boot;
 use crate::yaml::expand::Env;
 use crate::yaml::keys::{KeyValues, names};
 use rustix::fs::{FlockOperation, flock};
 use settings::{KEYS, LocalSettings};
-use std::fs::{DirEntry, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -269,7 +270,7 @@ fn is_live(path: &Path) -> bool {
 
 /// True for a directory that this user may not list.
 fn is_closed(path: &Path) -> bool {
-    let opened = std::fs::read_dir(path);
+    let opened = entries::of(path);
     opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
@@ -278,15 +279,14 @@ fn subdirectories(root: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries_of(root)? {
         let entry = entry.doing(doing)?;
-        let name = entry.file_name();
         // a name of ours is UTF-8 and does not begin with a dot
-        if let Some(name) = name.to_str()
+        if let Some(name) = entry.name.to_str()
             && !name.starts_with('.')
             // the root of a mounted file system has one, and only root may look into it
             && name != "lost+found"
             // a directory, or a link to one; nothing else is looked at
-            && entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink())
-            && entry.path().is_dir()
+            && (entry.is_directory() || entry.is_link())
+            && entry.path.is_dir()
         {
             names.push(name.to_string());
         }
@@ -297,7 +297,7 @@ fn subdirectories(root: &Path) -> Result<Vec<String>> {
 
 /// Hands on the regular files among the entries of the directory `path`, which has the key `directory`.
 fn visit_directory(
-    entries: impl Iterator<Item = io::Result<DirEntry>>,
+    entries: impl Iterator<Item = io::Result<DirectoryEntry>>,
     path: &Path,
     directory: &str,
     cancel: &Cancel,
@@ -306,14 +306,15 @@ fn visit_directory(
     let doing = || format!("cannot list {}", path.display());
     for entry in entries {
         let entry = entry.doing(doing)?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+        let Some(name) = entry.name.to_str() else {
+            continue;
+        };
         // as the directory tells it: nothing else is looked at
-        if !entry.file_type().doing(doing)?.is_file() {
+        if !entry.is_file() {
             continue;
         }
         cancel.check()?;
-        match entry.metadata() {
+        match entry.path.symlink_metadata() {
             Ok(metadata) => each(Object {
                 key: format!("{directory}/{name}"),
                 bytes: metadata.len(),
@@ -327,8 +328,8 @@ fn visit_directory(
 }
 
 /// The entries of a directory; none where it does not exist yet.
-fn entries_of(path: &Path) -> Result<Box<dyn Iterator<Item = io::Result<DirEntry>>>> {
-    match std::fs::read_dir(path) {
+fn entries_of(path: &Path) -> Result<Box<dyn Iterator<Item = io::Result<DirectoryEntry>>>> {
+    match entries::of(path) {
         Ok(entries) => Ok(Box::new(entries)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(std::iter::empty())),
         Err(error) => Err(error).doing(|| format!("cannot list {}", path.display())),

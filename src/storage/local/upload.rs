@@ -61,8 +61,12 @@ impl LocalUpload {
             error.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         );
+        let is_too_large = error.kind() == io::ErrorKind::FileTooLarge;
         let mut explained =
             Error::from(error).doing(format!("cannot write {}", self.file.temporary().display()));
+        if is_too_large {
+            explained = explained.hint("raise the limit of file size of this user: ulimit -f, or LimitFSIZE of the service");
+        }
         if full {
             explained = explained.hint(format!(
                 "free some space below {}, or lower the retention",

@@ -38,7 +38,7 @@ pub use crate::http::Limits;
 pub use settings::S3Settings;
 
 use super::kind::{StorageKeys, StorageKind};
-use super::lock::runtime_directory;
+use super::runtime_directory::runtime_directory;
 use super::{Dated, Object, Storage, Until, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};

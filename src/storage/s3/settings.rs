@@ -235,12 +235,12 @@ impl S3Settings {
             None => format!("https://s3.{}.amazonaws.com", self.region),
         };
         let url = url::Url::parse(&endpoint).map_err(|error| {
-            wrong(format!("{endpoint:?} is no endpoint"))
+            wrong("its endpoint is none".to_string())
                 .because(error)
                 .hint("write it as https://host or https://host:port")
         })?;
         if self.bucket.is_empty() || self.bucket.contains('/') {
-            return Err(wrong(format!("{:?} is no name of a bucket", self.bucket)));
+            return Err(wrong("its bucket is no name of one".to_string()));
         }
         // a dot in the name has no certificate, and other letters no host name
         let plain =
@@ -342,6 +342,7 @@ mod tests {
             problems: Vec::new(),
             warnings: Vec::new(),
             plain_secrets: Vec::new(),
+            secrets: Vec::new(),
         };
         let spot = Spot {
             node: &tree,

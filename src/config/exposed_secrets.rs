@@ -1,0 +1,42 @@
+//! Which files with secrets every user of this machine may read: the configuration, and those that it or a variable names.
+//! One warning for each; nothing fails for it.
+
+use crate::files::exposed;
+use crate::yaml::expand::{Env, SecretText};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// The warnings about the configuration at `path`, in which the fields `plain` hold secrets themselves.
+pub(super) fn warnings(
+    path: &Path,
+    plain: &[String],
+    secrets: &[SecretText],
+    env: &Env,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    // what cannot be looked at is told by who reads it
+    let is_exposed = |path: &Path| exposed::to_every_user(path).unwrap_or(false);
+    if let Some(field) = plain.first()
+        && is_exposed(path)
+    {
+        warnings.push(format!(
+            "{} can be read by every user of this machine and holds {field} in plain text: \
+             chmod 600 it, or take the value from a variable",
+            path.display()
+        ));
+    }
+    let mut seen = HashSet::new();
+    for secret in secrets {
+        for file in secret.files(env) {
+            let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+            if seen.insert(real) && is_exposed(&file) {
+                warnings.push(format!(
+                    "{} can be read by every user of this machine and holds the secret of {}: chmod 600 it",
+                    file.display(),
+                    secret.field()
+                ));
+            }
+        }
+    }
+    warnings
+}
