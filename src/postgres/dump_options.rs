@@ -326,7 +326,7 @@ mod tests {
         );
         assert_eq!(
             run(&["-T", "a", "b"]).unwrap_err(),
-            "2: \"b\" is not an option"
+            "2: is not an option, found \"b\""
         );
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn too_deep(text: &str) -> Option<(usize, usize)> {
             continue;
         }
         let indicator = matches!(before.1, None | Some(':' | '-' | '?' | ','));
-        let opens = matches!(before.1, Some('[' | '{'));
+        let opens = depth > 0 && matches!(before.1, Some('[' | '{'));
         let may_begin = opens || (indicator && (after_space || depth > 0));
         match c {
             '#' if after_space => comment = true,
