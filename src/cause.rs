@@ -59,6 +59,8 @@ pub enum FailureCause {
     NeedsPreload,
     /// A statement asks another server, which does not answer.
     RemoteUnreachable,
+    /// A statement starts a program, or opens a file of the machine, which the server is not allowed.
+    OutOfReach,
     ObjectExists,
     /// Making room would drop objects that the backup does not bring back.
     WouldDrop,

@@ -4,7 +4,9 @@ use backupkit::cancel::{Cancel, Cause};
 use backupkit::cli::{self, Asked, Command};
 use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
+use backupkit::process::confine::entrance;
 use backupkit::{app, logging, output};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::process::ExitCode;
@@ -12,6 +14,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 fn main() -> ExitCode {
+    // before any thread: what this takes away, it takes from one thread
+    match entrance::enter(std::env::args_os()) {
+        None => {}
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => return tell(&error, false, false),
+    }
+    // passwords are in our environment and memory, and what a drill starts may be of the same user
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        let error = Error::from(std::io::Error::from(error));
+        return tell(
+            &error.doing("cannot close our memory to other processes"),
+            false,
+            false,
+        );
+    }
     let asked = match cli::parse(std::env::args_os().skip(1)) {
         Ok(asked) => asked,
         Err(error) => {

@@ -65,7 +65,7 @@ const CONFINED: [(&str, &str); 4] = [
     ("async", ASYNCHRONOUS),
     ("await", ASYNCHRONOUS),
     ("tokio", ASYNCHRONOUS),
-    ("unsafe", "src/process/deathsig.rs"),
+    ("unsafe", "src/process/before_exec.rs"),
 ];
 const ASYNCHRONOUS: &str = "src/notify/email/smtp.rs";
 

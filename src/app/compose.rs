@@ -21,8 +21,9 @@ use chrono::Utc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whom a throwaway server runs as, unless the configuration says otherwise.
-const DRILL_USER: &str = "postgres";
+/// Whom a throwaway server runs as, unless the configuration says otherwise: a user who owns no live server, whose files
+/// and sockets would be open to what is restored.
+const DRILL_USER: &str = "nobody";
 /// How long one examination of a restored database may take, unless the configuration says otherwise.
 const DRILL_TIMEOUT: Duration = Duration::from_secs(3600);
 

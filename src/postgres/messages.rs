@@ -221,6 +221,12 @@ const PATTERNS: &[Pattern] = {
         pattern(ERROR, ["", "", "must be preloaded"], NeedsPreload),
         begins(ERROR, "could not connect to server", RemoteUnreachable),
         begins(ERROR, "could not establish connection", RemoteUnreachable),
+        begins(ERROR, "could not execute command", OutOfReach),
+        pattern(
+            ERROR,
+            ["could not open file \"", "", "Permission denied"],
+            OutOfReach,
+        ),
         pattern(ERROR, ["", "", "\" already exists"], ObjectExists),
         pattern(ERROR, ["", "", " already exists"], ObjectExists),
         pattern(

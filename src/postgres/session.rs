@@ -6,6 +6,7 @@
 
 use super::password;
 use super::quoting::{connection_value, url_encoded};
+use crate::process::account::Account;
 use crate::secret::Secret;
 use std::ffi::OsStr;
 use std::process::Command;
@@ -55,7 +56,13 @@ pub struct Session {
     password: Option<Secret>,
     database: String,
     shown: String,
+    /// The server is a throwaway one.
+    throwaway: Option<ClientsUser>,
 }
+
+/// Whom the clients of a throwaway server run as: `None` for ourselves. What that server says may be made to do harm, so no
+/// client of it is root, and none is told how people log in elsewhere.
+type ClientsUser = Option<Account>;
 
 impl Session {
     /// `variables` are libpq's (`PGHOST` and so on, not `PGPASSWORD`); `shown` is how people call the server,
@@ -71,6 +78,15 @@ impl Session {
             password,
             database: database.into(),
             shown: shown.into(),
+            throwaway: None,
+        }
+    }
+
+    /// This session as one of a throwaway server that runs as `owner`.
+    pub fn of_throwaway(self, owner: Option<&Account>) -> Session {
+        Session {
+            throwaway: Some(owner.cloned()),
+            ..self
         }
     }
 
@@ -176,7 +192,11 @@ impl Session {
     pub fn command(&self, program: impl AsRef<OsStr>, application: &str) -> Command {
         let mut command = Command::new(program);
         plain_environment(&mut command);
-        for (name, value) in std::env::vars_os() {
+        if let Some(Some(owner)) = &self.throwaway {
+            owner.becomes(&mut command);
+        }
+        let inherited = std::env::vars_os().filter(|_| self.throwaway.is_none());
+        for (name, value) in inherited {
             let login = |name: &str| LOGIN.iter().any(|login| name.starts_with(login));
             if name.to_str().is_some_and(login) {
                 command.env(name, value);

@@ -1,6 +1,6 @@
 //! A running child: its start, its two watchers, its end.
 
-use super::deathsig;
+use super::before_exec;
 use super::hang_up::watch_end;
 use super::output_tail::Tail;
 use super::terminate::{last_signal, terminate};
@@ -58,7 +58,7 @@ pub struct Child {
 pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
     let shown = command.get_program().to_string_lossy().into_owned();
     command.stderr(Stdio::piped()).process_group(0);
-    deathsig::die_with_parent(&mut command, last_signal(program));
+    before_exec::die_with_parent(&mut command, last_signal(program));
     let mut inner = command
         .spawn()
         .doing(|| format!("cannot start {program} ({shown})"))?;

@@ -4,9 +4,10 @@
 //! waited for and exited 0. Every wait is a `poll` that a [`Cancel`](crate::cancel::Cancel) ends.
 
 pub mod account;
+pub mod before_exec;
 pub mod boot_clock;
 mod child;
-pub mod deathsig;
+pub mod confine;
 mod hang_up;
 pub mod machine;
 mod output_tail;

@@ -106,15 +106,9 @@ impl Lease {
                 return Ok(Some((lease, listing)));
             }
             if Instant::now() >= give_up {
-                let error = is_held(storage.as_ref(), request.name, record, &terms);
-                let task = record.and_then(|record| record.task.as_ref());
-                // the daemon that makes a run of an earlier minute makes this one, too, when that has ended
-                return Err(match request.claim {
-                    Some(claim) if task == Some(&claim.task) => {
-                        error.with_cause(FailureCause::MinuteTaken)
-                    }
-                    _ => error,
-                });
+                // where another run was quicker, nobody knows yet which
+                let holder = record.filter(|_| !is_free);
+                return Err(is_held(storage.as_ref(), request, holder, &terms));
             }
             let left = give_up.saturating_duration_since(Instant::now());
             cancel.pause(pause.min(left))?;
@@ -350,18 +344,24 @@ fn minute_taken(record: &LeaseRecord, claim: &MinuteClaim) -> Error {
 
 fn is_held(
     storage: &dyn Storage,
-    name: &str,
-    record: Option<&LeaseRecord>,
+    request: &LeaseRequest,
+    holder: Option<&LeaseRecord>,
     terms: &Terms,
 ) -> Error {
-    let place = storage.locate(name);
-    let who = record.map_or_else(
+    let place = storage.locate(request.name);
+    let who = holder.map_or_else(
         || "another run is working on this database now".to_string(),
         LeaseRecord::holder,
     );
     let minutes = terms.lasts.as_secs().div_ceil(60);
-    Error::new(Kind::Locked, format!("{who} ({place} has its lease)")).hint(format!(
+    let error = Error::new(Kind::Locked, format!("{who} ({place} has its lease)")).hint(format!(
         "wait for it to end, or let this run wait with --lock-wait 30m; if it was killed, its lease ends by itself within \
-         {minutes} minutes"
-    ))
+         {minutes} min"
+    ));
+    let task = holder.and_then(|holder| holder.task.as_ref());
+    match request.claim {
+        // the daemon that makes a run of an earlier minute makes this one, too, when that has ended
+        Some(claim) if task == Some(&claim.task) => error.with_cause(FailureCause::MinuteTaken),
+        _ => error,
+    }
 }

@@ -6,7 +6,7 @@ use crate::support::entry::Entry;
 use crate::support::postgres::{Server, large, postgres};
 use crate::support::processes::{self, process};
 use crate::support::program;
-use crate::support::sandbox::{Sandbox, Shape};
+use crate::support::sandbox::{Sandbox, Shape, is_of_hosts};
 use crate::support::scene::{MIDDLE, NAME, Scene};
 use crate::support::strace::Trace;
 use crate::support::wait;
@@ -359,8 +359,17 @@ fn a_second_run_leaves_alone_what_a_live_one_is_writing() {
     let holder = format!("process {}", run.pid());
     assert!(output.stderr.contains(&holder), "{}", output.stderr);
 
-    // even where somebody has removed the lock
-    fs::remove_file(scene.storage.join(NAME).join(".lock")).expect("remove the lock");
+    // even where somebody has removed the lock, and the lease as well
+    let directory = scene.storage.join(NAME);
+    fs::remove_file(directory.join(".lock")).expect("remove the lock");
+    let output = scene.sandbox.run(&["backup"]).exits(11);
+    assert!(output.stderr.contains(&holder), "{}", output.stderr);
+    for entry in fs::read_dir(&directory).expect("read a directory") {
+        let path = entry.expect("an entry").path();
+        if is_of_hosts(&path.to_string_lossy()) {
+            fs::remove_file(path).expect("remove the lease");
+        }
+    }
     scene.configure(&scene.small, GZIP);
     scene.sandbox.run(&["backup"]).exits(0);
     assert_eq!(

@@ -73,16 +73,24 @@ pub fn run(
     checks.push(readable(&subject, &client, wanted.chosen)?);
     if let Some(options) = wanted.drill {
         let subject = format!("drill of {name}");
-        checks.push(match drill::can_be_held(options, server.major, cancel) {
-            Ok(what) => Finding::ok(&subject, what),
+        match drill::can_be_held(options, server.major, cancel) {
+            Ok(place) => {
+                checks.push(Finding::ok(&subject, place.what));
+                checks.extend(
+                    place
+                        .gap
+                        .map(|gap| Finding::warn(&subject, gap.what()).fix(gap.fix())),
+                );
+            }
             Err(error) => {
                 cancel.check()?;
                 // the next backup will work without it
-                Finding::broken(&subject, &error)
-                    .as_warning()
-                    .or_fix("see that the server runs, and that drill.connection is right")
+                let check = Finding::broken(&subject, &error).as_warning();
+                checks.push(
+                    check.or_fix("see that the server runs, and that drill.connection is right"),
+                );
             }
-        });
+        }
     }
     Ok(checks)
 }

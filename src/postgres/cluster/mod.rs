@@ -5,14 +5,16 @@
 //! everybody out but its owner and root. The server is our child and dies with us; the directory goes with the
 //! [`Cluster`], or is found by the next one to be made (see `directory.rs`).
 
+pub mod confinement;
 pub mod initdb;
 
 use super::session::{Session, plain_environment};
-use super::tools::{ServerPrograms, Tool};
+use super::tools::ServerPrograms;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::process::account::Account;
 use crate::process::{self, Child, Ended};
+use confinement::ConfinementGap;
 use initdb::Directory;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,6 +60,13 @@ const SETTINGS: &[&str] = &[
     // a dump reads the same wherever it is made
     "timezone=UTC",
     "log_timezone=UTC",
+    // it speaks for nobody, whatever the backup has set up, and loads nothing that nobody asked for
+    "max_logical_replication_workers=0",
+    "archive_mode=off",
+    "shared_preload_libraries=",
+    "session_preload_libraries=",
+    "local_preload_libraries=",
+    "huge_pages=off",
     // the end of the log is what an error shows
     "logging_collector=off",
     "log_destination=stderr",
@@ -79,12 +88,18 @@ pub struct ClusterPlan<'a> {
 pub struct Cluster {
     server: Option<Child>,
     directory: Directory,
+    owner: Option<Account>,
     major: u32,
 }
 
 impl Cluster {
     /// Makes a cluster and starts its server. First removes what earlier runs had to leave behind.
     pub fn start(plan: &ClusterPlan, cancel: &Cancel) -> Result<Cluster> {
+        match confinement::gap(cancel)? {
+            Some(gap @ ConfinementGap::Files) => log::warn!("{}", gap.what()),
+            Some(gap) => log::debug!("{}", gap.what()),
+            None => {}
+        }
         initdb::clear(plan.parent, plan.owner, cancel)?;
         initdb::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
         let directory = Directory::make(plan.parent, plan.owner)?;
@@ -96,6 +111,7 @@ impl Cluster {
         let mut cluster = Cluster {
             server: Some(server),
             directory,
+            owner: plan.owner.cloned(),
             major: plan.programs.postgres.major,
         };
         cluster.wait_until_ready(cancel)?;
@@ -105,7 +121,10 @@ impl Cluster {
     /// The superuser's way to one of its databases.
     pub fn session(&self, database: &str) -> Session {
         let directory = self.directory.path().display().to_string();
+        // a file that is not there: no password of ours is told to it, though it can be made to ask
+        let passwords = format!("{directory}/no-passwords");
         let variables = [
+            ("PGPASSFILE", passwords.as_str()),
             ("PGHOST", directory.as_str()),
             ("PGPORT", PORT),
             ("PGUSER", SUPERUSER),
@@ -117,7 +136,7 @@ impl Cluster {
         ];
         let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
         let shown = format!("a throwaway PostgreSQL {}", self.major);
-        Session::new(variables.into(), None, database, shown)
+        Session::new(variables.into(), None, database, shown).of_throwaway(self.owner.as_ref())
     }
 
     /// What the server said as it ended; `None` as long as it runs.
@@ -178,8 +197,12 @@ fn require_short_path(directory: &Path) -> Result<()> {
     .hint("name a directory with a shorter path as drill.directory in the configuration"))
 }
 
+/// Not confined: nothing of a backup is there yet, and initdb starts programs by a shell.
 fn initdb(plan: &ClusterPlan, directory: &Path, cancel: &Cancel) -> Result<()> {
-    let mut command = command(&plan.programs.initdb, plan, directory);
+    let mut command = Command::new(&plan.programs.initdb.path);
+    plain_environment(&mut command);
+    command.env("HOME", directory);
+    lived_in(&mut command, plan, directory);
     command.arg("--pgdata").arg(data(directory));
     command.arg(format!("--username={SUPERUSER}"));
     command.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
@@ -187,7 +210,9 @@ fn initdb(plan: &ClusterPlan, directory: &Path, cancel: &Cancel) -> Result<()> {
 }
 
 fn postgres(plan: &ClusterPlan, directory: &Path) -> Result<Child> {
-    let mut command = command(&plan.programs.postgres, plan, directory);
+    let mut command = confinement::of_server(&plan.programs.postgres, directory).command();
+    command.envs(confinement::environment(directory));
+    lived_in(&mut command, plan, directory);
     command.arg("-D").arg(data(directory));
     let mut set = |setting: &str| {
         command.arg("-c").arg(setting);
@@ -207,15 +232,12 @@ fn quoted(directory: &Path) -> String {
     )
 }
 
-fn command(tool: &Tool, plan: &ClusterPlan, directory: &Path) -> Command {
-    let mut command = Command::new(&tool.path);
-    plain_environment(&mut command);
+/// Has `command` run as the owner of the cluster, in its directory: ours may be closed to that user.
+fn lived_in(command: &mut Command, plan: &ClusterPlan, directory: &Path) {
     if let Some(owner) = plan.owner {
-        owner.becomes(&mut command);
+        owner.becomes(command);
     }
-    // our own directory may be closed to that user
-    command.current_dir(directory).env("HOME", directory);
-    command
+    command.current_dir(directory);
 }
 
 /// What tells why a server cannot be, and the way out.

@@ -5,8 +5,8 @@ mod reach;
 
 use crate::support::archive::{decode, sha256};
 use crate::support::entry::Entry;
+use crate::support::opened::Opened;
 use crate::support::postgres::{Database, postgres};
-use crate::support::program;
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, SHAPES, Sandbox, Shape};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
@@ -217,17 +217,9 @@ fn two_runs_of_one_database_do_not_overlap() {
     assert!(refused.stderr.contains("--lock-wait"), "{}", refused.stderr);
     sandbox.run(&["backup", "--lock-wait", "1s"]).exits(11);
 
+    let opened = Opened::watch(&lock_path);
     let waiting = sandbox.start(&["backup", "--lock-wait=2m"]);
-    let descriptors = format!("/proc/{}/fd", waiting.pid().as_raw_nonzero());
-    program::until("the lock is tried", || {
-        let Ok(open) = fs::read_dir(&descriptors) else {
-            return false;
-        };
-        let mut links = open
-            .flatten()
-            .filter_map(|fd| fs::read_link(fd.path()).ok());
-        links.any(|link| link == lock_path)
-    });
+    opened.wait();
     drop(lock);
     waiting.wait().exits(0);
 }

@@ -23,8 +23,8 @@ fn drill_with(database: &Database<'_>, script: &str) -> Output {
 /// Everything but the entries of the archive's list that match.
 fn without(entries: &str) -> String {
     format!(
-        "cat >\"$TMPDIR/../archive\"\n$real -l \"$TMPDIR/../archive\" | grep -Ev '{entries}' >\"$TMPDIR/../list\"\n\
-         exec $real -L \"$TMPDIR/../list\" \"$@\" <\"$TMPDIR/../archive\""
+        "cat >\"$PGHOST/archive\"\n$real -l \"$PGHOST/archive\" | grep -Ev '{entries}' >\"$PGHOST/list\"\n\
+         exec $real -L \"$PGHOST/list\" \"$@\" <\"$PGHOST/archive\""
     )
 }
 

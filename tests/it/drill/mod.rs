@@ -1,6 +1,7 @@
 //! The drill: what was restored is what was backed up, what was lost on the way is named, and nothing stays behind.
 
 mod comes_back;
+mod confined;
 mod encodings;
 mod examinations;
 mod faults;
@@ -8,16 +9,19 @@ mod killed;
 mod left_out;
 mod lent;
 mod places;
+mod roles;
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, bin};
 use crate::support::program::Output;
 use crate::support::sandbox::Sandbox;
 use crate::support::wait;
-use rustix::process::Pid;
+use rustix::process::{Pid, geteuid};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where throwaway servers may run: they are another user's where we are root, so the way to `tmp` is open.
 const DRILL: &str = "drill: { user: nobody }";
@@ -64,6 +68,27 @@ fn stand_in(sandbox: Sandbox, major: u32, program: &str, script: &str) -> Sandbo
 #[track_caller]
 fn drill(sandbox: &Sandbox) -> Output {
     sandbox.run(&["verify", "--level", "restore", "latest"])
+}
+
+/// Whom the servers of the tests run as where we are root.
+const NOBODY: u32 = 65534;
+
+/// The same by somebody who is not root, whose throwaway server runs as themselves.
+fn unprivileged(sandbox: &Sandbox) -> Command {
+    let mut command = sandbox.command(&["verify", "--level", "restore", "latest"]);
+    if geteuid().is_root() {
+        let give = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).expect("we are root");
+        for name in ["", "home", "tmp", "run", "storage", "config.yaml"] {
+            give(&sandbox.path(name));
+        }
+        for file in sandbox.files("storage") {
+            let path = sandbox.path("storage").join(file);
+            give(path.parent().expect("it is in the storage"));
+            give(&path);
+        }
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
 }
 
 /// The processes of throwaway servers in `sandbox`: all of them work in the directory of their data.

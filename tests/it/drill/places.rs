@@ -1,6 +1,6 @@
 //! Where a drill can be held, and what it says where it cannot.
 
-use super::{DRILL, backed_up, drill, nothing_is_left, place};
+use super::{DRILL, backed_up, drill, nothing_is_left, place, unprivileged};
 use crate::support::disk::Disk;
 use crate::support::entry::Entry;
 use crate::support::postgres::{bin, postgres};
@@ -8,7 +8,6 @@ use crate::support::program;
 use crate::support::{clients, sandbox::Sandbox};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 
 fn sandbox(top: &str) -> Sandbox {
     let database = postgres(18).create_database("placed");
@@ -117,19 +116,6 @@ fn a_drill_needs_no_root() {
     let database = postgres(18).create_database("unprivileged");
     database.sql("CREATE TABLE t AS SELECT n FROM generate_series(1, 100) AS n");
     let sandbox = backed_up(&database);
-    let mut command = sandbox.command(&["verify", "--level", "restore", "latest"]);
-    if rustix::process::geteuid().is_root() {
-        const NOBODY: u32 = 65534;
-        for directory in ["", "home", "tmp", "run", "storage", "config.yaml"] {
-            std::os::unix::fs::chown(sandbox.path(directory), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        for file in sandbox.files("storage") {
-            let path = sandbox.path("storage").join(file);
-            std::os::unix::fs::chown(path.parent().unwrap(), Some(NOBODY), Some(NOBODY)).unwrap();
-            std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    program::run(command, "").exits(0);
+    program::run(unprivileged(&sandbox), "").exits(0);
     nothing_is_left(&sandbox);
 }

@@ -11,6 +11,7 @@ pub mod fast;
 #[path = "../../support/liar.rs"]
 pub mod liar;
 pub mod mail;
+pub mod opened;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod processes;

@@ -16,6 +16,8 @@ const SPACE: &str =
     "free some space, or name a larger place as drill.directory in the configuration";
 const REMOTE: &str =
     "the restore asks another server, which has to be reachable from the machine of the drill";
+const CONFINED: &str = "a throwaway server starts no program, opens no file but its own and reaches no other server: \
+     where a restore needs that, hold the drill on a server that may, named as drill.connection in the configuration";
 const SUPERUSER: &str =
     "let drill.connection log in as a superuser, or drill in a throwaway cluster";
 
@@ -35,6 +37,7 @@ fn way_out(cause: FailureCause, own: bool) -> Option<&'static str> {
         NoSpace => SPACE,
         OutOfMemory => "this machine has too little memory left for the restore",
         OutOfLocks => "raise max_locks_per_transaction on the server of drill.connection",
+        OutOfReach | RemoteUnreachable if own => CONFINED,
         RemoteUnreachable => REMOTE,
         LocaleMissing => {
             "generate the locale on the machine of the drill (Debian: dpkg-reconfigure locales)"
@@ -87,6 +90,15 @@ mod tests {
         assert!(judge(failed().with_cause(FailureCause::ObjectExists), false).is_ok());
         let gone = failed().with_kind(Kind::Unavailable);
         assert_eq!(judge(gone, false).unwrap_err().kind(), Kind::Unavailable);
+    }
+
+    #[test]
+    fn what_a_confined_server_does_not_reach_is_no_fault_of_the_backup() {
+        for cause in [FailureCause::OutOfReach, FailureCause::RemoteUnreachable] {
+            let refused = Error::failed("pg_restore exited with status 1").with_cause(cause);
+            let error = judge(refused, true).unwrap_err();
+            assert!(error.first_hint().unwrap().contains("starts no program"));
+        }
     }
 
     #[test]

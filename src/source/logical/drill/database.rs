@@ -5,12 +5,62 @@ use crate::error::{Doing, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::quoting::{array, block_of, identifier, literal};
 use crate::source::logical::archive::Toc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What the database is called, or its name begins with where others may have theirs.
 pub(super) const NAME: &str = "backupkit_drill";
 /// Making and dropping a database waits for checkpoints of the server.
 pub(super) const LIMIT: Duration = Duration::from_secs(600);
+
+/// What only a superuser may own, in the words of an archive.
+const SUPERUSERS_OWN: [&str; 4] = [
+    "EVENT TRIGGER",
+    "FOREIGN DATA WRAPPER",
+    "PUBLICATION",
+    "SUBSCRIPTION",
+];
+
+/// Has the roles that own what only a superuser may own be superusers, or all of the archive's.
+///
+/// The others read and write everything instead, so that an index or a materialized view of theirs finds the rows that it
+/// finds at home by memberships, of which an archive knows nothing.
+pub(super) fn raise_roles(scratch: &Client, catalog: &Toc, all: bool) -> Result<()> {
+    let owners: BTreeSet<&str> = catalog
+        .entries
+        .iter()
+        .filter(|entry| all || SUPERUSERS_OWN.contains(&&*entry.kind))
+        .map(|entry| &*entry.owner)
+        .collect();
+    let raised = catalog.roles.iter().map(String::as_str);
+    let raised = raised.filter(|role| all || owners.contains(role));
+    let sql = block_of(&format!(
+        "
+DECLARE
+  role text;
+  reads name;
+BEGIN
+  FOREACH role IN ARRAY {} LOOP
+    EXECUTE format('ALTER ROLE %I SUPERUSER', role);
+  END LOOP;
+  FOREACH role IN ARRAY {} LOOP
+    FOR reads IN SELECT rolname FROM pg_catalog.pg_roles
+      WHERE rolname IN ('pg_read_all_data', 'pg_write_all_data') AND role <> current_user
+    LOOP
+      EXECUTE format('GRANT %I TO %I', reads, role);
+    END LOOP;
+  END LOOP;
+END",
+        array(raised),
+        array(catalog.roles.iter().map(String::as_str)),
+    ));
+    let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
+    let script = catalog.names().encode(&sql);
+    let limited = scratch.within(LIMIT);
+    limited
+        .run(encoding, &script)
+        .doing(|| "cannot give the roles of the backup their rights")
+}
 
 /// Makes the roles that the archive needs and the server lacks, all or none, and says of each for which database where
 /// `made_for` names one.

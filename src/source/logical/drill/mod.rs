@@ -25,8 +25,10 @@ mod scratch;
 
 use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
+use crate::postgres::cluster::confinement::{self, ConfinementGap};
 use crate::progress::Progress;
 use crate::repository::check_records::Evidence;
 use crate::repository::open::{self, CopyToOpen};
@@ -65,6 +67,15 @@ pub fn run(
     }
 }
 
+/// Where a drill can be held.
+#[derive(Debug)]
+pub struct DrillPlace {
+    /// Which place it is, and how far what is restored there is confined.
+    pub what: String,
+    /// What is open to it that should not be.
+    pub gap: Option<ConfinementGap>,
+}
+
 /// A place that refuses a drill, such as a pooler, does not refuse the backup.
 fn says_nothing_of_the_backup(error: Error) -> Error {
     match error.kind() {
@@ -74,22 +85,35 @@ fn says_nothing_of_the_backup(error: Error) -> Error {
 }
 
 /// Whether a drill of a backup of a server of that major version can be held, and where, as far as can be told without one.
-pub fn can_be_held(options: &DrillOptions, major: u32, cancel: &Cancel) -> Result<String> {
+pub fn can_be_held(options: &DrillOptions, major: u32, cancel: &Cancel) -> Result<DrillPlace> {
     if let Some(connection) = &options.connection {
         let client = Client::new(&options.tools, connection.clone(), APPLICATION, cancel)?;
         let found = external_server::reach(&client.required()?, major)?;
-        return Ok(format!(
-            "can be held on {}, PostgreSQL {found}",
-            connection.shown()
-        ));
+        let shown = connection.shown();
+        return Ok(DrillPlace {
+            what: format!(
+                "can be held on {shown}, PostgreSQL {found}, which is not confined by backupkit: what a backup defines runs \
+                 there with the rights of {}",
+                connection.user()
+            ),
+            gap: None,
+        });
     }
     let (programs, _) = scratch::own(options, major, cancel)?;
     let directory = options.directory.display();
+    let gap = confinement::gap(cancel)?;
+    let confined = match gap {
+        None => ", confined to its own files",
+        Some(_) => "",
+    };
     match options.directory.is_dir() {
-        true => Ok(format!(
-            "can be held in {directory} with {}",
-            programs.postgres
-        )),
+        true => Ok(DrillPlace {
+            what: format!(
+                "can be held in {directory} with {}{confined}",
+                programs.postgres
+            ),
+            gap,
+        }),
         false => Err(Error::failed(format!("{directory} is not a directory"))
             .hint("make it, or name another one as drill.directory")),
     }
@@ -111,9 +135,9 @@ impl Drill<'_> {
             let names = self.choice.names.join(", ");
             evidence.note(format!("not made in the drill: {names}"));
         }
-        let archived = match self.restore(cancel)? {
+        let archived = match self.restore_as_allowed(cancel)? {
             DrillRestore::Whole(summary) => summary,
-            DrillRestore::Refused(why) => {
+            DrillRestore::Refused { why, .. } => {
                 evidence.fault(format!("it does not restore: {why}"));
                 return Ok(());
             }
@@ -142,6 +166,23 @@ impl Drill<'_> {
         assertions::run(self.options, self.scratch, evidence, cancel)
     }
 
+    /// Restores with roles that have no more rights than the archive shows, and once more with superusers where that is
+    /// what is in the way: an archive does not tell which rights its roles had.
+    fn restore_as_allowed(&self, cancel: &Cancel) -> Result<DrillRestore> {
+        match self.restore(cancel)? {
+            DrillRestore::Refused {
+                about_rights: true,
+                why,
+            } if self.scratch.start_over(self.catalog)? => {
+                log::info!(
+                    "restoring once more, with more rights for the roles of the backup: {why}"
+                );
+                self.restore(cancel)
+            }
+            restored => Ok(restored),
+        }
+    }
+
     fn restore(&self, cancel: &Cancel) -> Result<DrillRestore> {
         let CopyToOpen { copy, keys, rules } = self.opening;
         let progress = Progress::start(&format!("restoring {} for a drill", copy.shown()));
@@ -168,8 +209,10 @@ impl Drill<'_> {
             return Err(error);
         }
         // what the archive's own layers have to say comes first
-        classify_failure::judge(inbound.blame(error, cancel), self.scratch.is_own())
-            .map(DrillRestore::Refused)
+        let error = inbound.blame(error, cancel);
+        let about_rights = error.cause().is_some_and(FailureCause::is_about_rights);
+        let why = classify_failure::judge(error, self.scratch.is_own())?;
+        Ok(DrillRestore::Refused { why, about_rights })
     }
 
     fn start(&self, cancel: &Cancel) -> Result<PgRestore> {
@@ -196,7 +239,12 @@ enum DrillRestore {
     /// Everything is there, and this is what the archive said that it holds.
     Whole(Box<Summary>),
     /// The server refused a statement of the archive, and nothing but the archive is to blame.
-    Refused(String),
+    Refused {
+        /// In its words.
+        why: String,
+        /// A role with more rights would have been let.
+        about_rights: bool,
+    },
 }
 
 fn whole(inspector: DumpInspector) -> Result<DrillRestore> {

@@ -1,12 +1,13 @@
 //! The database that a drill restores into: in a throwaway cluster, or fresh on a server that was lent for it.
 
-use super::database::{NAME, create_database, make_roles};
+use super::database::{LIMIT, NAME, create_database, make_roles, raise_roles};
 use super::external_server::Lent;
 use super::options::{APPLICATION, DrillOptions};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::client::Client;
 use crate::postgres::cluster::{Cluster, ClusterPlan};
+use crate::postgres::quoting::identifier;
 use crate::postgres::session::Session;
 use crate::postgres::tools::ServerPrograms;
 use crate::process::account::{self, Account};
@@ -64,13 +65,26 @@ impl Scratch {
         let maintenance = client(&cluster.session("postgres"))?;
         create_database(&maintenance, NAME, catalog)?;
         let client = maintenance.with_session(cluster.session(NAME));
-        // some objects may belong to superusers only, and nobody logs in as one of them
-        make_roles(&client, catalog, "SUPERUSER", None)?;
+        make_roles(&client, catalog, "BYPASSRLS", None)?;
+        raise_roles(&client, catalog, false)?;
         Ok(Scratch::Own {
             client: Box::new(client),
             cluster: Box::new(cluster),
             major,
         })
+    }
+
+    /// Empties a database of our own, and has all roles of the archive be superusers. False for one that was lent.
+    pub fn start_over(&self, catalog: &Toc) -> Result<bool> {
+        let Scratch::Own { client, .. } = self else {
+            return Ok(false);
+        };
+        let maintenance = client.to_database("postgres");
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", identifier(NAME));
+        maintenance.run_alone(LIMIT, &drop)?;
+        create_database(&maintenance, NAME, catalog)?;
+        raise_roles(client, catalog, true)?;
+        Ok(true)
     }
 
     /// The way to it, as someone who may do everything in it.
@@ -111,7 +125,12 @@ impl Scratch {
             true => "-c session_replication_role=replica -c lc_messages=C",
             false => return client.clone(),
         };
-        client.with_session(client.session().with_settings(quiet))
+        let session = client.session().with_settings(quiet);
+        client.with_session(match self {
+            // a confined server warns of files that it may not cut before it removes them (Linux before 6.2)
+            Scratch::Own { .. } => session.with_settings("-c client_min_messages=error"),
+            Scratch::Lent(_) => session,
+        })
     }
 
     /// True where no event trigger fires in the quiet client's sessions, whatever it was made for.
