@@ -2,6 +2,7 @@
 
 use super::backup::tell_concerns;
 use super::context::App;
+use super::minutes::owner;
 use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
@@ -14,16 +15,13 @@ use crate::daemon::plan::{Ending, PAUSES, Run, ScheduledJob, Task, minute};
 use crate::daemon::service::Service;
 use crate::daemon::{self, End, Setup, Work, signals};
 use crate::error::{Error, Kind, Result};
-use crate::files::random;
 use crate::format::seal::Derivations;
 use crate::notify::{self, Event};
 use crate::operation::backup::{BackupTime, StoredBackup};
 use crate::operation::verify::verified::Verified;
 use crate::output;
-use crate::process::machine::{digest, host_name, machine_digest};
 use crate::repository::check_records::CheckOutcome;
-use crate::repository::hold::{Hold, HoldRequest};
-use crate::repository::lease_record::{LeasedWork, MinuteClaim};
+use crate::repository::lease_record::MinuteClaim;
 use crate::repository::pick::Pick;
 use crate::storage::runtime_directory::runtime_directory;
 use crate::text::duration;
@@ -225,10 +223,12 @@ impl App {
         }
         match (run.task, &database.verify) {
             (Task::Backup, _) => self.scheduled_backup(run, database, claim, run_timeout, cancel),
-            (Task::Verify, Some(verify)) => match self.take_minute(database, claim, cancel) {
-                Err(taken) => elsewhere(run, &taken),
-                Ok(()) => self.scheduled_check(run, verify, run_timeout, cancel),
-            },
+            (Task::Verify, Some(verify)) => {
+                match self.take_minute(database, claim, LOCK_WAIT, cancel) {
+                    Err(taken) => elsewhere(run, &taken),
+                    Ok(()) => self.scheduled_check(run, verify, run_timeout, cancel),
+                }
+            }
             (Task::Verify, None) => WELL,
         }
     }
@@ -296,38 +296,6 @@ impl App {
 }
 
 impl App {
-    /// Takes the minute of a run that holds nothing while it works; fails where another daemon has it. Where nothing can be
-    /// written down about it, it is nobody's.
-    fn take_minute(
-        &self,
-        database: &DatabaseSettings,
-        claim: Option<&MinuteClaim>,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        if claim.is_none() {
-            return Ok(());
-        }
-        let request = HoldRequest {
-            name: &database.name,
-            work: LeasedWork::Minute,
-            claim,
-            wait: LOCK_WAIT,
-        };
-        for place in self.targets(&database.backup.storage) {
-            let held = place
-                .storage
-                .and_then(|storage| Hold::take_if_there(&storage, &request, cancel));
-            match held {
-                Err(error) if error.cause() == Some(FailureCause::MinuteTaken) => {
-                    return Err(error);
-                }
-                Err(error) => log::debug!("{}: {}", place.name, error.chain()),
-                Ok(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// A check of one backup, in all its copies.
     fn scheduled_check(
         &self,
@@ -406,17 +374,6 @@ fn elsewhere(run: &Run, taken: &Error) -> End {
         ending: Ending::Elsewhere,
         heard: true,
     }
-}
-
-/// What tells this daemon from those of other hosts with the same configuration.
-fn owner(config: &Path, places: Option<&DaemonDirectories>) -> Result<String> {
-    let Some(places) = places else {
-        return random::token();
-    };
-    let place = places.memory_of(config);
-    let machine = machine_digest().unwrap_or_default();
-    let parts = [host_name(), machine, place.display().to_string()];
-    Ok(digest(&[parts.join("\0").as_bytes()]))
 }
 
 fn tell_stored(name: &str, stored: &StoredBackup, took: Duration, recovered: bool) {

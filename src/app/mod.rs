@@ -9,6 +9,7 @@ mod diff;
 pub mod fallback;
 mod init;
 mod list;
+mod minutes;
 mod notify;
 mod overall_status;
 pub mod post_backup;

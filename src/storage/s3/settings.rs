@@ -164,7 +164,14 @@ fn prefix(text: &str) -> Result<(), ValueFault> {
 }
 
 fn endpoint(text: &str) -> Result<(), ValueFault> {
-    rules::http_url(text, "such as https://minio.example.com:9000")
+    rules::http_url(text, "such as https://minio.example.com:9000")?;
+    // it is printed in messages and as a part of addresses
+    let has_login = |url: url::Url| !url.username().is_empty() || url.password().is_some();
+    match url::Url::parse(text).is_ok_and(has_login) {
+        true => Err(ValueFault::new("holds a user or a password")
+            .hint("write these as access_key and secret_key")),
+        false => Ok(()),
+    }
 }
 
 fn server_side_encryption(text: &str) -> Result<(), ValueFault> {
@@ -318,6 +325,16 @@ mod tests {
         assert_eq!(url("My_b", plain), format!("https://{amazon}/My_b/"));
         let china = url("b", |settings| settings.region = "cn-north-1".into());
         assert_eq!(china, "https://b.s3.cn-north-1.amazonaws.com.cn/");
+    }
+
+    #[test]
+    fn an_endpoint_holds_no_login() {
+        assert!(super::endpoint("https://minio.example.com:9000").is_ok());
+        for login in ["user:hunter2@", "hunter2@", ":hunter2@"] {
+            let fault = super::endpoint(&format!("https://{login}minio.example.com"));
+            let fault = fault.unwrap_err();
+            assert!(fault.what.contains("password") && !fault.what.contains("hunter2"));
+        }
     }
 
     #[test]
