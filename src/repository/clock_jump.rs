@@ -2,15 +2,19 @@
 //!
 //! Two rules go by the clock: [`Policy::keep_within`], and the one that spares the backup before a loss of rows for a while.
 //! The rules about periods compare backups with each other. A clock that is ahead shows in one way: between two backups, or
-//! between the newest one and now, lies much more time than between any others. A machine that was switched off looks the
-//! same. So where that time alone would take most of the backups before it, or one that a loss of rows keeps, someone has to
-//! say that the clock is right.
+//! between the newest one and now, lies much more time than between those of the days before. A machine that was switched off
+//! looks the same. So where that time alone would take most of what only its age keeps, or a backup that a loss of rows
+//! keeps, someone has to say that the clock is right.
+//!
+//! Retention thins out what is old, so only the steps of the days before tell what is usual.
 
 use super::retention::{Candidate, Plan, Policy, Reason, Verdict, plan};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// A step this long is none to think about: a daily backup that comes a few hours late.
 const UNSUSPICIOUS: TimeDelta = TimeDelta::hours(36);
+/// What is usual shows in so much time before a step: a week, so that a weekend without backups is.
+const DAYS_BEFORE: TimeDelta = TimeDelta::days(8);
 
 /// A step of the clock that would take backups before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,52 +36,59 @@ pub fn find(
     accepted: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Option<ClockJump> {
-    let (from, to, usual) = longest_step(candidates, accepted, now)?;
-    let step = to - from;
-    if step <= UNSUSPICIOUS || step <= usual * 2 {
-        return None;
-    }
-    // as if no more time than usual had passed
+    let steps = unusual_steps(candidates, accepted, now);
+    let (from, to) = steps.iter().copied().max_by_key(|(from, to)| *to - *from)?;
+    // as if no time had passed in them
     let mut closed_up = candidates.to_vec();
-    for candidate in closed_up.iter_mut().filter(|one| one.at <= from) {
-        candidate.at += step - usual;
+    for candidate in &mut closed_up {
+        let later = steps.iter().filter(|(from, _)| *from >= candidate.at);
+        candidate.at += later.map(|(from, to)| *to - *from).sum::<TimeDelta>();
     }
     let without = plan(&closed_up, policy, now).verdicts;
-    let before = candidates.iter().zip(judged.verdicts.iter().zip(&without));
-    let before = before.filter(|(candidate, _)| candidate.at <= from);
-    let (mut kept, mut expired, mut loses) = (0, 0, false);
-    for (_, (verdict, without)) in before {
-        match (verdict, without) {
-            (Verdict::Keep(_), _) => kept += 1,
-            (Verdict::Delete(_), Verdict::Keep(reasons)) => {
-                let of_loss = |reason: &Reason| matches!(reason, Reason::BeforeLoss | Reason::Loss);
-                let by_age = |reason: &Reason| matches!(reason, Reason::Within(_));
-                loses |= reasons.iter().any(of_loss);
-                expired += usize::from(reasons.iter().any(|one| by_age(one) || of_loss(one)));
-            }
+    let (mut by_age, mut expired, mut loses) = (0, 0, false);
+    for (verdict, without) in judged.verdicts.iter().zip(&without) {
+        let Verdict::Keep(reasons) = without else {
             // gone anyway
-            (Verdict::Delete(_), Verdict::Delete(_)) => {}
+            continue;
+        };
+        let of_loss = |reason: &Reason| matches!(reason, Reason::BeforeLoss | Reason::Loss);
+        let of_age = |reason: &Reason| matches!(reason, Reason::Within(_)) || of_loss(reason);
+        if reasons.iter().all(of_age) {
+            by_age += 1;
+        }
+        if !verdict.keeps() && reasons.iter().any(of_age) {
+            expired += 1;
+            loses |= reasons.iter().any(of_loss);
         }
     }
-    let is_one = loses || expired > 0 && expired >= kept;
+    let is_one = loses || expired > 0 && expired * 2 >= by_age;
     is_one.then_some(ClockJump { from, to, expired })
 }
 
-/// The longest step between neighbours, the last of which is now, and how long the longest other one between two backups is.
-fn longest_step(
+/// The steps between neighbours, the last of which is now, that are much longer than those of the days before them.
+fn unusual_steps(
     candidates: &[Candidate],
     accepted: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Option<(DateTime<Utc>, DateTime<Utc>, TimeDelta)> {
+) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
     let mut moments: Vec<DateTime<Utc>> = candidates.iter().map(|one| one.at).collect();
     moments.sort();
-    let mut steps: Vec<_> = moments.windows(2).map(|pair| (pair[0], pair[1])).collect();
-    steps.extend(moments.last().map(|newest| (*newest, now)));
-    steps.retain(|(_, to)| accepted.is_none_or(|accepted| *to > accepted));
-    let longest = (0..steps.len()).max_by_key(|at| steps[*at].1 - steps[*at].0)?;
-    let (from, to) = steps.swap_remove(longest);
-    let others = steps.iter().map(|(from, to)| *to - *from);
-    Some((from, to, others.max().unwrap_or(TimeDelta::zero())))
+    if !moments.is_empty() {
+        moments.push(now);
+    }
+    let steps: Vec<_> = moments.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    let is_unusual = |(index, (from, to)): (usize, &(DateTime<Utc>, DateTime<Utc>))| {
+        let before = steps[..index].iter().rev();
+        let before = before.take_while(|(start, _)| *start >= *from - DAYS_BEFORE);
+        let usual = before.map(|(from, to)| *to - *from).max();
+        let step = *to - *from;
+        step > UNSUSPICIOUS && step > usual.unwrap_or(TimeDelta::zero()) * 2
+    };
+    let unusual = steps.iter().enumerate().filter(|step| is_unusual(*step));
+    let unusual = unusual.map(|(_, step)| *step);
+    unusual
+        .filter(|(_, to)| accepted.is_none_or(|accepted| *to > accepted))
+        .collect()
 }
 
 #[cfg(test)]
@@ -119,7 +130,7 @@ mod tests {
         assert_eq!(jump(&[0, 500 * 24], &within(30), 500 * 24, None), Some(1));
         let mut history = daily(30);
         history.push(54 * 24);
-        assert_eq!(jump(&history, &within(30), 54 * 24, None), Some(24));
+        assert_eq!(jump(&history, &within(30), 54 * 24, None), Some(25));
     }
 
     #[test]
@@ -175,5 +186,45 @@ mod tests {
         };
         assert_eq!(jump(at(5)), None);
         assert_eq!(jump(at(403)), Some(1));
+    }
+
+    #[test]
+    fn what_retention_has_thinned_out_is_no_measure_of_a_jump() {
+        let policy = Policy {
+            keep_monthly: 12,
+            ..within(30)
+        };
+        // ten backups a month apart, thirty a day apart
+        let mut history: Vec<i64> = (0..10).map(|month| month * 30 * 24).collect();
+        history.extend((270..300).map(|day| day * 24));
+        for days in [345, 355, 358, 700] {
+            assert!(
+                jump(&history, &policy, days * 24, None) >= Some(25),
+                "{days}"
+            );
+        }
+        // what init writes: two a day for three days, then thinner and thinner
+        let policy = Policy {
+            keep_daily: 7,
+            keep_weekly: 4,
+            keep_monthly: 12,
+            ..within(3)
+        };
+        let mut history: Vec<i64> = [0, 30, 60, 90, 97, 104].map(|day| day * 24).to_vec();
+        history.extend((110..117).map(|day| day * 24));
+        history.extend((114..117).map(|day| day * 24 + 12));
+        let now = 116 * 24 + 12;
+        assert_eq!(jump(&history, &policy, now, None), None);
+        assert!(jump(&history, &policy, now + 400 * 24, None) >= Some(2));
+        // backups on workdays alone
+        let workdays: Vec<i64> = (0..30)
+            .map(|day| (day / 5 * 7 + day % 5) * 24)
+            .flat_map(|hour| [hour, hour + 12])
+            .collect();
+        for monday in (14..35).step_by(7) {
+            let now = monday * 24;
+            let until: Vec<i64> = workdays.iter().copied().filter(|at| *at <= now).collect();
+            assert_eq!(jump(&until, &policy, now, None), None, "{monday}");
+        }
     }
 }
