@@ -9,6 +9,7 @@ use backupkit::error::{Kind, Result};
 use backupkit::operation::pin;
 use backupkit::operation::prune::{self, PruneJob, Pruned, Spared};
 use backupkit::repository::Expected;
+use backupkit::repository::copies::Copies;
 use backupkit::repository::lease::{Lease, LeaseRequest};
 use backupkit::repository::lease_record::{LeaseRecord, LeasedWork};
 use backupkit::repository::located::Located;
@@ -17,10 +18,12 @@ use backupkit::repository::pins::Pinning;
 use backupkit::repository::places::{Place, Places};
 use backupkit::repository::reading_mark::ReadingMark;
 use backupkit::repository::retention::Policy;
+use backupkit::repository::run_mark::RunMark;
 use backupkit::repository::sidecars::listing_of;
 use backupkit::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
 use shelf::{Shelf, id};
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -308,6 +311,93 @@ fn the_lease_of_a_run_that_died_is_over_after_five_minutes_of_the_storage() {
     }
     prune(&shelf).unwrap();
     assert!(!archive_is_there(&shelf, &ids[0]));
+}
+
+#[test]
+fn a_claim_that_comes_late_gives_no_lease() {
+    let shelf = Shelf::new();
+    stocked(&shelf);
+    drop(take(&shelf).unwrap());
+    // between this one's look and its claim another host works twice, so that the number is free again
+    let late = shelf.of_another_host();
+    let quick = shelf.of_another_host();
+    let held = Arc::new(Mutex::new(None));
+    let by_quick = Arc::clone(&held);
+    late.before(move |step, _| {
+        let mut held = by_quick.lock().unwrap();
+        if step == "claim" && held.is_none() {
+            drop(take(&quick).unwrap());
+            *held = Some(take(&quick).unwrap());
+        }
+    });
+    assert_eq!(take(&late).err().unwrap().kind(), Kind::Locked);
+    let lease = held.lock().unwrap().take().unwrap();
+    assert_eq!(lease.number(), 3);
+    let leases = |shelf: &Shelf| -> Vec<String> {
+        let keys = shelf.all_keys().into_iter();
+        keys.filter(|key| key.contains("/lease.")).collect()
+    };
+    assert_eq!(leases(&shelf), ["app/lease.3.json"]);
+}
+
+#[test]
+fn a_pin_that_is_there_already_waits_for_an_announced_deletion_as_well() {
+    let shelf = Shelf::new();
+    let ids = stocked(&shelf);
+    let (pinned, stamp) = (ids[1].clone(), ids[1].timestamp);
+    shelf.lay(
+        &pinned.key(Part::Pin),
+        b"by a run that was killed while it waited",
+    );
+    let announced =
+        format!(r#"{{"schema":1,"tool":"t","host":"h","lease":"1","backups":["{stamp}"]}}"#);
+    let announcement = "app/deleting.3.json".to_string();
+    shelf.lay(&announcement, announced.as_bytes());
+    let (sender, waits) = channel();
+    let sender = Mutex::new(sender);
+    let there = shelf.of_another_host();
+    there.before(move |step, key| {
+        if step == "read" && key.contains("deleting") {
+            let _ = sender.lock().unwrap().send(());
+        }
+    });
+    let again = pinned.clone();
+    let pin = std::thread::spawn(move || pin(&there, &again));
+    waits.recv().unwrap();
+    let gone = [format!("{pinned}.dump.gz"), announcement];
+    shelf.delete(&gone, &cancel()).unwrap();
+    assert_eq!(pin.join().unwrap().unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_run_that_was_taken_for_dead_does_not_succeed() {
+    let shelf = Shelf::unconditional();
+    stocked(&shelf);
+    let place = Place {
+        name: shelf.name().to_string(),
+        storage: Ok(Arc::new(shelf.of_another_host())),
+    };
+    let mut copies =
+        Copies::hold(vec![place], "app", None, Duration::ZERO, day(9), &cancel()).unwrap();
+    let made = id("app", day(8));
+    let mark = RunMark::of_dump(false, false);
+    copies.mark(&made, &mark, &cancel()).unwrap();
+    let archive = format!("{made}.dump.gz");
+    let mut archives = copies.start(&archive, &cancel()).unwrap();
+    archives.write_all(b"\x1f\x8b\x08").unwrap();
+    // another host has its lease, and is about to remove what it left
+    let other = mark.with_lease(None).to_json().unwrap();
+    shelf
+        .replace(&made.key(Part::Run), &other, &cancel())
+        .unwrap();
+    let sidecars = [(made.manifest_key(), b"{}".to_vec())];
+    let committed = copies.commit(archives, &archive, &sidecars, &cancel());
+    let error = committed.err().unwrap();
+    assert!(
+        error.to_string().contains("took this run for dead"),
+        "{error}"
+    );
+    assert!(!shelf.keys().contains(&archive));
 }
 
 #[test]

@@ -235,6 +235,12 @@ impl Copies {
         let mut written = written.into_iter();
         let mut left: Vec<String> = Vec::new();
         let (database, holds) = (self.database.clone(), std::mem::take(&mut self.holds));
+        let marks = std::mem::take(&mut self.marks);
+        let mark_on = |storage: &dyn Storage| {
+            marks
+                .iter()
+                .find(|one| one.storage.name() == storage.name())
+        };
         // what has appeared stands, so from here on not even a signal ends the run
         let committed = self.each(
             |_| false,
@@ -249,7 +255,12 @@ impl Copies {
                 let is_sure = holds.on(storage.name()).is_some_and(Hold::is_sure);
                 let committed = committed.and_then(|()| match is_sure {
                     true => Ok(()),
-                    false => require_all(storage.as_ref(), &database, &keys),
+                    false => require_all(
+                        storage.as_ref(),
+                        &database,
+                        &keys,
+                        mark_on(storage.as_ref()),
+                    ),
                 });
                 if let Err(error) = committed {
                     // what is left there stays marked as unfinished
@@ -261,6 +272,7 @@ impl Copies {
                 Ok(())
             },
         );
+        self.marks = marks;
         self.marks
             .retain(|marked| !left.iter().any(|name| name == marked.storage.name()));
         committed?;
@@ -358,9 +370,19 @@ fn ends_it(error: &Error) -> bool {
 }
 
 /// Fails where something of a copy is gone that was just committed: another host may have taken the run for dead, and removed
-/// what it left. Where this user may not list, nobody can tell.
-fn require_all(storage: &dyn Storage, database: &str, keys: &[String]) -> Result<()> {
+/// what it left, or be about to, which its mark tells. Where this user may not list, nobody can tell.
+fn require_all(
+    storage: &dyn Storage,
+    database: &str,
+    keys: &[String],
+    marked: Option<&Marked>,
+) -> Result<()> {
     let cancel = Cancel::new()?.with_deadline(LOOKING);
+    if let Some(Marked { id, mark, .. }) = marked
+        && !run_mark::stands(storage, id, mark, &cancel)?
+    {
+        return Err(taken_for_dead(storage, &id.key(Part::Run)));
+    }
     let objects = match storage.list(Some(database), &cancel) {
         Ok(objects) => objects,
         Err(error) => {
@@ -371,12 +393,16 @@ fn require_all(storage: &dyn Storage, database: &str, keys: &[String]) -> Result
     let is_there = |key: &&String| objects.iter().any(|object| object.key == **key);
     match keys.iter().find(|key| !is_there(key)) {
         None => Ok(()),
-        Some(gone) => Err(Error::failed(format!(
-            "{} is gone although it was just written: another host took this run for dead",
-            storage.locate(gone)
-        ))
-        .hint("make another backup; a run that is stopped for minutes is taken for dead")),
+        Some(gone) => Err(taken_for_dead(storage, gone)),
     }
+}
+
+fn taken_for_dead(storage: &dyn Storage, gone: &str) -> Error {
+    let gone = storage.locate(gone);
+    Error::failed(format!(
+        "{gone} is gone although it was just written: another host took this run for dead"
+    ))
+    .hint("make another backup; a run that is stopped for minutes is taken for dead")
 }
 
 /// A copy that is reported as missing must not be found later; true where it is gone. Only the first so many `made` are of

@@ -1,4 +1,4 @@
-//! What is about to be deleted: `<name>/deleting.<n>.json`, so that a run on another host and retention never miss each other.
+//! What is about to be deleted: `<name>/deleting.<number>.json`, so that a run on another host and retention never miss each other.
 //!
 //! Each side writes its own mark first and then looks for the other's. Retention announces what it deletes, lists again, and
 //! spares what has a pin or a reader by then. Who pins or reads leaves its mark, lists, and where the backup is announced
@@ -13,6 +13,7 @@ use super::names::{BackupId, Timestamp};
 use super::sidecars::listing_of;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::files::random;
 use crate::process::boot_clock::since_boot;
 use crate::process::machine::host_name;
 use crate::storage::{CLEAN_UP, DELETION_HOLDS, Storage};
@@ -23,7 +24,9 @@ use std::time::Duration;
 const ACTED_UPON: Duration = Duration::from_secs(60);
 /// How often someone who waits looks again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// No announcement is larger than this.
+/// Announcements have numbers below this, drawn at random.
+const NUMBERS: usize = 1_000_000_000_000;
+/// No more of an announcement is read than this many bytes.
 const LARGEST: u64 = 1 << 20;
 
 /// So old an announcement means nothing any more. Storages date by the second, and answers take their time.
@@ -48,6 +51,7 @@ pub struct AnnouncedDeletion<'a> {
     storage: &'a dyn Storage,
     lease: &'a Lease,
     key: String,
+    number: u64,
     /// When it began to be written, by the clock since boot.
     began: Duration,
 }
@@ -61,7 +65,9 @@ impl<'a> AnnouncedDeletion<'a> {
         backups: &[&BackupId],
         cancel: &Cancel,
     ) -> Result<AnnouncedDeletion<'a>> {
-        let key = key(database, lease.number());
+        // a number of its own: where two runs hold one lease, neither hides what the other announces
+        let number = random::below(NUMBERS) as u64;
+        let key = key(database, number);
         let announcement = Announcement {
             schema: 1,
             tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
@@ -76,10 +82,23 @@ impl<'a> AnnouncedDeletion<'a> {
             lease,
             began: since_boot(),
             key,
+            number,
         };
         let written = storage.replace(&announced.key, &bytes, cancel);
+        let written = written.or_else(|error| {
+            // on a full disk, which the deletion is to help, an empty one: it may be about any backup
+            match storage.claim(&announced.key, &[], cancel) {
+                Ok(true) => Ok(()),
+                _ => Err(error),
+            }
+        });
         written.doing(|| format!("cannot announce what is to be deleted of {database}"))?;
         Ok(announced)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Until when a request to delete may be sent for it, by the clock since boot.
@@ -108,7 +127,7 @@ impl Drop for AnnouncedDeletion<'_> {
     }
 }
 
-/// The key of the announcement of the run with this lease.
+/// The key of the announcement with this number.
 fn key(database: &str, number: u64) -> String {
     let mark = HostMark {
         database: database.to_string(),
@@ -118,7 +137,7 @@ fn key(database: &str, number: u64) -> String {
     mark.to_string()
 }
 
-/// What is announced by others than the run with the lease `own`, and may still be deleted.
+/// What is announced by others, and may still be deleted.
 pub struct OthersDeletions {
     announced: Vec<(String, Option<Announcement>)>,
     /// The keys of those that mean nothing any more.
@@ -126,7 +145,7 @@ pub struct OthersDeletions {
 }
 
 impl OthersDeletions {
-    /// Reads the announcements with these numbers.
+    /// Reads the announcements with these numbers, but for the one's `own`.
     pub fn read(
         storage: &dyn Storage,
         database: &str,

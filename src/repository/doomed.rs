@@ -9,7 +9,7 @@ use super::listing::Listing;
 use super::mark_names::{HostMark, MarkKind};
 use super::names::BackupId;
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Doing, Error, Result};
 use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -60,7 +60,6 @@ impl<'a> Doomed<'a> {
                     (said.map(|said| said.backups).unwrap_or_default(), dated.age)
                 }
                 Ok(None) => continue,
-                Err(error) if error.kind() == Kind::Damaged => (BTreeSet::new(), None),
                 Err(error) => return Err(error),
             };
             marks.push(DoomedMark { key, backups, age });

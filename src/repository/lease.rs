@@ -80,9 +80,9 @@ impl Lease {
             let place = storage.locate(request.name);
             format!("cannot take the lease of {place}")
         };
-        let terms = Terms::usual();
-        let give_up = Instant::now() + request.wait;
-        let (mut watch, mut pause) = (LeaseWatch::default(), AGAIN.0);
+        let (terms, began) = (Terms::usual(), Instant::now());
+        let give_up = began + request.wait;
+        let (mut watch, mut told, mut pause) = (LeaseWatch::default(), false, AGAIN.0);
         loop {
             let listing = listing_of(storage.as_ref(), Some(request.name), cancel)?;
             if request.if_any && listing == Listing::default() {
@@ -96,22 +96,32 @@ impl Lease {
             {
                 return Err(minute_taken(record, claim));
             }
-            let is_free = seen.as_ref().is_none_or(|seen| {
-                watch.is_free(seen, request.lock.as_deref(), &terms, since_boot())
-            });
+            // its holder may just have taken the next one
+            let has_vanished = seen.is_none() && !numbers.is_empty();
+            let is_free = !has_vanished
+                && seen.as_ref().is_none_or(|seen| {
+                    watch.is_free(seen, request.lock.as_deref(), &terms, since_boot())
+                });
             if is_free
                 && let Some(lease) =
                     Lease::create(storage, request, &numbers, record, terms, cancel).doing(doing)?
             {
                 return Ok(Some((lease, listing)));
             }
-            if Instant::now() >= give_up {
+            // whether an undated one is over shows only by watching it, and nobody else may ever do so for long enough
+            let is_undated = seen.as_ref().is_some_and(|seen| seen.age.is_none());
+            if Instant::now() >= give_up && !(is_undated && began.elapsed() < terms.watched()) {
                 // where another run was quicker, nobody knows yet which
                 let holder = record.filter(|_| !is_free);
                 return Err(is_held(storage.as_ref(), request, holder, &terms));
             }
             let left = give_up.saturating_duration_since(Instant::now());
-            cancel.pause(pause.min(left))?;
+            if is_undated && !told {
+                told = true;
+                let place = storage.locate(request.name);
+                log::info!("watching the lease of {place}, which does not tell how old it is");
+            }
+            cancel.pause(if is_undated { pause } else { pause.min(left) })?;
             pause = (pause * 2).min(AGAIN.1);
         }
     }
@@ -135,6 +145,12 @@ impl Lease {
             mark.to_string()
         };
         let key = mark(number);
+        if HostMark::parse(&key).is_none() {
+            return Err(
+                Error::failed(format!("no lease comes after {}", mark(number - 1)))
+                    .hint("no run writes such a number; remove that object"),
+            );
+        }
         let lock = request.lock.clone();
         let id = random::token()?;
         let record = LeaseRecord::new(id, request.work, lock, request.claim, before, until(&terms));
@@ -146,8 +162,14 @@ impl Lease {
         let is_conditional = !storage.claim(&key, &bytes, cancel)?;
         // where a rival may have done the same, the later write is the one that stays
         if !is_conditional
-            && read(storage.as_ref(), number, &key, cancel)?.record != Some(record.clone())
+            && record_at(storage.as_ref(), number, &key, cancel)?.as_ref() != Some(&record)
         {
+            return Ok(None);
+        }
+        // a run that was stopped since it listed may have claimed a number that is long over
+        let now = listing_of(storage.as_ref(), Some(request.name), cancel)?;
+        if now.numbers(request.name, MarkKind::Lease).last() != Some(&number) {
+            storage.delete(&[key], cancel)?;
             return Ok(None);
         }
         let earlier: Vec<String> = numbers.iter().map(|number| mark(*number)).collect();
@@ -260,13 +282,16 @@ impl HeldLease {
         }
     }
 
-    /// Puts `record` in its place; false where another run's is there.
+    /// Puts `record` in its place; false where another run's is there, or none.
     fn write(&self, record: &LeaseRecord, cancel: &Cancel) -> Result<bool> {
-        if !self.is_conditional {
-            let there = read(self.storage.as_ref(), self.number, &self.key, cancel)?;
-            if there.record.is_none_or(|there| there.id != record.id) {
-                return Ok(false);
-            }
+        let there = read(self.storage.as_ref(), self.number, &self.key, cancel)?;
+        let is_mine = there.is_some_and(|there| match there.record {
+            Some(there) => there.id == record.id,
+            // on a full disk it was left without its content
+            None => self.is_conditional,
+        });
+        if !is_mine {
+            return Ok(false);
         }
         self.storage
             .replace(&self.key, &record.to_json()?, cancel)?;
@@ -298,6 +323,17 @@ impl HeldLease {
     }
 }
 
+/// What the lease under this key says, if there is one that can be read.
+fn record_at(
+    storage: &dyn Storage,
+    number: u64,
+    key: &str,
+    cancel: &Cancel,
+) -> Result<Option<LeaseRecord>> {
+    let seen = read(storage, number, key, cancel)?;
+    Ok(seen.and_then(|seen| seen.record))
+}
+
 fn until(terms: &Terms) -> chrono::DateTime<Utc> {
     let lasts = TimeDelta::from_std(terms.lasts).unwrap_or(TimeDelta::zero());
     Utc::now() + lasts
@@ -318,22 +354,21 @@ fn newest(
         kind: MarkKind::Lease,
         number,
     };
-    read(storage, number, &mark.to_string(), cancel).map(Some)
+    read(storage, number, &mark.to_string(), cancel)
 }
 
-fn read(storage: &dyn Storage, number: u64, key: &str, cancel: &Cancel) -> Result<SeenLease> {
-    let dated = match storage.read_dated(key, LARGEST, cancel) {
-        Ok(dated) => dated,
-        Err(error) if error.kind() == Kind::Damaged => None,
-        Err(error) => return Err(error),
-    };
-    Ok(SeenLease {
+fn read(
+    storage: &dyn Storage,
+    number: u64,
+    key: &str,
+    cancel: &Cancel,
+) -> Result<Option<SeenLease>> {
+    let dated = storage.read_dated(key, LARGEST, cancel)?;
+    Ok(dated.map(|dated| SeenLease {
         number,
-        record: dated
-            .as_ref()
-            .and_then(|dated| serde_json::from_slice(&dated.bytes).ok()),
-        age: dated.and_then(|dated| dated.age),
-    })
+        record: serde_json::from_slice(&dated.bytes).ok(),
+        age: dated.age,
+    }))
 }
 
 fn minute_taken(record: &LeaseRecord, claim: &MinuteClaim) -> Error {

@@ -44,6 +44,11 @@ impl Terms {
         }
     }
 
+    /// So long a lease without an age is watched, at least.
+    pub fn watched(&self) -> Duration {
+        self.lasts + SLACK + SLACK
+    }
+
     /// True for a lease of this age, told by the clock of its storage.
     pub fn is_over(&self, age: Duration) -> bool {
         age >= self.lasts + SLACK

@@ -85,19 +85,21 @@ fn set_one(
             storage
                 .put(&key, format!("{when}\n").as_bytes(), cancel)
                 .doing(|| format!("cannot write {}", address()))?;
-            if !deletion::outlasts(storage, id, cancel)? {
-                storage.delete(std::slice::from_ref(&key), cancel)?;
-                let name = storage.name();
-                log::warn!("retention has deleted {id} on the storage {name} while it was pinned");
-                return Ok(None);
-            }
         }
+        // a pin that was killed while it waited says nothing of whether it came in time
+        (true, Pinning::Pinned) => {}
         (true, Pinning::Unpinned) => storage
             .delete(std::slice::from_ref(&key), cancel)
             .doing(|| format!("cannot delete {}", address()))?,
-        _ => return Ok(Some(false)),
+        (false, Pinning::Unpinned) => return Ok(Some(false)),
     }
-    Ok(Some(true))
+    if pinning == Pinning::Pinned && !deletion::outlasts(storage, id, cancel)? {
+        storage.delete(std::slice::from_ref(&key), cancel)?;
+        let name = storage.name();
+        log::warn!("retention has deleted {id} on the storage {name} while it was pinned");
+        return Ok(None);
+    }
+    Ok(Some(backup.has(Part::Pin) != (pinning == Pinning::Pinned)))
 }
 
 fn is_there(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {

@@ -138,8 +138,6 @@ pub fn is_living(storage: &dyn Storage, key: &str, cancel: &Cancel) -> Result<bo
     let dated = match storage.read_dated(key, LARGEST, cancel) {
         Ok(Some(dated)) => dated,
         Ok(None) => return Ok(false),
-        // whatever it is, it is no mark of ours
-        Err(error) if error.kind() == Kind::Damaged => return Ok(false),
         Err(error) => return Err(error),
     };
     let said: Option<ReadingRecord> = serde_json::from_slice(&dated.bytes).ok();

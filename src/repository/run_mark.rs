@@ -11,7 +11,7 @@ use super::lease::Lease;
 use super::listing::{Listing, UnfinishedRun};
 use super::names::{BackupId, Part};
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Doing, Error, Result};
 use crate::process::machine::{host_name, machine_digest};
 use crate::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -82,6 +82,18 @@ impl RunMark {
     }
 }
 
+/// True while the mark of the run that writes `id` is `mark`: nobody took it for dead.
+pub fn stands(
+    storage: &dyn Storage,
+    id: &BackupId,
+    mark: &RunMark,
+    cancel: &Cancel,
+) -> Result<bool> {
+    let dated = storage.read_dated(&id.key(Part::Run), LARGEST, cancel)?;
+    let there: Option<RunMark> = dated.and_then(|dated| serde_json::from_slice(&dated.bytes).ok());
+    Ok(there.as_ref() == Some(mark))
+}
+
 /// Removes what dead runs left of what `listing` shows, the mark last, and marks of runs that ended. The caller holds the lock
 /// of that name, and `lease`.
 pub fn sweep(
@@ -95,7 +107,9 @@ pub fn sweep(
     let delete = |keys: &[String]| storage.delete_until(keys, Some(&until), cancel);
     for unfinished in dead(storage, listing, lease, now, cancel)? {
         let id = &unfinished.id;
-        // a run that was alive after all may have ended since the listing
+        // a run that is alive after all finds by this mark that it was taken for dead, and else has ended by now
+        let taken = RunMark::of_dump(false, false).with_lease(lease);
+        storage.replace(&id.key(Part::Run), &taken.to_json()?, cancel)?;
         if storage.stat(&id.manifest_key(), cancel)?.is_some() {
             continue;
         }
@@ -147,7 +161,6 @@ fn is_dead(
         Ok(Some(dated)) => dated,
         // it is gone, and so is the run
         Ok(None) => return Ok(false),
-        Err(error) if error.kind() == Kind::Damaged => return Ok(false),
         Err(error) => return Err(error),
     };
     let mark: Option<RunMark> = serde_json::from_slice(&dated.bytes).ok();

@@ -22,7 +22,8 @@
 //! - After a failed write there is nothing to commit, and a commit fails.
 //! - [`Storage::claim`] asks nobody before: it writes and lets the storage refuse. Of two claims of one key, a storage that keeps
 //!   conditional writes refuses one, and one that does not takes both, so that the later stays.
-//! - A deletion with an end (see [`Storage::delete_until`]) has no effect after it, whatever became of its sender meanwhile.
+//! - A deletion with an end (see [`Storage::delete_until`]) has no effect after it, whatever became of its sender meanwhile; in
+//!   a local directory but for what is stopped within the moment between the look at the clock and the call.
 //! - Deleting what is not there is no error; what was deleted is gone. A listing is complete or an error, also where some of
 //!   it was handed on.
 //! - Requests that fail for a moment are tried again inside; an error that is
@@ -78,6 +79,17 @@ pub struct Dated {
 /// Until when, by [`since_boot`](crate::process::boot_clock::since_boot), a request to delete may be sent; asked before each. An
 /// error ends the deletion.
 pub type Until<'a> = &'a dyn Fn() -> Result<Duration>;
+
+/// An age as [`Dated`] has it: `Err` is by how much an object is from the future. Clocks are read to the second, so a little of
+/// that is none; by more the clock was wrong when it was written, and nothing is known of its age.
+pub(crate) fn dated(age: std::result::Result<Duration, Duration>) -> Option<Duration> {
+    const UNEVEN: Duration = Duration::from_secs(5);
+    match age {
+        Ok(age) => Some(age),
+        Err(ahead) if ahead <= UNEVEN => Some(Duration::ZERO),
+        Err(_) => None,
+    }
+}
 
 /// So long after it was sent, a request to delete has had its effect or never will, where the storage can see to that.
 pub const DELETION_HOLDS: Duration = Duration::from_secs(60);
@@ -166,7 +178,7 @@ pub trait Storage: Send + Sync {
     /// it because the key is taken. It need not survive a crash of the machine.
     fn claim(&self, key: &str, bytes: &[u8], cancel: &Cancel) -> Result<bool>;
 
-    /// All of a small object and its age; `None` where there is none. One that is larger than `largest` is damaged.
+    /// A small object, no more than `largest` bytes of it, and its age; `None` where there is none.
     fn read_dated(&self, key: &str, largest: u64, cancel: &Cancel) -> Result<Option<Dated>>;
 
     /// Removes what dead runs left unfinished in `directory`, never what a live one is writing nor a key that is

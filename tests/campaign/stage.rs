@@ -332,7 +332,13 @@ impl Stage {
         let files = self.files();
         let older = self.older.trim_start_matches("app/");
         assert!(count_archives(&files) > 0, "there is no backup: {what}");
-        for (name, bytes) in before {
+        // what runs leave for each other is no part of a backup
+        let is_of_a_backup = |name: &&String| {
+            name.split('/')
+                .next_back()
+                .is_some_and(|file| file.starts_with("20"))
+        };
+        for (name, bytes) in before.iter().filter(|(name, _)| is_of_a_backup(name)) {
             // a backup that was stored takes the place of both
             let may_go = (subject.setting == Setting::KeepOne
                 && (name.contains(older) || subject.arguments[0] == "backup"))

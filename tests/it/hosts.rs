@@ -253,7 +253,7 @@ fn without_conditional_writes_what_goes_is_marked_first_and_both_are_told() {
 }
 
 #[test]
-fn a_lease_costs_a_backup_six_requests() {
+fn a_lease_costs_a_backup_ten_requests_and_a_listing() {
     let mut hosts = Hosts::with_backups(&tiny("requests"), 1);
     // none is renewed meanwhile
     hosts.b = hosts.b.with("BACKUPKIT_TEST_LEASE_SECONDS", "300");
@@ -262,7 +262,7 @@ fn a_lease_costs_a_backup_six_requests() {
         seen.iter().filter(|line| line.contains(what)).count()
     };
     hosts.on_b(&["backup"], 0);
-    assert_eq!(seen("/lease."), 6, "{:#?}", hosts.proxy.seen());
+    assert_eq!(seen("/lease."), 10, "{:#?}", hosts.proxy.seen());
     assert_eq!(seen("/deleting."), 0);
 }
 

@@ -329,7 +329,11 @@ fn sidecars_whose_archive_is_gone_are_swept() {
 #[test]
 fn a_prune_that_is_killed_at_any_deletion_is_finished_by_the_next_one() {
     let days = ["2020-01-01", "2020-01-02", "2020-01-03"];
-    for deletion in 1..=6 {
+    // a run takes its announcement and, in the end, its lease's predecessor away as well: those are no deletions of backups
+    let mut deletion = 0;
+    let mut seen = std::collections::BTreeSet::new();
+    loop {
+        deletion += 1;
         let garden = Garden::new("keep_last: 1");
         for text in days {
             garden.plant(day(text));
@@ -346,13 +350,12 @@ fn a_prune_that_is_killed_at_any_deletion_is_finished_by_the_next_one() {
             "prune",
         ]);
         let killed = program::run(garden.sandbox.inside(strace), "");
-        assert_eq!(
-            killed.status.signal(),
-            Some(Signal::KILL.as_raw()),
-            "{killed:?}"
-        );
+        if killed.status.signal() != Some(Signal::KILL.as_raw()) {
+            killed.exits(0);
+            break;
+        }
         let between = garden.files();
-        assert_eq!(between.len(), 9 - (deletion - 1), "{between:?}");
+        seen.insert(between.len());
         // no archive is without what says what it is
         for id in ids(&days) {
             let is_there = |suffix| between.contains(&format!("{id}{suffix}"));
@@ -366,6 +369,11 @@ fn a_prune_that_is_killed_at_any_deletion_is_finished_by_the_next_one() {
             "killed at {deletion}"
         );
     }
+    assert_eq!(
+        seen,
+        (3..=9).collect(),
+        "it was killed between any two of them"
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// So many backups are announced and deleted in one go, which on remote storage is four requests.
+/// So many backups are announced and deleted in one go, which on remote storage is a dozen requests and some listings.
 const BATCH: usize = 100;
 
 /// What keeps a backup for now that goes by the rules.
@@ -93,7 +93,7 @@ pub(super) fn all(
         marks.update(&waiting(&done.spared), lease, cancel)?;
     }
     done.swept = sweep(job, lease, cancel)?;
-    clear(job, lease, cancel)?;
+    clear(job, cancel)?;
     Ok(done)
 }
 
@@ -172,7 +172,7 @@ impl Deleting<'_> {
         let announced = AnnouncedDeletion::new(job.storage, lease, job.database, &ids, cancel)?;
         let mut fresh = listing_of(job.storage, Some(job.database), cancel)?;
         if !lease.is_conditional() {
-            self.require_alone(&fresh)?;
+            self.require_alone(&fresh, &announced)?;
         }
         fresh.backups.retain(|backup| !backup.is_unfinished());
         if fresh.backups != self.left {
@@ -203,12 +203,10 @@ impl Deleting<'_> {
     }
 
     /// Fails where another run is about to delete, which can be only on a storage that keeps no conditional writes.
-    fn require_alone(&self, fresh: &Listing) -> Result<()> {
-        let Deleting {
-            job, lease, cancel, ..
-        } = *self;
+    fn require_alone(&self, fresh: &Listing, announced: &AnnouncedDeletion) -> Result<()> {
+        let Deleting { job, cancel, .. } = *self;
         let numbers = fresh.numbers(job.database, MarkKind::Deleting);
-        let own = Some(lease.number());
+        let own = Some(announced.number());
         let others = OthersDeletions::read(job.storage, job.database, &numbers, own, cancel)?;
         if let Some(key) = others.any() {
             let place = job.storage.locate(key);
@@ -279,10 +277,9 @@ fn sweep(job: DeletionJob, lease: &Lease, cancel: &Cancel) -> Result<Vec<String>
 }
 
 /// Removes marks that mean nothing any more: of readers that are gone, and of deletions whose run died.
-fn clear(job: DeletionJob, lease: &Lease, cancel: &Cancel) -> Result<()> {
+fn clear(job: DeletionJob, cancel: &Cancel) -> Result<()> {
     let numbers = job.listing.numbers(job.database, MarkKind::Deleting);
-    let own = Some(lease.number());
-    let mut over = OthersDeletions::read(job.storage, job.database, &numbers, own, cancel)?.stale;
+    let mut over = OthersDeletions::read(job.storage, job.database, &numbers, None, cancel)?.stale;
     for (_, key) in &job.listing.reading {
         if !is_living(job.storage, key, cancel)? {
             over.push(key.clone());

@@ -4,8 +4,8 @@ use super::client::S3Client;
 use super::commit::{UploadTarget, is_unknown_condition};
 use super::request::S3Request;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
-use crate::storage::Dated;
+use crate::error::Result;
+use crate::storage::{Dated, dated};
 use chrono::{DateTime, Utc};
 use rusty_s3::Method;
 use std::sync::Arc;
@@ -59,21 +59,16 @@ pub(super) fn read(
         return Ok(None);
     }
     let answer = client.good(&request, answer)?;
-    if answer.body.len() as u64 > largest {
-        let larger = format!("it is larger than {largest} bytes");
-        return Err(Error::damaged(larger).doing(&request.doing));
-    }
     let moment = |name| -> Option<DateTime<Utc>> {
         let text = answer.header(name)?;
         Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc())
     };
     let (now, written) = (moment("date"), moment("last-modified"));
-    let age = now.zip(written).map(|(now, written)| {
-        let age = (now - written).to_std();
-        age.unwrap_or(Duration::ZERO)
+    let age = now.zip(written).and_then(|(now, written)| {
+        let ahead = (written - now).abs().to_std().unwrap_or(Duration::MAX);
+        dated((now - written).to_std().map_err(|_| ahead))
     });
-    Ok(Some(Dated {
-        bytes: answer.body,
-        age,
-    }))
+    let mut bytes = answer.body;
+    bytes.truncate(usize::try_from(largest).unwrap_or(usize::MAX));
+    Ok(Some(Dated { bytes, age }))
 }

@@ -163,7 +163,10 @@ impl Scene {
     /// Every archive can be read to its end, and each has its sidecars.
     #[track_caller]
     pub fn are_whole(&self, files: &Files) {
-        for name in files.keys() {
+        let of_backups = files
+            .keys()
+            .filter(|name| !name.ends_with(".verified.json"));
+        for name in of_backups {
             let backup = name
                 .split_once(".dump")
                 .map_or(name.strip_suffix(".json"), |(stamp, _)| Some(stamp));
