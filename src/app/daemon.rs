@@ -2,7 +2,6 @@
 
 use super::backup::tell_concerns;
 use super::context::App;
-use super::minutes::owner;
 use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
@@ -117,13 +116,12 @@ impl App {
         let run_timeout = with.run_timeout;
         // kept over all configurations, so that a password that stays is not derived again
         let derivations = Arc::clone(&self.derivations);
-        let owner = owner(path, with.places.as_ref())?;
-        let work = self.work(run_timeout, &owner)?;
+        let work = self.work(run_timeout)?;
         daemon::run(
             work,
             Setup {
                 config: path,
-                load: &|| App::load(path, &derivations)?.work(run_timeout, &owner),
+                load: &|| App::load(path, &derivations)?.work(run_timeout),
                 run_timeout,
                 clock: with.clock,
                 places: with.places,
@@ -133,19 +131,18 @@ impl App {
         )
     }
 
-    fn work(self, run_timeout: Duration, owner: &str) -> Result<Work> {
-        let owner = owner.to_string();
+    fn work(self, run_timeout: Duration) -> Result<Work> {
         Ok(Work {
             jobs: self.jobs()?,
             max_parallel: self.config.max_parallel,
-            run: Box::new(move |run, cancel| {
-                // one that is tried again has its minute already
-                let claim = (run.repetition == 0).then(|| MinuteClaim {
+            run: Box::new(move |run, owner, cancel| {
+                // one that is tried again as well: the try before may have failed before it could take the minute
+                let claim = MinuteClaim {
                     task: run.task.name().to_string(),
                     minute: run.latest,
-                    owner: owner.clone(),
-                });
-                self.scheduled(run, claim.as_ref(), run_timeout, cancel)
+                    owner: owner.to_string(),
+                };
+                self.scheduled(run, &claim, run_timeout, cancel)
             }),
         })
     }
@@ -197,7 +194,7 @@ impl App {
     fn scheduled(
         &self,
         run: &Run,
-        claim: Option<&MinuteClaim>,
+        claim: &MinuteClaim,
         run_timeout: Duration,
         cancel: &Cancel,
     ) -> End {
@@ -223,12 +220,13 @@ impl App {
         }
         match (run.task, &database.verify) {
             (Task::Backup, _) => self.scheduled_backup(run, database, claim, run_timeout, cancel),
-            (Task::Verify, Some(verify)) => {
-                match self.take_minute(database, claim, LOCK_WAIT, cancel) {
-                    Err(taken) => elsewhere(run, &taken),
-                    Ok(()) => self.scheduled_check(run, verify, run_timeout, cancel),
+            (Task::Verify, Some(verify)) => match self.take_minute(database, claim, cancel) {
+                Ok(()) => self.scheduled_check(run, verify, run_timeout, cancel),
+                Err(error) if error.cause() == Some(FailureCause::MinuteTaken) => {
+                    elsewhere(run, &error)
                 }
-            }
+                Err(held) => self.check_held_up(run, &held),
+            },
             (Task::Verify, None) => WELL,
         }
     }
@@ -257,7 +255,7 @@ impl App {
         &self,
         run: &Run,
         database: &DatabaseSettings,
-        claim: Option<&MinuteClaim>,
+        claim: &MinuteClaim,
         run_timeout: Duration,
         cancel: &Cancel,
     ) -> End {
@@ -269,7 +267,7 @@ impl App {
             }
         };
         let time = BackupTime {
-            claim,
+            claim: Some(claim),
             begins: &begins,
             now: &Utc::now,
         };
@@ -342,6 +340,23 @@ impl App {
 }
 
 impl App {
+    /// The end of a check that another run holds up, be it on another host. That is no failure to tell anybody of before
+    /// the last try.
+    fn check_held_up(&self, run: &Run, held: &Error) -> End {
+        let name = &run.database;
+        if run.repetition < PAUSES.len() {
+            log::info!("{name}: {} waits: {}", run.task.name(), held.report());
+            return End {
+                ending: Ending::Passing,
+                heard: false,
+            };
+        }
+        log::error!("cannot check a backup of {name}: {}", held.report());
+        let event = Event::new(notify::EventKind::Verify, name, Utc::now(), Duration::ZERO);
+        let event = event.failed(notify::EventOutcome::Failed, held);
+        self.end(run, Ending::Passing, event)
+    }
+
     /// The end of a run, told where that is due.
     fn end(&self, run: &Run, ending: Ending, event: Event) -> End {
         let recovered = ending == Ending::Well && run.told.is_some();

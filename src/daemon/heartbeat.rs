@@ -64,7 +64,7 @@ pub struct Life {
 pub struct DaemonDirectories {
     /// The sign of life, gone with a reboot.
     pub runtime: PathBuf,
-    /// What is [remembered](super::told_failures) over a restart.
+    /// What is [remembered](super::told_failures) over a restart, and by whom.
     pub memory: PathBuf,
 }
 
@@ -73,6 +73,12 @@ impl DaemonDirectories {
     pub fn memory_of(&self, config: &Path) -> PathBuf {
         let name = &identity::names(config)[0];
         self.memory.join(file_name("remembered", name))
+    }
+
+    /// The file of who the daemon of `config` is to those of other hosts.
+    pub fn owner_of(&self, config: &Path) -> PathBuf {
+        let name = &identity::names(config)[0];
+        self.memory.join(file_name("owner", name))
     }
 
     /// Removes what is left of daemons of configurations that are no more.
@@ -94,9 +100,8 @@ impl DaemonDirectories {
             config: PathBuf,
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !(name.starts_with("daemon-") || name.starts_with("remembered-"))
-            || !name.ends_with(".json")
-        {
+        let kinds = ["daemon-", "remembered-", "owner-"];
+        if !kinds.iter().any(|kind| name.starts_with(kind)) || !name.ends_with(".json") {
             return false;
         }
         let text = regular::read_small(path, LARGEST_FILE).unwrap_or_default();
@@ -323,6 +328,7 @@ fn held(path: &Path) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner;
     use super::*;
     use std::os::unix::fs::symlink;
 
@@ -469,6 +475,11 @@ mod tests {
             let remembered = serde_json::json!({ "config": here.config(name), "jobs": [] });
             let path = here.1.memory_of(&here.config(name));
             std::fs::write(path, remembered.to_string()).unwrap();
+            owner::of(
+                Some(&here.1.owner_of(&here.config(name))),
+                &here.config(name),
+            )
+            .unwrap();
         };
         std::fs::write(here.config("there.yaml"), "").unwrap();
         killed("there.yaml");
@@ -495,7 +506,10 @@ mod tests {
             left(&here.1.runtime),
             [&files("daemon")[..], &locks].concat()
         );
-        assert_eq!(left(&here.1.memory), files("remembered"));
+        assert_eq!(
+            left(&here.1.memory),
+            [files("owner"), files("remembered")].concat()
+        );
         drop(runs);
     }
 

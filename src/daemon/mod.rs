@@ -9,6 +9,7 @@ mod event;
 pub mod heartbeat;
 mod identity;
 pub mod next_runs;
+mod owner;
 pub mod pid1;
 pub mod plan;
 pub mod service;
@@ -46,8 +47,8 @@ pub struct Work {
     pub run: Box<RunOne>,
 }
 
-/// How one run is carried out; the token ends it.
-pub type RunOne = dyn Fn(&Run, &Cancel) -> End + Send + Sync;
+/// How one run is carried out by the daemon whose [owner](owner) token is given; the other token ends it.
+pub type RunOne = dyn Fn(&Run, &str, &Cancel) -> End + Send + Sync;
 
 /// What the daemon is started with.
 pub struct Setup<'a> {
@@ -75,9 +76,12 @@ pub fn run(work: Work, setup: Setup) -> Result<()> {
     let now = setup.clock.now();
     let state = Heartbeat::hold(setup.config, setup.places.as_ref(), now.wall)?;
     let memory = setup.places.as_ref();
+    let owner_file = memory.map(|places| places.owner_of(setup.config));
     let memory = memory.map(|places| places.memory_of(setup.config));
     let mut daemon = Daemon {
         planner: Planner::new(work.jobs.clone(), work.max_parallel, now),
+        // the heartbeat that is held keeps other writers away
+        owner: owner::of(owner_file.as_deref(), state.config())?.into(),
         memory: ToldFailures::of(memory, state.config()),
         state,
         work: Arc::new(work),
@@ -110,6 +114,8 @@ struct Daemon<'a> {
     threads: Vec<Thread>,
     state: Heartbeat,
     memory: ToldFailures,
+    /// Who it is to the daemons of other hosts.
+    owner: Arc<str>,
     /// The signal that ends it.
     stopping: Option<i32>,
 }
@@ -157,6 +163,7 @@ impl Daemon<'_> {
     /// Starts the thread of a run. One that cannot be started has failed.
     fn start(&mut self, run: Run) {
         let (work, events) = (Arc::clone(&self.work), self.setup.events.0.clone());
+        let owner = Arc::clone(&self.owner);
         let (limit, stopping) = (self.setup.run_timeout, self.stopping);
         let started = Cancel::new().and_then(|cancel| {
             if let Some(signal) = stopping {
@@ -169,7 +176,7 @@ impl Daemon<'_> {
             };
             let body = move || {
                 // an end that never came would keep the database from ever running again
-                let end = catch_unwind(AssertUnwindSafe(|| (work.run)(&given, &limited)));
+                let end = catch_unwind(AssertUnwindSafe(|| (work.run)(&given, &owner, &limited)));
                 let end = end.unwrap_or(End {
                     ending: Ending::Failed,
                     heard: false,

@@ -7,6 +7,7 @@ use crate::support::fast::{self, FastDaemon};
 use crate::support::postgres::{Database, bin, postgres};
 use crate::support::program::Output;
 use crate::support::proxy::{Fault, Proxy};
+use crate::support::receiver::Receiver;
 use crate::support::sandbox::{Sandbox, Shape};
 use crate::support::wait;
 use chrono::TimeDelta;
@@ -302,4 +303,67 @@ fn two_daemons_of_one_configuration_make_each_run_once() {
         "{files:?}"
     );
     assert!(!files.iter().any(|file| file == "last-failure.json"));
+}
+
+#[test]
+fn a_check_that_another_run_holds_up_is_made_once_when_that_has_ended_and_tells_nobody_meanwhile() {
+    let database = tiny("held_up");
+    let [a, b, by_hand] = [Sandbox::new(18), Sandbox::new(18), Sandbox::new(18)];
+    let told = Receiver::good();
+    let bin_dir = format!("bin_dir: '{}'", bin(18).display());
+    let notify = format!(
+        "{bin_dir}\nnotifications:\n  - {{ type: webhook, on: [success, failure], config: {{ url: '{}' }} }}",
+        told.url
+    );
+    for (sandbox, top) in [(&a, &notify), (&b, &notify), (&by_hand, &bin_dir)] {
+        let entry = Entry::of(&database).named("app");
+        let entry = entry.verify("schedule: '5 0 * * *', level: checksum");
+        sandbox.configure_in(&a.path("storage"), top, &[entry]);
+    }
+    by_hand.run(&["backup"]).exits(0);
+    let held = database.hold("t");
+    let backup = by_hand.start(&["backup"]);
+    wait::until("it has begun", || {
+        let files = a.files("storage/app");
+        files
+            .iter()
+            .any(|file| file.ends_with(".run"))
+            .then_some(())
+    });
+
+    let daemons = [(&a, FastDaemon::start(&a)), (&b, FastDaemon::start(&b))];
+    for (sandbox, _) in &daemons {
+        wait::until("its check begins", || {
+            (fast::life(sandbox)?.0.running == ["app"]).then_some(())
+        });
+    }
+    for (sandbox, daemon) in &daemons {
+        wait::until("it lets go of the check", || {
+            fast::life(sandbox)?.0.running.is_empty().then_some(())
+        });
+        daemon.clock.stop();
+    }
+    drop(held);
+    backup.wait().exits(0);
+    let stopped = daemons.each_ref().map(|(sandbox, daemon)| {
+        let life = fast::life(sandbox).expect("it lives").0;
+        daemon.clock.go_on();
+        life.ticked_at
+    });
+    for ((sandbox, _), stopped) in daemons.iter().zip(stopped) {
+        wait::until("it has been tried again", || {
+            let (life, _) = fast::life(sandbox)?;
+            let minutes = (life.ticked_at - stopped).num_minutes();
+            (minutes > 60 && life.running.is_empty()).then_some(())
+        });
+    }
+    for (_, daemon) in daemons {
+        daemon.stop();
+    }
+    let events: Vec<_> = told.rest().iter().map(|event| event.json()).collect();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(
+        (&events[0]["kind"], &events[0]["status"]),
+        (&"verify".into(), &"success".into())
+    );
 }

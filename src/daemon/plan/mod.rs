@@ -52,7 +52,7 @@ pub struct Run {
     pub task: Task,
     /// The minute that it was due in.
     pub due: DateTime<Utc>,
-    /// The last minute of the schedule that it stands for.
+    /// The last minute of the schedule that it stands for; that of a repetition is the one of the run that failed.
     pub latest: DateTime<Utc>,
     /// 0 for a scheduled run, then the number of the repetition.
     pub repetition: usize,
@@ -95,7 +95,8 @@ pub struct Left {
     /// The failure that lasts, if people have been told of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<ToldFailure>,
-    /// The minute of a run that was due and that a stop cut short, or kept from beginning or from being tried again.
+    /// The last minute of the schedule that a run stood for that a stop cut short, or kept from beginning or from being
+    /// tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<DateTime<Utc>>,
 }
@@ -137,7 +138,7 @@ struct PlannedJob {
     repetitions: usize,
     /// The failure that lasts, as it was told last.
     told: Option<ToldFailure>,
-    /// The minute of a run that the stop kept from being made.
+    /// The last minute of a run that the stop kept from being made.
     undone: Option<DateTime<Utc>>,
     /// No longer configured, and here only until its run has ended.
     retired: bool,
@@ -153,8 +154,8 @@ struct Waiting {
 struct Retry {
     /// On the steady clock, which no jump delays.
     at: Duration,
-    /// The minute of the run that failed.
-    due: DateTime<Utc>,
+    /// The last minute of the schedule that the run which failed stood for.
+    latest: DateTime<Utc>,
 }
 
 impl Planner {
@@ -235,7 +236,7 @@ impl Planner {
         self.stopping = true;
         self.max_parallel = usize::MAX;
         for entry in &mut self.jobs {
-            entry.undone = entry.retry.take().map(|retry| retry.due);
+            entry.undone = entry.retry.take().map(|retry| retry.latest);
         }
     }
 
@@ -334,7 +335,7 @@ impl Planner {
         }
         let failed = matches!(ending, Ending::Passing | Ending::Failed);
         if self.stopping && failed {
-            entry.undone = Some(run.due);
+            entry.undone = Some(run.latest);
         } else if ending == Ending::Passing {
             return entry.try_again(run, now);
         }
@@ -406,15 +407,10 @@ impl PlannedJob {
                 latest: self.job.schedule.last_since(first, now.wall),
                 repetition: 0,
             });
-        } else if self
-            .retry
-            .as_ref()
-            .is_some_and(|retry| now.steady >= retry.at)
-        {
-            self.retry = None;
+        } else if let Some(retry) = self.retry.take_if(|retry| now.steady >= retry.at) {
             self.waiting = Some(Waiting {
                 due: minute_of(now.wall),
-                latest: minute_of(now.wall),
+                latest: retry.latest,
                 repetition: self.repetitions + 1,
             });
         }
@@ -435,7 +431,7 @@ impl PlannedJob {
         }
         self.retry = Some(Retry {
             at: now.steady + pause,
-            due: run.due,
+            latest: run.latest,
         });
         let (database, task) = (self.job.database.clone(), self.job.task);
         let number = self.repetitions + 1;

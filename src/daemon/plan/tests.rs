@@ -599,3 +599,44 @@ fn a_repetition_that_a_stop_keeps_from_being_made_is_taken_up_as_well() {
     assert_eq!(planner.start(), None);
     assert_eq!(planner.left()[0].undone, Some(due));
 }
+
+#[test]
+fn a_repetition_stands_for_the_minute_of_the_run_that_failed() {
+    let mut world = world("2026-11-20 01:59:00");
+    let mut planner = Planner::new(vec![job("app", "0,10 2 * * *")], 1, world.now());
+    // two minutes of the schedule make one run, which is the later one's
+    world.pass(TimeDelta::minutes(11));
+    planner.tick(world.now());
+    let run = planner.start().unwrap();
+    let (first, last) = (at("2026-11-20 02:00:00"), at("2026-11-20 02:10:00"));
+    assert_eq!((run.due, run.latest), (first, last));
+    planner.ended(&run, Ending::Passing, world.now());
+    for number in 1..=PAUSES.len() {
+        let run = until_start(&mut planner, &mut world);
+        assert_eq!((run.repetition, run.latest), (number, last));
+        planner.ended(&run, Ending::Passing, world.now());
+    }
+    // and so it does after a stop, whether it was running then or waited
+    let again = |stop_before: bool| {
+        let mut world = World {
+            wall: first,
+            ..world
+        };
+        let mut planner = Planner::new(vec![job("app", "10 2 * * *")], 1, world.now());
+        let run = until_start(&mut planner, &mut world);
+        planner.ended(&run, Ending::Passing, world.now());
+        match stop_before {
+            true => planner.stop(),
+            false => {
+                let run = until_start(&mut planner, &mut world);
+                planner.stop();
+                planner.ended(&run, Ending::Failed, world.now());
+            }
+        }
+        let left = planner.left();
+        let mut planner = Planner::new(vec![job("app", "10 2 * * *")], 1, world.now());
+        planner.recall(&left, world.now());
+        planner.start().unwrap().latest
+    };
+    assert_eq!([again(true), again(false)], [last, last]);
+}
