@@ -33,7 +33,7 @@ pub use status::StatusArgs;
 pub use test::TestArgs;
 pub use verify::VerifyArgs;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use argh::{ArgsInfo, FromArgs};
 
 /// What the command line asks for.
@@ -116,7 +116,7 @@ fn help_last(words: Vec<String>) -> Vec<String> {
 
 /// The short help, for someone who typed the program's name to see what it is.
 fn nothing() -> Error {
-    let mut text = String::from("no command is given\n\nusage: backupkit COMMAND [options]\n\n");
+    let mut text = String::from("no command is given\n  usage: backupkit COMMAND [options]\n");
     for command in Arguments::get_args_info().commands {
         let about = command.command.description;
         let short = about
@@ -124,7 +124,8 @@ fn nothing() -> Error {
             .map_or(about, |(short, _)| short);
         text.push_str(&format!("  {:<12}{short}\n", command.name));
     }
-    Error::usage(text).hint("backupkit --help says more, backupkit COMMAND --help says everything")
+    Error::in_lines(Kind::Usage, text.trim_end())
+        .hint("backupkit --help says more, backupkit COMMAND --help says everything")
 }
 
 #[cfg(test)]

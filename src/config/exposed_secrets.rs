@@ -21,7 +21,8 @@ pub(super) fn warnings(
     {
         warnings.push(format!(
             "{} can be read by every user of this machine and holds {field} in plain text: \
-             chmod 600 it, or take the value from a variable",
+             chmod o= {}, or take the value from a variable",
+            path.display(),
             path.display()
         ));
     }
@@ -31,9 +32,10 @@ pub(super) fn warnings(
             let real = file.canonicalize().unwrap_or_else(|_| file.clone());
             if seen.insert(real) && is_exposed(&file) {
                 warnings.push(format!(
-                    "{} can be read by every user of this machine and holds the secret of {}: chmod 600 it",
+                    "{} can be read by every user of this machine and holds the secret of {}: chmod o= {}",
                     file.display(),
-                    secret.field()
+                    secret.field(),
+                    file.display()
                 ));
             }
         }

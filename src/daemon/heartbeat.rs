@@ -323,7 +323,7 @@ fn held(path: &Path) -> Error {
         Kind::Locked,
         format!("{who} is the daemon of this configuration already"),
     )
-    .hint("one is enough: two of them would make every backup twice")
+    .hint("one is enough; see how it is with: backupkit status")
 }
 
 #[cfg(test)]

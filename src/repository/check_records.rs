@@ -363,13 +363,16 @@ impl CheckRecords {
     /// found it good.
     pub fn last_bad(&self, key: &str, bytes: u64) -> Option<&Check> {
         let of_this = |check: &&Check| check.key == key && check.bytes == bytes;
-        let bad = |check: &&Check| check.result == CheckOutcome::Bad;
-        let found = self.checks.iter().rev().filter(of_this).find(bad)?;
-        let later = self.checks.iter().rev().filter(of_this);
-        let mut later = later.take_while(|check| check.result != CheckOutcome::Bad);
-        let redeems =
-            |check: &Check| check.result == CheckOutcome::Good && check.level >= found.level;
-        (!later.any(redeems)).then_some(found)
+        // the deepest look that found it good since
+        let mut redeemed: Option<CheckLevel> = None;
+        for check in self.checks.iter().rev().filter(of_this) {
+            match check.result {
+                CheckOutcome::Good => redeemed = redeemed.max(Some(check.level)),
+                CheckOutcome::Bad if redeemed < Some(check.level) => return Some(check),
+                CheckOutcome::Bad | CheckOutcome::Undecided => {}
+            }
+        }
+        None
     }
 
     /// The newest check of at least this level that found the archive `key` of so many `bytes` good, unless a later
@@ -438,6 +441,8 @@ mod tests {
         assert!(is_bad(&[(Full, Bad), (Restore, Undecided)]));
         assert!(!is_bad(&[(Full, Bad), (Restore, Good)]));
         assert!(!is_bad(&[(Checksum, Bad), (Full, Good), (Exists, Good)]));
+        // a shallow look after a shallow fault redeems no deeper one
+        assert!(is_bad(&[(Restore, Bad), (Full, Bad), (Full, Good)]));
         // of another archive under this name it says nothing
         assert!(proof(&[(Full, Bad)]).last_bad("a/x.dump", 8).is_none());
     }

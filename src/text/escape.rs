@@ -47,7 +47,8 @@ pub fn printable_json(json: &str) -> String {
 
 /// What another program said: each further line is marked, since a name in it may hold the end of a line.
 pub fn quoted_lines(said: &str) -> String {
-    let lines: Vec<String> = said.lines().map(printable).collect();
+    let shown = |line: &str| printable(&line.replace('\t', " "));
+    let lines: Vec<String> = said.lines().map(shown).collect();
     lines.join("\n  | ")
 }
 

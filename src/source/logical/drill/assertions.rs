@@ -93,7 +93,12 @@ fn assert(sql: &str, client: &Client, evidence: &mut Evidence) -> Result<()> {
     /// The status that means an error in the SQL; others mean that it was not run.
     fn explain(ended: &Ended) -> Error {
         match ended.status.code() {
-            Some(1) => Error::damaged(ended.stderr.trim().to_string()),
+            Some(1) => {
+                // psql points at the place in a line of its own
+                let lines = ended.stderr.lines().map(str::trim);
+                let lines: Vec<&str> = lines.filter(|line| *line != "^").collect();
+                Error::damaged(lines.join("; "))
+            }
             _ => explain_plainly(ended),
         }
     }
