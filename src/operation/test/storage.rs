@@ -82,9 +82,7 @@ pub struct Probed {
 pub fn conditional(storage: &dyn Storage, is_conditional: bool, deletes: bool) -> Finding {
     let subject = format!("storage {}", storage.name());
     let what = match (is_conditional, deletes) {
-        (true, _) => {
-            "keeps conditional writes, so hosts that share it cannot take each other's lease"
-        }
+        (true, _) => "keeps conditional writes, so several hosts may share it",
         (false, true) => {
             "keeps no conditional writes, so retention deletes in two steps, an hour apart or more"
         }
