@@ -202,6 +202,13 @@ impl Campaign {
         for ((work, _, blow), output) in plans.iter().zip(outputs) {
             self.note(work, *blow, output);
         }
+        if let [(Work::Pin(one), ..), (Work::Unpin(other), ..)]
+        | [(Work::Unpin(one), ..), (Work::Pin(other), ..)] = &plans
+            && one == other
+        {
+            // at the same time, so either may have been the last
+            self.known.unsure.insert(one.clone());
+        }
         self.check();
     }
 
@@ -263,7 +270,6 @@ impl Campaign {
                 known.unsure.remove(id);
                 known.pinned.insert(id.clone());
             }
-            // of both at the same time, either may have been the last
             Work::Unpin(id) => {
                 known.pinned.remove(id);
             }
@@ -306,6 +312,13 @@ impl Campaign {
             assert!(
                 there.contains(id),
                 "{what}: {id} was pinned and is gone: {listed:#?}"
+            );
+            // else what follows would be blamed on retention
+            assert!(
+                listed
+                    .iter()
+                    .any(|(listed, is_pinned)| listed == id && *is_pinned),
+                "{what}: {id} was pinned, and its pin is gone: {listed:#?}"
             );
         }
         // of what runs said is stored, the newest is there, unless newer ones of runs that were killed took its place
