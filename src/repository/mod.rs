@@ -10,6 +10,7 @@ pub mod clock_jump;
 pub mod copies;
 pub mod deletion;
 pub mod doomed;
+pub mod evidence;
 pub mod failure_record;
 pub mod held;
 pub mod hold;

@@ -7,7 +7,7 @@ use crate::format::measure::{Measure, Measured};
 use crate::format::read_pipeline::Inbound;
 use crate::format::sniff::Content;
 use crate::progress::Progress;
-use crate::repository::check_records::Evidence;
+use crate::repository::evidence::Evidence;
 use crate::repository::located::Located;
 use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;

@@ -21,7 +21,8 @@ pub mod verified;
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
 
-use crate::repository::check_records::{CheckLevel, Evidence};
+use crate::repository::check_records::CheckLevel;
+use crate::repository::evidence::Evidence;
 
 use crate::repository::open::CopyToOpen;
 use crate::source::logical::drill;

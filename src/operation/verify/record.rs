@@ -8,8 +8,9 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
 use crate::format::seal::{self, Keys};
 use crate::repository::check_records::{
-    self, Check, CheckLevel, CheckOutcome, CheckRecords, Details, Evidence,
+    self, Check, CheckLevel, CheckOutcome, CheckRecords, Details,
 };
+use crate::repository::evidence::Evidence;
 use crate::repository::listing::Entry;
 use crate::repository::located::Located;
 use crate::repository::names::{Part, Timestamp};

@@ -3,7 +3,7 @@
 use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
 use crate::format::encoding::{Cipher, Codec};
-use crate::repository::check_records::Evidence;
+use crate::repository::evidence::Evidence;
 use crate::repository::listing::Entry;
 use crate::repository::located::{Located, read_checksum};
 use crate::repository::manifest::{DumpPart, Manifest};

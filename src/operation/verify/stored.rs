@@ -5,7 +5,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
 use crate::format::measure::{Measure, Measured};
 use crate::progress::Progress;
-use crate::repository::check_records::Evidence;
+use crate::repository::evidence::Evidence;
 use crate::repository::located::Located;
 use crate::repository::open::{self, CopyToOpen};
 use std::io::{ErrorKind, Read};

@@ -2,7 +2,8 @@
 
 use super::record;
 use crate::error::{Kind, Result};
-use crate::repository::check_records::{CheckLevel, CheckOutcome, Evidence};
+use crate::repository::check_records::{CheckLevel, CheckOutcome};
+use crate::repository::evidence::Evidence;
 use crate::repository::located::Located;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! Rows are sets: the same rows in another order are the same, because their digest is.
 
-use crate::repository::check_records::Fault;
+use crate::repository::evidence::Fault;
 use crate::repository::manifest::{Contents, Detail, Table, TableName};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -12,7 +12,7 @@ use crate::postgres::client::Client;
 use crate::postgres::session::{Session, plain_environment};
 use crate::postgres::tools::Tool;
 use crate::process::{COMMAND, ChildOutput, Ended, explain_plainly};
-use crate::repository::check_records::Evidence;
+use crate::repository::evidence::Evidence;
 use std::io::{ErrorKind, Read};
 use std::process::Command;
 

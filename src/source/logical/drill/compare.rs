@@ -4,7 +4,7 @@
 //! back in another partition, so they are compared at the root. Inheritance can give a table another order of columns;
 //! the rows of such a table have to be read once more in the archive's order ([`Reordered`]).
 
-use crate::repository::check_records::Fault;
+use crate::repository::evidence::Fault;
 use crate::repository::manifest::TableName;
 use crate::source::logical::archive::{Digest, Rows, Summary, TableData, column_names};
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,7 +30,7 @@ use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::cluster::confinement::{self, ConfinementGap};
 use crate::progress::Progress;
-use crate::repository::check_records::Evidence;
+use crate::repository::evidence::Evidence;
 use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;

@@ -4,7 +4,7 @@ use super::prepare::PreparedRestore;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::tools::Tools;
-use crate::repository::check_records::Fault;
+use crate::repository::evidence::Fault;
 use crate::repository::located::Located;
 use crate::repository::manifest::TableName;
 use crate::repository::manifest_details;
