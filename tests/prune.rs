@@ -1,5 +1,7 @@
 //! What pruning leaves of a storage, on one in memory that can fail at any step.
 
+#[path = "support/numbers.rs"]
+mod numbers;
 #[path = "support/shelf.rs"]
 mod shelf;
 
@@ -14,6 +16,7 @@ use backupkit::repository::places::{Place, Places};
 use backupkit::repository::retention::{Policy, Reason, Verdict};
 use backupkit::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
+use numbers::Numbers;
 use shelf::{Faults, Shelf, id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,19 +77,6 @@ fn source(host: &str, identifier: Option<&str>) -> Option<Source> {
         port: "5432".into(),
         database: "app".into(),
     })
-}
-
-/// Numbers from a seed (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
 }
 
 const SUFFIXES: [&str; 14] = [

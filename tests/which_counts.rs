@@ -1,6 +1,8 @@
 //! Which backup counts for what, over random histories on one to three storages, against a plain restatement of the rules:
 //! for each copy what was done to it, and nothing else.
 
+#[path = "support/numbers.rs"]
+mod numbers;
 #[path = "support/shelf.rs"]
 mod shelf;
 
@@ -17,6 +19,7 @@ use backupkit::repository::standing::Purpose;
 use backupkit::repository::{Expected, Repository};
 use backupkit::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
+use numbers::Numbers;
 use shelf::Shelf;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,21 +86,9 @@ impl Laid {
     }
 }
 
-/// Numbers from a seed (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
-    }
+/// One of `choices`.
+fn one_of<T: Copy>(numbers: &mut Numbers, choices: &[T]) -> T {
+    choices[numbers.below(choices.len() as u64) as usize]
 }
 
 struct History {
@@ -120,15 +111,18 @@ impl History {
         for number in 0..1 + numbers.below(8) {
             let at = now - TimeDelta::hours(hours) + TimeDelta::nanoseconds(number as i64);
             hours += 1 + numbers.below(30) as i64;
-            let made = numbers.one_of(&[
-                Made::Full,
-                Made::Full,
-                Made::Full,
-                Made::Partial,
-                Made::BeforeRestore,
-                Made::Unfinished,
-                Made::WithoutManifest,
-            ]);
+            let made = one_of(
+                numbers,
+                &[
+                    Made::Full,
+                    Made::Full,
+                    Made::Full,
+                    Made::Partial,
+                    Made::BeforeRestore,
+                    Made::Unfinished,
+                    Made::WithoutManifest,
+                ],
+            );
             let mut copies: Vec<Option<Done>> = (0..storages)
                 .map(|_| (numbers.below(3) > 0).then(|| done(numbers)))
                 .collect();
@@ -195,18 +189,21 @@ impl History {
 }
 
 fn done(numbers: &mut Numbers) -> Done {
-    numbers.one_of(&[
-        Done::Nothing,
-        Done::Nothing,
-        Done::Nothing,
-        Done::Emptied,
-        Done::Cut,
-        Done::FoundBad,
-        Done::FoundBadAndGoodAgain,
-        Done::FailedAssertion,
-        Done::Proven,
-        Done::Pinned,
-    ])
+    one_of(
+        numbers,
+        &[
+            Done::Nothing,
+            Done::Nothing,
+            Done::Nothing,
+            Done::Emptied,
+            Done::Cut,
+            Done::FoundBad,
+            Done::FoundBadAndGoodAgain,
+            Done::FailedAssertion,
+            Done::Proven,
+            Done::Pinned,
+        ],
+    )
 }
 
 /// Lays one copy with all that belongs beside it.

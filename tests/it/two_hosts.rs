@@ -6,6 +6,7 @@
 
 use crate::support::cluster::Cluster;
 use crate::support::entry::Entry;
+use crate::support::numbers::Numbers;
 use crate::support::postgres::{Database, postgres};
 use crate::support::program::{Output, Running};
 use crate::support::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
@@ -30,19 +31,6 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 fn number(variable: &str, default: u64) -> u64 {
     let given = std::env::var(variable).ok();
     given.map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// Numbers from a seed (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
 }
 
 /// What a host does in a round.

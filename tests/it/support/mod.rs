@@ -11,6 +11,8 @@ pub mod fast;
 #[path = "../../support/liar.rs"]
 pub mod liar;
 pub mod mail;
+#[path = "../../support/numbers.rs"]
+pub mod numbers;
 pub mod opened;
 pub mod pgbouncer;
 pub mod postgres;
