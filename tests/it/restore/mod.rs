@@ -1,5 +1,6 @@
 //! What `restore` promises: which backup goes where, what is refused, and that a target is as before where it fails.
 
+mod agreement;
 mod bytes;
 mod clean;
 mod globals;

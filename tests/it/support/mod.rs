@@ -13,6 +13,7 @@ pub mod liar;
 pub mod mail;
 #[path = "../../support/numbers.rs"]
 pub mod numbers;
+pub mod objects;
 pub mod opened;
 pub mod pgbouncer;
 pub mod postgres;
