@@ -20,7 +20,7 @@ use crate::repository::reading_mark::ReadingMark;
 use crate::repository::standing::Purpose;
 use crate::source::logical::pg_restore::PgRestoreOptions;
 use crate::source::logical::restore;
-use crate::source::logical::restore::{RestorePreview, RestoreRequest, Subset};
+use crate::source::logical::restore::{OmittedKinds, RestorePreview, RestoreRequest, Subset};
 use crate::text::escape::printable;
 use chrono::Utc;
 use rustix::event::PollFlags;
@@ -142,6 +142,13 @@ impl App {
                 schemas: options.schema.clone(),
                 data_only: options.data_only,
                 schema_only: options.schema_only,
+            },
+            omitted: OmittedKinds {
+                publications: options.no_publications,
+                subscriptions: options.no_subscriptions,
+                event_triggers: options.no_event_triggers,
+                comments: options.no_comments,
+                security_labels: options.no_security_labels,
             },
             jobs: options.jobs,
             sql_allowed: options.allow_sql_fallback,

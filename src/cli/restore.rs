@@ -88,6 +88,26 @@ pub struct RestoreArgs {
     #[argh(switch)]
     pub no_privileges: bool,
 
+    /// leave publications out
+    #[argh(switch)]
+    pub no_publications: bool,
+
+    /// leave subscriptions out
+    #[argh(switch)]
+    pub no_subscriptions: bool,
+
+    /// leave event triggers out
+    #[argh(switch)]
+    pub no_event_triggers: bool,
+
+    /// leave comments out
+    #[argh(switch)]
+    pub no_comments: bool,
+
+    /// leave security labels out
+    #[argh(switch)]
+    pub no_security_labels: bool,
+
     // how
     /// over so many connections at a time, from a temporary file; not atomic
     #[argh(option, arg_name = "N", from_str_fn(jobs))]

@@ -111,6 +111,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
         ("no extension", &preview.missing_extensions),
         ("replaced too", &preview.taken_along),
         ("left out", &preview.left_out),
+        ("may fail at", &preview.doubts),
     ] {
         if !names.is_empty() {
             lines.push((what, names.join(", ")));
@@ -184,6 +185,7 @@ pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
         "missing_roles": preview.missing_roles,
         "missing_extensions": preview.missing_extensions,
         "left_out": preview.left_out,
+        "may_fail_at": preview.doubts,
         "spool": preview.spool,
         "refused": preview.refusal.as_ref().map(|refusal| json!({
             "kind": refusal.kind().name(),

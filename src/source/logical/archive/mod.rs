@@ -18,6 +18,7 @@
 
 mod contents;
 mod data;
+mod demands;
 mod fields;
 mod header;
 mod rows;
@@ -29,6 +30,7 @@ mod toc_reader;
 
 pub use contents::{Digest, DumpContents, DumpLargeObjects, Summary, TableData};
 pub use data::Offset;
+pub use demands::Demand;
 pub use header::{DumpCompression, DumpVersion, MAGIC};
 pub use rows::Rows;
 pub use sql::column_names;

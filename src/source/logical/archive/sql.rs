@@ -6,7 +6,7 @@ use crate::repository::manifest::TableName;
 
 /// One word of a statement and where it ends in the text.
 #[derive(Debug, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
     /// An unquoted word, as it is written.
     Word(String),
     /// A quoted identifier without its quotes.
@@ -17,7 +17,8 @@ enum Token {
     Mark(char),
 }
 
-struct Tokens<'a> {
+/// The tokens of a statement.
+pub(super) struct Tokens<'a> {
     text: &'a str,
     at: usize,
 }
@@ -66,7 +67,8 @@ impl Iterator for Tokens<'_> {
     }
 }
 
-fn tokens(text: &str) -> Tokens<'_> {
+/// The tokens of `text`.
+pub(super) fn tokens(text: &str) -> Tokens<'_> {
     Tokens { text, at: 0 }
 }
 

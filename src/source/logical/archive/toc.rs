@@ -1,6 +1,7 @@
 //! A table of contents, as a restore looks at it before it begins.
 
 use super::contents::major;
+use super::demands::Demand;
 use super::header::DumpVersion;
 use crate::postgres::encoding::Encoding;
 use std::collections::BTreeSet;
@@ -43,6 +44,8 @@ pub struct TocEntry {
     pub kind: String,
     /// Its SQL, for the few kinds of which that is kept.
     pub definition: Option<String>,
+    /// What its definition demands of a role and a server; only where entries are kept.
+    pub demands: Vec<Demand>,
     /// Its COPY statement, where it has data.
     pub(super) copy: Option<String>,
     /// Its schema; empty for what has none.

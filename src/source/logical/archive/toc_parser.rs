@@ -23,6 +23,7 @@
 //! let pass if it is one: equal but for the offsets, and for definitions that pg_dump computes as it writes
 //! (the statistics of 18), which are not written again.
 
+use super::demands;
 use super::fields::{DumpString, Fields, Keep, Stop, damaged};
 use super::header::{DumpHeader, DumpVersion};
 use super::sql::{self, CopyStatement};
@@ -235,12 +236,18 @@ impl TocParser {
             }
             TocField::Definition => {
                 let keep = match &*entry.kind {
-                    "ENCODING" | "DATABASE" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => {
+                    kind if is_kept(kind) => Keep::Short,
+                    kind if self.keeps_entries && demands::depends_on_the_definition(kind) => {
                         Keep::Short
                     }
                     _ => Keep::Nothing,
                 };
-                entry.definition = kept(fields.string(input, keep)?, encoding);
+                let definition = kept(fields.string(input, keep)?, encoding);
+                if self.keeps_entries {
+                    let text = definition.as_deref();
+                    entry.demands = demands::demands(&entry.kind, text.unwrap_or_default());
+                }
+                entry.definition = definition.filter(|_| is_kept(&entry.kind));
                 TocField::Drop
             }
             TocField::Drop => pass(fields, input, TocField::Copy)?,
@@ -325,6 +332,7 @@ impl TocParser {
         let mut new = 0;
         if self.keeps_entries {
             new += entry.schema.len() + entry.tag.len() + 8 * entry.dependencies.len();
+            new += 64 * entry.demands.len();
             toc.entries.push(entry.clone());
         }
         // the database itself is only made again by `pg_restore --create`, and pg_restore -l leaves it out too
@@ -416,6 +424,14 @@ fn kept(text: DumpString, encoding: Encoding) -> Option<String> {
         DumpString::Kept(bytes) => Some(encoding.decode(&bytes)),
         DumpString::Null | DumpString::Passed => None,
     }
+}
+
+/// Kinds of which the definition is kept.
+fn is_kept(kind: &str) -> bool {
+    matches!(
+        kind,
+        "ENCODING" | "DATABASE" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING"
+    )
 }
 
 /// Settings and data are entries too, but no objects.

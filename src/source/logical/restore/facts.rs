@@ -2,10 +2,11 @@
 //!
 //! Only values: they are gathered in `prepare`, and everything here is decided without a server.
 
-use super::object_kinds::{is_relation, shown};
+use super::object_kinds::{is_given_away, shown};
 use super::request::RestoreRequest;
 use super::selection::{self, TocSelection};
 use super::target_state::TargetState;
+use super::writable::Writing;
 use crate::format::sniff::Content;
 use crate::repository::manifest::TableName;
 use crate::source::logical::archive::{Toc, TocEntry};
@@ -52,6 +53,8 @@ pub struct RestoreFacts<'a> {
     pub target: Option<TargetState>,
     /// What the comment on the target says, where that is what a restore left behind that did not finish.
     pub leftover: Option<String>,
+    /// Whether the sessions of the restore may write.
+    pub writing: Writing,
     /// The relations of the target, in words; none where it has none, or they do not matter ([`WantedRoom`]).
     pub relations_there: Option<String>,
     /// What making room would mean, where that is to be done.
@@ -199,19 +202,10 @@ pub fn owners<'a>(
     let stays = |entry: &TocEntry| {
         entry.tag == "public" && holds.owner_of_public.as_ref() == Some(&entry.owner)
     };
-    let given = chosen
-        .iter()
-        .filter(move |entry| is_created(&entry.kind) || entry.kind == "SCHEMA" && !stays(entry));
+    let given = chosen.iter().filter(move |entry| {
+        is_given_away(&entry.kind) && !(entry.kind == "SCHEMA" && stays(entry))
+    });
     given
         .map(|entry| &entry.owner)
         .filter(|owner| !owner.is_empty() && !owner.starts_with("pg_"))
-}
-
-/// Kinds of object that are created in a schema and have an owner.
-pub fn is_created(kind: &str) -> bool {
-    is_relation(kind)
-        || matches!(
-            kind,
-            "TYPE" | "DOMAIN" | "FUNCTION" | "PROCEDURE" | "AGGREGATE"
-        )
 }

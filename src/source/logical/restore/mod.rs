@@ -4,9 +4,12 @@
 //! request          what was asked for
 //! prepare          opens the backup, looks at the target: gathers the facts; changes nothing
 //! facts, refusals  what is known, what follows from it, and what speaks against it: values, no server
+//! rights           what the role may not make, and what the server does not know
 //! selection        which entries of the archive, for a part and for a role that may not do everything
+//! left_out         what someone does without, what is there already, and what belongs to others
 //! dependencies     what a part needs, and what depends on it
 //! target_state     what the database holds, and what the role may do there
+//! writable         whether sessions may write there at all
 //! created_*        a database and roles that are made, and dropped again where the restore fails
 //! execute          the archive through pg_restore or psql, its end last
 //! spool            the decoded dump in a file, for several connections at a time
@@ -19,15 +22,19 @@ mod created_roles;
 pub mod dependencies;
 pub mod execute;
 mod facts;
+mod left_out;
 mod object_kinds;
 mod prepare;
 mod preview;
 mod refusals;
 mod request;
+mod rights;
 pub mod selection;
 mod spool;
 pub mod target_state;
+mod writable;
 
+pub use left_out::OmittedKinds;
 pub use preview::RestorePreview;
 pub use request::RestoreRequest;
 pub use selection::Subset;
@@ -50,6 +57,7 @@ use prepare::PreparedRestore;
 use request::cannot;
 use std::io;
 use std::sync::Arc;
+use writable::Writing;
 
 /// What was restored.
 #[derive(Debug)]
@@ -107,6 +115,19 @@ pub fn run(
         log::info!(
             "replaced as well, since they depend on it: {}",
             printable_list(&prepared.facts.selection.taken_along)
+        );
+    }
+    if prepared.facts.writing == Writing::SetOff {
+        log::warn!(
+            "{} is read-only by its settings, which the sessions of this restore set off",
+            job.session.shown()
+        );
+    }
+    let doubts = prepared.facts.doubts();
+    if !doubts.is_empty() {
+        log::warn!(
+            "elsewhere only a superuser could make {}; whether this provider lets others is not known",
+            printable_list(&doubts)
         );
     }
     if !prepared.facts.selection.left_out.is_empty() {

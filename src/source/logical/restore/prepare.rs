@@ -8,6 +8,7 @@ use super::request::RestoreRequest;
 use super::selection::{TocSelection, choose};
 use super::spool;
 use super::target_state::TargetState;
+use super::writable::Writing;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
@@ -93,6 +94,7 @@ impl<'a> PreparedRestore<'a> {
             true => target(&client, job)?,
             false => (None, None),
         };
+        let (client, maintenance, writing) = writable(client, maintenance)?;
         let reachable = maintenance.as_ref().unwrap_or(&client);
         let server = reachable.major_if_known()?;
         pooler::require_own_session(reachable)?;
@@ -101,15 +103,12 @@ impl<'a> PreparedRestore<'a> {
             .as_ref()
             .and_then(|catalog| catalog.encoding.as_deref());
         let holds = match &maintenance {
-            Some(other) => Some(TargetState::ask_beside(other, encoding)?),
-            None if client.is_available() => Some(TargetState::ask(&client)?),
+            Some(other) => Some(TargetState::ask_beside(other, server, encoding)?),
+            None if client.is_available() => Some(TargetState::ask(&client, server)?),
             None => None,
         };
         let choice = match &catalog {
-            Some(catalog) => {
-                let clean = job.options.clean;
-                choose(catalog, &job.subset, clean, job.create, holds.as_ref())?
-            }
+            Some(catalog) => choose(catalog, job, holds.as_ref())?,
             None => TocSelection::default(),
         };
         let origin = match selected {
@@ -126,6 +125,7 @@ impl<'a> PreparedRestore<'a> {
             creates: maintenance.is_some(),
             target: holds,
             leftover,
+            writing,
             relations_there: None,
             drop_effects: None,
         };
@@ -282,6 +282,27 @@ fn refuse_templates(session: &Session) -> Result<()> {
         .hint("restore into a database of its own: --to NAME --create")),
         _ => Ok(()),
     }
+}
+
+/// Both clients with sessions that may write, as far as the server lets them.
+fn writable(
+    client: Client,
+    maintenance: Option<Client>,
+) -> Result<(Client, Option<Client>, Writing)> {
+    let reachable = maintenance.as_ref().unwrap_or(&client);
+    if !reachable.is_available() {
+        return Ok((client, maintenance, Writing::Allowed));
+    }
+    let asked = Writing::ask(reachable);
+    let (writing, settings) = asked.doing(|| format!("cannot connect to {}", reachable.shown()))?;
+    if settings.is_empty() {
+        return Ok((client, maintenance, writing));
+    }
+    let set = |client: Client| {
+        let session = client.session().with_settings(settings);
+        client.with_session(session)
+    };
+    Ok((set(client), maintenance.map(set), writing))
 }
 
 /// The client, with the settings that the backup was dumped with: amounts of money are read as they were written.

@@ -59,6 +59,8 @@ pub struct RestorePreview {
     pub missing_extensions: Vec<String>,
     /// What the role may not do and would be left out.
     pub left_out: Vec<String>,
+    /// What only a superuser could make elsewhere, and a provider's administrator may or may not.
+    pub doubts: Vec<String>,
     /// Where the decoded dump would be kept meanwhile.
     pub spool: Option<String>,
     /// Why the restore would be refused.
@@ -122,6 +124,7 @@ pub(super) fn run(
         missing_roles: Vec::new(),
         missing_extensions: Vec::new(),
         left_out: prepared.facts.selection.left_out.clone(),
+        doubts: prepared.facts.doubts(),
         spool: job
             .jobs
             .map(|_| for_large_temporaries().display().to_string()),

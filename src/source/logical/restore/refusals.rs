@@ -2,8 +2,8 @@
 //! do. A dry run and a restore ask the same. Pure: no one is asked.
 
 use super::dependencies::some;
-use super::facts::{Origin, RestoreFacts, WantedRoom, is_created, owners};
-use super::object_kinds::shown;
+use super::facts::{Origin, RestoreFacts, WantedRoom, owners};
+use super::object_kinds::{is_in_a_schema, shown};
 use crate::error::{Error, Result};
 use crate::postgres::quoting::identifier;
 use crate::postgres::{explain, messages};
@@ -19,6 +19,7 @@ impl RestoreFacts<'_> {
         if self.target.is_none() {
             return found;
         }
+        found.extend(self.writing.refusal(self.request.session.shown()));
         match self.creates {
             true => found.extend(self.may_not_create_databases()),
             false => found.extend(self.no_room()),
@@ -40,6 +41,7 @@ impl RestoreFacts<'_> {
         if !self.creates {
             found.extend(self.closed_schemas(&chosen));
         }
+        found.extend(self.missing_rights(&chosen).refusals);
         if let Some(effects) = &self.drop_effects {
             found.extend(self.not_to_be_dropped(&chosen, effects));
         }
@@ -190,7 +192,7 @@ impl RestoreFacts<'_> {
         };
         let (role, target) = (&holds.role, self.request.session.shown());
         let mut found = Vec::new();
-        let created = chosen.iter().filter(|entry| is_created(&entry.kind));
+        let created = chosen.iter().filter(|entry| is_in_a_schema(&entry.kind));
         let closed: BTreeSet<&String> = created
             .map(|entry| &entry.schema)
             .filter(|schema| holds.closed_schemas.contains(*schema))
@@ -289,9 +291,11 @@ pub fn together(mut found: Vec<Error>) -> Option<Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::left_out::OmittedKinds;
     use super::super::request::RestoreRequest;
     use super::super::selection::{Subset, TocSelection};
     use super::super::target_state::TargetState;
+    use super::super::writable::Writing;
     use super::*;
     use crate::error::Kind;
     use crate::format::sniff::Content;
@@ -309,6 +313,7 @@ mod tests {
             lock_timeout: Duration::ZERO,
             options: PgRestoreOptions::default(),
             subset: Subset::default(),
+            omitted: OmittedKinds::default(),
             jobs: None,
             sql_allowed: false,
             create_in_dump_allowed: false,
@@ -368,6 +373,7 @@ mod tests {
                 ..TargetState::default()
             }),
             leftover: None,
+            writing: Writing::Allowed,
             relations_there: None,
             drop_effects: None,
         }

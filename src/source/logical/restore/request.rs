@@ -1,5 +1,6 @@
 //! What is asked for: from where into which database, and how.
 
+use super::left_out::OmittedKinds;
 use super::selection::Subset;
 use crate::postgres::session::Session;
 use crate::repository::located::Located;
@@ -20,6 +21,8 @@ pub struct RestoreRequest {
     pub options: PgRestoreOptions,
     /// What to restore.
     pub subset: Subset,
+    /// Kinds of object that are not restored.
+    pub omitted: OmittedKinds,
     /// Over so many connections at a time, and not in one transaction.
     pub jobs: Option<u32>,
     /// SQL text may be run by psql.

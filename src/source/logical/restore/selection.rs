@@ -6,7 +6,9 @@
 
 use super::dependencies;
 use super::dependencies::Needs;
+use super::left_out::left_out;
 use super::object_kinds::{is_relation, is_remark, shown};
+use super::request::RestoreRequest;
 use super::target_state::TargetState;
 use crate::error::{Error, Result};
 use crate::repository::manifest::TableName;
@@ -66,15 +68,13 @@ impl TocSelection {
     }
 }
 
-/// Chooses from `catalog`. `clean` says that what is chosen is dropped first, and `create` that the database may be one
-/// that is made for it.
+/// Chooses from `catalog` what `request` asks for.
 pub fn choose(
     catalog: &Toc,
-    subset: &Subset,
-    clean: bool,
-    create: bool,
+    request: &RestoreRequest,
     target: Option<&TargetState>,
 ) -> Result<TocSelection> {
+    let (subset, clean) = (&request.subset, request.options.clean);
     let mut taken_along = Vec::new();
     let mut needs = Needs::default();
     let mut ids = match subset.names_objects() {
@@ -82,71 +82,31 @@ pub fn choose(
             let replaces = target.filter(|_| clean);
             let mut ids = part(catalog, subset, target, replaces, &mut taken_along)?;
             if let Some(target) = target.filter(|_| !subset.data_only) {
-                needs = dependencies::add_needed(catalog, &mut ids, target, create);
+                needs = dependencies::add_needed(catalog, &mut ids, target, request.create);
             }
             Some(ids)
         }
         false => None,
     };
-    let forbidden = target.map_or(Vec::new(), |target| forbidden(catalog, clean, target));
-    let mut left_out = needs.left_out;
-    for (entry, what) in forbidden {
-        let all = || catalog.entries.iter().map(|entry| entry.id).collect();
-        if ids.get_or_insert_with(all).remove(&entry.id) {
-            left_out.push(what);
-        }
+    let all = || catalog.entries.iter().map(|entry| entry.id).collect();
+    let omitted = catalog.entries.iter();
+    for entry in omitted.filter(|entry| request.omitted.holds(entry)) {
+        ids.get_or_insert_with(all).remove(&entry.id);
+    }
+    let mut told = needs.left_out;
+    let unwanted = target.map_or(Vec::new(), |target| left_out(catalog, clean, target));
+    for (entry, what) in unwanted {
+        let was_chosen = ids.get_or_insert_with(all).remove(&entry.id);
+        let is_silent = entry.kind == "ACL" && request.options.no_privileges
+            || entry.kind == "SCHEMA" && entry.tag == "public" && request.options.no_owner;
+        told.extend(what.filter(|_| was_chosen && !is_silent));
     }
     Ok(TocSelection {
         ids,
-        left_out,
+        left_out: told,
         taken_along,
         objection: needs.objection,
     })
-}
-
-/// Comments on extensions that belong to someone else, and with `clean` the extensions themselves: they are there, and
-/// cannot be dropped.
-fn forbidden<'a>(
-    catalog: &'a Toc,
-    clean: bool,
-    target: &TargetState,
-) -> Vec<(&'a TocEntry, String)> {
-    let foreign = |name: &str| target.foreign_extensions.contains(name);
-    let mut found = Vec::new();
-    for entry in &catalog.entries {
-        match &*entry.kind {
-            "EXTENSION" if clean && foreign(&entry.tag) => {
-                let what = format!(
-                    "dropping and creating the extension {}, which belongs to somebody else",
-                    entry.tag
-                );
-                found.push((entry, what));
-            }
-            "COMMENT" => {
-                let name = entry.tag.strip_prefix("EXTENSION ").map(unquoted);
-                if let Some(name) = name.filter(|name| foreign(name)) {
-                    found.push((
-                        entry,
-                        format!(
-                            "the comment on the extension {name}, which belongs to somebody else"
-                        ),
-                    ));
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-fn unquoted(name: &str) -> String {
-    match name
-        .strip_prefix('"')
-        .and_then(|name| name.strip_suffix('"'))
-    {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => name.to_string(),
-    }
 }
 
 /// The part that `subset` names. Of a target that it `replaces` something in, what depends on that is `taken_along`.

@@ -4,7 +4,7 @@ use super::object_kinds::{is_relation, shown};
 use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::source::logical::archive::TocEntry;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every database of a server tells: rows of a kind and a name.
 const SERVER: &str = "SELECT 'me', current_user::text \
@@ -13,7 +13,20 @@ const SERVER: &str = "SELECT 'me', current_user::text \
      UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, \
          CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) \
      UNION ALL SELECT 'own', rolname FROM pg_roles WHERE pg_has_role(oid, 'USAGE') \
-     UNION ALL SELECT 'available', name FROM pg_available_extensions";
+     UNION ALL SELECT 'super', rolname FROM pg_roles WHERE rolname = current_user AND rolsuper \
+     UNION ALL SELECT 'provided', name FROM (SELECT rolname::text FROM pg_roles WHERE pg_has_role(oid, 'MEMBER') AND rolname IN \
+             ('rds_superuser', 'cloudsqlsuperuser', 'alloydbsuperuser', 'azure_pg_admin', 'neon_superuser') \
+         UNION ALL SELECT name FROM pg_settings WHERE name IN ('supautils.privileged_role', 'extwlist.extensions')) p (name) \
+     UNION ALL SELECT 'available', name FROM pg_available_extensions \
+     UNION ALL SELECT CASE to_jsonb(v) ->> 'trusted' WHEN 'true' THEN 'guarded' ELSE 'untrusted' END, v.name \
+         FROM pg_available_extension_versions v JOIN pg_available_extensions e ON e.name = v.name AND e.default_version = v.version \
+         WHERE v.superuser \
+     UNION ALL SELECT 'parameter', lower(name) FROM pg_settings WHERE context = 'user'";
+/// What roles may set beside that, on servers that give out such rights.
+const PARAMETERS: &str = " \
+     UNION ALL SELECT 'parameter', lower(name) FROM pg_settings \
+         WHERE context = 'superuser' AND has_parameter_privilege(name, 'SET') \
+     UNION ALL SELECT 'parameter', parname FROM pg_parameter_acl WHERE has_parameter_privilege(parname, 'SET')";
 /// What the target itself tells.
 const TARGET: &str = " \
      UNION ALL SELECT 'schemas', datname FROM pg_database \
@@ -25,6 +38,12 @@ const TARGET: &str = " \
      UNION ALL SELECT 'strange', nspname FROM pg_namespace WHERE NOT pg_has_role(nspowner, 'USAGE') \
      UNION ALL SELECT 'extension', extname FROM pg_extension \
      UNION ALL SELECT 'foreign', extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \
+     UNION ALL SELECT 'placed', extname || chr(10) || nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace \
+     UNION ALL SELECT 'known language', lanname FROM pg_language \
+     UNION ALL SELECT 'language', lanname FROM pg_language WHERE lanpltrusted AND has_language_privilege(oid, 'USAGE') \
+     UNION ALL SELECT 'strange language', lanname FROM pg_language WHERE NOT pg_has_role(lanowner, 'USAGE') \
+     UNION ALL SELECT 'wrapper', fdwname FROM pg_foreign_data_wrapper WHERE has_foreign_data_wrapper_privilege(oid, 'USAGE') \
+     UNION ALL SELECT 'server', srvname FROM pg_foreign_server WHERE has_server_privilege(oid, 'USAGE') \
      UNION ALL SELECT 'publication', pubname FROM pg_publication \
          WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
      UNION ALL SELECT 'relation', nspname || '.' || relname FROM pg_class c \
@@ -38,11 +57,28 @@ const TARGET: &str = " \
      UNION ALL SELECT 'key', format('%s.%s %s', nspname, relname, conname) FROM pg_constraint \
          JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE contype = 'f'";
 
-/// What is known of a target that is yet to be made: before PostgreSQL 15 its schema public belongs to the server's first
-/// role.
+/// What is known of a target that is yet to be made: plpgsql is in it and belongs to the server's first role, as does its schema
+/// public before PostgreSQL 15.
 const NEW: &str = " \
+     UNION ALL SELECT 'schemas', current_user \
+     UNION ALL SELECT 'language', unnest(ARRAY['sql', 'plpgsql']) \
+     UNION ALL SELECT 'known language', unnest(ARRAY['sql', 'plpgsql']) \
+     UNION ALL SELECT 'strange language', 'plpgsql' WHERE NOT pg_has_role(10, 'USAGE') \
+     UNION ALL SELECT 'foreign', 'plpgsql' WHERE NOT pg_has_role(10, 'USAGE') \
+     UNION ALL SELECT 'strange', 'public' \
+         WHERE NOT pg_has_role(10, 'USAGE') AND current_setting('server_version_num')::int < 150000 \
      UNION ALL SELECT 'public', rolname FROM pg_roles \
          WHERE oid = 10 AND current_setting('server_version_num')::int < 150000";
+
+/// The servers of this age give out rights to set parameters.
+const GRANTS_PARAMETERS: u32 = 15;
+
+fn parameters(server: Option<u32>) -> &'static str {
+    match server.is_some_and(|server| server >= GRANTS_PARAMETERS) {
+        true => PARAMETERS,
+        false => "",
+    }
+}
 
 /// What a database holds of what a restore asks about, and its server. Names are `name`, or `schema.name` as the archive
 /// has them.
@@ -50,6 +86,10 @@ const NEW: &str = " \
 pub struct TargetState {
     /// The role that asks.
     pub role: String,
+    /// It may do anything.
+    pub is_superuser: bool,
+    /// What says that a provider runs the server, who lets some roles do what else is a superuser's.
+    pub provided_by: BTreeSet<String>,
     /// It may make databases.
     pub may_create_databases: bool,
     /// It may make schemas here.
@@ -62,6 +102,12 @@ pub struct TargetState {
     pub own: BTreeSet<String>,
     /// Extensions that could be created.
     pub available_extensions: BTreeSet<String>,
+    /// Those of them that only a superuser may create.
+    pub untrusted_extensions: BTreeSet<String>,
+    /// Those of them that whoever may create in the database may create.
+    pub guarded_extensions: BTreeSet<String>,
+    /// Parameters that the role may set, in lower case.
+    pub parameters: BTreeSet<String>,
     /// There is no such database yet: all that follows is empty, but for the owner of its schema public.
     pub is_new: bool,
     pub schemas: BTreeSet<String>,
@@ -75,6 +121,18 @@ pub struct TargetState {
     pub extensions: BTreeSet<String>,
     /// Those of them that belong to someone else, who alone may comment on them or drop them.
     pub foreign_extensions: BTreeSet<String>,
+    /// The schemas that extensions are in.
+    pub extension_schemas: BTreeMap<String, String>,
+    /// Languages that are there.
+    pub languages_there: BTreeSet<String>,
+    /// Those of them that the role may use.
+    pub languages: BTreeSet<String>,
+    /// Those of them that belong to someone else.
+    pub foreign_languages: BTreeSet<String>,
+    /// Foreign data wrappers that the role may use.
+    pub wrappers: BTreeSet<String>,
+    /// Foreign servers that the role may use.
+    pub servers: BTreeSet<String>,
     /// Publications that take single tables, and that the role may add to.
     pub publications: BTreeSet<String>,
     /// Tables, views and sequences.
@@ -88,16 +146,20 @@ pub struct TargetState {
 }
 
 impl TargetState {
-    /// Asks the target, which is the database of `client`.
-    pub fn ask(client: &Client) -> Result<TargetState> {
-        let sql = [SERVER, TARGET].concat();
+    /// Asks the target, which is the database of `client`, on a server of this major version.
+    pub fn ask(client: &Client, server: Option<u32>) -> Result<TargetState> {
+        let sql = [SERVER, parameters(server), TARGET].concat();
         TargetState::of(client.query_names(&sql)?)
     }
 
     /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
     /// databases have in common counts.
-    pub fn ask_beside(client: &Client, encoding: Option<&str>) -> Result<TargetState> {
-        let sql = [SERVER, NEW].concat();
+    pub fn ask_beside(
+        client: &Client,
+        server: Option<u32>,
+        encoding: Option<&str>,
+    ) -> Result<TargetState> {
+        let sql = [SERVER, parameters(server), NEW].concat();
         let rows = client.query_names_as(encoding, &sql)?;
         let holds = TargetState::of(rows)?;
         Ok(TargetState {
@@ -123,6 +185,17 @@ impl TargetState {
                     holds.may_create_schemas = true;
                     continue;
                 }
+                "super" => {
+                    holds.is_superuser = true;
+                    continue;
+                }
+                "placed" => {
+                    if let Some((name, schema)) = name.split_once('\n') {
+                        let (name, schema) = (name.to_string(), schema.to_string());
+                        holds.extension_schemas.insert(name, schema);
+                    }
+                    continue;
+                }
                 "public" => {
                     holds.owner_of_public = Some(name);
                     continue;
@@ -130,7 +203,16 @@ impl TargetState {
                 "role" => &mut holds.roles,
                 "stranger" => &mut holds.strangers,
                 "own" => &mut holds.own,
+                "provided" => &mut holds.provided_by,
                 "available" => &mut holds.available_extensions,
+                "untrusted" => &mut holds.untrusted_extensions,
+                "guarded" => &mut holds.guarded_extensions,
+                "parameter" => &mut holds.parameters,
+                "known language" => &mut holds.languages_there,
+                "language" => &mut holds.languages,
+                "strange language" => &mut holds.foreign_languages,
+                "wrapper" => &mut holds.wrappers,
+                "server" => &mut holds.servers,
                 "schema" => &mut holds.schemas,
                 "closed" => &mut holds.closed_schemas,
                 "strange" => &mut holds.foreign_schemas,
