@@ -54,7 +54,14 @@ pub enum FailureCause {
     LocaleMissing,
     CollationMissing,
     ExtensionMissing,
+    /// An extension can be made in another database of the server alone.
+    ExtensionElsewhere,
     LibraryMissing,
+    /// The server has no library that gives security labels of that kind their meaning.
+    LabelProviderMissing,
+    /// A file is missing that belongs to the server's installation, such as a dictionary for text search.
+    ServerFileMissing,
+    TimeZoneMissing,
     /// An extension works only in a server that loads its library at the start.
     NeedsPreload,
     /// A statement asks another server, which does not answer.
@@ -71,6 +78,8 @@ pub enum FailureCause {
     /// The server does not know `transaction_timeout`.
     TransactionTimeoutUnknown,
     SettingUnknown,
+    /// The same of a setting of an extension or of the application's own.
+    CustomSettingUnknown,
     MoneyFormat,
     MayNotCreateDatabase,
     MayNotCreateExtension,

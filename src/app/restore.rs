@@ -134,6 +134,7 @@ impl App {
                 disable_triggers: options.disable_triggers,
                 no_owner: options.no_owner,
                 no_privileges: options.no_privileges,
+                no_tablespaces: options.no_tablespaces,
                 no_single_transaction: options.no_single_transaction,
                 ..PgRestoreOptions::default()
             },
@@ -150,6 +151,7 @@ impl App {
                 comments: options.no_comments,
                 security_labels: options.no_security_labels,
             },
+            tablespaces: options.tablespace.iter().cloned().collect(),
             jobs: options.jobs,
             sql_allowed: options.allow_sql_fallback,
             create_in_dump_allowed: options.allow_create_in_dump,

@@ -1,6 +1,6 @@
 //! What `restore` accepts.
 
-use super::values::{jobs, moment};
+use super::values::{jobs, moment, renamed};
 use crate::error::{Error, Result};
 use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
@@ -107,6 +107,13 @@ pub struct RestoreArgs {
     /// leave security labels out
     #[argh(switch)]
     pub no_security_labels: bool,
+    /// put everything into the tablespace of the database
+    #[argh(switch)]
+    pub no_tablespaces: bool,
+
+    /// put what was in the tablespace OLD into NEW; may be repeated
+    #[argh(option, arg_name = "OLD=NEW", from_str_fn(renamed))]
+    pub tablespace: Vec<(String, String)>,
 
     // how
     /// over so many connections at a time, from a temporary file; not atomic
@@ -167,6 +174,10 @@ impl RestoreArgs {
             (
                 self.backup_first && self.dry_run,
                 "--backup-first and --dry-run",
+            ),
+            (
+                self.no_tablespaces && !self.tablespace.is_empty(),
+                "--no-tablespaces and --tablespace",
             ),
         ];
         if let Some((_, pair)) = pairs.into_iter().find(|(both, _)| *both) {

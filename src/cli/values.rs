@@ -44,6 +44,14 @@ pub(super) fn jobs(text: &str) -> std::result::Result<u32, String> {
     }
 }
 
+/// `OLD=NEW`, at the first `=`.
+pub(super) fn renamed(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.into(), new.into())),
+        _ => Err(format!("{text:?} is not two names such as OLD=NEW")),
+    }
+}
+
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::text::duration::parse(text)

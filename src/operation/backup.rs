@@ -107,9 +107,13 @@ pub fn run(
     begins();
 
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
-    let server = client.major_if_known()?;
+    let version = client.version_if_known()?;
+    let server = version.map(|version| version.major);
     pooler::require_own_session(&client)?;
     let pg_dump = tools.pg_dump(server, cancel)?;
+    if let Some(behind) = version.and_then(|version| pg_dump.behind(version)) {
+        log::warn!("{behind}");
+    }
     log::debug!("using {pg_dump}");
     let source = source(&client)?;
     let fixed = client.with_fixed_output()?;

@@ -134,6 +134,33 @@ fn hint(cause: FailureCause) -> Option<&'static str> {
             "have a superuser (or the provider's console) create the extension in the target, then restore again"
         }
         ExtensionMissing => "install the extension's package on the machine of the target server",
+        ExtensionElsewhere => {
+            "set what names that database in the server's configuration, for pg_cron cron.database_name, to the target, and \
+             restart the server; or restore into that database"
+        }
+        NeedsPreload => {
+            "add the extension's library to shared_preload_libraries in the server's configuration, and restart the server"
+        }
+        CustomSettingUnknown => {
+            "it is a setting of an extension, whose library the server has to load as it starts \
+             (shared_preload_libraries), or of the application, which sets it by ALTER DATABASE ... SET"
+        }
+        LibraryMissing => "install the package of that library on the machine of the target server",
+        LabelProviderMissing => {
+            "add the provider's library to shared_preload_libraries in the server's configuration, and restart the server"
+        }
+        ServerFileMissing => {
+            "install that file, or its package, on the machine of the target server"
+        }
+        TimeZoneMissing => {
+            "install the time zones of that name on the machine of the target server (Debian: tzdata-legacy)"
+        }
+        CollationMissing | LocaleMissing => {
+            "generate the locale on the machine of the target server (Debian: dpkg-reconfigure locales), and restart the server"
+        }
+        TablespaceMissing => {
+            "restore with --no-tablespaces, or with --tablespace OLD=NEW into others, or make it there first: CREATE TABLESPACE"
+        }
         NotMember => "restore with --no-owner, or as a superuser",
         NotSuperuser => {
             "what this statement does is for superusers only: restore as one, or leave the object out of the backup"

@@ -195,7 +195,17 @@ const PATTERNS: &[Pattern] = {
             ["encoding \"", "\" does not match locale \"", ""],
             LocaleMissing,
         ),
-        begins(ERROR, "collation \"", CollationMissing),
+        begins(ERROR, "could not open collator for locale", LocaleMissing),
+        begins(
+            ERROR,
+            "ICU is not supported in this build",
+            CollationMissing,
+        ),
+        pattern(
+            ERROR,
+            ["collation \"", "", "\" does not exist"],
+            CollationMissing,
+        ),
         pattern(
             ERROR,
             ["extension \"", "", "\" is not available"],
@@ -208,17 +218,53 @@ const PATTERNS: &[Pattern] = {
         ),
         begins(ERROR, "could not access file \"", LibraryMissing),
         begins(ERROR, "could not load library", LibraryMissing),
+        begins(ERROR, "incompatible library", LibraryMissing),
         pattern(
             ERROR,
+            ["could not find function \"", "\" in file \"", "\""],
+            LibraryMissing,
+        ),
+        begins(
+            ERROR,
+            "can only create extension in database ",
+            ExtensionElsewhere,
+        ),
+        pattern(
+            ERROR,
+            ["security label provider \"", "", "\" is not loaded"],
+            LabelProviderMissing,
+        ),
+        begins(
+            ERROR,
+            "no security label providers have been loaded",
+            LabelProviderMissing,
+        ),
+        begins(ERROR, "could not open dictionary file", ServerFileMissing),
+        begins(ERROR, "could not open affix file", ServerFileMissing),
+        begins(ERROR, "could not open stop-word file", ServerFileMissing),
+        begins(ERROR, "could not open synonym file", ServerFileMissing),
+        begins(ERROR, "could not open thesaurus file", ServerFileMissing),
+        pattern(
+            ERROR,
+            ["time zone \"", "", "\" not recognized"],
+            TimeZoneMissing,
+        ),
+        pattern(
+            SERVER,
             ["", "", " via shared_preload_libraries"],
             NeedsPreload,
         ),
         pattern(
-            ERROR,
+            SERVER,
             ["", "", " via \"shared_preload_libraries\""],
             NeedsPreload,
         ),
-        pattern(ERROR, ["", "", "must be preloaded"], NeedsPreload),
+        pattern(
+            SERVER,
+            ["", "", " is not in shared_preload_libraries"],
+            NeedsPreload,
+        ),
+        pattern(SERVER, ["", "", "must be preloaded"], NeedsPreload),
         begins(ERROR, "could not connect to server", RemoteUnreachable),
         begins(ERROR, "could not establish connection", RemoteUnreachable),
         begins(ERROR, "could not execute command", OutOfReach),
@@ -277,6 +323,11 @@ const PATTERNS: &[Pattern] = {
             ERROR,
             "unrecognized configuration parameter \"transaction_timeout\"",
             TransactionTimeoutUnknown,
+        ),
+        pattern(
+            SERVER,
+            ["unrecognized configuration parameter \"", ".", "\""],
+            CustomSettingUnknown,
         ),
         begins(
             SERVER,
@@ -581,6 +632,56 @@ mod tests {
                 "psql",
                 "psql:<stdin>:7: ERROR:  invalid locale name: \"xx\"",
                 LocaleMissing,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  collation \"public.c\" for encoding \"UTF8\" does not exist",
+                CollationMissing,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  collation \"c\" already exists",
+                ObjectExists,
+            ),
+            (
+                "pg_restore",
+                "pg_restore: error: could not execute query: FATAL:  extension \"timescaledb\" must be preloaded",
+                NeedsPreload,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  pglogical is not in shared_preload_libraries",
+                NeedsPreload,
+            ),
+            (
+                "pg_restore",
+                "pg_restore: error: could not execute query: ERROR:  can only create extension in database x\nDETAIL:  Jobs",
+                ExtensionElsewhere,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  unrecognized configuration parameter \"cron.database_name\"",
+                CustomSettingUnknown,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  unrecognized configuration parameter \"new_one\"",
+                SettingUnknown,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  security label provider \"selinux\" is not loaded",
+                LabelProviderMissing,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  could not open dictionary file \"/x/de.dict\": No such file or directory",
+                ServerFileMissing,
+            ),
+            (
+                "psql",
+                "psql:<stdin>:7: ERROR:  time zone \"US/Eastern\" not recognized",
+                TimeZoneMissing,
             ),
             (
                 "psql",

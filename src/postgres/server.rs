@@ -1,6 +1,7 @@
 //! What a server is: its version, its system identifier, whether it is a standby, and which settings it takes.
 
 use super::client::Client;
+use super::version::ServerVersion;
 use crate::error::{Doing, Error, Result};
 
 /// A server, and the role that a client has there.
@@ -8,8 +9,8 @@ use crate::error::{Doing, Error, Result};
 pub struct ServerIdentity {
     /// Its version as it prints it: `16.4 (Debian 16.4-1)`.
     pub version: String,
-    /// Its major version: 16.
-    pub major: u32,
+    /// The same as numbers.
+    pub number: ServerVersion,
     pub role: String,
     /// It follows another server.
     pub standby: bool,
@@ -18,14 +19,14 @@ pub struct ServerIdentity {
 impl Client {
     /// Asks the server who it is.
     pub fn identity(&self) -> Result<ServerIdentity> {
-        const SQL: &str = "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000, \
+        const SQL: &str = "SELECT current_setting('server_version'), current_setting('server_version_num'), \
              current_user, pg_is_in_recovery()";
         let rows = self.query(SQL)?;
         let mut columns = rows.into_iter().flatten();
         let mut column = || columns.next().unwrap_or_default();
         Ok(ServerIdentity {
             version: column(),
-            major: column().parse().unwrap_or_default(),
+            number: ServerVersion::of_number(&column()).ok_or_else(no_version)?,
             role: column(),
             standby: column() == "t",
         })
@@ -33,22 +34,31 @@ impl Client {
 
     /// The server's major version: 15.
     pub fn major(&self) -> Result<u32> {
+        Ok(self.version()?.major)
+    }
+
+    fn version(&self) -> Result<ServerVersion> {
         let rows = self.query("SHOW server_version_num")?;
-        rows.first()
-            .and_then(|row| row.first())
-            .and_then(|number| number.parse::<u32>().ok())
-            .map(|number| number / 10000)
-            .ok_or_else(|| Error::failed("the server did not tell its version"))
+        let number = rows.first().and_then(|row| row.first());
+        number
+            .and_then(|number| ServerVersion::of_number(number))
+            .ok_or_else(no_version)
     }
 
     /// The server's major version, or `None` where there is no psql to ask with.
     pub fn major_if_known(&self) -> Result<Option<u32>> {
+        let version = self.version_if_known()?;
+        Ok(version.map(|version| version.major))
+    }
+
+    /// The server's version, or `None` where there is no psql to ask with.
+    pub fn version_if_known(&self) -> Result<Option<ServerVersion>> {
         if !self.is_available() {
             log::info!("psql is not installed, so the server is not asked for its version");
             return Ok(None);
         }
-        let major = self.major();
-        major
+        let version = self.version();
+        version
             .doing(|| format!("cannot connect to {}", self.shown()))
             .map(Some)
     }
@@ -90,4 +100,8 @@ impl Client {
             }
         }
     }
+}
+
+fn no_version() -> Error {
+    Error::failed("the server did not tell its version")
 }

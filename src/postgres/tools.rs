@@ -1,10 +1,12 @@
 //! Finding pg_dump, pg_restore, psql and the programs of a server, and choosing the one of a version that fits.
 
 use super::session::plain_environment;
+use super::version::ServerVersion;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::files::entries;
 use crate::process;
+use std::cmp::Reverse;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,11 +71,32 @@ const RESTRICTING: [(u32, u32); 5] = [(13, 22), (14, 19), (15, 14), (16, 10), (1
 impl Tool {
     /// True of a psql that can be told to run no commands.
     pub fn can_restrict(&self) -> bool {
-        let minor = || self.version.split_once('.')?.1.parse::<u32>().ok();
         match RESTRICTING.iter().find(|(major, _)| *major == self.major) {
-            Some((_, least)) => minor().is_some_and(|minor| minor >= *least),
+            Some((_, least)) => self.minor().is_some_and(|minor| minor >= *least),
             None => self.major > 17,
         }
+    }
+
+    /// Its minor version, 18 of `15.18`; none before a first release.
+    fn minor(&self) -> Option<u32> {
+        self.version.split_once('.')?.1.parse().ok()
+    }
+
+    /// Its place among its like: the major version, then the minor one.
+    fn age(&self) -> (u32, Option<u32>) {
+        (self.major, self.minor())
+    }
+
+    /// What to know of a pg_dump that is a minor version behind the server: a server's newest release may keep what an
+    /// older pg_dump takes for something of the user's.
+    pub fn behind(&self, server: ServerVersion) -> Option<String> {
+        let behind = self.major == server.major && self.minor() < Some(server.minor);
+        behind.then(|| {
+            format!(
+                "{self} is older than the server, {}.{}: what it dumps may not restore",
+                server.major, server.minor
+            )
+        })
     }
 }
 
@@ -209,7 +232,12 @@ impl Tools {
     pub fn server(&self, major: u32, cancel: &Cancel) -> Result<ServerPrograms> {
         let found = self.all(Program::Initdb, cancel)?;
         let mut majors: Vec<u32> = found.iter().map(|tool| tool.major).collect();
-        for initdb in found.into_iter().filter(|tool| tool.major == major) {
+        let mut of_that_version: Vec<Tool> = found
+            .into_iter()
+            .filter(|tool| tool.major == major)
+            .collect();
+        of_that_version.sort_by_key(|tool| Reverse(tool.minor()));
+        for initdb in of_that_version {
             // initdb itself takes the server that lies beside it, wherever a link to it stands
             let real = initdb.path.canonicalize().unwrap_or(initdb.path.clone());
             let path = real.with_file_name(Program::Postgres.name());
@@ -254,13 +282,14 @@ impl Tools {
     /// The pg_amcheck of this major version, or `None`.
     pub fn pg_amcheck(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
         let found = self.all(Program::PgAmcheck, cancel)?;
-        Ok(found.into_iter().find(|tool| tool.major == major))
+        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
+        Ok(newest(of_that_version))
     }
 
     /// The newest psql, or `None`.
     pub fn psql(&self, cancel: &Cancel) -> Result<Option<Tool>> {
         let found = self.all(Program::Psql, cancel)?;
-        Ok(found.into_iter().max_by_key(|tool| tool.major))
+        Ok(newest(found))
     }
 
     /// The newest psql, where there is no doing without.
@@ -270,12 +299,17 @@ impl Tools {
     }
 }
 
-/// The oldest that is at least `major`; among equals the first found.
+/// The oldest major version that is at least `major`, of that the newest minor version; among equals the first found.
 fn at_least(found: Vec<Tool>, major: u32) -> Option<Tool> {
     found
         .into_iter()
         .filter(|tool| tool.major >= major)
-        .min_by_key(|tool| tool.major)
+        .min_by_key(|tool| (tool.major, Reverse(tool.minor())))
+}
+
+/// The newest; among equals the first found.
+fn newest(found: impl IntoIterator<Item = Tool>) -> Option<Tool> {
+    found.into_iter().min_by_key(|tool| Reverse(tool.age()))
 }
 
 fn versioned_directories() -> Vec<PathBuf> {
@@ -391,5 +425,26 @@ mod tests {
         assert_eq!(at_least(found(), 14).unwrap().major, 14);
         assert_eq!(at_least(found(), 15).unwrap().major, 16);
         assert_eq!(at_least(found(), 19), None);
+    }
+
+    #[test]
+    fn of_one_major_version_the_newest_minor_one_is_chosen_and_one_behind_the_server_is_told() {
+        let minor = |minor: u32| Tool {
+            version: format!("15.{minor}"),
+            path: PathBuf::from(format!("/{minor}/pg_dump")),
+            ..tool(15)
+        };
+        let found = || vec![tool(18), minor(9), minor(20), minor(19)];
+        assert_eq!(at_least(found(), 14).unwrap(), minor(20));
+        assert_eq!(newest(found()[1..].to_vec()).unwrap(), minor(20));
+        let server = |major, minor| ServerVersion { major, minor };
+        let told = minor(19).behind(server(15, 20)).unwrap();
+        assert!(
+            told.contains("15.19 (/19/pg_dump)") && told.contains("the server, 15.20"),
+            "{told}"
+        );
+        for fits in [server(15, 19), server(15, 18), server(14, 30)] {
+            assert_eq!(minor(19).behind(fits), None);
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::postgres::quoting::identifier;
 use crate::postgres::rights;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
+use crate::postgres::version::ServerVersion;
 use crate::source::logical::drill;
 use crate::source::logical::drill::options::DrillOptions;
 
@@ -69,11 +70,11 @@ pub fn run(
         cancel.check()?;
         checks.push(Finding::broken(&subject, &error));
     }
-    checks.extend(choose(&subject, Some(server.major), tools, wanted, cancel));
+    checks.extend(choose(&subject, Some(server.number), tools, wanted, cancel));
     checks.push(readable(&subject, &client, wanted.chosen)?);
     if let Some(options) = wanted.drill {
         let subject = format!("drill of {name}");
-        match drill::can_be_held(options, server.major, cancel) {
+        match drill::can_be_held(options, server.number.major, cancel) {
             Ok(place) => {
                 checks.push(Finding::ok(&subject, place.what));
                 checks.extend(
@@ -98,11 +99,12 @@ pub fn run(
 /// The pg_dump, and pg_dumpall, that a backup takes and the pg_restore that a restore of it into the same server takes.
 fn choose(
     subject: &str,
-    server: Option<u32>,
+    version: Option<ServerVersion>,
     tools: &Tools,
     wanted: &Wanted,
     cancel: &Cancel,
 ) -> Vec<Finding> {
+    let server = version.map(|version| version.major);
     let pg_dump = match tools.pg_dump(server, cancel) {
         Ok(tool) => tool,
         Err(error) => return vec![Finding::broken(subject, &error)],
@@ -113,6 +115,12 @@ fn choose(
     };
     let dumps = Finding::ok(subject, format!("dumps with {pg_dump}"));
     let mut checks = vec![dumps, restores];
+    let behind = version.and_then(|version| pg_dump.behind(version));
+    checks.extend(behind.map(|what| {
+        let major = pg_dump.major;
+        let fix = format!("update the package postgresql-client-{major} on this machine");
+        Finding::warn(subject, what).fix(fix)
+    }));
     if wanted.globals {
         checks.push(match tools.pg_dumpall(server, cancel) {
             Ok(tool) => Finding::ok(subject, format!("dumps roles and tablespaces with {tool}")),

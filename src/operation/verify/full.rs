@@ -144,7 +144,12 @@ fn read(
             })?;
             evidence.plain_bytes = Some(bytes);
             match inspector.into_contents() {
-                Some(DumpContents::Read(summary)) => Ok(Some(dump_inspector::detail(&summary))),
+                Some(DumpContents::Read(summary)) => {
+                    if let Some(unread) = summary.unread() {
+                        evidence.note(format!("{unread} was not read: damage in it would not show"));
+                    }
+                    Ok(Some(dump_inspector::detail(&summary)))
+                }
                 Some(DumpContents::Unread { version }) => Err(Error::failed(format!(
                     "the dump has archive version {version}, which is newer than this backupkit knows"
                 ))

@@ -8,6 +8,7 @@
 pub mod confinement;
 pub mod initdb;
 
+use super::preload::{self, PreloadedExtension};
 use super::session::{Session, plain_environment};
 use super::tools::ServerPrograms;
 use crate::cancel::Cancel;
@@ -16,6 +17,8 @@ use crate::process::account::Account;
 use crate::process::{self, Child, Ended};
 use confinement::ConfinementGap;
 use initdb::Directory;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -63,7 +66,6 @@ const SETTINGS: &[&str] = &[
     // it speaks for nobody, whatever the backup has set up, and loads nothing that nobody asked for
     "max_logical_replication_workers=0",
     "archive_mode=off",
-    "shared_preload_libraries=",
     "session_preload_libraries=",
     "local_preload_libraries=",
     "huge_pages=off",
@@ -82,6 +84,10 @@ pub struct ClusterPlan<'a> {
     pub owner: Option<&'a Account>,
     /// How many bytes the databases are expected to take.
     pub expected_bytes: u64,
+    /// What the server loads as it starts, for which database. Their libraries have to be there.
+    pub preloaded: &'a [&'a PreloadedExtension],
+    /// The database that is restored into.
+    pub database: &'a str,
 }
 
 /// A running server. Dropped, it is stopped and its directory removed.
@@ -137,6 +143,18 @@ impl Cluster {
         let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
         let shown = format!("a throwaway PostgreSQL {}", self.major);
         Session::new(variables.into(), None, database, shown).of_throwaway(self.owner.as_ref())
+    }
+
+    /// Makes an empty directory for the tablespace of that number, and tells where it is.
+    pub fn tablespace_directory(&self, number: usize) -> Result<String> {
+        let path = self.directory.path().join(format!("tablespace-{number}"));
+        let doing = || format!("cannot make {}", path.display());
+        std::fs::create_dir(&path).doing(doing)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o700)).doing(doing)?;
+        if let Some(owner) = &self.owner {
+            chown(&path, Some(owner.uid), Some(owner.gid)).doing(doing)?;
+        }
+        Ok(path.display().to_string())
     }
 
     /// What the server said as it ended; `None` as long as it runs.
@@ -220,8 +238,25 @@ fn postgres(plan: &ClusterPlan, directory: &Path) -> Result<Child> {
     set(&format!("unix_socket_directories={}", quoted(directory)));
     set(&format!("port={PORT}"));
     SETTINGS.iter().for_each(|setting| set(setting));
+    preloading(plan).iter().for_each(|setting| set(setting));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     process::spawn("postgres", command)
+}
+
+/// What has the server load libraries as it starts. None of them gets a worker: what a backup has planned is never done, and
+/// nothing runs that nobody asked for.
+fn preloading(plan: &ClusterPlan) -> Vec<String> {
+    let libraries: Vec<&str> = plan.preloaded.iter().map(|known| known.library).collect();
+    let mut settings = vec![format!("{}={}", preload::SETTING, libraries.join(","))];
+    if !libraries.is_empty() {
+        settings.push("max_worker_processes=0".into());
+    }
+    let for_one = plan
+        .preloaded
+        .iter()
+        .filter_map(|known| known.database_setting);
+    settings.extend(for_one.map(|setting| format!("{setting}={}", plan.database)));
+    settings
 }
 
 /// A directory in a list of directories.

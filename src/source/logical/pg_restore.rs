@@ -41,7 +41,7 @@ pub struct PgRestoreOptions {
     pub no_owner: bool,
     /// Leave grants out.
     pub no_privileges: bool,
-    /// Put everything into the default tablespace.
+    /// Put everything into the tablespace of the database.
     pub no_tablespaces: bool,
     /// Without the one transaction that makes it atomic.
     pub no_single_transaction: bool,

@@ -63,6 +63,27 @@ impl Summary {
         major(&self.pg_dump_version)
     }
 
+    /// What of its data was let pass without a look at it, in words; none where all was read.
+    pub fn unread(&self) -> Option<String> {
+        let why = match self.compression {
+            DumpCompression::Lz4 => "which pg_dump compressed by lz4",
+            DumpCompression::Zstd => "which pg_dump compressed by zstd",
+            DumpCompression::None | DumpCompression::Gzip => {
+                "which pg_dump wrote as INSERT commands"
+            }
+        };
+        let has = |kind: &str| self.objects.contains_key(kind);
+        let hides_large_objects =
+            self.large_objects.is_none() && (has("BLOB") || has("BLOB METADATA"));
+        let what = match (self.uncounted.len(), hides_large_objects) {
+            (0, false) => return None,
+            (0, true) => "its large objects".to_string(),
+            (1, _) => format!("what the table {} holds", self.uncounted[0]),
+            (count, _) => format!("what {count} of its tables hold"),
+        };
+        Some(format!("{what}, {why},"))
+    }
+
     /// How its names are told to a server.
     pub fn names(&self) -> Encoding {
         Encoding::named(self.encoding.as_deref().unwrap_or_default())

@@ -24,6 +24,7 @@ mod header;
 mod rows;
 mod sql;
 mod stream;
+pub mod tablespaces;
 mod toc;
 mod toc_parser;
 mod toc_reader;

@@ -190,6 +190,21 @@ pub(super) fn locale(definition: &str) -> Vec<(String, String)> {
     found
 }
 
+/// Reads in which tablespace the same statement makes the database.
+pub(super) fn tablespace(definition: &str) -> Option<String> {
+    let mut words = tokens(definition);
+    while let Some(token) = words.next() {
+        if token != Token::Word("TABLESPACE".into()) || words.next() != Some(Token::Mark('=')) {
+            continue;
+        }
+        return match words.next() {
+            Some(Token::Word(name) | Token::Quoted(name) | Token::Literal(name)) => Some(name),
+            _ => None,
+        };
+    }
+    None
+}
+
 /// The names in a column list as a COPY statement has it, without SQL quotes.
 pub fn column_names(list: &str) -> Vec<String> {
     let names = tokens(list).filter_map(|token| match token {
@@ -224,6 +239,21 @@ mod tests {
             ]
         );
         assert_eq!(pairs("CREATE DATABASE x;"), [""; 0]);
+    }
+
+    #[test]
+    fn the_tablespace_of_a_database_is_read_from_its_statement() {
+        let read = |named: &str| {
+            tablespace(&format!(
+                "CREATE DATABASE \"TABLESPACE = x\" WITH TEMPLATE = template0 LC_CTYPE = 'TABLESPACE = y'{named};"
+            ))
+        };
+        assert_eq!(read(" TABLESPACE = fast"), Some("fast".into()));
+        assert_eq!(
+            read(" TABLESPACE = \"Very \"\"fast\""),
+            Some("Very \"fast".into())
+        );
+        assert_eq!(read(""), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::demands::Demand;
 use super::header::DumpVersion;
 use crate::postgres::encoding::Encoding;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// All that stands before the data of an archive.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Toc {
     pub encoding: Option<String>,
     /// How the database was created: keywords of CREATE DATABASE and their values.
     pub locale: Vec<(String, String)>,
+    /// The tablespace of the database itself; none for that of its server.
+    pub tablespace: Option<String>,
     /// The extensions that the archive creates.
     pub extensions: Vec<String>,
     /// The roles that a restore refers to, without the server's own `pg_*`.
@@ -50,6 +53,10 @@ pub struct TocEntry {
     pub(super) copy: Option<String>,
     /// Its schema; empty for what has none.
     pub schema: String,
+    /// Its tablespace; empty for that of the database.
+    pub tablespace: String,
+    /// The bytes of the archive that say so: a length and a name.
+    pub(super) tablespace_field: Range<u64>,
     /// The role that it belonged to; empty for what has none.
     pub owner: String,
     /// The ids of what it needs; only where entries are kept.

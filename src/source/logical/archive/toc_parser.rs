@@ -46,6 +46,8 @@ pub(super) struct TocContents {
     pub encoding: Option<String>,
     /// How the database was created.
     pub locale: Vec<(String, String)>,
+    /// And in which tablespace.
+    pub tablespace: Option<String>,
     pub table_names: Vec<TableName>,
     pub objects: BTreeMap<String, u64>,
     pub extensions: Vec<String>,
@@ -177,7 +179,14 @@ impl TocParser {
             if self.field == TocField::Offset && self.fields.is_at_start() {
                 self.offset_at = end - input.len() as u64;
             }
+            let is_tablespace = self.field == TocField::Tablespace;
+            if is_tablespace && self.fields.is_at_start() {
+                self.entry.tablespace_field.start = end - input.len() as u64;
+            }
             let next = self.next(input);
+            if is_tablespace {
+                self.entry.tablespace_field.end = end - input.len() as u64;
+            }
             if repeated {
                 self.fingerprint
                     .update(&before[..before.len() - input.len()]);
@@ -264,10 +273,13 @@ impl TocParser {
                 entry.schema = fields.name(input, encoding)?;
                 TocField::Tablespace
             }
-            TocField::Tablespace if self.version < DumpVersion::new(1, 14) => {
-                pass(fields, input, TocField::Owner)?
+            TocField::Tablespace => {
+                entry.tablespace = fields.name(input, encoding)?;
+                match self.version < DumpVersion::new(1, 14) {
+                    true => TocField::Owner,
+                    false => TocField::AccessMethod,
+                }
             }
-            TocField::Tablespace => pass(fields, input, TocField::AccessMethod)?,
             TocField::AccessMethod if self.version < DumpVersion::new(1, 16) => {
                 pass(fields, input, TocField::Owner)?
             }
@@ -331,14 +343,16 @@ impl TocParser {
         let toc = &mut self.toc;
         let mut new = 0;
         if self.keeps_entries {
-            new += entry.schema.len() + entry.tag.len() + 8 * entry.dependencies.len();
-            new += 64 * entry.demands.len();
+            new += entry.schema.len() + entry.tag.len() + entry.tablespace.len();
+            new += 8 * entry.dependencies.len() + 64 * entry.demands.len();
             toc.entries.push(entry.clone());
         }
         // the database itself is only made again by `pg_restore --create`, and pg_restore -l leaves it out too
         if entry.is_about_the_database() {
             if entry.kind == "DATABASE" {
-                toc.locale = sql::locale(entry.definition.as_deref().unwrap_or_default());
+                let definition = entry.definition.as_deref().unwrap_or_default();
+                toc.locale = sql::locale(definition);
+                toc.tablespace = sql::tablespace(definition);
             }
             return self.within_limit(new);
         }

@@ -88,6 +88,7 @@ fn toc(header: DumpHeader, toc: TocContents) -> Toc {
         pg_dump_version: header.pg_dump_version,
         encoding: toc.encoding,
         locale: toc.locale,
+        tablespace: toc.tablespace,
         extensions: toc.extensions,
         roles: toc.roles,
         entries: toc.entries,

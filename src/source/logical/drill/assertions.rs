@@ -31,7 +31,7 @@ pub(super) fn run(
     let session = scratch.session();
     let limited = || cancel.with_deadline(options.timeout);
     match options.tools.pg_amcheck(scratch.major(), cancel)? {
-        Some(tool) => amcheck(&tool, session, evidence, &limited())?,
+        Some(tool) => amcheck(&tool, &scratch.silent_session(), evidence, &limited())?,
         None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
     }
     for sql in &options.assertions {

@@ -18,6 +18,10 @@ const REMOTE: &str =
     "the restore asks another server, which has to be reachable from the machine of the drill";
 const CONFINED: &str = "a throwaway server starts no program, opens no file but its own and reaches no other server: \
      where a restore needs that, hold the drill on a server that may, named as drill.connection in the configuration";
+const SETTING: &str = "the server of the backup knows it by a line of its configuration or by a library that it loads: drill on a \
+     server that does too, named as drill.connection in the configuration; a setting that belongs to the database is kept \
+     with it: ALTER DATABASE ... SET";
+const LABELS: &str = "drill on a server that loads the provider's library, named as drill.connection in the configuration";
 const SUPERUSER: &str =
     "let drill.connection log in as a superuser, or drill in a throwaway cluster";
 
@@ -33,7 +37,13 @@ fn way_out(cause: FailureCause, own: bool) -> Option<&'static str> {
         }
         ExtensionMissing => EXTENSION,
         LibraryMissing => LIBRARY,
-        NeedsPreload => PRELOADED,
+        NeedsPreload | ExtensionElsewhere => PRELOADED,
+        CustomSettingUnknown => SETTING,
+        LabelProviderMissing => LABELS,
+        ServerFileMissing => "install that file, or its package, on the machine of the drill",
+        TimeZoneMissing => {
+            "install the time zones of that name on the machine of the drill (Debian: tzdata-legacy)"
+        }
         NoSpace => SPACE,
         OutOfMemory => "this machine has too little memory left for the restore",
         OutOfLocks => "raise max_locks_per_transaction on the server of drill.connection",

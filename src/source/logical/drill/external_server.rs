@@ -9,6 +9,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::pooler;
+use crate::postgres::preload;
 use crate::postgres::psql::Psql;
 use crate::postgres::quoting::{block_of, identifier, literal};
 use crate::source::logical::archive::Toc;
@@ -52,6 +53,40 @@ fn require_settings(maintenance: &Client) -> Result<()> {
     })
 }
 
+/// Refuses a backup with an extension that would do there, and for good, what its rows tell it to: a job of a backup is not
+/// to run because someone looks whether the backup restores.
+fn refuse_jobs(maintenance: &Client, catalog: &Toc) -> Result<()> {
+    let jobs: Vec<_> = preload::among(&catalog.extensions)
+        .filter(|known| known.runs_jobs)
+        .collect();
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT setting FROM pg_settings WHERE name = {}",
+        literal(preload::SETTING)
+    );
+    let loaded = maintenance.query(&sql)?.into_iter().flatten().next();
+    let shown = maintenance.shown();
+    for known in jobs {
+        let name = known.name;
+        let does = match &loaded {
+            Some(loaded) if preload::libraries(loaded).any(|library| library == known.library) => {
+                "loads it as it starts"
+            }
+            Some(_) => continue,
+            None => "does not say what it loads as it starts",
+        };
+        return Err(Error::failed(format!(
+            "the extension {name} runs jobs by itself, and {shown} {does}: those of the backup could run there"
+        ))
+        .hint(
+            "drill in a throwaway server, which runs none: leave drill.connection out; or lend a server that does not load it",
+        ));
+    }
+    Ok(())
+}
+
 /// A database on a server that was lent.
 pub(super) struct Lent {
     pub client: Client,
@@ -73,6 +108,7 @@ impl Lent {
         if superuser {
             require_settings(&maintenance)?;
         }
+        refuse_jobs(&maintenance, catalog)?;
         clear_leftovers(&maintenance)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -1,11 +1,11 @@
 //! What of an archive a drill makes: everything but what would reach out of its database, or into the restore itself.
 //!
 //! A subscription belongs to a database and speaks for another server; as long as it is there, nobody can drop the
-//! database. An event trigger fires at whatever is restored after it, and may write rows of its own; where the server
-//! can be told to leave it alone it is made, else not.
+//! database. An event trigger fires at whatever is restored after it, and may write rows of its own, so event triggers come
+//! last, as in a restore; on a server that was lent they are made only where they can be kept from firing.
 
 use crate::error::Result;
-use crate::source::logical::archive::Toc;
+use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::toc_list::TocList;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -21,14 +21,14 @@ pub(super) struct DrillChoice {
     pub names: Vec<String>,
 }
 
-/// Chooses from `catalog`. `silent` says that event triggers do not fire.
-pub(super) fn choose(catalog: &Toc, silent: bool) -> Result<DrillChoice> {
+/// Chooses from `catalog`, with or without its event triggers.
+pub(super) fn choose(catalog: &Toc, event_triggers: bool) -> Result<DrillChoice> {
     let mut choice = DrillChoice::default();
     let mut left_out = HashSet::new();
     for entry in &catalog.entries {
         let itself = match &*entry.kind {
             "SUBSCRIPTION" => true,
-            "EVENT TRIGGER" => !silent,
+            "EVENT TRIGGER" => !event_triggers,
             _ => false,
         };
         let remark = matches!(&*entry.kind, "COMMENT" | "SECURITY LABEL")
@@ -42,10 +42,21 @@ pub(super) fn choose(catalog: &Toc, silent: bool) -> Result<DrillChoice> {
             *choice.left_out.entry(entry.kind.clone()).or_default() += 1;
         }
     }
-    if !left_out.is_empty() {
-        let ids = catalog.entries.iter().map(|entry| entry.id);
-        let list = TocList::new(ids.filter(|id| !left_out.contains(id)))?;
-        choice.list = Some(Arc::new(list));
+    let made = catalog.entries.iter();
+    let made = made.filter(|entry| !left_out.contains(&entry.id));
+    let (last, first): (Vec<_>, Vec<_>) = made.partition(|entry| is_of_event_trigger(entry));
+    if !left_out.is_empty() || !last.is_empty() {
+        let ids = first.into_iter().chain(last).map(|entry| entry.id);
+        choice.list = Some(Arc::new(TocList::new(ids)?));
     }
     Ok(choice)
+}
+
+/// True of an event trigger, and of what is said about one.
+fn is_of_event_trigger(entry: &TocEntry) -> bool {
+    match &*entry.kind {
+        "EVENT TRIGGER" => true,
+        "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("EVENT TRIGGER "),
+        _ => false,
+    }
 }

@@ -4,6 +4,7 @@
 //! outline   what has to be there first: version, encoding, locale, roles       the front of the archive
 //! filter    what of it is made in a drill, and what is left out
 //! scratch   a throwaway cluster, or a database on a server that was lent
+//! place     what of the server's setup a throwaway one gets: tablespaces, libraries
 //! restore   the archive through pg_restore, as `restore` does it               timed: this is the time to restore
 //! compare   dumped again through the same reader: same rows, bytes, digests, table by table
 //! assertions   pg_amcheck; the assertions and commands of the configuration
@@ -20,6 +21,7 @@ pub mod external_server;
 pub mod filter;
 pub mod options;
 mod outline;
+mod place;
 pub mod redump;
 mod scratch;
 
@@ -32,6 +34,7 @@ use crate::postgres::cluster::confinement::{self, ConfinementGap};
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
 use crate::repository::open::{self, CopyToOpen};
+use crate::source::logical::archive::tablespaces;
 use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::PgRestore;
@@ -57,7 +60,7 @@ pub fn run(
         opening,
         options,
         catalog: &catalog,
-        choice: filter::choose(&catalog, scratch.is_silent())?,
+        choice: filter::choose(&catalog, scratch.takes_event_triggers())?,
         scratch: &scratch,
     };
     match drill.hold(evidence, cancel) {
@@ -135,10 +138,24 @@ impl Drill<'_> {
             let names = self.choice.names.join(", ");
             evidence.note(format!("not made in the drill: {names}"));
         }
+        let tablespaces = tablespaces::named(self.catalog, |_| true);
+        if !self.scratch.is_own() && !tablespaces.is_empty() {
+            let names: Vec<&str> = tablespaces.into_iter().map(String::as_str).collect();
+            let names = names.join(", ");
+            evidence.note(format!(
+                "restored without its tablespaces: {names}; a restore wants them, or --no-tablespaces"
+            ));
+        }
         let archived = match self.restore_as_allowed(cancel)? {
             DrillRestore::Whole(summary) => summary,
             DrillRestore::Refused { why, .. } => {
                 evidence.fault(format!("it does not restore: {why}"));
+                let Toc {
+                    pg_dump_version: client,
+                    server_version: server,
+                    ..
+                } = self.catalog;
+                evidence.note(format!("pg_dump {client} made it of a server {server}"));
                 return Ok(());
             }
         };
@@ -162,6 +179,15 @@ impl Drill<'_> {
         if !comparison.faults.is_empty() {
             evidence.faults.extend(comparison.faults);
             return Ok(());
+        }
+        // what was not read cannot be called good
+        if let Some(unread) = archived.unread() {
+            return Err(Error::failed(format!(
+                "it restores, and {unread} cannot be compared with what came back"
+            ))
+            .hint(
+                "back up with pg_dump's own compression off or by gzip and without --inserts, as backupkit does by itself",
+            ));
         }
         assertions::run(self.options, self.scratch, evidence, cancel)
     }
@@ -223,13 +249,14 @@ impl Drill<'_> {
         let options = pg_restore::PgRestoreOptions {
             // what a lent server thinks of owners says nothing about the backup
             no_owner: !self.scratch.is_own(),
-            no_tablespaces: true,
+            // a throwaway server has them, and one that was lent keeps its own as they are
+            no_tablespaces: !self.scratch.is_own(),
             // a failed drill is thrown away as a whole, and one transaction has room for so many objects only
             no_single_transaction: true,
             list: self.choice.list.clone(),
             ..pg_restore::PgRestoreOptions::default()
         };
-        let client = self.scratch.quiet_client();
+        let client = self.scratch.restoring_client();
         PgRestore::archive(&pg_restore, &client, Some(major), options)
     }
 }

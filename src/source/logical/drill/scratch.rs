@@ -3,6 +3,7 @@
 use super::database::{LIMIT, NAME, create_database, make_roles, raise_roles};
 use super::external_server::Lent;
 use super::options::{APPLICATION, DrillOptions};
+use super::place::{make_tablespaces, to_preload};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::client::Client;
@@ -60,11 +61,14 @@ impl Scratch {
             parent: &options.directory,
             owner: owner.as_ref(),
             expected_bytes: plain_bytes.saturating_mul(GROWTH),
+            preloaded: &to_preload(catalog, &programs),
+            database: NAME,
         };
         let cluster = Cluster::start(&plan, cancel)?;
         let maintenance = client(&cluster.session("postgres"))?;
         create_database(&maintenance, NAME, catalog)?;
         let client = maintenance.with_session(cluster.session(NAME));
+        make_tablespaces(&cluster, &client, catalog)?;
         make_roles(&client, catalog, "BYPASSRLS", None)?;
         raise_roles(&client, catalog, false)?;
         Ok(Scratch::Own {
@@ -108,34 +112,41 @@ impl Scratch {
         }
     }
 
-    /// True where its session may change any setting.
-    fn is_superusers(&self) -> bool {
-        match self {
-            Scratch::Own { .. } => true,
-            Scratch::Lent(lent) => lent.superuser,
-        }
-    }
-
-    /// The client for the restore itself: what its extensions bring of event triggers does not fire where that can be had,
-    /// and the server speaks a language that we understand.
-    pub fn quiet_client(&self) -> Client {
+    /// The client for the restore itself: the server speaks a language that we understand, and event triggers that extensions
+    /// bring fire as they would at a restore, but on a server that was lent.
+    pub fn restoring_client(&self) -> Client {
         let client = self.client();
-        let quiet = match self.is_superusers() {
-            true if self.major() >= SETS_EVENT_TRIGGERS => "-c event_triggers=off -c lc_messages=C",
-            true => "-c session_replication_role=replica -c lc_messages=C",
-            false => return client.clone(),
-        };
-        let session = client.session().with_settings(quiet);
         client.with_session(match self {
             // a confined server warns of files that it may not cut before it removes them (Linux before 6.2)
-            Scratch::Own { .. } => session.with_settings("-c client_min_messages=error"),
-            Scratch::Lent(_) => session,
+            Scratch::Own { .. } => client
+                .session()
+                .with_settings("-c lc_messages=C -c client_min_messages=error"),
+            Scratch::Lent(lent) if lent.superuser => {
+                self.silent_session().with_settings("-c lc_messages=C")
+            }
+            Scratch::Lent(_) => return client.clone(),
         })
     }
 
-    /// True where no event trigger fires in the quiet client's sessions, whatever it was made for.
-    pub fn is_silent(&self) -> bool {
-        self.is_superusers() && self.major() >= SETS_EVENT_TRIGGERS
+    /// A session in which no event trigger fires, or few of them before PostgreSQL 17, where its role may say so.
+    pub fn silent_session(&self) -> Session {
+        let session = self.session();
+        match self {
+            Scratch::Lent(lent) if !lent.superuser => session.clone(),
+            _ if self.major() >= SETS_EVENT_TRIGGERS => {
+                session.with_settings("-c event_triggers=off")
+            }
+            _ => session.with_settings("-c session_replication_role=replica"),
+        }
+    }
+
+    /// True where event triggers of the backup are made: in a cluster of our own, after all else, and on a server that was
+    /// lent where none of them fires.
+    pub fn takes_event_triggers(&self) -> bool {
+        match self {
+            Scratch::Own { .. } => true,
+            Scratch::Lent(lent) => lent.superuser && lent.major >= SETS_EVENT_TRIGGERS,
+        }
     }
 
     /// True for one in a cluster of our own.

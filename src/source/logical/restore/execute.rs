@@ -8,7 +8,8 @@ use crate::format::sniff::Content;
 use crate::postgres::client::Client;
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
-use crate::source::logical::archive::{DumpContents, Summary};
+use crate::source::logical::archive::tablespaces::{EditedArchive, TablespaceEdits};
+use crate::source::logical::archive::{DumpContents, Offset, Summary};
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
@@ -107,8 +108,19 @@ impl PreparedRestore<'_> {
             return Ok((bytes, None));
         }
         let mut inspector = DumpInspector::new();
-        let bytes = self.inbound.copy_to(target, &mut inspector, &meter)?;
+        let edits = self.tablespace_edits();
+        let mut target = EditedArchive::new(target, &edits);
+        let bytes = self.inbound.copy_to(&mut target, &mut inspector, &meter)?;
         Ok((bytes, Some(inspector)))
+    }
+
+    /// What is changed in the archive on its way.
+    fn tablespace_edits(&self) -> TablespaceEdits {
+        let renamed = &self.facts.request.tablespaces;
+        let toc = self.facts.toc.as_deref();
+        toc.map_or_else(TablespaceEdits::default, |toc| {
+            TablespaceEdits::new(toc, renamed)
+        })
     }
 
     /// Decodes the whole archive into a file first: what is damaged reaches no database this way either.
@@ -124,12 +136,18 @@ impl PreparedRestore<'_> {
         let mut spool = Spool::new(self.expected_bytes(cancel)?)?;
         let (bytes, inspector) = self.copy_to(&mut spool)?;
         let offsets = inspector.as_ref().map_or(&[][..], DumpInspector::offsets);
+        let edits = self.tablespace_edits();
+        let moved = offsets.iter().map(|offset| Offset {
+            field: edits.moved(offset.field),
+            block: edits.moved(offset.block),
+        });
+        let offsets: Vec<Offset> = moved.collect();
         let offset_size = self
             .facts
             .toc
             .as_ref()
             .map_or(8, |catalog| catalog.offset_size);
-        let file = spool.finish(offsets, offset_size)?;
+        let file = spool.finish(&offsets, offset_size)?;
 
         log::warn!(
             "restoring over {jobs} connections is not one transaction: a failure leaves a part behind"

@@ -5,6 +5,7 @@
 //! prepare          opens the backup, looks at the target: gathers the facts; changes nothing
 //! facts, refusals  what is known, what follows from it, and what speaks against it: values, no server
 //! rights           what the role may not make, and what the server does not know
+//! server_setup     what speaks against it in how the server is set up
 //! selection        which entries of the archive, for a part and for a role that may not do everything
 //! left_out         what someone does without, what is there already, and what belongs to others
 //! dependencies     what a part needs, and what depends on it
@@ -30,6 +31,7 @@ mod refusals;
 mod request;
 mod rights;
 pub mod selection;
+mod server_setup;
 mod spool;
 pub mod target_state;
 mod writable;
@@ -155,7 +157,9 @@ pub fn run(
                 .toc
                 .as_ref()
                 .map(|catalog| catalog.locale.clone());
-            let locale = locale.unwrap_or_default();
+            let mut locale = locale.unwrap_or_default();
+            let tablespace = prepared.facts.tablespace_of_database();
+            locale.extend(tablespace.map(|name| ("TABLESPACE".to_string(), name.clone())));
             let (name, from) = (job.session.database(), selected.shown());
             Some(CreatedDatabase::new(maintenance, name, &from, &locale)?)
         }

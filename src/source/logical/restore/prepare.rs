@@ -85,6 +85,12 @@ impl<'a> PreparedRestore<'a> {
             )
             .hint("restore all of it, into a database of its own: --to NAME --create"));
         }
+        if catalog.is_none() && !job.tablespaces.is_empty() {
+            return Err(Error::usage(
+                "what lies in which tablespace is known only of an archive of pg_dump whose version is known",
+            )
+            .hint("restore it with --no-tablespaces, or make the tablespaces on the server"));
+        }
         let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
         let client = match content == Content::Sql || job.create || job.globals {
             true => client.required()?,
@@ -370,6 +376,8 @@ fn permit(
         (job.options.clean, "--clean"),
         (job.jobs.is_some(), "--jobs"),
         (!job.subset.is_whole(), "choosing a part"),
+        (!job.tablespaces.is_empty(), "--tablespace"),
+        (job.options.no_tablespaces, "--no-tablespaces"),
     ];
     match inbound.facts().content {
         Content::Archive => Ok(()),

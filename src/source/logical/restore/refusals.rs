@@ -38,6 +38,8 @@ impl RestoreFacts<'_> {
         }
         found.extend(self.strange_roles(toc, &chosen));
         found.extend(self.no_extensions(&chosen));
+        found.extend(self.not_preloaded(&chosen));
+        found.extend(self.strange_tablespaces(toc));
         if !self.creates {
             found.extend(self.closed_schemas(&chosen));
         }
@@ -314,6 +316,7 @@ mod tests {
             options: PgRestoreOptions::default(),
             subset: Subset::default(),
             omitted: OmittedKinds::default(),
+            tablespaces: std::collections::BTreeMap::new(),
             jobs: None,
             sql_allowed: false,
             create_in_dump_allowed: false,
@@ -343,6 +346,7 @@ mod tests {
             pg_dump_version: "16.1".into(),
             encoding: None,
             locale: Vec::new(),
+            tablespace: None,
             extensions: Vec::new(),
             roles: BTreeSet::new(),
             entries: vec![

@@ -5,6 +5,7 @@ use super::selection::Subset;
 use crate::postgres::session::Session;
 use crate::repository::located::Located;
 use crate::source::logical::pg_restore::PgRestoreOptions;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The database to restore into and what to do there, with everything resolved.
@@ -19,6 +20,8 @@ pub struct RestoreRequest {
     pub lock_timeout: Duration,
     /// What pg_restore is told.
     pub options: PgRestoreOptions,
+    /// What goes into another tablespace than it was in: by the old one, the new one.
+    pub tablespaces: BTreeMap<String, String>,
     /// What to restore.
     pub subset: Subset,
     /// Kinds of object that are not restored.

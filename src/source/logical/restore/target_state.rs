@@ -21,7 +21,10 @@ const SERVER: &str = "SELECT 'me', current_user::text \
      UNION ALL SELECT CASE to_jsonb(v) ->> 'trusted' WHEN 'true' THEN 'guarded' ELSE 'untrusted' END, v.name \
          FROM pg_available_extension_versions v JOIN pg_available_extensions e ON e.name = v.name AND e.default_version = v.version \
          WHERE v.superuser \
-     UNION ALL SELECT 'parameter', lower(name) FROM pg_settings WHERE context = 'user'";
+     UNION ALL SELECT 'parameter', lower(name) FROM pg_settings WHERE context = 'user' \
+     UNION ALL SELECT 'tablespace', spcname FROM pg_tablespace \
+     UNION ALL SELECT 'closed tablespace', spcname FROM pg_tablespace WHERE NOT has_tablespace_privilege(oid, 'CREATE') \
+     UNION ALL SELECT name, setting FROM pg_settings WHERE name IN ('shared_preload_libraries', 'cron.database_name')";
 /// What roles may set beside that, on servers that give out such rights.
 const PARAMETERS: &str = " \
      UNION ALL SELECT 'parameter', lower(name) FROM pg_settings \
@@ -31,6 +34,8 @@ const PARAMETERS: &str = " \
 const TARGET: &str = " \
      UNION ALL SELECT 'schemas', datname FROM pg_database \
          WHERE datname = current_database() AND has_database_privilege(oid, 'CREATE') \
+     UNION ALL SELECT 'default tablespace', spcname FROM pg_tablespace t JOIN pg_database d ON dattablespace = t.oid \
+         WHERE datname = current_database() \
      UNION ALL SELECT 'schema', nspname FROM pg_namespace \
      UNION ALL SELECT 'public', rolname FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'public' \
      UNION ALL SELECT 'closed', nspname FROM pg_namespace \
@@ -67,6 +72,8 @@ const NEW: &str = " \
      UNION ALL SELECT 'foreign', 'plpgsql' WHERE NOT pg_has_role(10, 'USAGE') \
      UNION ALL SELECT 'strange', 'public' \
          WHERE NOT pg_has_role(10, 'USAGE') AND current_setting('server_version_num')::int < 150000 \
+     UNION ALL SELECT 'default tablespace', spcname FROM pg_tablespace t JOIN pg_database d ON dattablespace = t.oid \
+         WHERE datname = 'template0' \
      UNION ALL SELECT 'public', rolname FROM pg_roles \
          WHERE oid = 10 AND current_setting('server_version_num')::int < 150000";
 
@@ -108,6 +115,14 @@ pub struct TargetState {
     pub guarded_extensions: BTreeSet<String>,
     /// Parameters that the role may set, in lower case.
     pub parameters: BTreeSet<String>,
+    /// The tablespaces of the server.
+    pub tablespaces: BTreeSet<String>,
+    /// Those of them in which the role may make nothing, unless it is the database's own.
+    pub closed_tablespaces: BTreeSet<String>,
+    /// That of the database, or of one that is yet to be made and names none.
+    pub default_tablespace: String,
+    /// What the server is set to load, and for which database, where the role may see that.
+    pub preloading: BTreeMap<String, String>,
     /// There is no such database yet: all that follows is empty, but for the owner of its schema public.
     pub is_new: bool,
     pub schemas: BTreeSet<String>,
@@ -200,6 +215,16 @@ impl TargetState {
                     holds.owner_of_public = Some(name);
                     continue;
                 }
+                "default tablespace" => {
+                    holds.default_tablespace = name;
+                    continue;
+                }
+                "shared_preload_libraries" | "cron.database_name" => {
+                    holds.preloading.insert(kind, name);
+                    continue;
+                }
+                "tablespace" => &mut holds.tablespaces,
+                "closed tablespace" => &mut holds.closed_tablespaces,
                 "role" => &mut holds.roles,
                 "stranger" => &mut holds.strangers,
                 "own" => &mut holds.own,

@@ -1,0 +1,20 @@
+//! The version of a server, as numbers.
+
+/// Since PostgreSQL 10, as in 15.18.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ServerVersion {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl ServerVersion {
+    /// Reads `server_version_num`, as in 150018.
+    pub(super) fn of_number(number: &str) -> Option<ServerVersion> {
+        let number: u32 = number.parse().ok()?;
+        Some(ServerVersion {
+            major: number / 10000,
+            minor: number % 10000,
+        })
+    }
+}
