@@ -20,9 +20,25 @@ pub enum FailureCause {
     HostUnknown,
     HostUnreachable,
     ConnectionTimeout,
+    /// A standby that is not hot takes no connections at all.
+    StandbyClosed,
     TooManyConnections,
+    /// The connections that are left are for superusers and their like.
+    SlotsReserved,
+    /// The role has its own limit of connections.
+    RoleLimit,
+    /// The database has its own limit of connections.
+    DatabaseLimit,
+    /// A pooler before the server has no connection to give.
+    PoolerBusy,
     StandbyConflict,
     LockTimeout,
+    /// The server, the database or the role limits the time of a statement.
+    StatementTimeout,
+    /// The server, the database or the role limits the time in which a transaction, or a session, may do nothing.
+    IdleTimeout,
+    /// The server, the database or the role limits the time of a transaction.
+    TransactionTimeout,
     Serialization,
     Deadlock,
     /// pg_dump is older than the server.
@@ -37,16 +53,34 @@ pub enum FailureCause {
     PasswordWrong,
     NotInHba,
     PeerMismatch,
+    /// Another way of logging in failed: LDAP, PAM, GSSAPI, a certificate.
+    LoginFailed,
+    /// The role that logs in is not there.
+    LoginMissing,
+    /// The role may not log in.
+    LoginForbidden,
+    /// The role may not connect to the database.
+    ConnectDenied,
     CertificateNotVerified,
+    /// The server's certificate is of another host.
+    CertificateOfAnotherHost,
+    /// A file of a certificate or a key that libpq wants is not there, or others may read it.
+    CertificateFile,
     ServerWithoutTls,
     /// The lock table of the server is full.
     OutOfLocks,
     OutOfMemory,
+    /// A row is longer than PostgreSQL can send or take.
+    RowTooLong,
     NoSpace,
     /// A signal killed the program.
     Killed,
-    /// There is no such database to connect to, or it takes no connections.
+    /// There is no such database to connect to.
     DatabaseUnavailable,
+    /// The database takes no connections.
+    DatabaseClosed,
+    /// A DROP DATABASE stopped half way.
+    DatabaseInvalid,
     /// A statement names a database that is not there.
     DatabaseMissing,
     RoleMissing,
@@ -68,6 +102,9 @@ pub enum FailureCause {
     RemoteUnreachable,
     /// A statement starts a program, or opens a file of the machine, which the server is not allowed.
     OutOfReach,
+    /// A function does not find what it names: it relies on a search path, and has none of its own.
+    FunctionWithoutPath,
+    SyntaxUnknown,
     ObjectExists,
     /// Making room would drop objects that the backup does not bring back.
     WouldDrop,
@@ -85,6 +122,7 @@ pub enum FailureCause {
     MayNotCreateExtension,
     /// The server keeps the passwords of its roles to itself.
     PasswordsForbidden,
+    LargeObjectDenied,
     /// Something of a schema, a table or another object is denied.
     ObjectDenied,
     /// Anything else is denied.
@@ -109,6 +147,7 @@ impl FailureCause {
                 | FailureCause::MayNotCreateExtension
                 | FailureCause::PasswordsForbidden
                 | FailureCause::ObjectDenied
+                | FailureCause::LargeObjectDenied
                 | FailureCause::PermissionDenied
                 | FailureCause::NotExtensionOwner
                 | FailureCause::NotOwner

@@ -81,7 +81,9 @@ impl Config {
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Error::usage(format!("{name}: line {line}: not UTF-8 text"))
+            Error::usage(format!("{name}: line {line}: not UTF-8 text")).hint(
+                "save it as UTF-8; an editor of Windows may have made it UTF-16, and iconv -f UTF-16 -t UTF-8 makes it that",
+            )
         })?;
         let loaded = load::load(&name, &text, env)?;
         let mut config = loaded.config;

@@ -242,12 +242,12 @@ impl Client {
 
     fn ask(&self, encoding: &str, limit: Duration, sql: &[u8]) -> Result<Vec<Vec<String>>> {
         let mut command = self.asking(encoding)?;
-        // the server's own functions and operators, and none that a user of the database put before them; a pooler may lend
-        // the session to others afterwards, so no setting outlives the transaction
+        // the server's own functions and operators, and none that a user of the database put before them; how long an answer
+        // may take is ours to say. A pooler may lend the session to others afterwards, so no setting outlives the transaction
         command.args([
             "--single-transaction",
             "-c",
-            "SET LOCAL search_path = pg_catalog",
+            "SET LOCAL statement_timeout = 0; SET LOCAL search_path = pg_catalog",
         ]);
         let script = match sql.len() > ARGUMENT {
             true => Some(in_memory(sql).doing(|| "cannot write a question for psql")?),

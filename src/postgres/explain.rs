@@ -1,14 +1,14 @@
 //! What the failures of PostgreSQL's tools mean, and what to do about them.
 
-use super::messages;
+use super::failure::{Understood, understand};
+use super::hint;
 use super::quoting::identifier;
 use crate::cause::FailureCause;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
+use crate::text::escape::quoted_lines;
 
-/// What to do where making room for a restore would drop objects which only the target has.
-pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
-     into a database of its own: --to NAME --create";
+pub use super::hint::WOULD_DROP_HINT;
 
 /// Explains the end of pg_dump, psql or another client.
 pub fn client(ended: &Ended) -> Error {
@@ -17,7 +17,7 @@ pub fn client(ended: &Ended) -> Error {
 
 /// Explains the end of pg_dump that ran as `role`.
 pub fn dump(ended: &Ended, role: &str) -> Error {
-    let error = explain(ended, dump_hint);
+    let error = explain(ended, hint::of_dump);
     let hint = error.first_hint();
     match hint.map(|hint| hint.replace("{role}", &identifier(role))) {
         Some(hint) => error.hint(hint),
@@ -27,25 +27,49 @@ pub fn dump(ended: &Ended, role: &str) -> Error {
 
 /// Explains the end of pg_restore, or of psql restoring.
 pub fn restore(ended: &Ended) -> Error {
-    explain(ended, restore_hint)
+    explain(ended, hint::of_restore)
 }
 
 fn explain(ended: &Ended, particular: fn(FailureCause) -> Option<&'static str>) -> Error {
-    let Some(cause) = messages::cause(ended) else {
-        return Error::in_lines(Kind::Failed, &ended.to_string());
+    let Some(known) = understand(ended) else {
+        return Error::in_lines(Kind::Failed, &said(ended, false));
     };
+    let cause = known.cause;
     let told = particular(cause);
     // only where an archive is read does its end mean that
     let kind = match told.is_some() {
         true if matches!(cause, FailureCause::ArchiveCut | FailureCause::SqlCut) => Kind::Damaged,
         _ if cause == FailureCause::CommandRestricted => Kind::Refused,
+        _ if cause == FailureCause::DatabaseUnavailable => Kind::NotFound,
         _ if may_pass(cause) => Kind::Unavailable,
         _ => Kind::Failed,
     };
-    let error = Error::in_lines(kind, &ended.to_string()).with_cause(cause);
-    match told.or_else(|| hint(cause)) {
+    let error = Error::in_lines(kind, &said(ended, known.connecting)).with_cause(cause);
+    match hint_for(&known, told) {
         Some(hint) => error.hint(hint),
         None => error,
+    }
+}
+
+fn hint_for(known: &Understood, told: Option<&'static str>) -> Option<String> {
+    if known.cause == FailureCause::NotInHba {
+        return Some(hint::of_hba(known.said));
+    }
+    let hint = told.or_else(|| hint::of_any(known.cause))?;
+    let name = hint::quoted_name(known.said).map(identifier);
+    Some(match name {
+        Some(name) => hint.replace("{name}", &name),
+        None => hint.replace("{name}", "NAME"),
+    })
+}
+
+/// How it ended and what it said. Where no connection came about, its status says nothing to anybody.
+fn said(ended: &Ended, connecting: bool) -> String {
+    let words = ended.stderr.trim();
+    let beginning = format!("{}: error: ", ended.program);
+    match words.strip_prefix(&beginning) {
+        Some(words) if connecting => quoted_lines(words),
+        _ => ended.to_string(),
     }
 }
 
@@ -66,178 +90,13 @@ fn may_pass(cause: FailureCause) -> bool {
             | HostUnreachable
             | ConnectionTimeout
             | TooManyConnections
+            | SlotsReserved
+            | RoleLimit
+            | DatabaseLimit
+            | PoolerBusy
             | StandbyConflict
             | LockTimeout
     )
-}
-
-/// The next step, whatever program failed.
-fn hint(cause: FailureCause) -> Option<&'static str> {
-    use FailureCause::*;
-    Some(match cause {
-        ServerStarting => "the server is starting; try again in a moment",
-        ServerStopping => "the server was stopped; start it and run this again",
-        ServerRecovering => "the server recovers from a crash; try again in a moment",
-        ServerCrashed => {
-            "a process of the server crashed; look at the server's log, then run this again"
-        }
-        SessionEnded => {
-            "the server was stopped or the session ended by an administrator; run this again"
-        }
-        ConnectionLost => {
-            "the server went away in the middle; look at its log, then run this again"
-        }
-        ConnectionRefused => "is the server running, and are host and port right?",
-        SocketMissing => "is the server running, and is host the directory of its socket?",
-        HostUnknown => "check the host in the configuration, and the name service of this machine",
-        HostUnreachable => "check the host in the configuration, and the network of this machine",
-        ConnectionTimeout => {
-            "the server does not answer: check host and port, and the firewalls between"
-        }
-        TooManyConnections => "raise max_connections, or back up when the server is less busy",
-        StandbyConflict => {
-            "raise max_standby_streaming_delay on the standby, or set hot_standby_feedback = on"
-        }
-        VersionMismatch => {
-            "pg_dump must be as new as the server: install the matching postgresql-client, or set bin_dir"
-        }
-        ArchiveTooNew => {
-            "the dump was made by a newer pg_dump: install a postgresql-client as new as that one"
-        }
-        PasswordMissing => {
-            "set connection.password, or put the password into ~/.pgpass (mode 0600)"
-        }
-        PasswordWrong => "check connection.user and connection.password",
-        NotInHba => {
-            "allow this host and user in the server's pg_hba.conf, or change connection.sslmode"
-        }
-        PeerMismatch => {
-            "run as the operating system user of that name, or connect by TCP with a password"
-        }
-        CertificateNotVerified => {
-            "set connection.sslrootcert to the certificate authority of the server"
-        }
-        ServerWithoutTls => "turn SSL on at the server, or change connection.sslmode",
-        OutOfLocks => {
-            "one transaction holds more locks than the server's lock table has room for: raise \
-         max_locks_per_transaction on the server and restart it, or restore with \
-         --no-single-transaction (which is not atomic: a failure leaves a part behind)"
-        }
-        DatabaseUnavailable => {
-            "check connection.database; a database to restore into has to exist: restore with --create, or use createdb"
-        }
-        NotExtensionOwner => {
-            "only an extension's owner may comment on it or drop it: install psql beside pg_restore, then what is not \
-         yours is left out"
-        }
-        MayNotCreateExtension => {
-            "have a superuser (or the provider's console) create the extension in the target, then restore again"
-        }
-        ExtensionMissing => "install the extension's package on the machine of the target server",
-        ExtensionElsewhere => {
-            "set what names that database in the server's configuration, for pg_cron cron.database_name, to the target, and \
-             restart the server; or restore into that database"
-        }
-        NeedsPreload => {
-            "add the extension's library to shared_preload_libraries in the server's configuration, and restart the server"
-        }
-        CustomSettingUnknown => {
-            "it is a setting of an extension, whose library the server has to load as it starts \
-             (shared_preload_libraries), or of the application, which sets it by ALTER DATABASE ... SET"
-        }
-        LibraryMissing => "install the package of that library on the machine of the target server",
-        LabelProviderMissing => {
-            "add the provider's library to shared_preload_libraries in the server's configuration, and restart the server"
-        }
-        ServerFileMissing => {
-            "install that file, or its package, on the machine of the target server"
-        }
-        TimeZoneMissing => {
-            "install the time zones of that name on the machine of the target server (Debian: tzdata-legacy)"
-        }
-        CollationMissing | LocaleMissing => {
-            "generate the locale on the machine of the target server (Debian: dpkg-reconfigure locales), and restart the server"
-        }
-        TablespaceMissing => {
-            "restore with --no-tablespaces, or with --tablespace OLD=NEW into others, or make it there first: CREATE TABLESPACE"
-        }
-        NotMember => "restore with --no-owner, or as a superuser",
-        NotSuperuser => {
-            "what this statement does is for superusers only: restore as one, or leave the object out of the backup"
-        }
-        ObjectExists => {
-            "the target holds objects of the same name: restore with --clean, or into an empty database"
-        }
-        NoSpace => "free some space on the machine that says so",
-        LockTimeout => {
-            "another session holds a table; backup.lock_timeout says how long to wait for it"
-        }
-        CommandRestricted => {
-            "it holds a command for psql, which would run on this machine and did not; ask who could write to where it \
-         comes from"
-        }
-        TransactionEnded => {
-            "it holds a COMMIT, ROLLBACK or \\connect of its own, so it was not restored as a whole and could not be \
-         undone: look at what is in the target now"
-        }
-        DatabaseMissing => "restore with --create, or create it with createdb",
-        _ => return None,
-    })
-}
-
-/// The next step where pg_dump failed.
-fn dump_hint(cause: FailureCause) -> Option<&'static str> {
-    use FailureCause::*;
-    Some(match cause {
-        ObjectDenied | PasswordsForbidden => {
-            "let the user read everything: GRANT pg_read_all_data TO {role} (PostgreSQL 14 and newer), or leave the \
-             object out with --exclude-table in backup.options"
-        }
-        RowSecurity => {
-            "let the user read every row: ALTER ROLE {role} BYPASSRLS, or back up as the owner or a superuser"
-        }
-        _ => return None,
-    })
-}
-
-/// The next step where a restore failed.
-fn restore_hint(cause: FailureCause) -> Option<&'static str> {
-    use FailureCause::*;
-    Some(match cause {
-        ForeignKeyViolated => {
-            "rows of the backup and rows that are there do not fit together: bring back the tables that refer to each other \
-             together, by --table for each; or only the rows that are missing, as in SOMEBODY DELETED ROWS of \
-             backupkit-runbook(7)"
-        }
-        KeyDuplicate => {
-            "the table still holds rows of the backup: replace it with --table and --clean instead of --data-only; or bring \
-             back only the rows that are missing, as in SOMEBODY DELETED ROWS of backupkit-runbook(7)"
-        }
-        SqlCut => "the SQL ends within rows or within a statement; restore an older backup",
-        ArchiveCut => "the dump is cut; restore an older backup",
-        TransactionTimeoutUnknown => {
-            "the server is older than pg_restore takes for granted: install psql beside it, through which it works"
-        }
-        DependedOn => {
-            "the target holds objects that the backup does not, and they need what --clean drops: nothing was changed; \
-             drop those by hand if they are not needed, or restore into a database of its own: --to NAME --create"
-        }
-        InheritedConstraint => {
-            "pg_restore --clean cannot drop the keys of partitions by itself: install psql beside it, or restore into an \
-             empty database"
-        }
-        WouldDrop => WOULD_DROP_HINT,
-        ObjectDenied | PasswordsForbidden => {
-            "restore as the owner of the target database or as a superuser"
-        }
-        SettingUnknown => {
-            "the dump was made for another version of the server: restore into one as new as the original"
-        }
-        RoleMissing => {
-            "create the role on the target server first, or restore with --no-owner and --no-privileges"
-        }
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -288,5 +147,87 @@ mod tests {
             "pg_restore: error: could not execute query: ERROR:  role \"app owner\" does not exist",
         ));
         assert!(error.first_hint().unwrap().contains("--no-owner"));
+    }
+
+    fn refused(fatal: &str) -> Error {
+        let said = format!(
+            "psql: error: connection to server at \"h\" (10.0.0.1), port 5432 failed: FATAL:  {fatal}"
+        );
+        client(&Ended {
+            program: "psql".into(),
+            status: ExitStatus::from_raw(2 << 8),
+            stderr: said,
+        })
+    }
+
+    #[test]
+    fn a_database_that_is_not_there_is_not_found_and_no_status_of_psql_is_told() {
+        let error = refused("database \"x\" does not exist");
+        assert_eq!(error.kind(), Kind::NotFound);
+        assert_eq!(
+            error.to_string(),
+            "connection to server at \"h\" (10.0.0.1), port 5432 failed: FATAL:  database \"x\" does not exist"
+        );
+        for fatal in [
+            "role \"x\" does not exist",
+            "database \"x\" is not currently accepting connections",
+        ] {
+            assert_eq!(refused(fatal).kind(), Kind::Failed, "{fatal}");
+        }
+        for fatal in [
+            "too many connections for role \"x\"",
+            "too many connections for database \"x\"",
+            "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        ] {
+            assert!(refused(fatal).kind().may_pass(), "{fatal}");
+        }
+    }
+
+    #[test]
+    fn a_hint_names_whom_the_server_named() {
+        for (fatal, hint) in [
+            (
+                "role \"app owner\" does not exist",
+                "CREATE ROLE \"app owner\" LOGIN",
+            ),
+            (
+                "role \"web\" is not permitted to log in",
+                "ALTER ROLE \"web\" LOGIN",
+            ),
+            (
+                "database \"x\" is not currently accepting connections",
+                "ALTER DATABASE \"x\" ALLOW_CONNECTIONS true",
+            ),
+            (
+                "no pg_hba.conf entry for host \"10.0.0.2\", user \"app\", database \"all\", no encryption",
+                "pg_hba.conf, host \"all\" app 10.0.0.2/32 scram-sha-256, and reload",
+            ),
+            (
+                "no pg_hba.conf entry for host \"fe80::1\", user \"a b\", database \"d\", SSL encryption",
+                "host d \"a b\" fe80::1/128 scram-sha-256",
+            ),
+            (
+                "pg_hba.conf rejects connection for host \"[local]\", user \"app\", database \"d\", no encryption",
+                "above the one that rejects it, local d app scram-sha-256",
+            ),
+        ] {
+            let error = refused(fatal);
+            let told = error.first_hint().unwrap_or_default();
+            assert!(told.contains(hint), "{told}");
+        }
+    }
+
+    #[test]
+    fn no_hint_is_left_with_a_gap() {
+        for said in [
+            "FATAL:  role \"x\" does not exist",
+            "ERROR:  permission denied for large object 5",
+        ] {
+            let error = dump(&ended(said), "r");
+            assert!(
+                !error.first_hint().unwrap().contains(['{', '}']),
+                "{error:?}"
+            );
+        }
     }
 }

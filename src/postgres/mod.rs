@@ -2,10 +2,13 @@
 
 pub mod client;
 pub mod cluster;
+mod complaint;
 pub mod databases;
 pub mod dump_options;
 pub mod encoding;
 pub mod explain;
+mod failure;
+mod hint;
 pub mod locks;
 pub mod memory_file;
 pub mod messages;
@@ -15,6 +18,7 @@ pub mod preload;
 pub mod psql;
 pub mod quoting;
 pub mod rights;
+pub mod search_path;
 pub mod server;
 pub mod session;
 pub mod sql_text;

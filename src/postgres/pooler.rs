@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The process that serves a session. Its number alone is not enough: there may be several servers behind one address.
 const WHO: &str = "SELECT pid, backend_start FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
 
+/// One request with the question, and so in its transaction.
+const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
+
 /// How often each of the two sessions is asked: a pooler that has much to do may change to another process only later.
 const ROUNDS: usize = 4;
 
@@ -98,7 +101,8 @@ impl<'a> OpenSession<'a> {
     /// The process that serves it in a transaction of its own.
     fn served_by(&mut self) -> Result<Vec<u8>> {
         let limited = self.client.within(LIMIT);
-        self.input.write_all(format!("{WHO};\n").as_bytes())?;
+        self.input
+            .write_all(format!("{UNLIMITED}\\; {WHO};\n").as_bytes())?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\n") {
             let output = self.output.as_fd();

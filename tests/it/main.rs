@@ -40,3 +40,4 @@ mod support;
 mod two_hosts;
 mod usage;
 mod verify;
+mod words;

@@ -7,6 +7,7 @@ use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::pooler;
 use crate::postgres::quoting::identifier;
 use crate::postgres::rights;
+use crate::postgres::search_path;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::postgres::version::ServerVersion;
@@ -72,6 +73,7 @@ pub fn run(
     }
     checks.extend(choose(&subject, Some(server.number), tools, wanted, cancel));
     checks.push(readable(&subject, &client, wanted.chosen)?);
+    checks.extend(findable(&subject, &client)?);
     if let Some(options) = wanted.drill {
         let subject = format!("drill of {name}");
         match drill::can_be_held(options, server.number.major, cancel) {
@@ -151,11 +153,34 @@ fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Finding> {
     let what = format!("cannot read {}{more}", names.join(", "));
     let role = identifier(client.session().user());
     let check = Finding::fail(subject, what).fix(format!(
-        "GRANT pg_read_all_data TO {role}; large objects need GRANT SELECT ON LARGE OBJECT, and tables with row security \
-         ALTER ROLE {role} BYPASSRLS; or back up as the owner"
+        "GRANT pg_read_all_data TO {role}; large objects need ALTER ROLE {role} SET lo_compat_privileges = on, by a superuser, \
+         and tables with row security ALTER ROLE {role} BYPASSRLS; or back up as the owner"
     ));
     Ok(match chosen {
         true => check.as_warning(),
         false => check,
     })
+}
+
+/// A warning for each function that a restore calls and that will not find what it names.
+fn findable(subject: &str, client: &Client) -> Result<Vec<Finding>> {
+    let pathless = match search_path::pathless_functions(client) {
+        Ok(found) => found,
+        Err(error) => {
+            client.cancel().check()?;
+            let error = error.doing("cannot ask for functions without a search path");
+            return Ok(vec![Finding::broken(subject, &error).as_warning()]);
+        }
+    };
+    let warn = |found: search_path::PathlessFunction| {
+        let what = format!(
+            "{} is used by {}, and names something without its schema: a restore has no search path, and will not find it",
+            found.function, found.used_by
+        );
+        Finding::warn(subject, what).fix(format!(
+            "ALTER FUNCTION {} SET search_path = …, the schemas of what it names, then back up again",
+            found.function
+        ))
+    };
+    Ok(pathless.into_iter().map(warn).collect())
 }

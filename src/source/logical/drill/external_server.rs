@@ -25,6 +25,11 @@ pub(super) fn reach(maintenance: &Client, least: u32) -> Result<u32> {
     let shown = maintenance.shown();
     let major = maintenance
         .major()
+        // no backup is what is missing
+        .map_err(|error| match error.kind() {
+            Kind::NotFound => error.with_kind(Kind::Failed),
+            _ => error,
+        })
         .doing(|| format!("cannot connect to {shown} for a drill"))?;
     pooler::require_own_session(maintenance)?;
     match major >= least {
