@@ -130,8 +130,8 @@ pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
         }
         ExtensionMissing => "install the extension's package on the machine of the target server",
         ExtensionElsewhere => {
-            "set what names that database in the server's configuration, for pg_cron cron.database_name, to the target, and \
-             restart the server; or restore into that database"
+            "restore into that database, or on another server, whose configuration names the target, for pg_cron as \
+             cron.database_name"
         }
         NeedsPreload => {
             "add the extension's library to shared_preload_libraries in the server's configuration, and restart the server"

@@ -1,5 +1,6 @@
 //! The drill: what was restored is what was backed up, what was lost on the way is named, and nothing stays behind.
 
+mod agreement;
 mod comes_back;
 mod confined;
 mod encodings;
@@ -10,6 +11,7 @@ mod left_out;
 mod lent;
 mod places;
 mod roles;
+mod undecided;
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, bin};

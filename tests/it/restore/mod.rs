@@ -13,6 +13,7 @@ mod preflight;
 mod psql_agrees;
 mod reference;
 mod sql;
+mod tablespaces;
 mod target;
 mod tools;
 

@@ -92,7 +92,7 @@ impl<W: Write> Write for EditedArchive<'_, W> {
 }
 
 /// The tablespaces that what is `chosen` of the archive is put into, but for that of the database.
-pub fn named<'a>(toc: &'a Toc, chosen: impl Fn(i64) -> bool) -> BTreeSet<&'a String> {
+pub fn named(toc: &Toc, chosen: impl Fn(i64) -> bool) -> BTreeSet<&String> {
     let entries = toc.entries.iter().filter(|entry| chosen(entry.id));
     let named = entries.map(|entry| &entry.tablespace);
     named.filter(|name| !name.is_empty()).collect()

@@ -68,10 +68,10 @@ fn refuse_jobs(maintenance: &Client, catalog: &Toc) -> Result<()> {
         return Ok(());
     }
     let sql = format!(
-        "SELECT setting FROM pg_settings WHERE name = {}",
+        "SELECT name, setting FROM pg_settings WHERE name = {}",
         literal(preload::SETTING)
     );
-    let loaded = maintenance.query(&sql)?.into_iter().flatten().next();
+    let loaded = maintenance.query(&sql)?.into_iter().flatten().nth(1);
     let shown = maintenance.shown();
     for known in jobs {
         let name = known.name;

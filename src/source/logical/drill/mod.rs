@@ -34,7 +34,7 @@ use crate::postgres::cluster::confinement::{self, ConfinementGap};
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
 use crate::repository::open::{self, CopyToOpen};
-use crate::source::logical::archive::tablespaces;
+use crate::source::logical::archive::tablespaces::{self, EditedArchive, TablespaceEdits};
 use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::PgRestore;
@@ -218,7 +218,9 @@ impl Drill<'_> {
             failed: false,
         };
         let mut inspector = DumpInspector::new();
-        let copied = inbound.copy_to(&mut target, &mut inspector, &progress.meter());
+        let edits = TablespaceEdits::new(self.catalog, &place::renamed_tablespaces());
+        let mut edited = EditedArchive::new(&mut target, &edits);
+        let copied = inbound.copy_to(&mut edited, &mut inspector, &progress.meter());
         let DrillTarget { restore, failed } = target;
         let (error, refused) = match copied {
             Ok(_) => match restore.finish() {

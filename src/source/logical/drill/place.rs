@@ -8,6 +8,7 @@ use crate::postgres::quoting::{identifier, literal};
 use crate::postgres::tools::ServerPrograms;
 use crate::source::logical::archive::Toc;
 use crate::source::logical::archive::tablespaces;
+use std::collections::BTreeMap;
 
 /// What a server for the archive loads as it starts: what its extensions need, and the machine has.
 pub(super) fn to_preload(
@@ -18,6 +19,11 @@ pub(super) fn to_preload(
     known
         .filter(|known| known.is_installed(&programs.postgres))
         .collect()
+}
+
+/// The database lies where servers put databases; that is not named, since a server takes its name for no partitioned table.
+pub(super) fn renamed_tablespaces() -> BTreeMap<String, String> {
+    BTreeMap::from([("pg_default".to_string(), String::new())])
 }
 
 /// Makes the tablespaces of the archive in directories of the cluster's own. That of the database itself is left out: what

@@ -116,10 +116,10 @@ impl PreparedRestore<'_> {
 
     /// What is changed in the archive on its way.
     fn tablespace_edits(&self) -> TablespaceEdits {
-        let renamed = &self.facts.request.tablespaces;
+        let renamed = self.facts.renamed_tablespaces();
         let toc = self.facts.toc.as_deref();
         toc.map_or_else(TablespaceEdits::default, |toc| {
-            TablespaceEdits::new(toc, renamed)
+            TablespaceEdits::new(toc, &renamed)
         })
     }
 

@@ -8,7 +8,7 @@ use crate::postgres::quoting::{identifier, literal};
 use crate::source::logical::archive::tablespaces;
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::text::shell::word;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl RestoreFacts<'_> {
     /// Where a database that this restore makes is to lie, if not where its server puts databases.
@@ -16,6 +16,22 @@ impl RestoreFacts<'_> {
         let own = self.toc.as_deref()?.tablespace.as_ref();
         let own = own.filter(|_| self.creates && !self.request.options.no_tablespaces);
         own.map(|name| self.renamed(name))
+    }
+
+    /// What the archive is to call the tablespaces that it names, where that is something else: that of the database is not
+    /// named at all, since a server takes its name for no partitioned table.
+    pub fn renamed_tablespaces(&self) -> BTreeMap<String, String> {
+        let Some(toc) = self.toc.as_deref() else {
+            return BTreeMap::new();
+        };
+        let default = self.target.as_ref().map(|holds| &holds.default_tablespace);
+        let its_own = self.tablespace_of_database().or(default);
+        let named = tablespaces::named(toc, |_| true).into_iter();
+        let renamed = named.map(|name| match self.renamed(name) {
+            goes if Some(goes) == its_own => (name.clone(), String::new()),
+            goes => (name.clone(), goes.clone()),
+        });
+        renamed.filter(|(name, goes)| name != goes).collect()
     }
 
     /// The tablespace in which that ends up which was in `name`.
@@ -142,7 +158,7 @@ impl RestoreFacts<'_> {
                 "the extension {name} can be made in the database {served} alone, by the server's {setting}"
             ))
             .hint(format!(
-                "set {line} in the server's configuration and restart it, or restore into {served}"
+                "restore on another server, which has {line} in its configuration, or into {served}; set on this server, the jobs of {served} would no longer run"
             ))
         })
     }
