@@ -12,6 +12,7 @@ mod place;
 mod preflight;
 mod psql_agrees;
 mod reference;
+mod rights;
 mod sql;
 mod tablespaces;
 mod target;

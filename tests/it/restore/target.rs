@@ -69,9 +69,10 @@ fn a_failing_statement_leaves_nothing_behind() {
             server.create_database("source"),
             server.create_database("target"),
         );
-        source.sql("CREATE TABLE a AS SELECT 1 AS one; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
-        // it holds no relation, so it counts as empty, but the function is in the way
-        target.sql("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'");
+        source
+            .sql("CREATE TABLE a AS SELECT 1 AS one; CREATE CAST (money AS int8) WITHOUT FUNCTION");
+        // it holds no relation, so it counts as empty, but the cast is in the way, which no one looks for
+        target.sql("CREATE CAST (money AS int8) WITHOUT FUNCTION");
         let before = target.fingerprint();
         let sandbox = Sandbox::new(client);
         let top = format!("bin_dir: '{}'", bin(client).display());

@@ -38,8 +38,7 @@ mod writable;
 
 pub use left_out::OmittedKinds;
 pub use preview::RestorePreview;
-pub use request::RestoreRequest;
-pub use selection::Subset;
+pub use request::{RestoreRequest, Subset};
 
 use super::dump_inspector::DumpInspector;
 use crate::cancel::Cancel;

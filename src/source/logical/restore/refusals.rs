@@ -3,13 +3,16 @@
 
 use super::dependencies::some;
 use super::facts::{Origin, RestoreFacts, WantedRoom, owners};
-use super::object_kinds::{is_in_a_schema, shown};
+use super::object_kinds::{described, is_in_a_schema, shown};
 use crate::error::{Error, Result};
 use crate::postgres::quoting::identifier;
 use crate::postgres::{explain, messages};
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing;
 use std::collections::BTreeSet;
+
+/// How to go on where the target holds what is restored.
+const MAKE_ROOM: &str = "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create";
 
 impl RestoreFacts<'_> {
     /// Everything that speaks against it by these facts, the weightiest first. Where no one could be asked about the target
@@ -20,10 +23,12 @@ impl RestoreFacts<'_> {
             return found;
         }
         found.extend(self.writing.refusal(self.request.session.shown()));
-        match self.creates {
-            true => found.extend(self.may_not_create_databases()),
-            false => found.extend(self.no_room()),
-        }
+        let room = match self.creates {
+            true => self.may_not_create_databases(),
+            false => self.no_room(),
+        };
+        let has_room = room.is_none();
+        found.extend(room);
         let Some(toc) = self.toc.as_deref() else {
             return found;
         };
@@ -35,6 +40,9 @@ impl RestoreFacts<'_> {
         if self.request.subset.data_only {
             found.extend(self.no_tables(&chosen));
             return found;
+        }
+        if has_room && self.wants_room() != WantedRoom::None {
+            found.extend(self.made_twice(&chosen));
         }
         found.extend(self.strange_roles(toc, &chosen));
         found.extend(self.no_extensions(&chosen));
@@ -70,10 +78,16 @@ impl RestoreFacts<'_> {
                 relations.map(|what| format!("is not empty: it has {what}"))
             }
         };
-        found.map(|found| {
-            Error::refused(format!("the target {found}")).hint(
-                "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create",
-            )
+        found.map(|found| Error::refused(format!("the target {found}")).hint(MAKE_ROOM))
+    }
+
+    /// Functions, types and other objects beside relations that are there.
+    fn made_twice(&self, chosen: &[&TocEntry]) -> Option<Error> {
+        let holds = self.target.as_ref()?;
+        let there = chosen.iter().filter(|entry| holds.has(entry));
+        let there: Vec<String> = there.map(|entry| described(entry)).collect();
+        (!there.is_empty()).then(|| {
+            Error::refused(format!("the target holds {} already", some(&there))).hint(MAKE_ROOM)
         })
     }
 
@@ -249,6 +263,8 @@ impl RestoreFacts<'_> {
             .map(|entry| format!("schema {}", entry.tag))
             .collect();
         foreign.extend_from_slice(&outlook.foreign);
+        let others = chosen.iter().filter(|entry| holds.has_of_others(entry));
+        foreign.extend(others.map(|entry| described(entry)));
         if !foreign.is_empty() {
             let role = &holds.role;
             found.push(
@@ -294,8 +310,8 @@ pub fn together(mut found: Vec<Error>) -> Option<Error> {
 #[cfg(test)]
 mod tests {
     use super::super::left_out::OmittedKinds;
-    use super::super::request::RestoreRequest;
-    use super::super::selection::{Subset, TocSelection};
+    use super::super::request::{RestoreRequest, Subset};
+    use super::super::selection::TocSelection;
     use super::super::target_state::TargetState;
     use super::super::writable::Writing;
     use super::*;

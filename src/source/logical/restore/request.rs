@@ -1,7 +1,6 @@
 //! What is asked for: from where into which database, and how.
 
 use super::left_out::OmittedKinds;
-use super::selection::Subset;
 use crate::postgres::session::Session;
 use crate::repository::located::Located;
 use crate::source::logical::pg_restore::PgRestoreOptions;
@@ -38,6 +37,31 @@ pub struct RestoreRequest {
     pub sealed_only: bool,
     /// Compare the target with the archive afterwards.
     pub check: bool,
+}
+
+/// The part of a backup that someone asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subset {
+    /// Tables, views and sequences: `name` or `schema.name`. Empty means all.
+    pub tables: Vec<String>,
+    /// Schemas. Empty means all.
+    pub schemas: Vec<String>,
+    /// Rows, large objects and the values of sequences.
+    pub data_only: bool,
+    /// No rows.
+    pub schema_only: bool,
+}
+
+impl Subset {
+    /// True where everything is asked for.
+    pub fn is_whole(&self) -> bool {
+        *self == Subset::default()
+    }
+
+    /// True where only some objects are asked for.
+    pub fn names_objects(&self) -> bool {
+        !self.tables.is_empty() || !self.schemas.is_empty()
+    }
 }
 
 /// What could not be done, for an error.

@@ -8,7 +8,7 @@ use super::dependencies;
 use super::dependencies::Needs;
 use super::left_out::left_out;
 use super::object_kinds::{is_relation, is_remark, shown};
-use super::request::RestoreRequest;
+use super::request::{RestoreRequest, Subset};
 use super::target_state::TargetState;
 use crate::error::{Error, Result};
 use crate::repository::manifest::TableName;
@@ -16,31 +16,6 @@ use crate::source::logical::archive::{Toc, TocEntry};
 use crate::text::nearest::nearest;
 use crate::text::shell;
 use std::collections::{BTreeSet, HashSet};
-
-/// The part of a backup that someone asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Subset {
-    /// Tables, views and sequences: `name` or `schema.name`. Empty means all.
-    pub tables: Vec<String>,
-    /// Schemas. Empty means all.
-    pub schemas: Vec<String>,
-    /// Rows, large objects and the values of sequences.
-    pub data_only: bool,
-    /// No rows.
-    pub schema_only: bool,
-}
-
-impl Subset {
-    /// True where everything is asked for.
-    pub fn is_whole(&self) -> bool {
-        *self == Subset::default()
-    }
-
-    /// True where only some objects are asked for.
-    pub fn names_objects(&self) -> bool {
-        !self.tables.is_empty() || !self.schemas.is_empty()
-    }
-}
 
 /// What is restored of an archive.
 #[derive(Debug, Default)]

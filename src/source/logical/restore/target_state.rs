@@ -61,6 +61,28 @@ const TARGET: &str = " \
            AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND relkind <> 'c') \
      UNION ALL SELECT 'key', format('%s.%s %s', nspname, relname, conname) FROM pg_constraint \
          JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE contype = 'f'";
+/// Objects of other kinds that the target holds, a row each with the word that pg_dump has for their kind, and whether someone
+/// else alone may drop them.
+const OBJECTS: &str = " \
+     UNION ALL SELECT CASE WHEN pg_has_role(owner, 'USAGE') OR pg_has_role(schema_owner, 'USAGE') THEN 'object' ELSE 'strange object' END, \
+         kind || chr(10) || name FROM ( \
+         SELECT 'COLLATION', nspname || '.' || collname, collowner, nspowner, c.oid FROM pg_collation c \
+             JOIN pg_namespace n ON n.oid = collnamespace \
+         UNION ALL SELECT 'CONVERSION', nspname || '.' || conname, conowner, nspowner, c.oid FROM pg_conversion c \
+             JOIN pg_namespace n ON n.oid = connamespace \
+         UNION ALL SELECT 'STATISTICS', nspname || '.' || stxname, stxowner, nspowner, s.oid FROM pg_statistic_ext s \
+             JOIN pg_namespace n ON n.oid = stxnamespace \
+         UNION ALL SELECT 'TEXT SEARCH CONFIGURATION', nspname || '.' || cfgname, cfgowner, nspowner, c.oid FROM pg_ts_config c \
+             JOIN pg_namespace n ON n.oid = cfgnamespace \
+         UNION ALL SELECT 'TEXT SEARCH DICTIONARY', nspname || '.' || dictname, dictowner, nspowner, d.oid FROM pg_ts_dict d \
+             JOIN pg_namespace n ON n.oid = dictnamespace \
+         UNION ALL SELECT 'SERVER', srvname, srvowner, srvowner, oid FROM pg_foreign_server \
+         UNION ALL SELECT 'FOREIGN DATA WRAPPER', fdwname, fdwowner, fdwowner, oid FROM pg_foreign_data_wrapper \
+         UNION ALL SELECT 'EVENT TRIGGER', evtname, evtowner, evtowner, oid FROM pg_event_trigger \
+         UNION ALL SELECT 'PUBLICATION', pubname, pubowner, pubowner, oid FROM pg_publication \
+         UNION ALL SELECT 'SUBSCRIPTION', subname, subowner, subowner, oid FROM pg_subscription \
+             WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         ) o (kind, name, owner, schema_owner, oid) WHERE oid >= 16384";
 
 /// What is known of a target that is yet to be made: plpgsql is in it and belongs to the server's first role, as does its schema
 /// public before PostgreSQL 15.
@@ -148,6 +170,10 @@ pub struct TargetState {
     pub wrappers: BTreeSet<String>,
     /// Foreign servers that the role may use.
     pub servers: BTreeSet<String>,
+    /// Other objects, as their kind and their name.
+    pub objects: BTreeSet<(String, String)>,
+    /// Those of them that someone else alone may drop.
+    pub foreign_objects: BTreeSet<(String, String)>,
     /// Publications that take single tables, and that the role may add to.
     pub publications: BTreeSet<String>,
     /// Tables, views and sequences.
@@ -163,7 +189,7 @@ pub struct TargetState {
 impl TargetState {
     /// Asks the target, which is the database of `client`, on a server of this major version.
     pub fn ask(client: &Client, server: Option<u32>) -> Result<TargetState> {
-        let sql = [SERVER, parameters(server), TARGET].concat();
+        let sql = [SERVER, parameters(server), TARGET, OBJECTS].concat();
         TargetState::of(client.query_names(&sql)?)
     }
 
@@ -208,6 +234,16 @@ impl TargetState {
                     if let Some((name, schema)) = name.split_once('\n') {
                         let (name, schema) = (name.to_string(), schema.to_string());
                         holds.extension_schemas.insert(name, schema);
+                    }
+                    continue;
+                }
+                "object" | "strange object" => {
+                    if let Some((of, name)) = name.split_once('\n') {
+                        let object = (of.to_string(), name.to_string());
+                        if kind == "strange object" {
+                            holds.foreign_objects.insert(object.clone());
+                        }
+                        holds.objects.insert(object);
                     }
                     continue;
                 }
@@ -269,6 +305,28 @@ impl TargetState {
                     | "DOMAIN"
                     | "SHELL TYPE"
             )
+    }
+
+    /// True of an entry that is there, so that making it fails. Schemas and extensions are passed over where they are there.
+    pub fn has(&self, entry: &TocEntry) -> bool {
+        match &*entry.kind {
+            "SCHEMA" | "EXTENSION" => false,
+            kind if TargetState::knows(kind) => !self.lacks(entry),
+            _ => self.objects.contains(&TargetState::object(entry)),
+        }
+    }
+
+    /// True of an entry that is there and that someone else alone may drop.
+    pub fn has_of_others(&self, entry: &TocEntry) -> bool {
+        self.foreign_objects.contains(&TargetState::object(entry))
+    }
+
+    fn object(entry: &TocEntry) -> (String, String) {
+        let name = match entry.schema.is_empty() {
+            true => entry.tag.clone(),
+            false => shown(entry),
+        };
+        (entry.kind.clone(), name)
     }
 
     /// True of an entry that other objects need and that is not there. Of kinds that no one looked for only a database
