@@ -111,6 +111,10 @@ pub fn explain(error: ureq::Error, host: &str) -> Error {
             tls(host, &error.to_string())
         }
         Fault::Rustls(error) => tls(host, &error.to_string()),
+        Fault::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            passing(format!("{host} refuses the connection"))
+                .hint("is the server running, and are host and port of its address right?")
+        }
         Fault::Io(error) => passing(format!("the connection to {host} failed: {error}")),
         // its text is the signed address
         Fault::BadUri(_) => Error::failed(format!("cannot ask {host}: its address is no URL")),

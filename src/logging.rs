@@ -6,12 +6,12 @@ use crate::text::escape::printable_lines;
 use log::{Level, LevelFilter};
 use std::io::{self, IsTerminal, Write};
 
-/// Sets the logger up: warnings and errors, and with `verbose` everything of ours.
-pub fn start(verbose: bool) {
-    let level = if verbose {
-        LevelFilter::Debug
-    } else {
-        LevelFilter::Info
+/// Sets the logger up: what is worth knowing, with `verbose` everything of ours, and with `quiet` warnings and errors alone.
+pub fn start(verbose: bool, quiet: bool) {
+    let level = match (verbose, quiet) {
+        (true, _) => LevelFilter::Debug,
+        (false, true) => LevelFilter::Warn,
+        (false, false) => LevelFilter::Info,
     };
     let terminal = io::stderr().is_terminal();
     let journal = is_journal(&io::stderr());
@@ -56,9 +56,13 @@ fn is_journal(stderr: &io::Stderr) -> bool {
         .is_ok_and(|found| stream == format!("{}:{}", found.st_dev, found.st_ino))
 }
 
-/// True where `stream` shows colours and nobody asked for none.
+/// True where `stream` shows colours and nobody asked for none, by NO_COLOR (no-color.org), CLICOLOR=0 or TERM=dumb.
 pub fn is_coloured(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let variable = |name: &str| std::env::var_os(name).unwrap_or_default();
+    stream.is_terminal()
+        && variable("NO_COLOR").is_empty()
+        && variable("CLICOLOR") != "0"
+        && variable("TERM") != "dumb"
 }
 
 /// The last words of a run that failed.

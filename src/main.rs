@@ -5,6 +5,7 @@ use backupkit::cli::{self, Asked, Command};
 use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
 use backupkit::process::confine::entrance;
+use backupkit::text::ours;
 use backupkit::{app, logging, output};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -42,7 +43,10 @@ fn main() -> ExitCode {
             Err(error) => tell(&error, false, false),
         },
         Asked::For(command) => {
-            logging::start(command.verbose());
+            logging::start(command.verbose(), command.quiet());
+            if let Some(path) = command.config() {
+                ours::name_configuration(path);
+            }
             match run(&command) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => tell(&error, command.json(), command.nagios()),

@@ -89,12 +89,14 @@ impl Progress {
         let meter = Arc::new(Meter::default());
         let (stop, stopped) = channel::<()>();
         let live = std::io::stderr().is_terminal();
+        // where only warnings are wanted, this is none
+        let wanted = log::max_level() >= log::LevelFilter::Info;
         let what = Arc::new(Mutex::new(what.to_string()));
         let (named, shown) = (Arc::clone(&what), Arc::clone(&meter));
         let began = Instant::now();
-        let thread = std::thread::Builder::new()
-            .name("progress".into())
-            .spawn(move || {
+        let ticking = std::thread::Builder::new().name("progress".into());
+        let thread = wanted.then(|| {
+            ticking.spawn(move || {
                 let every = if live { REDRAW } else { LINE };
                 while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                     let what = named.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -102,12 +104,14 @@ impl Progress {
                     if live { show(line) } else { say("", &line) }
                 }
                 show(String::new());
-            });
+            })
+        });
+        let thread = thread.and_then(|started| started.ok());
         Progress {
             what,
             meter,
             // a run without a progress line is still a run
-            ticker: thread.ok().map(|thread| (stop, thread)),
+            ticker: thread.map(|thread| (stop, thread)),
         }
     }
 

@@ -36,6 +36,7 @@ impl App {
         let (mut statuses, mut ok, mut failed, mut missing, mut bytes) = (Vec::new(), 0, 0, 0, 0);
         // a stdout that cannot be written to must not stop the backups
         let mut printed = Ok(());
+        let look = output::Look::of_stdout();
         for database in databases {
             self.notify_start(notify::EventKind::Backup, &database.name, cancel);
             let ended = self.backup_database(database, options.lock_wait, by_hand(), cancel);
@@ -51,7 +52,8 @@ impl App {
                         ended.took,
                     ))
                 }
-                false => output::line(&output::backup_text(name, &ended.result, ended.took)),
+                false if options.quiet => Ok(()),
+                false => output::shown(&output::backup_text(name, &ended.result, ended.took, look)),
             });
             let mut stopped = None;
             match ended.result {

@@ -15,7 +15,11 @@ impl App {
         if options.json {
             return output::json(&output::diff_json(&before, &after));
         }
-        output::text_out(&output::diff_text(&before, &after))
+        output::shown(&output::diff_text(
+            &before,
+            &after,
+            output::Look::of_stdout(),
+        ))
     }
 
     fn side(&self, name: &str, options: &cli::DiffArgs, cancel: &Cancel) -> Result<Side> {

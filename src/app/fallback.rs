@@ -5,6 +5,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::repository::located::Located;
 use crate::repository::names::BackupId;
+use crate::text::ours;
 use crate::text::shell;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ impl App {
 
 /// The plain restore of `older`, after another command.
 pub(super) fn plain_restore(older: &str) -> String {
-    format!("backupkit restore --from {}", shell::word(older))
+    format!("{} --from {}", ours::command("restore"), shell::word(older))
 }
 
 /// The restore that was asked for, with `older` instead: options such as `--to` stay, or it would go somewhere else.

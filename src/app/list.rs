@@ -7,6 +7,7 @@ use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::operation::list::{self, Holding};
 use crate::output;
+use crate::text::ours;
 use chrono::Utc;
 
 impl App {
@@ -36,7 +37,11 @@ impl App {
         if options.json {
             output::json(&output::list_json(&listed))?;
         } else if !listed.backups.is_empty() || !listed.others.is_empty() {
-            output::text_out(&output::list_text(&listed, Utc::now()))?;
+            output::shown(&output::list_text(
+                &listed,
+                Utc::now(),
+                output::Look::of_stdout(),
+            ))?;
         }
         let failures: Vec<Kind> = listed.failures().map(|(_, error)| error.kind()).collect();
         if let Some(kind) = overall(listed.storages.len() - failures.len(), &failures) {
@@ -47,7 +52,8 @@ impl App {
         }
         if listed.older > 0 {
             let older = listed.older;
-            log::info!("{older} older backups are not shown; see them with: backupkit list --all");
+            let all = ours::command("list --all");
+            log::info!("{older} older backups are not shown; see them with: {all}");
         }
         Ok(())
     }

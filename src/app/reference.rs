@@ -10,6 +10,7 @@ use crate::repository::names::Timestamp;
 use crate::repository::places::Places;
 use crate::repository::reference::{Meant, Reference, looks_like_a_path};
 use crate::repository::standing::Purpose;
+use crate::text::ours;
 use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
 
@@ -55,7 +56,10 @@ impl App {
         let error = Error::new(Kind::NotFound, what);
         error.hint(match self.config.databases.as_slice() {
             [only] => format!("name the backup as {}/{stamp}", only.name),
-            _ => format!("name the backup as DB/{stamp}, as it is listed by: backupkit list"),
+            _ => format!(
+                "name the backup as DB/{stamp}, as it is listed by: {}",
+                ours::command("list")
+            ),
         })
     }
 
@@ -68,12 +72,14 @@ impl App {
         let name = text.split('/').next().unwrap_or(text);
         match self.config.database(name) {
             Ok(database) => error.hint(format!(
-                "a backup is named by its time stamp, as it is listed by: backupkit list --db {}",
+                "a backup is named by its time stamp, as it is listed by: {} --db {}",
+                ours::command("list"),
                 database.name
             )),
-            Err(unknown) => with_nearest(error, &unknown).also_hint(
-                "see which backups there are with: backupkit list; a file is named by a path such as ./FILE",
-            ),
+            Err(unknown) => with_nearest(error, &unknown).also_hint(format!(
+                "see which backups there are with: {}; a file is named by a path such as ./FILE",
+                ours::command("list")
+            )),
         }
     }
 

@@ -102,11 +102,13 @@ impl App {
                 &restored,
                 took,
             )),
-            false => output::line(&output::restore_text(
+            false if options.quiet => Ok(()),
+            false => output::shown(&output::restore_text(
                 &database.name,
                 &from,
                 &restored,
                 took,
+                output::Look::of_stdout(),
             )),
         }
     }

@@ -58,15 +58,16 @@ impl App {
     pub(super) fn prune(&self, options: &cli::PruneArgs, cancel: &Cancel) -> Result<()> {
         let (mut ok, mut failures, mut outcomes) = (0, Vec::new(), Vec::new());
         let mut printed = Ok(());
+        let look = output::Look::of_stdout();
         for database in self.chosen(&options.db)? {
             for storage in &database.backup.storage {
                 let outcome = self.prune_one(database, storage, options, None, None, cancel);
-                let text = match (options.json, options.explain) {
-                    (true, _) => String::new(),
-                    (false, true) => output::explain_text(&outcome),
-                    (false, false) => output::prune_text(&outcome),
-                };
-                printed = printed.and(output::text_out(&text));
+                printed = printed.and(match (options.json, options.explain) {
+                    (true, _) => Ok(()),
+                    (false, true) => output::text_out(&output::explain_text(&outcome)),
+                    (false, false) if options.quiet => Ok(()),
+                    (false, false) => output::shown(&output::prune_text(&outcome, look)),
+                });
                 tell_warnings(&outcome);
                 match outcome.error() {
                     None => ok += 1,

@@ -54,7 +54,7 @@ impl App {
         if options.json {
             output::json(&output::status_json(&report))?;
         } else {
-            output::text_out(&output::status_text(&report))?;
+            output::shown(&output::status_text(&report, output::Look::of_stdout()))?;
         }
         match verdict(&report) {
             Some(kind) => Err(Error::already_told(kind)),

@@ -32,12 +32,14 @@ const SENDING: Duration = Duration::from_secs(60);
 struct CheckList {
     checks: Vec<Finding>,
     json: bool,
+    quiet: bool,
 }
 
 impl CheckList {
     /// Adds a check, and prints it where a person waits for it.
     fn add(&mut self, check: Finding) -> Result<()> {
-        if !self.json {
+        let left_out = self.quiet && check.outcome == FindingLevel::Ok;
+        if !self.json && !left_out {
             output::print_check(&check)?;
         }
         self.checks.push(check);
@@ -60,6 +62,7 @@ impl App {
         let mut told = CheckList {
             checks: Vec::new(),
             json: options.json,
+            quiet: options.quiet,
         };
         told.all(self.check_configuration(path))?;
         for database in &databases {

@@ -21,6 +21,7 @@ use crate::repository::reading_mark::ReadingMark;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
 use crate::repository::standing::Purpose;
+use crate::text::ours;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,7 @@ impl App {
         }
         let mut all = Vec::new();
         let mut lost = Vec::new();
+        let look = output::Look::of_stdout();
         for wanted in self.wanted(options, cancel)? {
             let CopiesToCheck {
                 database, failures, ..
@@ -77,9 +79,10 @@ impl App {
                 log::error!("cannot check {database} on the storage {storage}: {error}");
             }
             lost.extend(failures.iter().map(|(_, error)| error.kind()));
-            let mut shown = |verified: &Verified| match options.json {
-                true => Ok(()),
-                false => output::text_out(&output::verified_text(verified)),
+            let mut shown = |verified: &Verified| match verified.outcome() {
+                _ if options.json => Ok(()),
+                CheckOutcome::Good if options.quiet => Ok(()),
+                _ => output::shown(&output::verified_text(verified, look)),
             };
             let mut checked = self.verify_copies(&wanted, options.level, &mut shown, cancel)?;
             checked.unlisted = wanted.failures;
@@ -274,7 +277,7 @@ impl App {
         let failures = places.take_failures();
         if picked.is_empty() && failures.is_empty() && !matches!(pick, Pick::Random(_)) {
             let error = Error::new(Kind::NotFound, format!("there is no backup of {database}"));
-            return Err(error.hint("make one with: backupkit backup"));
+            return Err(error.hint(format!("make one with: {}", ours::command("backup"))));
         }
         let copies = picked.iter().flat_map(|backup| &backup.copies);
         Ok(CopiesToCheck {
@@ -308,7 +311,7 @@ impl App {
         } else if past.is_empty() {
             log::info!("nothing was checked since {}", since.to_rfc3339());
         } else {
-            output::text_out(&output::report_text(&past, now))?;
+            output::shown(&output::report_text(&past, now, output::Look::of_stdout()))?;
         }
         match overall(ok, &failures) {
             Some(kind) => Err(Error::already_told(kind)),

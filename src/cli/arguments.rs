@@ -13,6 +13,7 @@ use super::restore::RestoreArgs;
 use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::verify::VerifyArgs;
+use crate::error::{Error, Result};
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 
@@ -115,6 +116,29 @@ impl Command {
             Command::Unpin(options) => options.verbose,
             Command::Completion(options) => options.verbose,
         }
+    }
+
+    /// True where success is to be told by nothing at all.
+    pub fn quiet(&self) -> bool {
+        match self {
+            Command::Test(options) => options.quiet,
+            Command::Backup(options) => options.quiet,
+            Command::Restore(options) => options.quiet,
+            Command::Verify(options) => options.quiet,
+            Command::Prune(options) => options.quiet,
+            // the others are for what they print
+            _ => false,
+        }
+    }
+
+    /// Refuses what does not go together in any command.
+    pub(super) fn check(&self) -> Result<()> {
+        let both = match (self.quiet(), self.json(), self.verbose()) {
+            (true, true, _) => "--quiet and --json",
+            (true, _, true) => "--quiet and --verbose",
+            _ => return Ok(()),
+        };
+        Err(Error::usage(format!("{both} do not go together")).hint("leave one of them out"))
     }
 
     /// True for JSON on stdout.

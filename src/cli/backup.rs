@@ -31,6 +31,10 @@ pub struct BackupArgs {
     #[argh(switch)]
     pub json: bool,
 
+    /// print warnings and errors only, for cron
+    #[argh(switch)]
+    pub quiet: bool,
+
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -9,6 +9,7 @@ mod diff;
 mod help;
 mod init;
 mod list;
+mod other_tools;
 mod pin;
 mod prune;
 mod restore;
@@ -66,7 +67,11 @@ pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Aske
     let words = help_last(common_last(separated(words)));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Arguments::from_args(&["backupkit"], &words) {
-        Ok(arguments) => Ok(Asked::For(Box::new(arguments.command))),
+        Ok(arguments) => {
+            let command = arguments.command;
+            command.check()?;
+            Ok(Asked::For(Box::new(command)))
+        }
         Err(early) if early.status.is_ok() => Ok(Asked::Text(help::wrapped(&early.output))),
         Err(early) => Err(unknown::explain(early.output.trim(), &words)),
     }
@@ -95,7 +100,7 @@ fn common_last(mut words: Vec<String>) -> Vec<String> {
     while let Some(word) = words.get(leading) {
         match word.as_str() {
             "-c" | "--config" if leading + 1 < words.len() => leading += 2,
-            "--verbose" | "--json" => leading += 1,
+            "--verbose" | "--quiet" | "--json" => leading += 1,
             _ => break,
         }
     }

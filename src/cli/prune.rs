@@ -11,7 +11,7 @@ use std::time::Duration;
     subcommand,
     name = "prune",
     help_triggers("-h", "--help"),
-    note = "backup does the same after each backup that ended well. Prints one line per backup that goes, and\none per database: name, ok, dry-run, refused or failed, storage, backups kept, deleted, bytes freed.",
+    note = "backup does the same after each backup that ended well. Prints one line per backup that goes, and\none per database: name, ok, dry-run, refused or failed, storage, backups kept, deleted, bytes freed;\n- where that is not known.",
     example = "See what would stay and why, and delete nothing:\n  $ {command_name} --dry-run --explain"
 )]
 pub struct PruneArgs {
@@ -47,6 +47,10 @@ pub struct PruneArgs {
     /// print one JSON document instead of text
     #[argh(switch)]
     pub json: bool,
+
+    /// print warnings and errors only, for cron
+    #[argh(switch)]
+    pub quiet: bool,
 
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]

@@ -116,7 +116,7 @@ pub struct RestoreArgs {
     pub tablespace: Vec<(String, String)>,
 
     // how
-    /// over so many connections at a time, from a temporary file; not atomic
+    /// over so many connections at a time, 2 to 1000, from a temporary file; not atomic
     #[argh(option, arg_name = "N", from_str_fn(jobs))]
     pub jobs: Option<u32>,
 
@@ -148,6 +148,10 @@ pub struct RestoreArgs {
     /// print JSON Lines instead of text
     #[argh(switch)]
     pub json: bool,
+
+    /// print warnings and errors only, for cron
+    #[argh(switch)]
+    pub quiet: bool,
 
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]

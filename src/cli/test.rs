@@ -24,6 +24,10 @@ pub struct TestArgs {
     #[argh(switch)]
     pub json: bool,
 
+    /// print warnings and errors only, for cron
+    #[argh(switch)]
+    pub quiet: bool,
+
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! What is said of a command line that cannot be read: what is wrong, how it is meant to look, and where help is.
 
 use super::arguments::Arguments;
+use super::other_tools::{command_meant, key_meant, option_meant};
 use crate::error::Error;
 use crate::text::nearest::nearest;
 use crate::text::shell::word;
@@ -47,7 +48,7 @@ fn of_none(said: &str, words: &[&str], program: &CommandInfoWithArgs) -> Error {
         true => Error::usage(format!("there is no option {unknown} before a command")),
         false => Error::usage(format!("there is no command {unknown}")),
     };
-    error.hint(match nearest(unknown, &names) {
+    error.hint(match command_meant(unknown).or(nearest(unknown, &names)) {
         Some(near) => format!("did you mean {near}? {help}"),
         None => help.to_string(),
     })
@@ -59,17 +60,30 @@ fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
     let help = format!("see what there is with: backupkit {name} --help");
     if let Some(unknown) = said.strip_prefix("Unrecognized argument: ") {
         let unknown = unknown.trim();
-        let options: Vec<&str> = command.flags.iter().map(|flag| flag.long).collect();
+        let options: Vec<&'static str> = command.flags.iter().map(|flag| flag.long).collect();
         let error = Error::usage(match unknown.starts_with('-') {
             true => format!("{name} has no option {unknown}"),
             false => format!("{name} does not take {unknown:?} here"),
         });
-        return error.hint(match nearest(unknown, &options) {
+        let near = option_meant(unknown, &options).or(nearest(unknown, &options));
+        return error.hint(match near {
             Some(near) => format!("did you mean {near}? {help}"),
+            None if !unknown.starts_with('-') && options.contains(&"--from") => {
+                format!("a backup is named by: --from {}; {help}", word(unknown))
+            }
+            None if unknown == "--from" && !command.positionals.is_empty() => {
+                format!(
+                    "a backup stands by itself; usage: {}; {help}",
+                    usage(command)
+                )
+            }
             None if !unknown.starts_with('-') && names_databases(command) => {
                 format!("a database is named by: --db {}; {help}", word(unknown))
             }
-            None if unknown.starts_with('-') => help,
+            None if unknown.starts_with('-') => match key_meant(unknown) {
+                Some(key) => format!("{key}; {help}"),
+                None => help,
+            },
             None => format!("usage: {}; {help}", usage(command)),
         });
     }
@@ -214,6 +228,47 @@ mod tests {
                 "backup app",
                 "backup does not take \"app\" here",
                 "a database is named by: --db app; see what there is with: backupkit backup --help",
+            ),
+            (
+                "snapshots",
+                "there is no command snapshots",
+                "did you mean list? see what there is with: backupkit --help",
+            ),
+            (
+                "check",
+                "there is no command check",
+                "did you mean verify, which checks backups, or test, which checks the configuration and what it names? see \
+                 what there is with: backupkit --help",
+            ),
+            (
+                "stanza-create --stanza x",
+                "there is no command stanza-create",
+                "did you mean init? see what there is with: backupkit --help",
+            ),
+            (
+                "backup --database x",
+                "backup has no option --database",
+                "did you mean --db? see what there is with: backupkit backup --help",
+            ),
+            (
+                "restore --snapshot x",
+                "restore has no option --snapshot",
+                "did you mean --from? see what there is with: backupkit restore --help",
+            ),
+            (
+                "restore latest",
+                "restore does not take \"latest\" here",
+                "a backup is named by: --from latest; see what there is with: backupkit restore --help",
+            ),
+            (
+                "cat --from x",
+                "cat has no option --from",
+                "a backup stands by itself; usage: backupkit cat BACKUP [options]; see what there is with: backupkit cat --help",
+            ),
+            (
+                "prune --keep-daily 7",
+                "prune has no option --keep-daily",
+                "what is kept stands under retention in the configuration; see what there is with: backupkit prune --help",
             ),
             (
                 "restore",

@@ -16,6 +16,7 @@ use std::time::Duration;
     example = "Prove that the newest backup of each database is whole:\n  $ {command_name}",
     example = "Look at what has not been looked at for a week:\n  $ {command_name} --all --older-than-last-check 7d",
     error_code(0, "all are good"),
+    error_code(1, "none could be checked, or something else failed"),
     error_code(3, "some could not be checked, the others are good"),
     error_code(12, "wrong password"),
     error_code(
@@ -73,6 +74,10 @@ pub struct VerifyArgs {
     /// print one JSON document instead of text
     #[argh(switch)]
     pub json: bool,
+
+    /// print warnings and errors only, for cron
+    #[argh(switch)]
+    pub quiet: bool,
 
     /// the configuration file
     #[argh(option, short = 'c', arg_name = "FILE")]

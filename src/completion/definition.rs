@@ -3,7 +3,7 @@
 use argh::{CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
 /// The options that may stand before the command, in the words of the commands that have them.
-const LEADING: [&str; 4] = ["--config", "--verbose", "--json", "--help"];
+const LEADING: [&str; 5] = ["--config", "--verbose", "--quiet", "--json", "--help"];
 
 /// What `help` in the place of a command does, which is not in the definition.
 pub(super) const HELP: &str = "Print the help of a command";

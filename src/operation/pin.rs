@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::repository::names::BackupId;
 use crate::repository::pins::{self, PinnedCopy, Pinning};
 use crate::repository::places::Places;
+use crate::text::ours;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -35,11 +36,14 @@ pub fn run(
     }
     match why {
         Some((_, error)) => Err(error.doing(format!("cannot look for {id}"))),
-        None if copies.is_empty() => Err(Error::new(
-            Kind::NotFound,
-            format!("there is no backup {id}"),
-        )
-        .hint("see which there are with: backupkit list")),
+        None if copies.is_empty() => {
+            Err(
+                Error::new(Kind::NotFound, format!("there is no backup {id}")).hint(format!(
+                    "see which there are with: {}",
+                    ours::command("list")
+                )),
+            )
+        }
         None => Ok(copies),
     }
 }

@@ -1,6 +1,7 @@
 //! What `backup` prints: a line for each database, or an event for each and one of all.
 
 use super::error::error_json;
+use super::look::Look;
 use super::prune::summary_json;
 use crate::error::Result;
 use crate::operation::backup::StoredBackup;
@@ -8,24 +9,28 @@ use crate::operation::prune::outcome::PruneOutcome;
 use crate::repository::copies::StoredCopy;
 use crate::text::duration;
 use crate::text::rfc3339;
-use crate::text::table::fields;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The line of one database of `backup`. With several storages a field for each of them follows.
-pub fn backup_text(database: &str, result: &Result<StoredBackup>, took: Duration) -> String {
+pub fn backup_text(
+    database: &str,
+    result: &Result<StoredBackup>,
+    took: Duration,
+    look: Look,
+) -> String {
     let took = duration::display(took);
     let status = backup_status(result);
     let Ok(stored) = result else {
-        return fields(&[database, status, "0", "-", &took]);
+        return look.line(&[database, status, "0", "-", &took]);
     };
-    let bytes = stored.manifest.bytes().to_string();
+    let bytes = look.bytes(stored.manifest.bytes());
     let mut line = vec![database, status, &bytes, stored.destination(), &took];
     if stored.copies.len() > 1 {
         let copies = stored.copies.iter();
         line.extend(copies.map(|copy| copy.result.as_deref().unwrap_or("-")));
     }
-    fields(&line)
+    look.line(&line)
 }
 
 fn backup_status(result: &Result<StoredBackup>) -> &'static str {

@@ -1,23 +1,23 @@
 //! What `diff` prints: a row for each table that differs, and which kinds of objects have become more or fewer.
 
+use super::look::Look;
 use crate::operation::diff::Side;
 use crate::repository::manifest::Table;
 use crate::source::logical::table_comparison::{Change, Difference, differences, objects};
 use crate::text::escape::printable_list;
 use crate::text::human::human_bytes;
-use crate::text::table::table;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The table of `diff`, and below it how many there are of each kind.
-pub fn diff_text(before: &Side, after: &Side) -> String {
+pub fn diff_text(before: &Side, after: &Side, look: Look) -> String {
     let differences = differences(&before.detail.tables, &after.detail.tables);
     let mut text = String::new();
     if !differences.is_empty() {
         let header = ["TABLE", "CHANGE", "ROWS", "NOW", "SIZE", "NOW"];
         let mut rows = vec![header.map(String::from)];
         rows.extend(differences.iter().map(row));
-        text = format!("{}\n", table(&rows));
+        text = format!("{}\n", look.table(&rows));
     }
     let same = same(after, &differences);
     let kinds = [

@@ -1,6 +1,7 @@
 //! What `list` prints: a row for each backup, and what each storage holds.
 
 use super::error::error_json;
+use super::look::Look;
 use crate::format::encoding::Codec;
 use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
 use crate::repository::check_records::{Check, CheckOutcome};
@@ -8,7 +9,6 @@ use crate::repository::listing::OtherBackup;
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
-use crate::text::table::table;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -109,7 +109,7 @@ fn holding_json(holding: &Holding) -> Value {
 }
 
 /// The table of `list`, and below it one of the storages. `now` is for the ages.
-pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
+pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>, look: Look) -> String {
     let header = [
         "BACKUP", "AGE", "SIZE", "RATIO", "TOOK", "KIND", "VERIFIED", "STORAGE",
     ];
@@ -119,7 +119,7 @@ pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>) -> String {
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(listed.storages.iter().map(holding_row));
-    format!("{}\n{}", table(&rows), table(&storages))
+    format!("{}\n{}", look.table(&rows), look.table(&storages))
 }
 
 fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {

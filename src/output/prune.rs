@@ -1,6 +1,7 @@
 //! What `prune`, `pin` and `unpin` print: a line for each backup that goes, or the calendar of all of them.
 
 use super::error::error_json;
+use super::look::Look;
 use crate::operation::prune::outcome::{PruneOutcome, PruneStatus};
 use crate::operation::prune::{Judged, Spared};
 use crate::repository::names::BackupId;
@@ -24,7 +25,7 @@ fn status(outcome: &PruneOutcome) -> &'static str {
 }
 
 /// A line for each backup that goes and each sidecar that is swept, then one for the database.
-pub fn prune_text(outcome: &PruneOutcome) -> String {
+pub fn prune_text(outcome: &PruneOutcome, look: Look) -> String {
     let PruneOutcome {
         database, storage, ..
     } = outcome;
@@ -33,20 +34,23 @@ pub fn prune_text(outcome: &PruneOutcome) -> String {
         _ => status(outcome),
     };
     let mut text = String::new();
-    let mut line = |of_line: &[&str]| text += &(fields(of_line) + "\n");
-    let (mut kept, mut deleted, mut freed) = (0, 0, 0);
+    let mut line = |of_line: &[&str]| text += &look.line(of_line);
+    // of what could not be looked at nothing is known
+    let unknown = || "-".to_string();
+    let mut counts = [unknown(), unknown(), unknown()];
     if let Ok(pruned) = &outcome.result {
+        let (mut deleted, mut freed) = (0, 0);
         let would = if outcome.dry_run { "would " } else { "" };
         if pruned.refused.is_none() {
             for backup in pruned.deleted() {
                 let Judged { id, bytes, .. } = backup;
-                let (id, bytes) = (id.to_string(), bytes.to_string());
+                let (id, bytes) = (id.to_string(), look.bytes(*bytes));
                 line(&[&format!("{would}delete"), &id, storage, &bytes]);
                 deleted += 1;
                 freed += backup.bytes;
             }
             for (backup, spared) in pruned.spared() {
-                let (id, bytes) = (backup.id.to_string(), backup.bytes.to_string());
+                let (id, bytes) = (backup.id.to_string(), look.bytes(backup.bytes));
                 let word = match spared {
                     Spared::Until(_) => "marked",
                     Spared::BeingRead | Spared::Changed => "spared",
@@ -57,10 +61,11 @@ pub fn prune_text(outcome: &PruneOutcome) -> String {
                 line(&[&format!("{would}sweep"), key, storage, "0"]);
             }
         }
-        kept = pruned.backups.len() - deleted as usize;
+        let kept = pruned.backups.len() as u64 - deleted;
+        counts = [kept.to_string(), deleted.to_string(), look.bytes(freed)];
     }
-    let [kept, deleted, freed] = [kept as u64, deleted, freed].map(|count| count.to_string());
-    line(&[database, status, storage, &kept, &deleted, &freed]);
+    let [kept, deleted, freed] = &counts;
+    line(&[database, status, storage, kept, deleted, freed]);
     text
 }
 

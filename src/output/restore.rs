@@ -1,12 +1,12 @@
 //! What `restore` prints.
 
+use super::look::Look;
 use crate::format::sniff::Content;
 use crate::source::logical::restore::{RestorePreview, RestoreReport};
 use crate::text::duration;
 use crate::text::escape::printable;
 use crate::text::human::human_bytes;
 use crate::text::rfc3339;
-use crate::text::table::fields;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -19,9 +19,10 @@ pub fn restore_text(
     from: &str,
     restored: &RestoreReport,
     took: Duration,
+    look: Look,
 ) -> String {
-    let (bytes, took) = (restored.plain_bytes, duration::display(took));
-    fields(&[database, "ok", &bytes.to_string(), from, &took])
+    let (bytes, took) = (look.bytes(restored.plain_bytes), duration::display(took));
+    look.line(&[database, "ok", &bytes, from, &took])
 }
 
 /// The document of `restore --json`.

@@ -1,6 +1,7 @@
 //! What `status` prints: tables for people, a document for programs, a line for monitoring.
 
 use super::error::error_json;
+use super::look::Look;
 use crate::operation::status::report::{
     CopyState, DatabaseStatus, NewestBackup, NewestCopy, Problem, Severity, StatusReport,
     StorageStatus,
@@ -8,12 +9,11 @@ use crate::operation::status::report::{
 use crate::text::escape::{printable, printable_list};
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
-use crate::text::table::table;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 /// A row for each database, what is wrong with each, a row for each storage.
-pub fn status_text(report: &StatusReport) -> String {
+pub fn status_text(report: &StatusReport, look: Look) -> String {
     let header = [
         "DATABASE",
         "STATE",
@@ -33,10 +33,10 @@ pub fn status_text(report: &StatusReport) -> String {
             .iter()
             .map(|database| row(database, report.now)),
     );
-    let mut text = table(&filled(rows));
+    let mut text = look.table(&filled(rows));
     let said: String = problems(report)
         .map(|(name, problem)| {
-            let (level, what) = (problem.level.name(), printable(&problem.what));
+            let (level, what) = (look.state(problem.level.name()), printable(&problem.what));
             format!("{}: {level}: {what}\n", printable(&name))
         })
         .collect();
@@ -46,7 +46,7 @@ pub fn status_text(report: &StatusReport) -> String {
     let header = ["STORAGE", "STATE", "FREE", "OF"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(report.storages.iter().map(storage_row));
-    text.push_str(&format!("\n{}", table(&storages)));
+    text.push_str(&format!("\n{}", look.table(&storages)));
     if let Some(daemon) = report.daemon.as_ref().filter(|daemon| daemon.alive) {
         let running = match daemon.running.is_empty() {
             true => "idle".to_string(),

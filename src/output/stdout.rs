@@ -22,6 +22,11 @@ pub fn text_out(text: &str) -> Result<()> {
     as_it_is(&printable_text(text))
 }
 
+/// Writes what has been made printable already, and may have colours.
+pub fn shown(text: &str) -> Result<()> {
+    as_it_is(text)
+}
+
 /// Writes a word in a colour, where stdout shows colours, and the rest of its line.
 pub fn coloured(colour: &str, word: &str, rest: &str) -> Result<()> {
     let rest = printable_text(rest);

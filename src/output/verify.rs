@@ -1,27 +1,27 @@
 //! What `verify` prints: a line for each copy and each fault, or the sums of a report.
 
 use super::error::error_json;
+use super::look::Look;
 use crate::operation::verify::report::{Past, Row, rows};
 use crate::operation::verify::verified::Verified;
 use crate::repository::check_records::{CheckLevel, CheckOutcome};
 use crate::text::duration;
 use crate::text::human::human_age;
 use crate::text::rfc3339;
-use crate::text::table::{fields, table};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// `backup, good, level, storage, duration` with tabs between, and a line for each fault.
-pub fn verified_text(verified: &Verified) -> String {
+pub fn verified_text(verified: &Verified, look: Look) -> String {
     let storage = verified.storage.as_deref().unwrap_or("-");
     let (level, took) = (verified.level.to_string(), duration::display(verified.took));
     let outcome = verified.outcome().name();
-    let mut text = fields(&[&verified.backup, outcome, &level, storage, &took]) + "\n";
+    let mut text = look.line(&[&verified.backup, outcome, &level, storage, &took]);
     if let Ok(evidence) = &verified.result {
         for fault in &evidence.faults {
             let fault = fault.to_string();
-            text += &(fields(&["fault", &verified.backup, storage, &fault]) + "\n");
+            text += &look.line(&["fault", &verified.backup, storage, &fault]);
         }
     }
     text
@@ -65,7 +65,7 @@ fn verified_json(verified: &Verified) -> Value {
 }
 
 /// The table of `verify --report`. `now` is for the ages.
-pub fn report_text(past: &[Past], now: DateTime<Utc>) -> String {
+pub fn report_text(past: &[Past], now: DateTime<Utc>, look: Look) -> String {
     let header = [
         "DATABASE",
         "STORAGE",
@@ -82,7 +82,7 @@ pub fn report_text(past: &[Past], now: DateTime<Utc>) -> String {
     ];
     let mut lines = vec![header.map(String::from)];
     lines.extend(rows(past).iter().map(|row| report_row(row, now)));
-    table(&lines)
+    look.table(&lines)
 }
 
 fn report_row(row: &Row, now: DateTime<Utc>) -> [String; 12] {

@@ -161,7 +161,8 @@ pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
             "what this statement does is for superusers only: restore as one, or leave the object out of the backup"
         }
         ObjectExists => {
-            "the target holds objects of the same name: restore with --clean, or into an empty database"
+            "the target holds objects of the same name: restore with --clean (which SQL text cannot), or into an \
+             empty database"
         }
         NoSpace => "free some space on the machine that says so",
         LockTimeout => {

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::random;
 use crate::process::machine::host_name;
 use crate::storage::{CLEAN_UP, Storage};
+use crate::text::ours;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,10 @@ impl ReadingMark {
                 Kind::NotFound,
                 format!("{} was deleted by retention a moment ago", copy.shown()),
             )
-            .hint("see which backups there are with: backupkit list")),
+            .hint(format!(
+                "see which backups there are with: {}",
+                ours::command("list")
+            ))),
             // it is read as it was before there were marks
             Err(error) if error.kind() != Kind::Locked => {
                 cancel.check()?;

@@ -6,6 +6,7 @@ pub mod duration;
 pub mod escape;
 pub mod human;
 pub mod nearest;
+pub mod ours;
 pub mod rfc3339;
 pub mod shell;
 pub mod table;

@@ -599,7 +599,7 @@ fn a_storage_that_cannot_be_written_to_is_listed_planned_and_restored_from() {
         "{}",
         failed.stderr
     );
-    assert_eq!(failed.text(), "app\tfailed\tlocal\t0\t0\t0\n");
+    assert_eq!(failed.text(), "app\tfailed\tlocal\t-\t-\t-\n");
     assert_eq!(garden.files(), before);
 }
 

@@ -4,6 +4,7 @@ use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
 use crate::support::program;
 use crate::support::sandbox::Sandbox;
+use crate::support::terminal::on_a_terminal;
 
 /// A database, and a login at it that is refused.
 struct Refused<'a> {
@@ -184,4 +185,124 @@ fn a_function_that_needs_a_search_path_says_so_when_its_index_is_restored() {
     sandbox.run(&restore).exits(0);
     let tested = sandbox.run(&["test"]).exits(0).text();
     assert!(!tested.contains("key(text)"), "{tested}");
+}
+
+#[test]
+fn what_is_quiet_says_nothing_of_success_and_all_of_failure_and_a_terminal_gets_lines_that_fit() {
+    let server = postgres(18);
+    let database = server.create_database("quiet");
+    let sandbox = Sandbox::new(18);
+    let missing = format!(
+        "host: 127.0.0.1, port: {}, database: nothing, user: postgres, password: {}",
+        server.port, server.password
+    );
+    let entry = Entry::of(&database).named("app").retention("keep_last: 1");
+    sandbox.configure_with("", &[entry]);
+    for command in [
+        &["backup", "--quiet"][..],
+        &["--quiet", "backup"],
+        &["verify", "--quiet"],
+        &["prune", "--quiet"],
+        &[
+            "restore",
+            "--quiet",
+            "--from",
+            "app",
+            "--to",
+            "quiet_copy",
+            "--create",
+        ],
+    ] {
+        let output = sandbox.run(command).exits(0);
+        assert_eq!(
+            (output.text().as_str(), output.stderr.as_str()),
+            ("", ""),
+            "{command:?}"
+        );
+    }
+    let tested = sandbox.run(&["test", "--quiet"]).exits(0).text();
+    assert!(!tested.contains("ok  "), "{tested}");
+    for clash in ["--json", "--verbose"] {
+        let told = sandbox.run(&["backup", "--quiet", clash]).exits(2).stderr;
+        assert!(told.contains("do not go together"), "{told}");
+    }
+    // a program reads the same as ever
+    let piped = sandbox.run(&["backup"]).exits(0).text();
+    let fields: Vec<&str> = piped.trim_end().split('\t').collect();
+    assert!(
+        fields.len() == 5 && fields[2].parse::<u64>().is_ok(),
+        "{piped}"
+    );
+    let listed = sandbox.run(&["list"]).exits(0).text();
+    assert!(
+        listed.starts_with("BACKUP  ")
+            && listed
+                .lines()
+                .next()
+                .is_some_and(|line| line.ends_with("STORAGE")),
+        "{listed}"
+    );
+
+    let shown = on_a_terminal(&sandbox, &["list"], &[]).exits(0).text();
+    for line in shown.lines() {
+        assert!(line.trim_end().chars().count() <= 80, "{line}");
+    }
+    assert!(shown.contains("\r\n    STORAGE"), "{shown}");
+    let green = "\x1b[32mok\x1b[0m";
+    assert!(
+        on_a_terminal(&sandbox, &["backup"], &[])
+            .exits(0)
+            .text()
+            .contains(green)
+    );
+    for (name, value) in [("NO_COLOR", "1"), ("CLICOLOR", "0"), ("TERM", "dumb")] {
+        let plain = Sandbox::new(18).with(name, value);
+        plain.configure_with("", &[Entry::of(&database).named("app")]);
+        let shown = on_a_terminal(&plain, &["backup"], &[]).exits(0).text();
+        assert!(
+            !shown.contains("\x1b[32m") && shown.contains("  ok  "),
+            "{name}: {shown}"
+        );
+        assert!(
+            !shown.contains('\t') && shown.contains("KiB") || shown.contains(" B  "),
+            "{name}: {shown}"
+        );
+    }
+
+    sandbox.configure_with("", &[Entry::new("app", missing)]);
+    let failed = sandbox.run(&["backup", "--quiet"]).exits(10);
+    assert_eq!(failed.text(), "");
+    assert!(
+        failed
+            .stderr
+            .contains("database \"nothing\" does not exist"),
+        "{}",
+        failed.stderr
+    );
+}
+
+#[test]
+fn a_command_that_is_advised_names_the_configuration_that_this_run_was_given() {
+    let database = postgres(18).create_database("named");
+    let sandbox = Sandbox::new(18);
+    sandbox.configure_with("", &[Entry::of(&database).named("app")]);
+    let config = sandbox.path("my config.yaml");
+    std::fs::rename(sandbox.path("config.yaml"), &config).expect("it is ours");
+    let config = config.to_str().expect("a path in UTF-8");
+    let told = sandbox
+        .run(&["-c", config, "pin", "app/20260101_000000.000000000Z"])
+        .exits(10)
+        .stderr;
+    assert!(
+        told.contains(&format!("backupkit -c '{config}' list")),
+        "{told}"
+    );
+    let told = sandbox
+        .run(&["verify", "-c", config, "--latest"])
+        .exits(10)
+        .stderr;
+    assert!(
+        told.contains(&format!("backupkit -c '{config}' backup")),
+        "{told}"
+    );
 }

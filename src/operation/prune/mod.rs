@@ -32,6 +32,7 @@ use crate::repository::retention::{Plan, Policy, Verdict};
 use crate::repository::standing::Objection;
 use crate::repository::{Expected, Repository, run_mark};
 use crate::storage::Storage;
+use crate::text::ours;
 use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
 use delete::DeletionJob;
@@ -306,7 +307,7 @@ fn not_listed(job: &PruneJob, stored: &BackupId) -> Error {
         "nothing is deleted on {}: its listing lacks {stored}, which was just stored there",
         job.storage.name()
     ))
-    .hint("where a listing leaves one backup out, it may leave out others: see what it shows with: backupkit list --all")
+    .hint(format!("where a listing leaves one backup out, it may leave out others: see what it shows with: {}", ours::command("list --all")))
 }
 
 fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Error {
@@ -333,7 +334,8 @@ fn clock_jumped(job: &PruneJob, jump: &ClockJump) -> Error {
         rfc3339::second(jump.to),
     ))
     .hint(format!(
-        "see what the date is; if that is right: backupkit prune --db {} --accept-clock",
+        "see what the date is; if that is right: {} --db {} --accept-clock",
+        ours::command("prune"),
         job.database
     ))
 }
@@ -347,7 +349,8 @@ fn source_changed(job: &PruneJob, change: &SourceChange) -> Error {
         change.before
     ))
     .hint(format!(
-        "if that is meant: backupkit prune --db {} --accept-new-source",
+        "if that is meant: {} --db {} --accept-new-source",
+        ours::command("prune"),
         job.database
     ))
 }

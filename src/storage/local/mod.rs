@@ -16,6 +16,7 @@ use crate::error::{Doing, Error, Kind, Result};
 use crate::files::entries::{self, DirectoryEntry};
 use crate::files::regular;
 use crate::process::boot_clock::since_boot;
+use crate::text::ours;
 use crate::yaml::expand::Env;
 use crate::yaml::keys::{KeyValues, names};
 use rustix::fs::{FlockOperation, flock};
@@ -253,7 +254,10 @@ fn opened_in_vain(error: io::Error, path: &Path) -> Error {
     };
     let error = Error::new(kind, format!("cannot open {}", path.display())).because(error);
     match missing {
-        true => error.hint("see which backups there are with: backupkit list"),
+        true => error.hint(format!(
+            "see which backups there are with: {}",
+            ours::command("list")
+        )),
         false => error,
     }
 }

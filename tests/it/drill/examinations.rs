@@ -49,6 +49,25 @@ fn an_assertion_has_to_return_true() {
 }
 
 #[test]
+fn an_assertion_that_cannot_be_asked_says_nothing_of_the_backup() {
+    let (_, output) = with("assert: ['selct true', 'select sume(id) > 0 from users']");
+    let output = output.exits(1);
+    let (text, stderr) = (output.text(), output.stderr);
+    assert!(
+        text.contains("undecided") && !text.contains("bad"),
+        "{text}"
+    );
+    assert!(
+        stderr.contains("syntax error at or near") && stderr.contains("correct drill.assert"),
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("LOCATION") && !stderr.contains("42601"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_command_reaches_the_restored_database() {
     let run = "psql -X -At \"$DATABASE_URL\" -c \"select ''rows='' || count(*) from users\" >rows";
     let (sandbox, output) = with(&format!("run: ['{run}']"));

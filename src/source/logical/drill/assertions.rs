@@ -94,10 +94,13 @@ fn assert(sql: &str, client: &Client, evidence: &mut Evidence) -> Result<()> {
     fn explain(ended: &Ended) -> Error {
         match ended.status.code() {
             Some(1) => {
-                // psql points at the place in a line of its own
-                let lines = ended.stderr.lines().map(str::trim);
-                let lines: Vec<&str> = lines.filter(|line| *line != "^").collect();
-                Error::damaged(lines.join("; "))
+                let (state, said) = without_state(&ended.stderr);
+                match state {
+                    Some(state) if WRONG.contains(&state) => {
+                        Error::failed(said).hint("correct drill.assert in the configuration")
+                    }
+                    _ => Error::damaged(said),
+                }
             }
             _ => explain_plainly(ended),
         }
@@ -106,6 +109,7 @@ fn assert(sql: &str, client: &Client, evidence: &mut Evidence) -> Result<()> {
     command
         .env("PGCLIENTENCODING", "UTF8")
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
+        .args(["-v", "VERBOSITY=verbose"])
         .arg(client.session().database_argument())
         .args(["-c", sql]);
     let (said, ended) = capture("psql", command, explain, client.cancel())?;
@@ -118,9 +122,32 @@ fn assert(sql: &str, client: &Client, evidence: &mut Evidence) -> Result<()> {
         Err(error) if error.kind() == Kind::Damaged => {
             evidence.refuted(format!("the assertion {sql:?} failed: {error}"));
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.doing(format!("cannot ask the assertion {sql:?}"))),
     }
     Ok(())
+}
+
+/// What the server says of SQL that is wrong whatever the database holds: its syntax, a function or an operator that is not
+/// there, types that do not fit. That says nothing of the backup; a table that is not there does.
+const WRONG: [&str; 5] = ["42601", "42883", "42804", "42P02", "42P18"];
+
+/// What psql says of an error in verbose form: its SQLSTATE, and the words without it, in one line.
+fn without_state(said: &str) -> (Option<&str>, String) {
+    const ERROR: &str = "ERROR:  ";
+    let state = said
+        .strip_prefix(ERROR)
+        .and_then(|rest| rest.split_once(": "));
+    let state = state
+        .map(|(state, _)| state)
+        .filter(|state| state.len() == 5);
+    let plain = match state {
+        Some(state) => said.replacen(&format!("{state}: "), "", 1),
+        None => said.to_string(),
+    };
+    // psql points at the place in a line of its own, and at the one in the server's source
+    let lines = plain.lines().map(str::trim);
+    let lines = lines.filter(|line| *line != "^" && !line.starts_with("LOCATION:  "));
+    (state, lines.collect::<Vec<_>>().join("; "))
 }
 
 fn shown(answer: &str) -> String {
