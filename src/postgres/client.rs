@@ -175,19 +175,24 @@ impl Client {
     /// Runs one statement that no transaction may hold, such as one that makes a database, within `limit`.
     pub fn run_alone(&self, limit: Duration, sql: &str) -> Result<()> {
         let mut command = self.asking("UTF8")?;
-        command.args(["-c", sql]);
+        // nor does what the database or the role has for an application keep it from being done
+        let free = "SET statement_timeout = 0; SET default_transaction_read_only = off";
+        command.args(["-c", free, "-c", sql]);
         process::run("psql", command, &self.cancel, limit, explain::client).map(|_| ())
     }
 
     /// A psql that is fed with SQL; the first error stops it.
     pub fn script(&self) -> Result<Psql> {
         let token = format!("whole input of {}", self.application);
-        Psql::start(
+        let mut psql = Psql::start(
             self.command()?,
             self.session.database_argument(),
             token,
             &self.cancel,
-        )
+        )?;
+        // a limit that the database or the role has is for an application
+        psql.write_all(b"SET statement_timeout = 0;\n")?;
+        Ok(psql)
     }
 
     /// A psql that stays for questions: what it is asked by, and what it answers to, a line for each row.
@@ -240,15 +245,32 @@ impl Client {
         Ok(command)
     }
 
+    /// Changes something by SQL as [`Client::query_in`] takes it, also where transactions are read-only unless they say
+    /// otherwise, and returns rows.
+    pub fn change_in(&self, encoding: &str, sql: &str) -> Result<Vec<Vec<String>>> {
+        let sql = Encoding::named(encoding).encode(sql);
+        self.ask_as("SET TRANSACTION READ WRITE", encoding, LONGEST, &sql)
+    }
+
     fn ask(&self, encoding: &str, limit: Duration, sql: &[u8]) -> Result<Vec<Vec<String>>> {
+        self.ask_as("", encoding, limit, sql)
+    }
+
+    /// Asks in a transaction that begins with `first`.
+    fn ask_as(
+        &self,
+        first: &str,
+        encoding: &str,
+        limit: Duration,
+        sql: &[u8],
+    ) -> Result<Vec<Vec<String>>> {
         let mut command = self.asking(encoding)?;
-        // the server's own functions and operators, and none that a user of the database put before them; how long an answer
-        // may take is ours to say. A pooler may lend the session to others afterwards, so no setting outlives the transaction
-        command.args([
-            "--single-transaction",
-            "-c",
-            "SET LOCAL statement_timeout = 0; SET LOCAL search_path = pg_catalog",
-        ]);
+        // the server's own functions and operators, and none that a user of the database put before them; a pooler may lend
+        // the session to others afterwards, so no setting outlives the transaction. Time is limited by us: what the database
+        // or the role has of such limits is for an application
+        command.args(["--single-transaction", "-c"]).arg(format!(
+            "{first}; SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+        ));
         let script = match sql.len() > ARGUMENT {
             true => Some(in_memory(sql).doing(|| "cannot write a question for psql")?),
             false => None,

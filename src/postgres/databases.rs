@@ -57,7 +57,7 @@ pub fn comment(client: &Client, name: &str) -> Result<Option<(String, u64)>> {
 pub fn set_comment(client: &Client, name: &str, comment: Option<&str>) -> Result<()> {
     let comment = comment.map_or("NULL".to_string(), literal);
     let sql = format!("COMMENT ON DATABASE {} IS {comment}", identifier(name));
-    client.query(&sql).map(|_| ())
+    client.change_in("UTF8", &sql).map(|_| ())
 }
 
 /// Gives the database of `client` to the role `owner`, a name of a dump in that encoding.
@@ -67,24 +67,52 @@ pub fn set_owner(client: &Client, owner: &str, encoding: &str) -> Result<()> {
         literal(owner)
     ));
     client
-        .query_in(encoding, &block)
+        .change_in(encoding, &block)
         .map(|_| ())
         .doing(|| format!("cannot give the database {} to {owner}", client.database()))
 }
 
-/// Makes an empty database; `like` is how the original was made: `ENCODING`, `LOCALE` and their like.
-pub fn create(client: &Client, name: &str, like: &[(String, String)]) -> Result<()> {
-    let like: String = like
+/// Makes an empty database; `like` is how the original was made: `ENCODING`, `LOCALE` and their like. With `closed` nobody
+/// may connect to it yet, see [`open_but_not_to_all`].
+pub fn create(
+    client: &Client,
+    name: &str,
+    like: &[(String, String)],
+    connection_limit: Option<i64>,
+    closed: bool,
+) -> Result<()> {
+    let mut how: String = like
         .iter()
         .map(|(keyword, value)| format!(" {keyword} = {}", literal(value)))
         .collect();
+    if let Some(limit) = connection_limit {
+        how += &format!(" CONNECTION LIMIT = {limit}");
+    }
+    if closed {
+        how += " ALLOW_CONNECTIONS = false";
+    }
     let sql = format!(
-        "CREATE DATABASE {} TEMPLATE = template0{like}",
+        "CREATE DATABASE {} TEMPLATE = template0{how}",
         identifier(name)
     );
     client
         .run_alone(LIMIT, &sql)
         .doing(|| format!("cannot create the database {name}"))
+}
+
+/// Lets those connect to a database that was made closed who have a right of their own to it.
+pub fn open_but_not_to_all(client: &Client, name: &str) -> Result<()> {
+    let name = identifier(name);
+    let sql = format!(
+        "REVOKE ALL ON DATABASE {name} FROM PUBLIC; ALTER DATABASE {name} ALLOW_CONNECTIONS true"
+    );
+    client.change_in("UTF8", &sql).map(|_| ())
+}
+
+/// True for a superuser.
+pub fn is_superuser(client: &Client) -> Result<bool> {
+    const SQL: &str = "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper";
+    Ok(!client.query(SQL)?.is_empty())
 }
 
 /// Drops a database and ends the sessions that are still in it.

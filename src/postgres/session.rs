@@ -44,7 +44,7 @@ const GONE: &str =
 const OPTIONS: &str = "PGOPTIONS";
 
 /// What pg_dump leaves to the server's settings, though the text of rows depends on it.
-const FIXED_OUTPUT: &str = "-c bytea_output=hex -c lc_monetary=C";
+const FIXED_OUTPUT: &str = "-c bytea_output=hex -c lc_monetary=C -c quote_all_identifiers=off";
 
 /// Seconds to wait for a connection, unless the configuration says otherwise.
 const CONNECT_TIMEOUT: &str = "30";
@@ -56,6 +56,8 @@ pub struct Session {
     password: Option<Secret>,
     database: String,
     shown: String,
+    /// Times are read and shown as the database has it, and not in UTC.
+    own_time_zone: bool,
     /// The server is a throwaway one.
     throwaway: Option<ClientsUser>,
 }
@@ -78,6 +80,7 @@ impl Session {
             password,
             database: database.into(),
             shown: shown.into(),
+            own_time_zone: false,
             throwaway: None,
         }
     }
@@ -118,6 +121,15 @@ impl Session {
             }
         }
         session
+    }
+
+    /// This session in the time zone of its database, by which a check of its rows may go. The times in an archive say which
+    /// zone they are in.
+    pub fn in_time_zone_of_database(&self) -> Session {
+        Session {
+            own_time_zone: true,
+            ..self.clone()
+        }
     }
 
     /// All of it as a URL, as programs that are not libpq want to be told.
@@ -206,9 +218,11 @@ impl Session {
             .env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             // ours, whatever the configuration says: it is how our sessions are found on the server
-            .env("PGAPPNAME", application)
+            .env("PGAPPNAME", application);
+        if !self.own_time_zone {
             // pg_dump leaves the time zone alone, and the same row must always read the same
-            .env("PGTZ", "UTC");
+            command.env("PGTZ", "UTC");
+        }
         if let Some(password) = &self.password {
             password::hand_over(password, &mut command);
         }
@@ -221,6 +235,19 @@ impl Session {
         let database = connection_value(&self.database);
         format!("--dbname=dbname={database} {GONE}")
     }
+}
+
+/// One setting as [`Session::with_settings`] takes it.
+pub fn session_setting(name: &str, value: &str) -> String {
+    // what libpq's options are split at
+    let escaped: String = value
+        .chars()
+        .flat_map(|char| {
+            let escape = char == '\\' || char.is_ascii_whitespace();
+            escape.then_some('\\').into_iter().chain([char])
+        })
+        .collect();
+    format!("-c {name}={escaped}")
 }
 
 /// Clears the environment but for what programs need, and has them speak English, which our hints understand.

@@ -1,6 +1,7 @@
 //! One database as pg_dump writes it: dumped, looked into, restored, and proved by a drill.
 
 pub mod archive;
+pub mod database_properties;
 pub mod drill;
 pub mod drop_existing;
 pub mod dump;

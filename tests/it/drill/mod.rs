@@ -12,6 +12,7 @@ mod lent;
 mod places;
 mod roles;
 mod undecided;
+mod settings;
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, bin};

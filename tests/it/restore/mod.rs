@@ -10,6 +10,7 @@ mod one_table;
 mod part;
 mod place;
 mod preflight;
+mod properties;
 mod psql_agrees;
 mod reference;
 mod rights;

@@ -19,6 +19,7 @@
 mod contents;
 mod data;
 mod demands;
+mod database;
 mod fields;
 mod header;
 mod rows;
@@ -32,6 +33,7 @@ mod toc_reader;
 pub use contents::{Digest, DumpContents, DumpLargeObjects, Summary, TableData};
 pub use data::Offset;
 pub use demands::Demand;
+pub use database::{DatabaseProperties, DatabaseProperty, Grantee, Rights};
 pub use header::{DumpCompression, DumpVersion, MAGIC};
 pub use rows::Rows;
 pub use sql::column_names;

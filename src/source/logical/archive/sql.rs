@@ -4,7 +4,7 @@
 
 use crate::repository::manifest::TableName;
 
-/// One word of a statement and where it ends in the text.
+/// One word of a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// An unquoted word, as it is written.
@@ -21,6 +21,8 @@ pub(super) enum Token {
 pub(super) struct Tokens<'a> {
     text: &'a str,
     at: usize,
+    /// A backslash in plain quotes is doubled.
+    escapes: bool,
 }
 
 impl Tokens<'_> {
@@ -54,7 +56,17 @@ impl Iterator for Tokens<'_> {
             return Some(Token::Quoted(self.quoted('"')));
         }
         if first == '\'' {
-            return Some(Token::Literal(self.quoted('\'')));
+            let literal = self.quoted('\'');
+            return Some(Token::Literal(match self.escapes {
+                true => literal.replace("\\\\", "\\"),
+                false => literal,
+            }));
+        }
+        // all that pg_dump escapes there are quotes and backslashes, and it doubles both
+        if rest.starts_with("E'") {
+            self.at += 1;
+            let literal = self.quoted('\'').replace("\\\\", "\\");
+            return Some(Token::Literal(literal));
         }
         let in_word = |char: char| char.is_alphanumeric() || char == '_' || char == '$';
         let length = rest.find(|char| !in_word(char)).unwrap_or(rest.len());
@@ -69,7 +81,29 @@ impl Iterator for Tokens<'_> {
 
 /// The tokens of `text`.
 pub(super) fn tokens(text: &str) -> Tokens<'_> {
-    Tokens { text, at: 0 }
+    Tokens {
+        text,
+        at: 0,
+        escapes: false,
+    }
+}
+
+/// The statements of a definition, in words. `escapes` says that a backslash in plain quotes is an escape.
+pub(super) fn statements(definition: &str, escapes: bool) -> Vec<Vec<Token>> {
+    let tokens = Tokens {
+        escapes,
+        ..tokens(definition)
+    };
+    let mut found = vec![Vec::new()];
+    for token in tokens {
+        match (token, found.last_mut()) {
+            (Token::Mark(';'), _) => found.push(Vec::new()),
+            (token, Some(statement)) => statement.push(token),
+            (_, None) => {}
+        }
+    }
+    found.retain(|statement| !statement.is_empty());
+    found
 }
 
 /// Where a COPY statement loads its rows.

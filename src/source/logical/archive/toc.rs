@@ -2,6 +2,7 @@
 
 use super::contents::major;
 use super::demands::Demand;
+use super::database::DatabaseProperties;
 use super::header::DumpVersion;
 use crate::postgres::encoding::Encoding;
 use std::collections::BTreeSet;
@@ -26,6 +27,8 @@ pub struct Toc {
     pub locale: Vec<(String, String)>,
     /// The tablespace of the database itself; none for that of its server.
     pub tablespace: Option<String>,
+    /// What else the database had of its own.
+    pub properties: DatabaseProperties,
     /// The extensions that the archive creates.
     pub extensions: Vec<String>,
     /// The roles that a restore refers to, without the server's own `pg_*`.
@@ -72,6 +75,11 @@ impl Toc {
     /// How its names are told to a server.
     pub fn names(&self) -> Encoding {
         Encoding::named(self.encoding.as_deref().unwrap_or_default())
+    }
+
+    /// What a server calls the encoding of its names.
+    pub fn names_encoding(&self) -> &str {
+        self.encoding.as_deref().unwrap_or("UTF8")
     }
 }
 

@@ -245,7 +245,7 @@ impl TocParser {
             }
             TocField::Definition => {
                 let keep = match &*entry.kind {
-                    kind if is_kept(kind) => Keep::Short,
+                    _ if is_kept(entry) => Keep::Short,
                     kind if self.keeps_entries && demands::depends_on_the_definition(kind) => {
                         Keep::Short
                     }
@@ -256,7 +256,7 @@ impl TocParser {
                     let text = definition.as_deref();
                     entry.demands = demands::demands(&entry.kind, text.unwrap_or_default());
                 }
-                entry.definition = definition.filter(|_| is_kept(&entry.kind));
+                entry.definition = definition.filter(|_| is_kept(entry));
                 TocField::Drop
             }
             TocField::Drop => pass(fields, input, TocField::Copy)?,
@@ -345,6 +345,9 @@ impl TocParser {
         if self.keeps_entries {
             new += entry.schema.len() + entry.tag.len() + entry.tablespace.len();
             new += 8 * entry.dependencies.len() + 64 * entry.demands.len();
+            if entry.is_about_the_database() {
+                new += entry.definition.as_deref().map_or(0, str::len);
+            }
             toc.entries.push(entry.clone());
         }
         // the database itself is only made again by `pg_restore --create`, and pg_restore -l leaves it out too
@@ -441,11 +444,13 @@ fn kept(text: DumpString, encoding: Encoding) -> Option<String> {
 }
 
 /// Kinds of which the definition is kept.
-fn is_kept(kind: &str) -> bool {
-    matches!(
-        kind,
-        "ENCODING" | "DATABASE" | "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING"
-    )
+fn is_kept(entry: &TocEntry) -> bool {
+    match &*entry.kind {
+        "ENCODING" | "STDSTRINGS" | "DATABASE" | "DATABASE PROPERTIES" => true,
+        "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => true,
+        "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("DATABASE "),
+        _ => false,
+    }
 }
 
 /// Settings and data are entries too, but no objects.

@@ -4,7 +4,8 @@ use crate::cause::FailureCause;
 use crate::error::{Doing, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::quoting::{array, block_of, identifier, literal};
-use crate::source::logical::archive::Toc;
+use crate::source::logical::archive::{DatabaseProperty, Toc};
+use crate::source::logical::database_properties::{self, is_of_values};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -97,6 +98,27 @@ END",
     limited
         .run(encoding, &script)
         .doing(|| "cannot make the roles that the backup needs")
+}
+
+/// Sets those settings of the database in the archive that rows and what checks them may depend on. No others: what steers
+/// sessions is in the way here, and what loads libraries or starts programs is not for a drill. One that the server does not
+/// know is left out, as by a restore.
+pub(super) fn set_what_values_depend_on(client: &Client, catalog: &Toc) -> Result<()> {
+    let known = catalog.properties.known.iter();
+    let of_all = known.filter(|property| match property {
+        DatabaseProperty::Setting { role, .. } => role.is_none() && is_of_values(property),
+        _ => false,
+    });
+    let wanted: Vec<DatabaseProperty> = of_all.cloned().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let encoding = catalog.names_encoding();
+    let set = database_properties::set(&client.within(LIMIT), encoding, &wanted, &[])?;
+    for (property, why) in set.failed {
+        log::debug!("not set in the drill: {}: {why}", property.shown());
+    }
+    Ok(())
 }
 
 /// An empty database that is like the one in the archive was when it was new.

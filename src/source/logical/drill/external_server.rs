@@ -4,7 +4,7 @@
 //! a killed drill left is found by the next one. A session of the drill stands on that server for as long as the drill
 //! lives, under the name of its database: a database of ours without such a session is a leftover.
 
-use super::database::{LIMIT, NAME, create_database, make_roles};
+use super::database::{LIMIT, NAME, create_database, make_roles, set_what_values_depend_on};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
@@ -141,7 +141,8 @@ impl Lent {
     fn fill(&self, catalog: &Toc) -> Result<()> {
         create_database(&self.maintenance, &self.name, catalog)?;
         let made_for = Some(self.name.as_str());
-        make_roles(&self.client, catalog, "", made_for)
+        make_roles(&self.client, catalog, "", made_for)?;
+        set_what_values_depend_on(&self.client, catalog)
     }
 
     /// Drops the database and the roles; under a time limit of its own, since the drill's may be over.

@@ -1,6 +1,8 @@
 //! The database that a drill restores into: in a throwaway cluster, or fresh on a server that was lent for it.
 
-use super::database::{LIMIT, NAME, create_database, make_roles, raise_roles};
+use super::database::{
+    LIMIT, NAME, create_database, make_roles, raise_roles, set_what_values_depend_on,
+};
 use super::external_server::Lent;
 use super::options::{APPLICATION, DrillOptions};
 use super::place::{make_tablespaces, to_preload};
@@ -71,6 +73,7 @@ impl Scratch {
         make_tablespaces(&cluster, &client, catalog)?;
         make_roles(&client, catalog, "BYPASSRLS", None)?;
         raise_roles(&client, catalog, false)?;
+        set_what_values_depend_on(&client, catalog)?;
         Ok(Scratch::Own {
             client: Box::new(client),
             cluster: Box::new(cluster),
@@ -88,6 +91,7 @@ impl Scratch {
         maintenance.run_alone(LIMIT, &drop)?;
         create_database(&maintenance, NAME, catalog)?;
         raise_roles(client, catalog, true)?;
+        set_what_values_depend_on(client, catalog)?;
         Ok(true)
     }
 
@@ -116,15 +120,17 @@ impl Scratch {
     /// bring fire as they would at a restore, but on a server that was lent.
     pub fn restoring_client(&self) -> Client {
         let client = self.client();
+        let session = client.session().in_time_zone_of_database();
         client.with_session(match self {
             // a confined server warns of files that it may not cut before it removes them (Linux before 6.2)
-            Scratch::Own { .. } => client
-                .session()
-                .with_settings("-c lc_messages=C -c client_min_messages=error"),
-            Scratch::Lent(lent) if lent.superuser => {
-                self.silent_session().with_settings("-c lc_messages=C")
+            Scratch::Own { .. } => {
+                session.with_settings("-c lc_messages=C -c client_min_messages=error")
             }
-            Scratch::Lent(_) => return client.clone(),
+            Scratch::Lent(lent) if lent.superuser => self
+                .silent_session()
+                .in_time_zone_of_database()
+                .with_settings("-c lc_messages=C"),
+            Scratch::Lent(_) => session,
         })
     }
 

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! made        with a comment on it that says: not finished
-//! restored    the comment goes
+//! restored    what belonged to the one that was dumped is set (created_properties), and the comment goes
 //! failed      the database goes
 //! killed      both stay; the next restore that may make the database finds the comment and begins again
 //! ```
 
+use super::created_properties::CreatedProperties;
 use super::facts::RestoreFacts;
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
@@ -86,6 +87,7 @@ impl<'a> CreatedDatabase<'a> {
         name: &'a str,
         from: &str,
         locale: &[(String, String)],
+        properties: &CreatedProperties,
     ) -> Result<CreatedDatabase<'a>> {
         if let Some(comment) = leftover(maintenance, name)? {
             let (shown, comment) = (printable(name), printable(&comment));
@@ -98,7 +100,14 @@ impl<'a> CreatedDatabase<'a> {
             .filter(|(keyword, value)| !(keyword == "LOCALE_PROVIDER" && value == "libc"))
             .cloned()
             .collect();
-        databases::create(maintenance, name, &like).map_err(|error| {
+        // a limit keeps everybody out but superusers, so it is for them alone to begin with
+        let limit = properties.connection_limit();
+        let limit = match limit.is_some() && databases::is_superuser(maintenance)? {
+            true => limit,
+            false => None,
+        };
+        let closed = properties.is_closed();
+        databases::create(maintenance, name, &like, limit, closed).map_err(|error| {
             error.hint(format!(
                 "or make it by hand and restore without --create: createdb --template=template0 {name}"
             ))
@@ -110,6 +119,10 @@ impl<'a> CreatedDatabase<'a> {
             kept: false,
         };
         databases::set_comment(maintenance, name, Some(&made.comment))?;
+        if closed {
+            databases::open_but_not_to_all(maintenance, name)
+                .doing(|| format!("cannot open the database {name}"))?;
+        }
         log::info!("created the database {}", printable(name));
         Ok(made)
     }
@@ -143,21 +156,25 @@ impl<'a> CreatedDatabase<'a> {
         Ok(owner)
     }
 
-    /// It stays.
-    pub fn keep(mut self) {
+    /// It stays, with what belonged to the one that was dumped. Returns what is not as it was there.
+    pub fn keep(
+        mut self,
+        target: &Client,
+        properties: &mut CreatedProperties,
+    ) -> Result<Vec<String>> {
         self.kept = true;
-        let finished = within_a_while(|cancel| {
-            databases::set_comment(&self.maintenance.with_cancel(cancel), self.name, None)
-        });
-        if let Err(error) = finished {
-            log::warn!(
-                "{} is restored, but its comment still says that it is not, for which --create would drop it: {}; \
-                 take it away with: COMMENT ON DATABASE {} IS NULL",
-                printable(self.name),
-                error.report(),
-                printable(&identifier(self.name))
-            );
-        }
+        within_a_while(|cancel| properties.finish(&target.with_cancel(cancel))).map_err(|error| {
+            let comment = format!("COMMENT ON DATABASE {} IS NULL", identifier(self.name));
+            error
+                .doing(format!(
+                    "{} is restored, but its comment still says that it is not, for which --create would drop it",
+                    self.name
+                ))
+                .hint(format!(
+                    "take the comment away with: {comment}; what else belongs to the database is in the archive: \
+                     pg_restore --create --schema-only --file=- ARCHIVE"
+                ))
+        })
     }
 
     /// Drops it, unless someone else has made it again meanwhile.
@@ -188,7 +205,7 @@ impl Drop for CreatedDatabase<'_> {
 }
 
 /// Does it also after a run that was cancelled, with a limit of its own.
-fn within_a_while(act: impl FnOnce(&Cancel) -> Result<()>) -> Result<()> {
+fn within_a_while<T>(act: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     act(&Cancel::new()?.with_deadline(CLEANING))
 }
 

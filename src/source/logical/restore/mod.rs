@@ -19,6 +19,7 @@
 
 mod comparison;
 pub mod created_database;
+mod created_properties;
 mod created_roles;
 pub mod dependencies;
 pub mod execute;
@@ -53,6 +54,7 @@ use crate::repository::open::Rules;
 use crate::text::escape::printable_list;
 use comparison::TargetComparison;
 use created_database::CreatedDatabase;
+use created_properties::CreatedProperties;
 use created_roles::CreatedRoles;
 use prepare::PreparedRestore;
 use request::cannot;
@@ -149,6 +151,7 @@ pub fn run(
     let maintenance = prepared.maintenance.clone();
     // dropped in the opposite order of their names: the database goes before the roles that own things in it
     let roles;
+    let mut properties = CreatedProperties::of(&prepared.facts);
     let made = match &maintenance {
         Some(maintenance) => {
             let locale = prepared
@@ -160,7 +163,8 @@ pub fn run(
             let tablespace = prepared.facts.tablespace_of_database();
             locale.extend(tablespace.map(|name| ("TABLESPACE".to_string(), name.clone())));
             let (name, from) = (job.session.database(), selected.shown());
-            Some(CreatedDatabase::new(maintenance, name, &from, &locale)?)
+            let made = CreatedDatabase::new(maintenance, name, &from, &locale, &properties)?;
+            Some(made)
         }
         None => None,
     };
@@ -171,7 +175,11 @@ pub fn run(
     let owner = match &made {
         Some(made) => {
             let made_roles = roles.as_ref().map_or(&[][..], CreatedRoles::names);
-            made.give_away(&prepared.facts, &prepared.client, made_roles)?
+            let owner = made.give_away(&prepared.facts, &prepared.client, made_roles)?;
+            if let Some(settings) = properties.before_the_rows(&prepared.client)? {
+                prepared.set_for_rows(&settings)?;
+            }
+            owner
         }
         None => None,
     };
@@ -183,24 +191,37 @@ pub fn run(
     let (plain_bytes, archived) = prepared.restore(&application, tools, cancel).doing(doing)?;
     let created = made.is_some();
     prepared.progress = None;
-    made.into_iter().for_each(CreatedDatabase::keep);
-    roles.into_iter().for_each(CreatedRoles::keep);
-
+    // before the database is as closed and as read-only as it was
     let checked = match archived {
-        Some(archived) if job.check => comparison::run(&prepared, &archived, tools, cancel)?,
-        _ => TargetComparison::default(),
+        Some(archived) if job.check => comparison::run(&prepared, &archived, tools, cancel),
+        _ => Ok(TargetComparison::default()),
     };
+    let kept = made.map(|made| made.keep(&prepared.client, &mut properties));
+    roles.into_iter().for_each(CreatedRoles::keep);
+    let checked = checked?;
+    let shown = job.session.shown();
+    let itself = match kept {
+        Some(Ok(differences)) if !differences.is_empty() => {
+            Some(created_properties::differs(shown, &differences))
+        }
+        Some(Err(error)) => Some(error),
+        _ => None,
+    };
+    let mut left_out = prepared.facts.selection.left_out;
+    if created {
+        left_out.append(&mut properties.left_out);
+    }
     Ok(RestoreReport {
         plain_bytes,
         content,
         label,
-        target: job.session.shown().to_string(),
+        target: shown.to_string(),
         created,
         owner,
-        left_out: prepared.facts.selection.left_out,
+        left_out,
         compared: checked.tables,
-        is_proof: checked.is_proof && job.subset.is_whole(),
-        differs: checked.differs,
+        is_proof: checked.is_proof && job.subset.is_whole() && itself.is_none(),
+        differs: checked.differs.or(itself),
     })
 }
 

@@ -105,6 +105,7 @@ impl<'a> PreparedRestore<'a> {
         let server = reachable.major_if_known()?;
         pooler::require_own_session(reachable)?;
         let as_dumped = as_dumped(selected, reachable)?.to_database(client.database());
+        let as_dumped = as_dumped.with_session(as_dumped.session().in_time_zone_of_database());
         let encoding = catalog
             .as_ref()
             .and_then(|catalog| catalog.encoding.as_deref());
@@ -164,6 +165,20 @@ impl<'a> PreparedRestore<'a> {
         }
         prepared.refusal = together(found);
         Ok(prepared)
+    }
+
+    /// Has the sessions that restore make these settings, where whatever stands before the server lets them pass.
+    pub(super) fn set_for_rows(&mut self, settings: &str) -> Result<()> {
+        let session = self.as_dumped.session().with_settings(settings);
+        let client = self.as_dumped.with_session(session);
+        match client.query("SELECT 1") {
+            Ok(_) => self.as_dumped = client,
+            Err(error) => {
+                client.cancel().check()?;
+                log::debug!("the server takes no settings: {}", error.chain());
+            }
+        }
+        Ok(())
     }
 
     /// Reads SQL text to its end, and refuses one that holds commands for psql before psql gets any of it.

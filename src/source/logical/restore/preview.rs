@@ -1,5 +1,6 @@
 //! What a restore would do, found out without doing it.
 
+use super::created_properties::CreatedProperties;
 use super::object_kinds::shown;
 use super::prepare::PreparedRestore;
 use super::request::cannot;
@@ -130,6 +131,17 @@ pub(super) fn run(
             .map(|_| for_large_temporaries().display().to_string()),
         refusal,
     };
+    if let Some(server) = &prepared.maintenance {
+        let properties = CreatedProperties::of(&prepared.facts);
+        match properties.foreseen(&prepared.facts, server) {
+            Ok(foreseen) => preview.left_out.extend(foreseen),
+            // such as of a standby, which is refused for what it is
+            Err(error) => {
+                cancel.check()?;
+                log::debug!("what would be left out is not known: {}", error.chain());
+            }
+        }
+    }
     if let Some(catalog) = catalog {
         let chosen = catalog.entries.iter();
         let chosen: Vec<&TocEntry> = chosen

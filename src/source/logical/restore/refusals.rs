@@ -318,7 +318,7 @@ mod tests {
     use crate::error::Kind;
     use crate::format::sniff::Content;
     use crate::postgres::session::Session;
-    use crate::source::logical::archive::DumpVersion;
+    use crate::source::logical::archive::{DatabaseProperties, DumpVersion};
     use crate::source::logical::drop_existing::DropEffects;
     use crate::source::logical::pg_restore::PgRestoreOptions;
     use std::time::Duration;
@@ -363,6 +363,7 @@ mod tests {
             encoding: None,
             locale: Vec::new(),
             tablespace: None,
+            properties: DatabaseProperties::default(),
             extensions: Vec::new(),
             roles: BTreeSet::new(),
             entries: vec![
