@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build static release demo demo-cluster test test-faults test-kinds test-two-hosts test-lying-s3 test-large test-s3 test-packages test-release test-parts lint fmt bench clean
+.PHONY: help build static release demo demo-cluster test test-faults test-kinds test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -38,6 +38,9 @@ test-two-hosts: test-parts ## two hosts at random work on one storage, for MINUT
 
 test-large: test-parts ## back a table of more than 1 GiB up and restore it; needs 6 GB of disk
 	cargo test --locked --test large
+
+test-real: test-parts ## all commands on databases that have everything, made from SEED, on MAJORS; REGRESS is a source tree of PostgreSQL
+	BACKUPKIT_REAL_SEED="$(SEED)" BACKUPKIT_REAL_MAJORS="$(MAJORS)" BACKUPKIT_REAL_REGRESS="$(REGRESS)" cargo test --locked --test real -- --nocapture
 
 test-faults: test-parts ## disturb every command in a thousand system calls, and see that nothing is lost; a quarter of an hour
 	cargo test --locked --test faults -- --nocapture

@@ -31,6 +31,7 @@ mod notify;
 mod offsite;
 mod pooler;
 mod prune;
+mod real;
 mod restore;
 mod runbook;
 mod s3;

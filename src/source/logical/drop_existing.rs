@@ -206,6 +206,7 @@ DECLARE
   missing text[];
   relation record;
 BEGIN
+  {detached}
   SELECT coalesce(array_agg(c.oid), '{{}}') INTO held FROM unnest(relations) known (name)
     JOIN pg_class c ON c.oid = to_regclass(known.name) AND c.relkind IN {RELATIONS};
   IF held = '{{}}' THEN
@@ -236,6 +237,24 @@ END",
         types = names.types,
         published = names.published,
         foreign_keys = names.foreign_keys,
+        detached = detached_subscriptions(catalog, chosen),
     );
     catalog.names().encode(&block_of(&body))
+}
+
+/// Statements that part each subscription that the backup holds from its slot. With one, it is dropped in no transaction, and
+/// only with its publisher's help, who then lacks the slot that the restored subscription names.
+fn detached_subscriptions(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> String {
+    let held = catalog.entries.iter();
+    let held = held.filter(|entry| entry.kind == "SUBSCRIPTION" && chosen(entry.id));
+    let names = array(held.map(|entry| entry.tag.as_str()));
+    format!(
+        "FOR relation IN
+    SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+    WHERE d.datname = current_database() AND s.subslotname IS NOT NULL AND s.subname = ANY ({names})
+  LOOP
+    EXECUTE format('ALTER SUBSCRIPTION %I DISABLE', relation.name);
+    EXECUTE format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', relation.name);
+  END LOOP;"
+    )
 }

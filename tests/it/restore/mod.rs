@@ -16,6 +16,7 @@ mod reference;
 mod rights;
 mod sql;
 mod tablespaces;
+mod subscriptions;
 mod target;
 mod tools;
 

@@ -193,6 +193,7 @@ fn comes_along(kind: &str) -> bool {
             | "OPERATOR CLASS"
             | "OPERATOR FAMILY"
             | "CAST"
+            | "TRANSFORM"
             | "SEQUENCE"
             | "ACCESS METHOD"
             | "PROCEDURAL LANGUAGE"

@@ -1,0 +1,6 @@
+-- Rights that will be given to what the owners of other pieces make.
+ALTER DEFAULT PRIVILEGES FOR ROLE "real owner" IN SCHEMA «schema» GRANT SELECT ON TABLES TO real_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE "real owner" GRANT USAGE ON SEQUENCES TO real_reader WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES FOR ROLE "Real ""quoted""" REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE real_grantor GRANT ALL ON SCHEMAS TO "real owner";
+CREATE TABLE «t» (a int);

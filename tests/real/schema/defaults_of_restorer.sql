@@ -1,0 +1,10 @@
+-- Rights that are given to all that the one who restores makes: nothing that is here has them.
+CREATE TABLE «secret» (a int);
+CREATE SEQUENCE «counter»;
+CREATE FUNCTION «f»() RETURNS int LANGUAGE sql AS 'SELECT 1';
+INSERT INTO «secret» VALUES (‹1..99›);
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO real_reader;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO real_reader;
+CREATE TABLE «open» (a int);
+CREATE FUNCTION «closed»() RETURNS int LANGUAGE sql AS 'SELECT 1';

@@ -1,0 +1,43 @@
+-- Rows that not everybody sees; rights of every kind, by several grantors.
+CREATE TABLE «secrets» (who name DEFAULT current_user, what text, n int);
+INSERT INTO «secrets» SELECT 'a', n, n FROM generate_series(1, ‹5..50›) AS n;
+ALTER TABLE «secrets» ENABLE ROW LEVEL SECURITY;
+ALTER TABLE «secrets» FORCE ROW LEVEL SECURITY;
+CREATE POLICY «own» ON «secrets» TO real_reader, "Real ""quoted""" USING (who = current_user) WITH CHECK (what <> 'x');
+CREATE POLICY «narrow» ON «secrets» AS RESTRICTIVE FOR SELECT USING (what IS NOT NULL);
+CREATE POLICY «insert» ON «secrets» FOR INSERT WITH CHECK (n > ‹1..9›);
+CREATE TABLE «enabled_only» (a int);
+ALTER TABLE «enabled_only» ENABLE ROW LEVEL SECURITY;
+CREATE TABLE «forced_only» (a int);
+ALTER TABLE «forced_only» FORCE ROW LEVEL SECURITY;
+CREATE TABLE «granted» (id int, t text);
+CREATE SEQUENCE «counter»;
+CREATE FUNCTION «f»(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE PROCEDURE «p»() LANGUAGE sql AS '';
+CREATE TYPE «mood» AS ENUM ('sad');
+CREATE DOMAIN «d» AS int;
+GRANT USAGE, CREATE ON SCHEMA «schema» TO real_grantor WITH GRANT OPTION;
+GRANT ALL ON «granted» TO real_grantor WITH GRANT OPTION;
+GRANT REFERENCES (id) ON «granted» TO real_grantor WITH GRANT OPTION;
+GRANT SELECT (id), UPDATE (t) ON «granted» TO real_reader;
+SET ROLE real_grantor;
+GRANT SELECT, INSERT ON «granted» TO real_reader;
+GRANT REFERENCES (id) ON «granted» TO "Real ""quoted""" WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA «schema» TO PUBLIC;
+SET ROLE "Real ""quoted""";
+GRANT REFERENCES (id) ON «granted» TO "real owner";
+RESET ROLE;
+GRANT USAGE ON SEQUENCE «counter» TO real_reader;
+REVOKE ALL ON FUNCTION «f» FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION «f» TO real_reader, "real owner" WITH GRANT OPTION;
+REVOKE ALL ON PROCEDURE «p» FROM PUBLIC, postgres;
+REVOKE USAGE ON TYPE «mood» FROM PUBLIC;
+GRANT USAGE ON DOMAIN «d» TO real_reader;
+REVOKE ALL ON «enabled_only» FROM postgres;
+GRANT TRIGGER, TRUNCATE ON «enabled_only» TO PUBLIC;
+ALTER TABLE «secrets» OWNER TO "real owner";
+ALTER TYPE «mood» OWNER TO "real owner";
+ALTER FUNCTION «f» OWNER TO "Real ""quoted""";
+\if :v17
+GRANT MAINTAIN ON «granted» TO real_reader;
+\endif
