@@ -540,3 +540,42 @@ databases:
         error.report()
     );
 }
+
+#[test]
+fn words_of_older_configurations_mean_what_they_meant() {
+    let with = |on: &str, flag: &str| {
+        parse(&format!(
+            "version: 1\nstorage: [{{ name: s, type: ' Local ', local: {{ path: /s }} }}]\ndatabases: [{{ name: d, type: Postgres, \
+             connection: {{ url: 'postgresql://u@h/d' }}, backup: {{ storage: s, globals: {flag} }} }}]\n\
+             notifications: [{{ type: WebHook, on: {on}, config: {{ url: 'https://h', template: Slack }} }}]"
+        ))
+    };
+    for (on, success, failure) in [
+        ("[both]", true, true),
+        ("Both", true, true),
+        ("[' Success ']", true, false),
+        ("' FAILURE '", false, true),
+        ("[SUCCESS, both]", true, true),
+    ] {
+        let config = with(on, "true");
+        let route = &config.notifications[0];
+        assert_eq!(
+            (route.on_success, route.on_failure),
+            (success, failure),
+            "{on}"
+        );
+    }
+    for (flag, expected) in [
+        ("yes", true),
+        ("On", true),
+        ("' TRUE '", true),
+        ("no", false),
+        ("off", false),
+    ] {
+        assert_eq!(
+            with("both", flag).databases[0].backup.globals,
+            expected,
+            "{flag}"
+        );
+    }
+}

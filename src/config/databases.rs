@@ -83,7 +83,7 @@ impl KeyReader<'_> {
             "such as name: app_db",
             validate::database_name,
         );
-        let kind = self.required_word(&table, "type", "write type: postgres", rules::anything);
+        let kind = self.kind(&table, "write type: postgres");
         if let Some(kind) = kind.filter(|kind| kind != "postgres") {
             self.unknown_kind(&table, &kind, "postgres");
         }

@@ -36,7 +36,7 @@ impl KeyReader<'_> {
     pub(super) fn notification(&mut self, spot: &Spot) -> Option<Notification> {
         let table = self.table(spot, NOTIFICATION)?;
         let (on_success, on_failure) = self.events(&table);
-        let kind = self.required_word(&table, "type", "webhook or email", rules::anything);
+        let kind = self.kind(&table, "webhook or email");
         let keys = self.require(&table, "config", "the address to notify");
         let route = match kind.as_deref()? {
             "webhook" => keys
@@ -69,14 +69,18 @@ impl KeyReader<'_> {
             self.problem(&spot, ValueFault::new("is empty").hint(hint));
         }
         for item in items.unwrap_or_default() {
-            match self.word(&item, rules::anything).as_deref() {
-                Some("success") => success = true,
-                Some("failure") => failure = true,
-                Some(other) => {
-                    let what = format!("must be success or failure, found {}", rules::shown(other));
+            let Some(word) = self.word(&item, rules::anything) else {
+                continue;
+            };
+            match word.trim().to_lowercase().as_str() {
+                "success" => success = true,
+                "failure" => failure = true,
+                "both" => (success, failure) = (true, true),
+                _ => {
+                    let found = rules::shown(&word);
+                    let what = format!("must be success, failure or both, found {found}");
                     self.problem(&item, ValueFault::new(what));
                 }
-                None => {}
             }
         }
         (success, failure)
@@ -167,6 +171,7 @@ impl KeyReader<'_> {
     fn choice<T: Copy>(&mut self, table: &KeyTable, key: &str, known: &[(&str, T)]) -> Option<T> {
         let spot = table.get(key)?;
         let word = self.word(&spot, rules::anything)?;
+        let word = word.trim().to_lowercase();
         let meaning = known.iter().find(|(name, _)| *name == word);
         if meaning.is_none() {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();

@@ -6,7 +6,6 @@ use crate::storage::kind::StorageKind;
 use crate::storage::registry::KINDS;
 use crate::yaml::cursor::Spot;
 use crate::yaml::reader::KeyReader;
-use crate::yaml::rules;
 
 /// The keys of every storage, and for each kind the one that its own keys stand below.
 pub(super) fn keys() -> Vec<&'static str> {
@@ -24,7 +23,7 @@ impl KeyReader<'_> {
             validate::storage_name,
         );
         let words = KINDS.map(|kind| kind.word).join(" or ");
-        let found = self.required_word(&table, "type", &words, rules::anything)?;
+        let found = self.kind(&table, &words)?;
         let (meant, others): (Vec<StorageKind>, Vec<StorageKind>) =
             KINDS.into_iter().partition(|kind| kind.word == found);
         let Some(kind) = meant.first() else {

@@ -4,7 +4,7 @@
 
 use super::template::Post;
 use crate::error::{Error, Kind, Result};
-use crate::http::{self, Limits};
+use crate::http::{self, Address, Limits};
 use crate::secret::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +27,7 @@ pub struct Request {
     /// Those of the configuration, which replace ours.
     headers: Vec<(String, Secret)>,
     roots: Option<RootCerts>,
-    /// The host of the URL, and all of it that is ever told.
-    host: String,
+    address: Address,
 }
 
 impl Request {
@@ -38,13 +37,12 @@ impl Request {
         ca_file: Option<PathBuf>,
     ) -> Result<Request> {
         let url = Url::parse(&post.url).ok();
-        let host = url.as_ref().and_then(Url::host_str).map(str::to_string);
-        let (Some(url), Some(host)) = (url, host) else {
+        let Some(url) = url.filter(Url::has_host) else {
             return Err(Error::usage("the URL is none").hint("write https://host/path"));
         };
         Ok(Request {
+            address: Address::of(&url, &|name| std::env::var(name).ok())?,
             url,
-            host,
             post,
             headers,
             roots: ca_file.as_deref().map(http::roots).transpose()?,
@@ -57,7 +55,7 @@ impl Request {
             total: LIMITS.total.min(left),
             ..LIMITS
         };
-        let agent = http::agent(limits, self.roots.clone(), true);
+        let agent = http::agent(limits, self.roots.clone(), &self.address);
         let mut request = agent.post(self.url.as_str());
         let ours = self.post.headers.iter();
         for (name, value) in ours.filter(|(name, _)| !self.is_replaced(name)) {
@@ -84,12 +82,12 @@ impl Request {
         match error {
             // its text may hold what could not be sent
             ureq::Error::Http(_) => Error::failed("the URL or a header holds what cannot be sent"),
-            error => http::explain(error, &self.host),
+            error => http::explain(error, self.address.shown()),
         }
     }
 
     fn refusal(&self, status: StatusCode, headers: &HeaderMap) -> Error {
-        let host = &self.host;
+        let host = self.address.shown();
         let answered = format!("{host} answered {status}");
         match status.as_u16() {
             300..=399 => {

@@ -232,8 +232,13 @@ impl Session {
     /// The argument that names the database. It is a connection string, because a name such as `a=b` would be read as
     /// one, and because libpq has no variables for what notices a server that has silently gone away.
     pub fn database_argument(&self) -> String {
-        let database = connection_value(&self.database);
-        format!("--dbname=dbname={database} {GONE}")
+        format!("--dbname={} {GONE}", self.database_as_string())
+    }
+
+    /// The database alone as a connection string, for programs that take it beside the server's: they read every name that
+    /// looks like a connection string as one.
+    pub fn database_as_string(&self) -> String {
+        format!("dbname={}", connection_value(&self.database))
     }
 }
 

@@ -306,7 +306,7 @@ impl KeyReader<'_> {
     pub fn flag(&mut self, spot: &Spot) -> Option<bool> {
         let value = match spot.node {
             Node::Flag(value) => Some(*value),
-            Node::Text(_) => self.word(spot, rules::anything)?.parse().ok(),
+            Node::Text(_) => switch(&self.word(spot, rules::anything)?),
             _ => None,
         };
         if value.is_none() {
@@ -430,6 +430,12 @@ impl KeyReader<'_> {
         self.word(&spot, check)
     }
 
+    /// The word under `type`; neither capitals nor spaces around it make a difference.
+    pub(crate) fn kind(&mut self, table: &KeyTable, hint: &str) -> Option<String> {
+        let word = self.required_word(table, "type", hint, rules::anything)?;
+        Some(word.trim().to_lowercase())
+    }
+
     pub(crate) fn required_text(
         &mut self,
         table: &KeyTable,
@@ -479,5 +485,13 @@ impl KeyReader<'_> {
                 ValueFault::new(format!("must be {known}, found {}", shown(found))),
             );
         }
+    }
+}
+/// The words that YAML 1.1 has for true and false, which people and older programs write.
+fn switch(word: &str) -> Option<bool> {
+    match word.trim().to_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" => Some(true),
+        "false" | "no" | "off" | "n" => Some(false),
+        _ => None,
     }
 }

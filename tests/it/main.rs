@@ -30,6 +30,7 @@ mod names;
 mod notify;
 mod offsite;
 mod pooler;
+mod proxy;
 mod prune;
 mod real;
 mod restore;

@@ -26,7 +26,7 @@ pub fn dump(
     }
     // it takes the server from the one, and the database to ask in from the other
     command.arg(session.database_argument());
-    command.arg(format!("--database={}", session.database()));
+    command.arg(format!("--database={}", session.database_as_string()));
     ChildOutput::spawn("pg_dumpall", command, cancel, explain::client)
 }
 

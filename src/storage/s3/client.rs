@@ -10,7 +10,7 @@ use super::request::{Answer, MD5, Pace, S3Request, header};
 use crate::background;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
-use crate::http::{self, Limits};
+use crate::http::{self, Address, Limits};
 use crate::process::boot_clock::since_boot;
 use crate::storage::DELETION_HOLDS;
 use crate::storage::retry::RetryPolicy;
@@ -47,6 +47,7 @@ pub(super) struct BucketAccess {
     /// The storage's name in the configuration.
     pub storage: String,
     pub bucket: Bucket,
+    pub address: Address,
     /// Empty, or with its final slash.
     pub prefix: String,
     pub credentials: Credentials,
@@ -75,7 +76,7 @@ impl S3Client {
     /// A client with connections of its own.
     pub fn new(shared: Arc<BucketAccess>) -> S3Client {
         S3Client {
-            agent: http::agent(shared.limits, shared.roots.clone(), true),
+            agent: http::agent(shared.limits, shared.roots.clone(), &shared.address),
             shared,
         }
     }
@@ -170,7 +171,7 @@ impl S3Client {
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.run(request, idle, total))
         };
-        let response = outcome.map_err(|error| doing(http::explain(error, &self.host())))?;
+        let response = outcome.map_err(|error| doing(http::explain(error, self.host())))?;
         if began.elapsed() < PROMPT {
             self.see_clock(&response);
         }
@@ -262,7 +263,7 @@ impl S3Client {
             .take(LARGEST_ANSWER + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| {
-                let fault = http::explain(ureq::Error::from(error), &self.host());
+                let fault = http::explain(ureq::Error::from(error), self.host());
                 fault.doing(&request.doing)
             })?;
         if bytes.len() as u64 > LARGEST_ANSWER {
@@ -322,7 +323,7 @@ impl S3Client {
                 _ => format!("{}/{prefix}*", bucket.name()),
             },
             region: bucket.region(),
-            host: &self.host(),
+            host: self.host(),
             status: answer.status,
             code: &answer.code,
             message: &answer.message,
@@ -343,13 +344,8 @@ impl S3Client {
     }
 
     /// The server as an error names it.
-    pub fn host(&self) -> String {
-        let url = self.shared.bucket.base_url();
-        let host = url.host_str().unwrap_or_default();
-        match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_string(),
-        }
+    pub fn host(&self) -> &str {
+        self.shared.address.shown()
     }
 
     /// True while the server is believed to know conditional writes.
@@ -388,6 +384,7 @@ mod tests {
         let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
         let shared = BucketAccess {
             storage: "s3main".into(),
+            address: Address::direct(),
             bucket: Bucket::new(s3.parse().unwrap(), UrlStyle::Path, "b", "r").unwrap(),
             prefix: String::new(),
             credentials: Credentials::new(None, environment(&[(name, role)])),

@@ -8,7 +8,7 @@
 //! The last two expire; they are renewed a while before, and once more when a server calls them expired.
 
 use crate::error::{Doing, Error, Kind, Result};
-use crate::http::{Limits, agent};
+use crate::http::{Address, Limits, agent};
 use crate::secret::Secret;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::io::Read;
@@ -71,7 +71,7 @@ impl Credentials {
         Credentials {
             fixed,
             environment,
-            agent: agent(LIMITS, None, false),
+            agent: agent(LIMITS, None, &Address::direct()),
             found: Mutex::new(None),
         }
     }

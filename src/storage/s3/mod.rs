@@ -43,7 +43,7 @@ use super::{Dated, Object, Storage, Until, Upload, require_key};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::files::random;
-use crate::http;
+use crate::http::{self, Address};
 use crate::yaml::expand::Env;
 use crate::yaml::keys::{KeyValues, names};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -109,10 +109,12 @@ impl S3 {
                 format!("{prefix}/")
             }
         };
-        let environment = Box::new(|name: &str| std::env::var(name).ok());
+        let variable = |name: &str| std::env::var(name).ok();
         let roots = settings.ca_file.as_deref().map(http::roots).transpose()?;
         let shared = BucketAccess {
-            credentials: Credentials::new(settings.keys()?, environment),
+            credentials: Credentials::new(settings.keys()?, Box::new(variable)),
+            address: Address::of(bucket.base_url(), &variable)
+                .map_err(|error| error.doing(format!("storage {}", settings.name)))?,
             storage: settings.name.clone(),
             bucket,
             prefix,

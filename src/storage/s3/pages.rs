@@ -28,7 +28,7 @@ impl<'a> Pages<'a> {
     pub fn new(client: &S3Client, doing: &'a str) -> Pages<'a> {
         Pages {
             doing,
-            host: client.host(),
+            host: client.host().to_string(),
             markers: HashSet::new(),
             empty: 0,
         }

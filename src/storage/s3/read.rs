@@ -256,7 +256,7 @@ impl Fetch {
                     ));
                 }
                 Err(error) => {
-                    let fault = http::explain(ureq::Error::from(error), &self.client.host());
+                    let fault = http::explain(ureq::Error::from(error), self.client.host());
                     return Err(
                         fault.doing(format!("cannot read {} past byte {}", self.shown, self.at))
                     );

@@ -157,21 +157,38 @@ fn bucket_name(text: &str) -> Result<(), ValueFault> {
 }
 
 fn prefix(text: &str) -> Result<(), ValueFault> {
+    let wrong = |what| Err(ValueFault::new(what).hint("write it as backups/host1"));
+    if text.contains("//") {
+        return wrong("contains two slashes in a row");
+    }
     if text.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err(ValueFault::new("contains . or .. as a part").hint("write it as backups/host1"));
+        return wrong("contains . or .. as a part");
     }
     rules::no_control(text)
 }
 
 fn endpoint(text: &str) -> Result<(), ValueFault> {
     rules::http_url(text, "such as https://minio.example.com:9000")?;
+    let Ok(url) = url::Url::parse(text) else {
+        return Err(
+            ValueFault::new("is no URL").hint("write it as https://host or https://host:port")
+        );
+    };
     // it is printed in messages and as a part of addresses
-    let has_login = |url: url::Url| !url.username().is_empty() || url.password().is_some();
-    match url::Url::parse(text).is_ok_and(has_login) {
-        true => Err(ValueFault::new("holds a user or a password")
-            .hint("write these as access_key and secret_key")),
-        false => Ok(()),
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ValueFault::new("holds a user or a password")
+            .hint("write these as access_key and secret_key"));
     }
+    let part = match (url.path(), url.query(), url.fragment()) {
+        ("/", None, None) => return Ok(()),
+        ("/", None, _) => "a fragment",
+        ("/", ..) => "a query",
+        _ => "a path",
+    };
+    let server = &url[..url::Position::BeforePath];
+    Err(ValueFault::new(format!("holds {part}")).hint(format!(
+        "write the server alone, endpoint: \"{server}\"; the bucket goes under bucket, and a path inside it under prefix"
+    )))
 }
 
 fn server_side_encryption(text: &str) -> Result<(), ValueFault> {

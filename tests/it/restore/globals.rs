@@ -130,6 +130,48 @@ fn missing_roles_come_back_with_their_passwords_and_others_stay_as_they_are() {
 }
 
 #[test]
+fn a_database_is_called_what_it_is_called_and_its_roles_are_those_of_its_server() {
+    let servers = Servers::new(PLAIN);
+    let elsewhere = servers.new.port;
+    let names = [
+        format!("host=127.0.0.1 port={elsewhere}"),
+        format!("postgresql://127.0.0.1:{elsewhere}/postgres"),
+        "test?pool=5 service=none".to_string(),
+        r#"-l q'q\"x"#.to_string(),
+        "ünï =x y".to_string(),
+    ];
+    let databases: Vec<Database<'_>> = names
+        .iter()
+        .map(|name| servers.old.create_database_named(name))
+        .collect();
+    let entries: Vec<Entry> = databases
+        .iter()
+        .zip(["d0", "d1", "d2", "d3", "d4"])
+        .map(|(database, name)| {
+            database.sql("CREATE TABLE t AS SELECT current_database()::text AS name");
+            let entry = Entry::of(database).named(name).shape(PLAIN);
+            entry.backup("globals: true")
+        })
+        .collect();
+    servers.sandbox.configure_with("", &entries);
+    servers.sandbox.run(&["backup"]).exits(0);
+    for (index, database) in databases.iter().enumerate() {
+        let backup = format!("d{index}/latest");
+        let globals = servers.sandbox.run(&["cat", "--globals", &backup]).exits(0);
+        let roles = globals.text();
+        assert!(
+            roles.contains("CREATE ROLE app;"),
+            "{}: {roles}",
+            database.name
+        );
+        database.sql("TRUNCATE t");
+        let restore = ["restore", "--from", &backup, "--clean", "--force"];
+        servers.sandbox.run(&restore).exits(0);
+        assert_eq!(database.sql("SELECT name FROM t"), database.name);
+    }
+}
+
+#[test]
 fn a_role_that_is_there_joins_no_other_and_one_that_is_made_joins_those_it_was_in() {
     let servers = Servers::new(PLAIN);
     for statement in [

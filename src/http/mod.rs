@@ -1,11 +1,16 @@
-//! The one place that makes an HTTP agent, so that no request is without limits, and that says what its
-//! failures mean.
+//! The one place that makes an HTTP agent, so that no request is without limits, that decides which proxy it asks, and that
+//! says what its failures mean.
+
+mod proxy;
+
+pub use proxy::Variables;
 
 use crate::error::{Doing, Error, Kind, Result};
 use std::path::Path;
 use std::time::Duration;
-use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy};
+use url::Url;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +43,44 @@ impl Limits {
     }
 }
 
-/// Makes an agent. `roots` replaces Mozilla's roots; `through_proxy` obeys `HTTPS_PROXY` and its kin.
-pub fn agent(limits: Limits, roots: Option<RootCerts>, through_proxy: bool) -> Agent {
-    let mut config = Agent::config_builder()
+/// How a server is reached: directly, or through the proxy that a variable of the environment names.
+#[derive(Debug, Clone, Default)]
+pub struct Address {
+    proxy: Option<Proxy>,
+    shown: String,
+}
+
+impl Address {
+    /// Never through a proxy, for servers that are near by what they are.
+    pub fn direct() -> Address {
+        Address::default()
+    }
+
+    /// As the environment says for `url`.
+    pub fn of(url: &Url, variables: Variables) -> Result<Address> {
+        let host = proxy::server(url);
+        Ok(match proxy::of(url, variables)? {
+            Some((proxy, variable)) => Address {
+                proxy: Some(proxy),
+                shown: format!("{host} (through the proxy of {variable})"),
+            },
+            None => Address {
+                proxy: None,
+                shown: host,
+            },
+        })
+    }
+
+    /// How messages call it.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+/// Makes an agent for what is at `address`. `roots` replaces Mozilla's roots.
+pub fn agent(limits: Limits, roots: Option<RootCerts>, address: &Address) -> Agent {
+    let config = Agent::config_builder()
+        .proxy(address.proxy.clone())
         // a status is an answer; a redirect names another server than the one that was configured and is to be
         // trusted with our signature or token
         .http_status_as_error(false)
@@ -58,9 +98,6 @@ pub fn agent(limits: Limits, roots: Option<RootCerts>, through_proxy: bool) -> A
                 .root_certs(roots.unwrap_or(RootCerts::WebPki))
                 .build(),
         );
-    if !through_proxy {
-        config = config.proxy(None);
-    }
     config.build().new_agent()
 }
 
@@ -100,9 +137,9 @@ pub fn explain(error: ureq::Error, host: &str) -> Error {
         Fault::HostNotFound => no_host(host),
         // how the resolver's own failures come through
         Fault::Io(_) if text.contains("lookup address") => no_host(host),
-        Fault::ConnectionFailed | Fault::ConnectProxyFailed(_) => {
-            passing(format!("cannot connect to {host}: {text}"))
-        }
+        Fault::ConnectionFailed => passing(format!("cannot connect to {host}: {text}")),
+        Fault::ConnectProxyFailed(why) => passing(format!("cannot connect to {host}: {why}"))
+            .hint("the variable has to name a proxy, with a login if it wants one; no_proxy names what is asked directly"),
         Fault::Protocol(_) | Fault::LargeResponseHeader(..) | Fault::BodyStalled => {
             passing(format!("{host} answered what is not HTTP: {text}"))
         }
