@@ -43,14 +43,25 @@ pub(super) fn of(url: &Url, variables: Variables) -> Result<Option<(Proxy, &'sta
     if direct.is_some_and(|(_, list)| is_direct(&list, url)) {
         return Ok(None);
     }
-    match Proxy::new(&value) {
-        Ok(proxy) => Ok(Some((proxy, name))),
-        Err(_) => Err(Error::usage(format!(
+    match address(&value) {
+        Some(proxy) => Ok(Some((proxy, name))),
+        None => Err(Error::usage(format!(
             "{} is to be asked through a proxy, but {name} is no address of one",
             server(url)
         ))
         .hint("write it as http://HOST:PORT or socks5h://HOST:PORT, with USER:PASSWORD@ before HOST where it wants a login, or unset it")),
     }
+}
+
+/// The proxy at an address, of http where no scheme is said. ureq alone takes one without a host or with a bad port.
+fn address(value: &str) -> Option<Proxy> {
+    let whole = match value.contains("://") {
+        true => value.to_string(),
+        false => format!("http://{value}"),
+    };
+    let url = Url::parse(&whole).ok()?;
+    url.host_str().filter(|host| !host.is_empty())?;
+    Proxy::new(&whole).ok()
 }
 
 /// True where an item of `list`, separated by commas or spaces, means the host of `url`.
@@ -158,6 +169,11 @@ mod tests {
                 Some("https_proxy"),
             ),
             ("https://h", &[("https_proxy", "")], None),
+            (
+                "https://h",
+                &[("https_proxy", "u:p@p:3128")],
+                Some("https_proxy"),
+            ),
             (
                 "https://h",
                 &[("ALL_PROXY", "socks5h://p")],

@@ -113,6 +113,8 @@ pub fn preview_text(preview: &RestorePreview) -> String {
         ("replaced too", &preview.taken_along),
         ("left out", &preview.left_out),
         ("may fail at", &preview.doubts),
+        ("off meanwhile", &preview.set_aside),
+        ("not off", &preview.firing),
     ] {
         if !names.is_empty() {
             lines.push((what, names.join(", ")));
@@ -127,7 +129,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
     ));
     let lines = lines.into_iter();
     lines
-        .map(|(what, value)| format!("{what:13}{}\n", printable(&value)))
+        .map(|(what, value)| format!("{what:14}{}\n", printable(&value)))
         .collect()
 }
 
@@ -187,6 +189,8 @@ pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
         "missing_extensions": preview.missing_extensions,
         "left_out": preview.left_out,
         "may_fail_at": preview.doubts,
+        "set_aside": preview.set_aside,
+        "event_triggers": preview.firing,
         "spool": preview.spool,
         "refused": preview.refusal.as_ref().map(|refusal| json!({
             "kind": refusal.kind().name(),

@@ -75,6 +75,7 @@ impl Write for Psql {
 pub struct OneTransaction {
     psql: Psql,
     lines: ScriptLines,
+    after: String,
 }
 
 /// A setting that lives as long as our transaction and on our connection.
@@ -82,14 +83,15 @@ const MARK: &str = "backupkit.restore";
 
 impl OneTransaction {
     /// Begins the transaction. Text that ends within rows swallows all that follows it; the open `\if` makes that an
-    /// error.
-    pub fn begin(mut psql: Psql) -> Result<OneTransaction> {
+    /// error. `before` are statements that come before the text, and `after` those that follow it.
+    pub fn begin(mut psql: Psql, before: &str, after: &str) -> Result<OneTransaction> {
         let token = &psql.token;
-        let begin = format!("\\if true\nBEGIN;\nSET LOCAL {MARK} = '{token}';\n");
+        let begin = format!("\\if true\nBEGIN;\nSET LOCAL {MARK} = '{token}';\n{before}");
         psql.write_all(begin.as_bytes())?;
         Ok(OneTransaction {
             psql,
             lines: ScriptLines::default(),
+            after: after.to_string(),
         })
     }
 
@@ -103,8 +105,8 @@ impl OneTransaction {
         let commit = format!(
             "\n\\endif\n\\set ON_ERROR_STOP 1\n\
              DO $$ BEGIN IF pg_catalog.current_setting('{MARK}', true) IS DISTINCT FROM '{token}' \
-             THEN RAISE EXCEPTION '{}'; END IF; END $$;\nCOMMIT;\n",
-            ENDED_ITS_TRANSACTION
+             THEN RAISE EXCEPTION '{ENDED_ITS_TRANSACTION}'; END IF; END $$;\n{}COMMIT;\n",
+            self.after
         );
         self.psql.write_all(commit.as_bytes())?;
         self.psql.finish()

@@ -35,10 +35,29 @@ impl fmt::Display for Ended {
         }
         let said = self.stderr.trim();
         if !said.is_empty() {
-            write!(f, ": {}", quoted_lines(said))?;
+            write!(
+                f,
+                ": {}",
+                quoted_lines(&without_numbers(&self.program, said))
+            )?;
         }
         Ok(())
     }
+}
+
+/// What a program said of its input, without the number of the line: some of what it reads is ours, and not in the text
+/// that people know.
+fn without_numbers(program: &str, said: &str) -> String {
+    let prefix = format!("{program}:<stdin>:");
+    let lines = said.split_inclusive('\n').map(|line| {
+        let numbered = line.strip_prefix(&prefix);
+        let text = numbered.and_then(|rest| rest.split_once(": "));
+        match text {
+            Some((number, text)) if number.bytes().all(|byte| byte.is_ascii_digit()) => text,
+            _ => line,
+        }
+    });
+    lines.collect()
 }
 
 /// Turns the end of a failed child into an error; the caller knows what its messages mean.

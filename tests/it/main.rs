@@ -32,7 +32,6 @@ mod offsite;
 mod pooler;
 mod proxy;
 mod prune;
-mod real;
 mod restore;
 mod runbook;
 mod s3;

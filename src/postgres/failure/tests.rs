@@ -106,56 +106,56 @@ fn each_program_is_understood() {
             "psql:<stdin>:7: ERROR:  invalid locale name: \"xx\"",
             LocaleMissing,
         ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  collation \"public.c\" for encoding \"UTF8\" does not exist",
-                CollationMissing,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  collation \"c\" already exists",
-                ObjectExists,
-            ),
-            (
-                "pg_restore",
-                "pg_restore: error: could not execute query: FATAL:  extension \"timescaledb\" must be preloaded",
-                NeedsPreload,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  pglogical is not in shared_preload_libraries",
-                NeedsPreload,
-            ),
-            (
-                "pg_restore",
-                "pg_restore: error: could not execute query: ERROR:  can only create extension in database x\nDETAIL:  Jobs",
-                ExtensionElsewhere,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  unrecognized configuration parameter \"cron.database_name\"",
-                CustomSettingUnknown,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  unrecognized configuration parameter \"new_one\"",
-                SettingUnknown,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  security label provider \"selinux\" is not loaded",
-                LabelProviderMissing,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  could not open dictionary file \"/x/de.dict\": No such file or directory",
-                ServerFileMissing,
-            ),
-            (
-                "psql",
-                "psql:<stdin>:7: ERROR:  time zone \"US/Eastern\" not recognized",
-                TimeZoneMissing,
-            ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  collation \"public.c\" for encoding \"UTF8\" does not exist",
+            CollationMissing,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  collation \"c\" already exists",
+            ObjectExists,
+        ),
+        (
+            "pg_restore",
+            "pg_restore: error: could not execute query: FATAL:  extension \"timescaledb\" must be preloaded",
+            NeedsPreload,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  pglogical is not in shared_preload_libraries",
+            NeedsPreload,
+        ),
+        (
+            "pg_restore",
+            "pg_restore: error: could not execute query: ERROR:  can only create extension in database x\nDETAIL:  Jobs",
+            ExtensionElsewhere,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  unrecognized configuration parameter \"cron.database_name\"",
+            CustomSettingUnknown,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  unrecognized configuration parameter \"new_one\"",
+            SettingUnknown,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  security label provider \"selinux\" is not loaded",
+            LabelProviderMissing,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  could not open dictionary file \"/x/de.dict\": No such file or directory",
+            ServerFileMissing,
+        ),
+        (
+            "psql",
+            "psql:<stdin>:7: ERROR:  time zone \"US/Eastern\" not recognized",
+            TimeZoneMissing,
+        ),
         (
             "psql",
             "psql:<stdin>:7: WARNING:  terminating connection because of crash of another server process\nDETAIL:  The",

@@ -6,7 +6,7 @@
 //! depends on it, by a block that then looks for what else went: whatever is missing and does not come back with the
 //! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
 
-use super::archive::Toc;
+use super::archive::{Toc, TocEntry};
 use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::postgres::messages::WOULD_DROP;
@@ -50,13 +50,15 @@ const INVENTORY: &str = "
     SELECT part.kind, n.nspname, format('%s %s', c.relname, part.name),
            pg_describe_object(part.classid, part.objid, part.objsubid),
            part.classid, part.objid, part.objsubid, part.relation
-    FROM (SELECT CASE contype WHEN 'f' THEN 'foreign key' ELSE 'part' END, 'pg_constraint'::regclass, oid, 0, conrelid, conname
+    FROM (SELECT CASE contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END, 'pg_constraint'::regclass, oid, 0, conrelid, conname
                  FROM pg_constraint WHERE conrelid <> 0 AND conparentid = 0
-          UNION ALL SELECT 'part', 'pg_attrdef'::regclass, oid, 0, adrelid, '' FROM pg_attrdef
-          UNION ALL SELECT 'part', 'pg_policy'::regclass, oid, 0, polrelid, polname FROM pg_policy
-          UNION ALL SELECT 'part', 'pg_trigger'::regclass, oid, 0, tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal
-          UNION ALL SELECT 'part', 'pg_rewrite'::regclass, oid, 0, ev_class, rulename FROM pg_rewrite WHERE rulename <> '_RETURN'
-          UNION ALL SELECT 'part', 'pg_class'::regclass, indexrelid, 0, indrelid, '' FROM pg_index
+          UNION ALL SELECT 'default', 'pg_attrdef'::regclass, d.oid, 0, adrelid, attname FROM pg_attrdef d
+                    JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+          UNION ALL SELECT 'policy', 'pg_policy'::regclass, oid, 0, polrelid, polname FROM pg_policy
+          UNION ALL SELECT 'trigger', 'pg_trigger'::regclass, oid, 0, tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal
+          UNION ALL SELECT 'rule', 'pg_rewrite'::regclass, oid, 0, ev_class, rulename FROM pg_rewrite WHERE rulename <> '_RETURN'
+          UNION ALL SELECT 'index', 'pg_class'::regclass, indexrelid, 0, indrelid, i.relname FROM pg_index
+                    JOIN pg_class i ON i.oid = indexrelid
           UNION ALL SELECT 'part', 'pg_class'::regclass, attrelid, attnum, attrelid, attname FROM pg_attribute
                     WHERE attnum > 0 AND NOT attisdropped) part (kind, classid, objid, objsubid, relation, name)
     JOIN pg_class c ON c.oid = part.relation JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -69,7 +71,7 @@ const COMES_BACK: &str = "(
       OR old.kind = 'function' AND old.schema || '.' || old.name = ANY (functions)
       OR old.kind = 'type' AND old.schema || '.' || old.name = ANY (types)
       OR old.kind = 'published' AND old.schema || '.' || old.name = ANY (published)
-      OR old.kind = 'foreign key' AND old.schema || '.' || old.name = ANY (foreign_keys))";
+      OR old.kind || ' ' || old.schema || '.' || old.name = ANY (parts))";
 
 /// The relations that are dropped here, as `identifier` writes their names. The function `to_regclass` fails in a schema
 /// that the role may not use, where what it lacks is to be told instead.
@@ -77,32 +79,54 @@ const BY_NAME: &str = "
     SELECT c.oid, format('\"%s\".\"%s\"', replace(n.nspname, '\"', '\"\"'), replace(c.relname, '\"', '\"\"')) AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','v','m','S','f')";
 
+/// What an entry of an archive is in the inventory: of what kind, and its name behind its schema.
+fn in_the_inventory(entry: &TocEntry) -> Option<(&'static str, String)> {
+    let kind = match &*entry.kind {
+        "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "FOREIGN TABLE" => "relation",
+        "FUNCTION" | "PROCEDURE" | "AGGREGATE" => "function",
+        "TYPE" | "DOMAIN" => "type",
+        // called `publication table`, in the schema of the table
+        "PUBLICATION TABLE" => "published",
+        // called `table name`, as all parts of tables but indexes are
+        "FK CONSTRAINT" => "foreign key",
+        "CONSTRAINT" | "CHECK CONSTRAINT" => "constraint",
+        "DEFAULT" => "default",
+        "POLICY" => "policy",
+        "TRIGGER" => "trigger",
+        "RULE" => "rule",
+        "INDEX" => {
+            let (schema, index) = (&entry.schema, &entry.tag);
+            return Some(("index", format!("{schema}.{index}")));
+        }
+        _ => return None,
+    };
+    Some((kind, format!("{}.{}", entry.schema, entry.tag)))
+}
+
 /// What is restored and can come in the place of something that is there: names, as arrays of SQL.
 struct Names {
     relations: String,
     functions: String,
     types: String,
     published: String,
-    foreign_keys: String,
+    /// Parts of tables, each with its kind before its name.
+    parts: String,
 }
 
 impl Names {
     fn of(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> Names {
         let (mut relations, mut functions, mut types) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut published, mut foreign_keys) = (Vec::new(), Vec::new());
+        let (mut published, mut parts) = (Vec::new(), Vec::new());
         for entry in catalog.entries.iter().filter(|entry| chosen(entry.id)) {
-            let plain = || format!("{}.{}", entry.schema, entry.tag);
-            match &*entry.kind {
-                "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "FOREIGN TABLE" => {
+            match in_the_inventory(entry) {
+                Some(("relation", _)) => {
                     relations.push(identifier(&entry.schema) + "." + &identifier(&entry.tag));
                 }
-                "FUNCTION" | "PROCEDURE" | "AGGREGATE" => functions.push(plain()),
-                "TYPE" | "DOMAIN" => types.push(plain()),
-                // called `publication table`, in the schema of the table
-                "PUBLICATION TABLE" => published.push(plain()),
-                // called `table name`
-                "FK CONSTRAINT" => foreign_keys.push(plain()),
-                _ => {}
+                Some(("function", name)) => functions.push(name),
+                Some(("type", name)) => types.push(name),
+                Some(("published", name)) => published.push(name),
+                Some((kind, name)) => parts.push(format!("{kind} {name}")),
+                None => {}
             }
         }
         let of = |names: &[String]| array(names.iter().map(String::as_str));
@@ -111,7 +135,39 @@ impl Names {
             functions: of(&functions),
             types: of(&types),
             published: of(&published),
-            foreign_keys: of(&foreign_keys),
+            parts: of(&parts),
+        }
+    }
+}
+
+/// Something of the target that would be dropped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DroppedObject {
+    /// What it is and how it is called, for people.
+    pub shown: String,
+    kind: String,
+    /// Behind its schema.
+    name: String,
+}
+
+impl DroppedObject {
+    /// True of the entry of an archive that makes it again.
+    pub fn is_brought_back_by(&self, entry: &TocEntry) -> bool {
+        let found = in_the_inventory(entry);
+        found.is_some_and(|(kind, name)| kind == self.kind && name == self.name)
+            // with the constraint comes its index
+            || self.kind == "index" && entry.kind == "CONSTRAINT" && {
+                let index = entry.tag.split_once(' ').map_or("", |(_, name)| name);
+                self.name == format!("{}.{index}", entry.schema)
+            }
+    }
+
+    /// For tests of what follows from it.
+    #[cfg(test)]
+    pub fn called(shown: &str) -> DroppedObject {
+        DroppedObject {
+            shown: shown.into(),
+            ..DroppedObject::default()
         }
     }
 }
@@ -124,7 +180,7 @@ pub struct DropEffects {
     /// What the role may not drop, since it belongs to someone else.
     pub foreign: Vec<String>,
     /// What depends on what would be dropped and does not come back with the backup.
-    pub lost: Vec<String>,
+    pub lost: Vec<DroppedObject>,
 }
 
 /// Asks the target what making room for the entries of `catalog` that `chosen` accepts would mean.
@@ -138,7 +194,7 @@ pub fn outlook(
         "
 WITH RECURSIVE named AS (
   SELECT {relations} AS relations, {functions} AS functions, {types} AS types, {published} AS published,
-         {foreign_keys} AS foreign_keys
+         {parts} AS parts
 ), known AS MATERIALIZED (
   SELECT named.*, (SELECT coalesce(array_agg(c.oid), '{{}}') FROM unnest(relations) replaced (name)
                    JOIN ({BY_NAME}) c ON c.name = replaced.name) AS held FROM named
@@ -157,9 +213,9 @@ WITH RECURSIVE named AS (
         SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_depend d WHERE d.classid = gone.classid
           AND d.objid = gone.objid AND gone.objsubid = 0 AND d.deptype = 'i') next
 )
-SELECT 'dropped', old.shown FROM known, inventory old WHERE old.kind = 'relation' AND old.objid = ANY (held)
+SELECT 'dropped', old.shown, old.kind, old.schema || '.' || old.name FROM known, inventory old WHERE old.kind = 'relation' AND old.objid = ANY (held)
 UNION ALL
-SELECT 'foreign', old.shown FROM known, inventory old
+SELECT 'foreign', old.shown, old.kind, old.schema || '.' || old.name FROM known, inventory old
   LEFT JOIN pg_class c ON old.kind = 'relation' AND c.oid = old.objid
   LEFT JOIN pg_proc p ON old.kind = 'function' AND p.oid = old.objid
   LEFT JOIN pg_type t ON old.kind = 'type' AND t.oid = old.objid
@@ -167,7 +223,7 @@ SELECT 'foreign', old.shown FROM known, inventory old
   WHERE {COMES_BACK} AND NOT pg_has_role(coalesce(c.relowner, p.proowner, t.typowner), 'USAGE')
     AND NOT pg_has_role(n.nspowner, 'USAGE')
 UNION ALL
-SELECT 'lost', old.shown FROM known, inventory old
+SELECT 'lost', old.shown, old.kind, old.schema || '.' || old.name FROM known, inventory old
   WHERE (old.classid, old.objid, old.objsubid) IN (SELECT classid, objid, objsubid FROM gone) AND NOT {COMES_BACK}
     AND ('pg_class'::regclass::oid, old.part_of, 0) NOT IN (SELECT classid, objid, objsubid FROM gone)
 ORDER BY 2",
@@ -175,16 +231,16 @@ ORDER BY 2",
         functions = names.functions,
         types = names.types,
         published = names.published,
-        foreign_keys = names.foreign_keys,
+        parts = names.parts,
     );
     let mut outlook = DropEffects::default();
     let encoding = catalog.encoding.as_deref().unwrap_or("UTF8");
     for row in client.query_in(encoding, &sql)? {
-        let [kind, shown] = <[String; 2]>::try_from(row).unwrap_or_default();
-        match kind.as_str() {
+        let [fate, shown, kind, name] = <[String; 4]>::try_from(row).unwrap_or_default();
+        match fate.as_str() {
             "dropped" => outlook.dropped.push(shown),
             "foreign" => outlook.foreign.push(shown),
-            _ => outlook.lost.push(shown),
+            _ => outlook.lost.push(DroppedObject { shown, kind, name }),
         }
     }
     Ok(outlook)
@@ -200,7 +256,7 @@ DECLARE
   functions CONSTANT text[] := {functions};
   types CONSTANT text[] := {types};
   published CONSTANT text[] := {published};
-  foreign_keys CONSTANT text[] := {foreign_keys};
+  parts CONSTANT text[] := {parts};
   held oid[];
   before jsonb;
   missing text[];
@@ -236,8 +292,8 @@ END",
         functions = names.functions,
         types = names.types,
         published = names.published,
-        foreign_keys = names.foreign_keys,
         detached = detached_subscriptions(catalog, chosen),
+        parts = names.parts,
     );
     catalog.names().encode(&block_of(&body))
 }

@@ -14,6 +14,7 @@ pub mod restore;
 pub mod restrict_key;
 pub mod row_loss;
 pub mod script;
+pub mod set_aside;
 pub mod stored_globals;
 pub mod table_comparison;
 pub mod toc_list;

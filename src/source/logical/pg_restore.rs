@@ -7,7 +7,7 @@
 use super::foreign_text::ForeignText;
 use super::script::Script;
 use super::toc_list::TocList;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::postgres::client::Client;
 use crate::postgres::explain;
 use crate::postgres::psql::{OneTransaction, Psql};
@@ -26,9 +26,11 @@ const SETS_TRANSACTION_TIMEOUT: u32 = 17;
 pub struct PgRestoreOptions {
     /// Drop the objects of the archive from the target first.
     pub clean: bool,
-    /// SQL that makes room for them before pg_restore drops anything, in its transaction and in the encoding of the
-    /// archive; needs psql.
-    pub room: Option<Vec<u8>>,
+    /// SQL that comes before all that pg_restore does, in its transaction and in the encoding of the archive: it sets aside
+    /// what would disturb, and makes room. Needs psql.
+    pub before: Vec<u8>,
+    /// SQL that comes after it, in the same transaction; only of one.
+    pub after: Vec<u8>,
     /// Only these entries of the archive.
     pub list: Option<Arc<TocList>>,
     /// Only rows, large objects and the values of sequences.
@@ -76,11 +78,11 @@ impl PgRestore {
         }
         let too_new = sets_too_much(pg_restore, server);
         match client.is_available() {
-            true if too_new || options.room.is_some() => {
+            true if too_new || !options.before.is_empty() || !options.after.is_empty() => {
                 command.arg("--file=-");
                 let psql = client.script()?;
-                let room = options.room.unwrap_or_default();
-                let script = Script::start(command, psql, room, too_new, cancel)?;
+                let (before, after) = (options.before, options.after);
+                let script = Script::start(command, psql, before, after, too_new, cancel)?;
                 Ok(PgRestore::Script(script))
             }
             _ => {
@@ -91,12 +93,12 @@ impl PgRestore {
         }
     }
 
-    /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits. `escapes` is a setting of the server
-    /// ([`SqlText::new`]).
+    /// Restores SQL text, in one transaction that only [`PgRestore::finish`] commits, and that begins with `before` and ends
+    /// with `after`. `escapes` is a setting of the server ([`SqlText::new`]).
     ///
     /// [`SqlText::new`]: crate::postgres::sql_text::SqlText::new
-    pub fn sql(client: &Client, escapes: bool) -> Result<PgRestore> {
-        let transaction = OneTransaction::begin(client.script()?)?;
+    pub fn sql(client: &Client, escapes: bool, before: &str, after: &str) -> Result<PgRestore> {
+        let transaction = OneTransaction::begin(client.script()?, before, after)?;
         ForeignText::begin(transaction, false, escapes).map(PgRestore::Sql)
     }
 
@@ -141,13 +143,14 @@ impl Write for PgRestore {
     }
 }
 
-/// Restores an archive that lies in `spool` over `jobs` connections at a time. Not one transaction.
+/// Restores an archive that lies in `spool`, or the part of it that the options list, over `jobs` connections at a time. Not
+/// one transaction.
 pub fn parallel(
     pg_restore: &Tool,
     client: &Client,
     options: &PgRestoreOptions,
     jobs: u32,
-    spool: File,
+    spool: &File,
 ) -> Result<()> {
     let session = client.session();
     let mut command = session.command(&pg_restore.path, client.application());
@@ -157,7 +160,7 @@ pub fn parallel(
     // each of the processes opens the file again, which may have no name any more
     command.arg("/proc/self/fd/0");
     process::run_on(
-        spool,
+        spool.try_clone().doing(|| "cannot open the decoded dump")?,
         "pg_restore",
         command,
         client.cancel(),

@@ -1,4 +1,5 @@
-//! pg_restore's own SQL on its way to psql: what the server does not know is left out, and room is made first.
+//! pg_restore's own SQL on its way to psql: what the server does not know is left out, room is made first, and what was set
+//! aside for it is put back last.
 
 use super::restrict_key::{Guard, RESTRICTED};
 use crate::cancel::Cancel;
@@ -11,6 +12,10 @@ use std::process::{ChildStdout, Command};
 use std::thread::JoinHandle;
 
 const TRANSACTION_TIMEOUT: &[u8] = b"SET transaction_timeout = 0;\n";
+/// The last statement of a script in one transaction. What follows is a comment and a command for psql.
+const COMMIT: &[u8] = b"COMMIT;\n";
+/// So many bytes at the end of a script hold its COMMIT, and more.
+const TAIL: usize = 1024;
 
 /// pg_restore into psql, with the one setting left out that the server may not know, and with room made first.
 ///
@@ -21,12 +26,14 @@ pub struct Script {
 }
 
 impl Script {
-    /// Starts `pg_restore`, which writes its SQL to stdout. `room` runs before the first statement, in the transaction
-    /// that pg_restore begins; `without_timeout` is for a server that does not know that setting.
+    /// Starts `pg_restore`, which writes its SQL to stdout. `room` runs before the first statement and `after`, if there is
+    /// any, behind the last, in the transaction that pg_restore begins; `without_timeout` is for a server that does not know
+    /// that setting.
     pub fn start(
         pg_restore: Command,
         psql: Psql,
         room: Vec<u8>,
+        after: Vec<u8>,
         without_timeout: bool,
         cancel: &Cancel,
     ) -> Result<Script> {
@@ -35,11 +42,15 @@ impl Script {
             without_timeout,
             room,
         };
+        let ending = ScriptEnd {
+            kept: Vec::new(),
+            after,
+        };
         let (pg_restore, script) =
             ChildInput::spawn_piped("pg_restore", pg_restore, cancel, explain::restore)?;
         let pump = std::thread::Builder::new()
             .name("pg_restore script".into())
-            .spawn(move || pump(script, preamble, psql))
+            .spawn(move || pump(script, preamble, ending, psql))
             .doing(|| "cannot start reading pg_restore")?;
         Ok(Script {
             pg_restore: Some(pg_restore),
@@ -113,7 +124,12 @@ impl Write for Script {
 }
 
 /// Copies the script to psql.
-fn pump(mut script: ChildStdout, preamble: Preamble, mut psql: Psql) -> Result<Psql> {
+fn pump(
+    mut script: ChildStdout,
+    preamble: Preamble,
+    mut ending: ScriptEnd,
+    mut psql: Psql,
+) -> Result<Psql> {
     let mut preamble = Some(preamble);
     let mut guard = Guard::default();
     let mut piece = vec![0u8; 64 * 1024];
@@ -125,23 +141,61 @@ fn pump(mut script: ChildStdout, preamble: Preamble, mut psql: Psql) -> Result<P
             Err(error) => return Err(error).doing(|| "cannot read pg_restore's script"),
         };
         let Some(start) = &mut preamble else {
-            psql.write_all(&guard.pass(&piece[..count])?)?;
+            psql.write_all(&ending.pass(guard.pass(&piece[..count])?))?;
             continue;
         };
         start.read.extend_from_slice(&piece[..count]);
         if let Some(settled) = start.settled()? {
             guard = Guard::new(&start.read);
-            psql.write_all(&guard.pass(&settled)?)?;
+            psql.write_all(&ending.pass(guard.pass(&settled)?))?;
             preamble = None;
         }
     }
     if let Some(start) = preamble {
         start.is_restricted()?;
         guard = Guard::new(&start.read);
-        psql.write_all(&guard.pass(&start.read)?)?;
+        psql.write_all(&ending.pass(guard.pass(&start.read)?))?;
     }
-    psql.write_all(&guard.end()?)?;
+    psql.write_all(&ending.pass(guard.end()?))?;
+    psql.write_all(&ending.end()?)?;
     Ok(psql)
+}
+
+/// What a script ends with: the COMMIT of its transaction, before which something else may be due.
+struct ScriptEnd {
+    /// The last bytes of what has come.
+    kept: Vec<u8>,
+    /// What runs before the COMMIT.
+    after: Vec<u8>,
+}
+
+impl ScriptEnd {
+    /// What may go on to psql, now that `bytes` have come.
+    fn pass(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        if self.after.is_empty() {
+            return bytes;
+        }
+        self.kept.extend(bytes);
+        let excess = self.kept.len().saturating_sub(TAIL);
+        self.kept.drain(..excess).collect()
+    }
+
+    /// The rest, with what is due before the COMMIT.
+    fn end(mut self) -> Result<Vec<u8>> {
+        if self.after.is_empty() {
+            return Ok(self.kept);
+        }
+        let mut lines = self.kept.windows(COMMIT.len()).enumerate();
+        let begins = |at: usize| at == 0 || self.kept[at - 1] == b'\n';
+        let commit = lines.rfind(|(at, line)| *line == COMMIT && begins(*at));
+        let Some((at, _)) = commit else {
+            return Err(Error::failed(
+                "pg_restore's script does not end its transaction",
+            ));
+        };
+        self.kept.splice(at..at, self.after);
+        Ok(self.kept)
+    }
 }
 
 /// What a script begins with: comments and settings, its BEGIN among them, and what drops the objects of the archive.
@@ -175,7 +229,9 @@ impl Preamble {
                 // the first object is about to be created
                 true => line == b"--\n",
                 false if is_setting(line) => {
-                    creating |= line.starts_with(b"-- Name: ");
+                    creating |= [&b"-- Name: "[..], b"-- Data for Name: "]
+                        .iter()
+                        .any(|begin| line.starts_with(begin));
                     false
                 }
                 false => {
@@ -254,6 +310,45 @@ mod tests {
         assert!(preamble(b"\\! id\n").is_restricted().is_err());
         assert!(preamble(b"").is_restricted().is_ok());
         assert!(preamble(&RESTRICTED[..9]).settled().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_due_at_the_end_stands_before_the_last_commit_and_rows_are_not_taken_for_it() {
+        let end =
+            b"COMMIT;\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict key\n\n";
+        let script = [
+            &b"BEGIN;\nCOPY t FROM stdin;\nCOMMIT;\nxCOMMIT;\n\\.\n"[..],
+            end,
+        ]
+        .concat();
+        for size in [1, 7, 5000] {
+            let mut ending = ScriptEnd {
+                kept: Vec::new(),
+                after: b"SELECT 1;\n".to_vec(),
+            };
+            let mut passed = Vec::new();
+            for piece in script.chunks(size) {
+                passed.extend(ending.pass(piece.to_vec()));
+            }
+            passed.extend(ending.end().unwrap());
+            let expected = [&script[..script.len() - end.len()], b"SELECT 1;\n", end].concat();
+            assert_eq!(passed, expected, "pieces of {size}");
+        }
+        let none = ScriptEnd {
+            kept: b"xCOMMIT;\n".to_vec(),
+            after: b"x".to_vec(),
+        };
+        assert!(none.end().is_err());
+    }
+
+    #[test]
+    fn rows_are_no_part_of_what_a_script_begins_with() {
+        let rows = script(b"BEGIN;\n--\n-- Data for Name: t; Type: TABLE DATA\n--\n\nCOPY t FROM stdin;\nCREATE OR REPLACE VIEW \n");
+        let passed = settled(&rows, false, "DO 1;\n").unwrap();
+        assert!(
+            passed.ends_with("--\n\nDO 1;\nCOPY t FROM stdin;\nCREATE OR REPLACE VIEW \n"),
+            "{passed}"
+        );
     }
 
     #[test]

@@ -121,7 +121,10 @@ pub fn objects(before: Option<&Contents>, after: Option<&Contents>) -> Vec<Count
     counts.filter(|found| found.before != found.after).collect()
 }
 
-/// A table that lost more than half of its rows, or went away with them.
+/// A table with fewer rows has not lost much with them: a queue that is empty now, or a lock that was let go, is no loss.
+const MANY: u64 = 10;
+
+/// A table of some rows that lost more than half of them, or went away with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shrunk {
     /// Its name.
@@ -154,7 +157,8 @@ pub fn shrunk(previous: &[Table], current: &[Table]) -> Vec<Shrunk> {
         let (table, _): (TableName, usize) = key;
         let (before, after) = (pair.0?.rows, pair.1.map(|table| table.rows));
         let left = after.unwrap_or(0);
-        (left < before - left.min(before)).then_some(Shrunk {
+        let counts = before >= MANY || after.is_none();
+        (counts && left < before - left.min(before)).then_some(Shrunk {
             table,
             before,
             after,
@@ -336,7 +340,10 @@ mod tests {
             (100, Some(49), 1),
             (100, Some(50), 0),
             (101, Some(50), 1),
-            (1, Some(0), 1),
+            (10, Some(0), 1),
+            (9, Some(0), 0),
+            (1, Some(0), 0),
+            (1, None, 1),
             (0, Some(0), 0),
             (2, Some(1), 0),
             (3, Some(300), 0),

@@ -11,8 +11,8 @@ mod left_out;
 mod lent;
 mod places;
 mod roles;
-mod undecided;
 mod settings;
+mod undecided;
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, bin};

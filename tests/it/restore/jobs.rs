@@ -170,15 +170,35 @@ fn a_restore_that_brought_back_something_else_is_told_table_by_table() {
         .restore("source", &["--force", "--data-only"])
         .exits(0);
     assert_eq!(house.target.sql("SELECT count(*) FROM word"), "999");
-    // an event trigger does it to a whole restore
-    let spoiled = postgres(18).create_database("spoiled");
+    // an event trigger does it to a whole restore, where it belongs to someone else
+    let role = postgres(18).create_role("restorer");
+    let spoiled = postgres(18).create_database_of(&role, "spoiled");
+    house.sandbox.configure_with(
+        "",
+        &[
+            Entry::of(&house.source).named("source"),
+            Entry::of(&house.target)
+                .login(&house.target, &role, &role)
+                .named("target"),
+        ],
+    );
     spoiled.sql(
         "CREATE FUNCTION public.spoil_all() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
             IF tg_tag = 'ALTER TABLE' AND to_regclass('public.word') IS NOT NULL THEN DELETE FROM public.word WHERE id = 500; END IF;
          END $$;
          CREATE EVENT TRIGGER spoil_all ON ddl_command_end EXECUTE FUNCTION public.spoil_all()",
     );
-    let to = ["restore", "--from", "source", "--to", &spoiled.name];
+    let to = [
+        "restore",
+        "--from",
+        "source",
+        "--db",
+        "target",
+        "--to",
+        &spoiled.name,
+        "--force",
+        "--no-owner",
+    ];
     let failed = house.sandbox.run(&to).exits(13);
     says(
         &failed,

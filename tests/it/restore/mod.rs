@@ -14,9 +14,10 @@ mod properties;
 mod psql_agrees;
 mod reference;
 mod rights;
+mod set_aside;
 mod sql;
-mod tablespaces;
 mod subscriptions;
+mod tablespaces;
 mod target;
 mod tools;
 

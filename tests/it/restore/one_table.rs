@@ -152,3 +152,45 @@ fn rows_alone_fill_a_table_that_was_emptied() {
     says(&failed, &["duplicate key", "--clean"]);
     house.target.holds_the_same_as(&house.source);
 }
+
+#[test]
+fn functions_and_what_needs_them_come_back_with_the_table_and_what_they_call_is_taken_along() {
+    let house = House::new(PLAIN);
+    house.source.sql(
+        r#"CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2);
+        CREATE FUNCTION every() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM public.t';
+        CREATE FUNCTION one(t) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE VIEW seen AS SELECT * FROM every();
+        COMMENT ON FUNCTION every() IS 'all'; CREATE TABLE beside (i int);
+        CREATE POLICY p ON beside USING (EXISTS (SELECT FROM every()));
+        CREATE FUNCTION pad(text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+        CREATE FUNCTION fine(text) RETURNS boolean LANGUAGE sql AS 'SELECT NOT public.pad($1)';
+        CREATE TABLE checked (a text CHECK (fine(a))); INSERT INTO checked VALUES ('x');
+        CREATE SCHEMA "s 1"; CREATE TABLE "s 1"."T""x" (i int)"#,
+    );
+    house.sandbox.back_up("source");
+    for quoted in [r#""s 1"."T""x""#, r#"s 1.T"x"#] {
+        house.target.sql(r#"DROP SCHEMA IF EXISTS "s 1" CASCADE"#);
+        house
+            .restore("source", &["--force", "--table", quoted])
+            .exits(0);
+    }
+    house
+        .restore("source", &["--force", "--table", "checked"])
+        .exits(0);
+    assert_eq!(house.target.sql("SELECT fine('x')"), "t");
+    house.restore("source", &["--force", "--clean"]).exits(0);
+    house.target.sql("DELETE FROM t");
+    for jobs in [&[][..], &["--jobs", "2"]] {
+        let part = [&["--force", "--clean", "--table", "public.t"], jobs].concat();
+        let restored = house.restore("source", &part).exits(0);
+        says(
+            &restored,
+            &[
+                "replaced as well",
+                "function public.every()",
+                "policy p on table public.beside",
+            ],
+        );
+        house.target.holds_the_same_as(&house.source);
+    }
+}

@@ -18,8 +18,8 @@
 
 mod contents;
 mod data;
-mod demands;
 mod database;
+mod demands;
 mod fields;
 mod header;
 mod rows;
@@ -32,8 +32,8 @@ mod toc_reader;
 
 pub use contents::{Digest, DumpContents, DumpLargeObjects, Summary, TableData};
 pub use data::Offset;
-pub use demands::Demand;
 pub use database::{DatabaseProperties, DatabaseProperty, Grantee, Rights};
+pub use demands::Demand;
 pub use header::{DumpCompression, DumpVersion, MAGIC};
 pub use rows::Rows;
 pub use sql::column_names;

@@ -1,8 +1,8 @@
 //! A table of contents, as a restore looks at it before it begins.
 
 use super::contents::major;
-use super::demands::Demand;
 use super::database::DatabaseProperties;
+use super::demands::Demand;
 use super::header::DumpVersion;
 use crate::postgres::encoding::Encoding;
 use std::collections::BTreeSet;

@@ -244,8 +244,13 @@ impl TocParser {
                 }
             }
             TocField::Definition => {
+                // what their bodies call is nowhere else; a restore can do without where there is no end of them
+                let is_kept = is_kept(entry)
+                    || matches!(&*entry.kind, "FUNCTION" | "PROCEDURE")
+                        && self.keeps_entries
+                        && self.kept < KEPT / 2;
                 let keep = match &*entry.kind {
-                    _ if is_kept(entry) => Keep::Short,
+                    _ if is_kept => Keep::Short,
                     kind if self.keeps_entries && demands::depends_on_the_definition(kind) => {
                         Keep::Short
                     }
@@ -256,7 +261,7 @@ impl TocParser {
                     let text = definition.as_deref();
                     entry.demands = demands::demands(&entry.kind, text.unwrap_or_default());
                 }
-                entry.definition = definition.filter(|_| is_kept(entry));
+                entry.definition = definition.filter(|_| is_kept);
                 TocField::Drop
             }
             TocField::Drop => pass(fields, input, TocField::Copy)?,
@@ -345,9 +350,7 @@ impl TocParser {
         if self.keeps_entries {
             new += entry.schema.len() + entry.tag.len() + entry.tablespace.len();
             new += 8 * entry.dependencies.len() + 64 * entry.demands.len();
-            if entry.is_about_the_database() {
-                new += entry.definition.as_deref().map_or(0, str::len);
-            }
+            new += entry.definition.as_deref().map_or(0, str::len);
             toc.entries.push(entry.clone());
         }
         // the database itself is only made again by `pg_restore --create`, and pg_restore -l leaves it out too

@@ -84,7 +84,7 @@ impl CreatedRoles {
 }
 
 fn run(script: &[u8], encoding: &str, target: &Client) -> Result<()> {
-    let mut transaction = OneTransaction::begin(target.script()?)?;
+    let mut transaction = OneTransaction::begin(target.script()?, "", "")?;
     // a message that quotes a statement would show a password
     transaction.write_all(format!("\\encoding {encoding}\n\\set VERBOSITY terse\n").as_bytes())?;
     transaction.write_all(script)?;

@@ -27,13 +27,35 @@ pub fn add_needed(
     target: &TargetState,
     lenient: bool,
 ) -> Needs {
+    let before = ids.clone();
+    let lacking = add_what_is_known(catalog, ids, target);
+    add_mentioned(catalog, ids, target);
+    let added = |id: &i64| ids.contains(id) && !before.contains(id);
+    let mut about = Vec::new();
+    for entry in &catalog.entries {
+        if (is_remark(&entry.kind) || entry.kind == "SEQUENCE SET")
+            && entry.dependencies.iter().any(added)
+        {
+            about.push(entry.id);
+        }
+    }
+    ids.extend(about);
+    settle(catalog, ids, lacking, lenient)
+}
+
+/// Adds what pg_dump knows that the objects of the part need. Returns the tables among that, which are not added.
+fn add_what_is_known<'a>(
+    catalog: &'a Toc,
+    ids: &mut HashSet<i64>,
+    target: &TargetState,
+) -> Vec<(&'a TocEntry, &'a TocEntry)> {
     let by_id: HashMap<i64, &TocEntry> = entries_by_id(catalog);
     let schemas = catalog.entries.iter();
     let schemas: HashMap<&str, i64> = schemas
         .filter(|entry| entry.kind == "SCHEMA")
         .map(|entry| (entry.tag.as_str(), entry.id))
         .collect();
-    let (mut added, mut lacking) = (HashSet::new(), Vec::new());
+    let mut lacking = Vec::new();
     let mut left: Vec<i64> = ids.iter().copied().collect();
     while let Some(entry) = left.pop().and_then(|id| by_id.get(&id)) {
         let schema = schemas.get(entry.schema.as_str());
@@ -48,18 +70,59 @@ pub fn add_needed(
                 lacking.push((*entry, *needed));
             } else if comes_along(&needed.kind) {
                 ids.insert(*id);
-                added.insert(*id);
                 left.push(*id);
             }
         }
     }
+    lacking
+}
+
+/// Adds the functions and types that the functions of the part name in their bodies, of which the server, and so pg_dump,
+/// knows nothing: an index, a check or a materialized view may run them while it is made. A word in a body may mean
+/// something else, so what needs a table that is not there stays away.
+fn add_mentioned(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetState) {
+    let mut absent: HashMap<&str, Vec<i64>> = HashMap::new();
     for entry in &catalog.entries {
-        let about_added = || entry.dependencies.iter().any(|id| added.contains(id));
-        if (is_remark(&entry.kind) || entry.kind == "SEQUENCE SET") && about_added() {
-            ids.insert(entry.id);
+        let is_named = matches!(
+            &*entry.kind,
+            "FUNCTION" | "PROCEDURE" | "AGGREGATE" | "TYPE" | "DOMAIN"
+        );
+        if is_named && !ids.contains(&entry.id) && target.lacks(entry) {
+            absent.entry(name_alone(entry)).or_default().push(entry.id);
         }
     }
-    settle(catalog, ids, lacking, lenient)
+    if absent.is_empty() {
+        return;
+    }
+    let by_id = entries_by_id(catalog);
+    let mut left: Vec<i64> = ids.iter().copied().collect();
+    while let Some(entry) = left.pop().and_then(|id| by_id.get(&id)) {
+        for word in words(entry.definition.as_deref().unwrap_or_default()) {
+            let folded = word.to_lowercase();
+            let found = absent.remove(word).or_else(|| absent.remove(&*folded));
+            for id in found.into_iter().flatten() {
+                let mut with = ids.clone();
+                with.insert(id);
+                if add_what_is_known(catalog, &mut with, target).is_empty() {
+                    left.extend(with.difference(ids).copied());
+                    *ids = with;
+                }
+            }
+        }
+    }
+}
+
+/// The name of a function without the types of its arguments.
+fn name_alone(entry: &TocEntry) -> &str {
+    let end = entry.tag.find('(').unwrap_or(entry.tag.len());
+    &entry.tag[..end]
+}
+
+/// What may be a name in the definition of a function.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let of_a_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    text.split(move |letter| !of_a_name(letter))
+        .filter(|word| !word.is_empty())
 }
 
 /// Leaves out what may be left out of what lacks a table, and objects to the rest.

@@ -9,13 +9,21 @@ use crate::postgres::client::Client;
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
 use crate::source::logical::archive::tablespaces::{EditedArchive, TablespaceEdits};
-use crate::source::logical::archive::{DumpContents, Offset, Summary};
+use crate::source::logical::archive::{DumpContents, Offset, Summary, Toc, TocEntry};
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::{PgRestore, PgRestoreOptions};
+use crate::source::logical::set_aside;
 use crate::source::logical::toc_list::TocList;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long putting back what was set aside may take, after a run that was cancelled.
+const PUTTING_BACK: Duration = Duration::from_secs(60);
+/// What pg_restore sets for its own session as well.
+const QUIET: &str = "SET client_min_messages = warning;\n\
+     SELECT pg_catalog.set_config('search_path', '', false);\n";
 
 impl PreparedRestore<'_> {
     /// Restores into a database that is there. Returns the bytes of the plain stream and, of an archive that could be
@@ -34,15 +42,75 @@ impl PreparedRestore<'_> {
             }
             false => None,
         };
-        let fed = match self.facts.request.jobs {
+        let fed = match self.facts.is_atomic() {
+            true => self.run(application, tools, cancel),
+            false => self.run_beside_what_is_set_aside(application, tools, cancel),
+        };
+        drop(watch);
+        fed.map_err(|error| self.own_up(error))
+    }
+
+    fn run(
+        &mut self,
+        application: &str,
+        tools: &Tools,
+        cancel: &Cancel,
+    ) -> Result<(u64, Option<Box<Summary>>)> {
+        match self.facts.request.jobs {
             Some(jobs) => self.in_parallel(jobs, application, tools, cancel),
             None => {
                 let restore = self.start(application, tools, cancel)?;
                 self.feed(restore, cancel)
             }
+        }
+    }
+
+    /// Without one transaction around it all, what is set aside is put back however the restore ends.
+    fn run_beside_what_is_set_aside(
+        &mut self,
+        application: &str,
+        tools: &Tools,
+        cancel: &Cancel,
+    ) -> Result<(u64, Option<Box<Summary>>)> {
+        let aside = self.facts.set_aside.clone();
+        let client = self.as_dumped.named(application);
+        if !aside.is_empty() {
+            log::warn!(
+                "switched off until the restore has ended, which a kill would leave so: {}",
+                aside.shown()
+            );
+            in_a_transaction(aside.before().as_bytes(), "UTF8", &client)?;
+        }
+        let ended = match self.make_room(&client) {
+            Ok(()) => self.run(application, tools, cancel),
+            Err(error) => Err(error),
         };
-        drop(watch);
-        fed.map_err(|error| self.own_up(error))
+        if !aside.is_empty() {
+            let fresh = Cancel::new()?.with_deadline(PUTTING_BACK);
+            let client = client.with_cancel(&fresh);
+            let put_back = in_a_transaction(aside.after().as_bytes(), "UTF8", &client);
+            let doing = || format!("cannot switch on again: {}", aside.shown());
+            match (put_back, &ended) {
+                (Err(error), Ok(_)) => return Err(error.doing(doing())),
+                (Err(error), Err(_)) => log::error!("{}: {}", doing(), error.report()),
+                (Ok(()), _) => {}
+            }
+        }
+        ended
+    }
+
+    /// Drops what is to be replaced, in transactions of their own.
+    fn make_room(&self, client: &Client) -> Result<()> {
+        let Some(room) = self.facts.room().filter(|_| client.is_available()) else {
+            return Ok(());
+        };
+        let catalog = self.facts.toc.as_deref();
+        let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
+        let mut psql = client.script()?;
+        let encoding = encoding.unwrap_or("UTF8");
+        psql.write_all(format!("\\encoding {encoding}\n{QUIET}").as_bytes())?;
+        psql.write_all(&room)?;
+        psql.finish()
     }
 
     /// Says of a restore that was not one transaction what its failure means.
@@ -58,28 +126,58 @@ impl PreparedRestore<'_> {
     fn start(&self, application: &str, tools: &Tools, cancel: &Cancel) -> Result<PgRestore> {
         let client = self.as_dumped.named(application);
         if self.content() == Content::Sql {
+            let aside = &self.facts.set_aside;
+            let in_utf8 = |statements: String| match statements.is_empty() {
+                true => statements,
+                false => format!("SET LOCAL client_encoding = 'UTF8';\n{statements}"),
+            };
+            let before = in_utf8(aside.before());
             return match self.facts.request.create_in_dump_allowed {
                 true => PgRestore::text(&client, self.escapes),
-                false => PgRestore::sql(&client, self.escapes),
+                false => PgRestore::sql(
+                    &client,
+                    self.escapes,
+                    &format!("{before}RESET client_encoding;\n"),
+                    &in_utf8(format!("RESET SESSION AUTHORIZATION;\n{}", aside.after())),
+                ),
             };
         }
         let pg_restore = self.pg_restore(tools, cancel)?;
         log::debug!("using {pg_restore}");
         let mut options = self.options()?;
         if client.is_available() {
-            options.room = self.facts.room();
+            if self.facts.is_atomic() {
+                let names = self.facts.toc.as_ref().map(|toc| toc.names());
+                let encode = |text: &str| names.unwrap_or_default().encode(text);
+                options.before = encode(&self.facts.set_aside.before());
+                options.after = encode(&self.facts.set_aside.after());
+            }
+            options.before.extend(self.facts.room().unwrap_or_default());
         }
         PgRestore::archive(&pg_restore, &client, self.facts.server, options)
     }
 
     fn options(&self) -> Result<PgRestoreOptions> {
         let mut options = self.facts.request.options.clone();
-        if let (Some(catalog), Some(_)) = (&self.facts.toc, &self.facts.selection.ids) {
-            let ids = catalog.entries.iter().map(|entry| entry.id);
-            let chosen = ids.filter(|id| self.facts.selection.holds(*id));
-            options.list = Some(Arc::new(TocList::new(chosen)?));
+        if let Some(catalog) = &self.facts.toc {
+            let (others, event_triggers) = self.in_order(catalog);
+            if self.facts.selection.ids.is_some() || !event_triggers.is_empty() {
+                let ids = others.into_iter().chain(event_triggers);
+                options.list = Some(Arc::new(TocList::new(ids)?));
+            }
         }
         Ok(options)
+    }
+
+    /// What is restored, and the event triggers that follow it: they fire at whatever is made after them, such as the rows
+    /// of a materialized view, which an archive holds behind them.
+    fn in_order(&self, catalog: &Toc) -> (Vec<i64>, Vec<i64>) {
+        let chosen = catalog.entries.iter();
+        let chosen = chosen.filter(|entry| self.facts.selection.holds(entry.id));
+        let (last, others): (Vec<&TocEntry>, Vec<&TocEntry>) =
+            chosen.partition(|entry| set_aside::is_of_event_trigger(entry));
+        let ids = |entries: Vec<&TocEntry>| entries.iter().map(|entry| entry.id).collect();
+        (ids(others), ids(last))
     }
 
     /// Feeds the restore, and kills it rather than letting it see an end of input where anything was wrong.
@@ -153,16 +251,27 @@ impl PreparedRestore<'_> {
             "restoring over {jobs} connections is not one transaction: a failure leaves a part behind"
         );
         let client = self.as_dumped.named(application);
-        if let Some(room) = self.facts.room().filter(|_| client.is_available()) {
-            let catalog = self.facts.toc.as_deref();
-            let encoding = catalog.and_then(|catalog| catalog.encoding.as_deref());
-            make_room(&room, encoding.unwrap_or("UTF8"), &client)?;
-        }
         let mut options = self.options()?;
         // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
         options.clean &= !self.facts.is_all_new();
-        pg_restore::parallel(&pg_restore, &client, &options, jobs, file)?;
+        for list in self.phases()? {
+            options.list = list;
+            pg_restore::parallel(&pg_restore, &client, &options, jobs, &file)?;
+        }
         Ok((bytes, inspector.and_then(whole)))
+    }
+
+    /// What is restored over several connections, one after the other: event triggers once nothing else is under way.
+    fn phases(&self) -> Result<Vec<Option<Arc<TocList>>>> {
+        let Some(catalog) = &self.facts.toc else {
+            return Ok(vec![None]);
+        };
+        let (others, event_triggers) = self.in_order(catalog);
+        let phases = [others, event_triggers].into_iter();
+        let lists = phases.filter(|ids| !ids.is_empty());
+        lists
+            .map(|ids| Ok(Some(Arc::new(TocList::new(ids)?))))
+            .collect()
     }
 }
 
@@ -173,15 +282,11 @@ fn whole(inspector: DumpInspector) -> Option<Box<Summary>> {
     }
 }
 
-/// Drops what is to be replaced, in a transaction of its own.
-fn make_room(room: &[u8], encoding: &str, client: &Client) -> Result<()> {
+/// Runs these statements, all or none.
+fn in_a_transaction(statements: &[u8], encoding: &str, client: &Client) -> Result<()> {
     let mut psql = client.script()?;
-    let begin = format!(
-        "\\encoding {encoding}\nBEGIN;\nSET LOCAL client_min_messages = warning;\n\
-         SELECT pg_catalog.set_config('search_path', '', true);\n"
-    );
-    psql.write_all(begin.as_bytes())?;
-    psql.write_all(room)?;
+    psql.write_all(format!("\\encoding {encoding}\nBEGIN;\n{QUIET}").as_bytes())?;
+    psql.write_all(statements)?;
     psql.write_all(b"COMMIT;\n")?;
     psql.finish()
 }

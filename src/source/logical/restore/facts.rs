@@ -11,6 +11,7 @@ use crate::format::sniff::Content;
 use crate::repository::manifest::TableName;
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing::{self, DropEffects};
+use crate::source::logical::set_aside::SetAside;
 use std::collections::BTreeSet;
 
 /// Where the backup is.
@@ -59,6 +60,8 @@ pub struct RestoreFacts<'a> {
     pub relations_there: Option<String>,
     /// What making room would mean, where that is to be done.
     pub drop_effects: Option<DropEffects>,
+    /// What of the target would disturb the restore, and is kept from it.
+    pub set_aside: SetAside,
 }
 
 impl RestoreFacts<'_> {

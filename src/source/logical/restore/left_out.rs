@@ -149,7 +149,8 @@ fn subject(tag: &str) -> Option<(&str, String)> {
     Some((kind, unquoted(name)))
 }
 
-fn unquoted(name: &str) -> String {
+/// A name as it is, where it was written in quotes.
+pub(super) fn unquoted(name: &str) -> String {
     match name
         .strip_prefix('"')
         .and_then(|name| name.strip_suffix('"'))

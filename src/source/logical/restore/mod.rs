@@ -139,6 +139,12 @@ pub fn run(
             printable_list(&prepared.facts.selection.left_out)
         );
     }
+    if !prepared.facts.set_aside.firing.is_empty() {
+        log::warn!(
+            "event triggers of the target that belong to someone else, and fire at what is restored: {}",
+            printable_list(&prepared.facts.set_aside.firing)
+        );
+    }
     let globals = prepared.globals(cancel)?;
     // pg_restore ends as soon as it has its part, whatever is wrong behind that
     if !job.subset.is_whole() && job.jobs.is_none() {

@@ -29,6 +29,7 @@ use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::inspector_for;
 use crate::source::logical::foreign_text::ForeignText;
 use crate::source::logical::pg_restore;
+use crate::source::logical::set_aside::SetAside;
 use crate::source::logical::stored_globals;
 use crate::text::escape::printable;
 use std::io;
@@ -135,6 +136,7 @@ impl<'a> PreparedRestore<'a> {
             writing,
             relations_there: None,
             drop_effects: None,
+            set_aside: SetAside::default(),
         };
         let objection = facts.selection.objection.take();
         let mut prepared = PreparedRestore {
@@ -216,12 +218,28 @@ impl<'a> PreparedRestore<'a> {
             facts.relations_there = not_empty(&self.client)?;
         }
         if let (Some(toc), true) = (facts.toc.as_deref(), facts.drops_first()) {
-            let chosen = |id| facts.selection.holds(id);
-            let effects = drop_existing::outlook(toc, &chosen, &self.client).doing(|| {
-                let target = self.client.shown();
-                format!("cannot see what is to be dropped from {target}")
-            })?;
+            let look = |selection: &TocSelection| {
+                let chosen = |id| selection.holds(id);
+                drop_existing::outlook(toc, &chosen, &self.client).doing(|| {
+                    let target = self.client.shown();
+                    format!("cannot see what is to be dropped from {target}")
+                })
+            };
+            let mut effects = look(&facts.selection)?;
+            if let Some(target) = &facts.target {
+                while facts.selection.take_along(toc, &effects.lost, target) {
+                    effects = look(&facts.selection)?;
+                }
+            }
             facts.drop_effects = Some(effects);
+        }
+        if !facts.creates && facts.leftover.is_none() {
+            let (toc, clean) = (facts.toc.as_deref(), facts.request.options.clean);
+            let chosen = |id| facts.selection.holds(id);
+            facts.set_aside = SetAside::ask(&self.client, toc, &chosen, clean).doing(|| {
+                let target = self.client.shown();
+                format!("cannot see which event triggers and default privileges {target} has")
+            })?;
         }
         Ok(())
     }

@@ -62,6 +62,10 @@ pub struct RestorePreview {
     pub left_out: Vec<String>,
     /// What only a superuser could make elsewhere, and a provider's administrator may or may not.
     pub doubts: Vec<String>,
+    /// Event triggers and default privileges of the target that are switched off meanwhile.
+    pub set_aside: Vec<String>,
+    /// Event triggers of the target that would fire at what is restored, since they belong to someone else.
+    pub firing: Vec<String>,
     /// Where the decoded dump would be kept meanwhile.
     pub spool: Option<String>,
     /// Why the restore would be refused.
@@ -126,6 +130,8 @@ pub(super) fn run(
         missing_extensions: Vec::new(),
         left_out: prepared.facts.selection.left_out.clone(),
         doubts: prepared.facts.doubts(),
+        set_aside: prepared.facts.set_aside.names.clone(),
+        firing: prepared.facts.set_aside.firing.clone(),
         spool: job
             .jobs
             .map(|_| for_large_temporaries().display().to_string()),

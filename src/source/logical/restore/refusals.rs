@@ -276,11 +276,12 @@ impl RestoreFacts<'_> {
             );
         }
         if !outlook.lost.is_empty() {
+            let lost: Vec<String> = outlook.lost.iter().map(|lost| lost.shown.clone()).collect();
             found.push(
                 Error::failed(format!(
                     "{}, and it depends on what is to be dropped: {}",
                     messages::WOULD_DROP,
-                    some(&outlook.lost)
+                    some(&lost)
                 ))
                 .hint(explain::WOULD_DROP_HINT),
             );
@@ -319,8 +320,9 @@ mod tests {
     use crate::format::sniff::Content;
     use crate::postgres::session::Session;
     use crate::source::logical::archive::{DatabaseProperties, DumpVersion};
-    use crate::source::logical::drop_existing::DropEffects;
+    use crate::source::logical::drop_existing::{DropEffects, DroppedObject};
     use crate::source::logical::pg_restore::PgRestoreOptions;
+    use crate::source::logical::set_aside::SetAside;
     use std::time::Duration;
 
     fn request() -> RestoreRequest {
@@ -397,6 +399,7 @@ mod tests {
             writing: Writing::Allowed,
             relations_there: None,
             drop_effects: None,
+            set_aside: SetAside::default(),
         }
     }
 
@@ -460,7 +463,7 @@ mod tests {
         let mut known = facts(&asked);
         assert!(known.drops_first());
         known.drop_effects = Some(DropEffects {
-            lost: vec!["view public.theirs".into()],
+            lost: vec![DroppedObject::called("view public.theirs")],
             ..DropEffects::default()
         });
         let found = told(&known);

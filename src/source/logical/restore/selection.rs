@@ -6,16 +6,34 @@
 
 use super::dependencies;
 use super::dependencies::Needs;
-use super::left_out::left_out;
+use super::left_out::{left_out, unquoted};
 use super::object_kinds::{is_relation, is_remark, shown};
 use super::request::{RestoreRequest, Subset};
 use super::target_state::TargetState;
 use crate::error::{Error, Result};
 use crate::repository::manifest::TableName;
 use crate::source::logical::archive::{Toc, TocEntry};
+use crate::source::logical::drop_existing::DroppedObject;
 use crate::text::nearest::nearest;
 use crate::text::shell;
 use std::collections::{BTreeSet, HashSet};
+
+impl Subset {
+    /// With the names of schemas that the backup holds, where they were written in quotes, as SQL and psql write them.
+    fn unquoted(&self, catalog: &Toc) -> Subset {
+        let schemas = self
+            .schemas
+            .iter()
+            .map(|schema| match has_schema(catalog, schema) {
+                true => schema.clone(),
+                false => unquoted(schema),
+            });
+        Subset {
+            schemas: schemas.collect(),
+            ..self.clone()
+        }
+    }
+}
 
 /// What is restored of an archive.
 #[derive(Debug, Default)]
@@ -34,6 +52,35 @@ impl TocSelection {
     /// True if the entry is restored.
     pub fn holds(&self, id: i64) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&id))
+    }
+
+    /// Adds to a part what of the backup brings back what would be `lost` from the target otherwise, and says whether that
+    /// was anything: then more may be dropped by it. Tables are never added, since their rows would be replaced.
+    pub fn take_along(
+        &mut self,
+        catalog: &Toc,
+        lost: &[DroppedObject],
+        target: &TargetState,
+    ) -> bool {
+        let Some(ids) = &mut self.ids else {
+            return false;
+        };
+        let before = ids.len();
+        for entry in &catalog.entries {
+            let is_table = is_relation(&entry.kind) && !entry.kind.ends_with("VIEW");
+            if is_table || ids.contains(&entry.id) {
+                continue;
+            }
+            if let Some(lost) = lost.iter().find(|lost| lost.is_brought_back_by(entry)) {
+                self.taken_along.push(lost.shown.clone());
+                ids.insert(entry.id);
+            }
+        }
+        if ids.len() == before {
+            return false;
+        }
+        add_parts(catalog, ids, &absent_publications(catalog, Some(target)));
+        true
     }
 
     /// The tables, views and sequences that are restored.
@@ -55,6 +102,7 @@ pub fn choose(
     let mut ids = match subset.names_objects() {
         true => {
             let replaces = target.filter(|_| clean);
+            let subset = &subset.unquoted(catalog);
             let mut ids = part(catalog, subset, target, replaces, &mut taken_along)?;
             if let Some(target) = target.filter(|_| !subset.data_only) {
                 needs = dependencies::add_needed(catalog, &mut ids, target, request.create);
@@ -93,10 +141,7 @@ fn part(
     taken_along: &mut Vec<String>,
 ) -> Result<HashSet<i64>> {
     for schema in &subset.schemas {
-        let is_there = |entry: &&TocEntry| {
-            entry.schema == *schema || entry.kind == "SCHEMA" && entry.tag == *schema
-        };
-        if !catalog.entries.iter().any(|entry| is_there(&entry)) {
+        if !has_schema(catalog, schema) {
             let known = catalog.entries.iter().map(|entry| entry.schema.as_str());
             let known: BTreeSet<&str> = known.filter(|name| !name.is_empty()).collect();
             let known: Vec<&str> = known.into_iter().collect();
@@ -136,6 +181,11 @@ fn part(
     Ok(ids)
 }
 
+fn has_schema(catalog: &Toc, schema: &str) -> bool {
+    let mut entries = catalog.entries.iter();
+    entries.any(|entry| entry.schema == schema || entry.kind == "SCHEMA" && entry.tag == schema)
+}
+
 /// Everything in the schemas, and those of the schemas themselves that the target lacks.
 fn schemas(catalog: &Toc, subset: &Subset, target: Option<&TargetState>) -> HashSet<i64> {
     let lacks = |schema: &str| target.is_none_or(|target| !target.schemas.contains(schema));
@@ -170,8 +220,15 @@ fn absent_publications(catalog: &Toc, target: Option<&TargetState>) -> HashSet<i
 
 /// The one table, view or sequence that is called `name` or `schema.name`.
 fn relation(catalog: &Toc, name: &str, wanted: &dyn Fn(&TocEntry) -> bool) -> Result<i64> {
+    let quoted = quoted_name(name);
     let called = |entry: &&TocEntry| {
-        is_relation(&entry.kind) && wanted(entry) && (entry.tag == name || shown(entry) == name)
+        let as_quoted = match quoted.as_deref() {
+            Some([tag]) => entry.tag == *tag,
+            Some([schema, tag]) => entry.schema == *schema && entry.tag == *tag,
+            _ => false,
+        };
+        let as_it_is = entry.tag == name || shown(entry) == name;
+        is_relation(&entry.kind) && wanted(entry) && (as_it_is || as_quoted)
     };
     let found: Vec<&TocEntry> = catalog.entries.iter().filter(called).collect();
     match found[..] {
@@ -190,6 +247,24 @@ fn relation(catalog: &Toc, name: &str, wanted: &dyn Fn(&TocEntry) -> bool) -> Re
             .hint("write the one that is meant as schema.name"))
         }
     }
+}
+
+/// The parts of a name with quotes, as SQL and psql write it: `"s 1".t`. A part without quotes is taken as it is.
+fn quoted_name(name: &str) -> Option<Vec<String>> {
+    let (mut parts, mut is_quoted) = (vec![String::new()], false);
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if is_quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                parts.last_mut()?.push('"');
+            }
+            '"' => is_quoted = !is_quoted,
+            '.' if !is_quoted => parts.push(String::new()),
+            letter => parts.last_mut()?.push(letter),
+        }
+    }
+    (name.contains('"') && !is_quoted).then_some(parts)
 }
 
 /// Names the nearest one that there is, or else some of them.

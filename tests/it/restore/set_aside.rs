@@ -1,0 +1,175 @@
+//! What a target does by itself, event triggers and default privileges, has no part in a restore, and is as it was after it.
+
+use super::{House, PLAIN, says};
+
+/// A log of all DDL, a ban on dropping anything, and a materialized view, whose rows an archive holds behind all else.
+const WATCHED: &str = "
+    CREATE TABLE ddl_log (id serial PRIMARY KEY, tag text);
+    CREATE FUNCTION log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.ddl_log (tag) VALUES (tg_tag); END $$;
+    CREATE EVENT TRIGGER logs ON ddl_command_end EXECUTE FUNCTION log_ddl();
+    CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 10);
+    CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM a;
+    CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'nothing is dropped here'; END $$;
+    CREATE EVENT TRIGGER forbids ON sql_drop EXECUTE FUNCTION forbid(); ALTER EVENT TRIGGER forbids ENABLE ALWAYS;
+    COMMENT ON EVENT TRIGGER forbids IS 'so that nothing goes'";
+const EVENT_TRIGGERS: &str = "SELECT string_agg(evtname::text || evtenabled::text, ' ' ORDER BY evtname) FROM pg_event_trigger";
+
+const PATHS: [&[&str]; 3] = [&[], &["--no-single-transaction"], &["--jobs", "2"]];
+
+/// Without DDL, unlike a fingerprint, which these triggers would see.
+const HELD: &str = "SELECT (SELECT string_agg(id || tag, ' ' ORDER BY id) FROM ddl_log), (SELECT count(*) FROM a), (SELECT * FROM m), obj_description(oid)
+    FROM pg_event_trigger WHERE evtname = 'forbids'";
+
+#[test]
+fn event_triggers_that_come_back_see_nothing_of_the_restore() {
+    for major in [14, 18] {
+        let house = House::on(PLAIN, major);
+        house.source.sql(WATCHED);
+        house.sandbox.back_up("source");
+        let held = house.source.sql(HELD);
+        for path in PATHS {
+            let created = format!(
+                "{}_{major}_{}",
+                house.target.name,
+                path.len() + path.concat().len()
+            );
+            let anew = [
+                &[
+                    "--from", "source", "--db", "target", "--force", "--create", "--to", &created,
+                ],
+                path,
+            ]
+            .concat();
+            house
+                .sandbox
+                .run(&[&["restore"], &anew[..]].concat())
+                .exits(0);
+            house
+                .restore("source", &[&["--force", "--clean"], path].concat())
+                .exits(0);
+            assert_eq!(house.target.sql(HELD), held, "{major}");
+            assert_eq!(house.target.sql(EVENT_TRIGGERS), "forbidsA logsO");
+            // so that the next one has something to do
+            house
+                .target
+                .sql("SET session_replication_role = replica; DELETE FROM a");
+        }
+        let part = ["--force", "--clean", "--table", "a"];
+        house.restore("source", &part).exits(0);
+        assert_eq!(house.target.sql(HELD), held, "{major}");
+    }
+}
+
+#[test]
+fn event_triggers_of_the_target_alone_are_off_meanwhile_and_on_again_as_they_were() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    house.target.sql("CREATE SCHEMA mine; CREATE FUNCTION mine.forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+        CREATE EVENT TRIGGER \"My first\" ON ddl_command_end EXECUTE FUNCTION mine.forbid(); CREATE EVENT TRIGGER second ON sql_drop EXECUTE FUNCTION mine.forbid();
+        ALTER EVENT TRIGGER second ENABLE ALWAYS; CREATE EVENT TRIGGER third ON sql_drop EXECUTE FUNCTION mine.forbid(); ALTER EVENT TRIGGER third DISABLE");
+    let before = house.target.sql(EVENT_TRIGGERS);
+    for path in PATHS {
+        for clean in [&["--force"][..], &["--force", "--clean"]] {
+            house
+                .target
+                .sql("SET event_triggers = off; DROP TABLE IF EXISTS word, nothing");
+            house.restore("source", &[clean, path].concat()).exits(0);
+            assert_eq!(house.target.sql(EVENT_TRIGGERS), before, "{path:?}");
+        }
+    }
+    let told = house
+        .restore("source", &["--force", "--clean", "--dry-run"])
+        .exits(0);
+    assert!(
+        told.text()
+            .contains("off meanwhile event trigger My first, event trigger second"),
+        "{}",
+        told.text()
+    );
+    // whatever happens on the way
+    house.target.sql("SET event_triggers = off; CREATE TABLE keeps (id int); CREATE SCHEMA other; ALTER TABLE word SET SCHEMA other; CREATE DOMAIN word AS int");
+    let failed = house.restore("source", &["--force", "--clean", "--jobs", "2"]);
+    assert_ne!(failed.status.code(), Some(0), "{}", failed.stderr);
+    assert_eq!(house.target.sql(EVENT_TRIGGERS), before);
+}
+
+#[test]
+fn event_triggers_of_others_are_told_beforehand() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    let owner = house.target.server.create_role("restorer");
+    house.target.sql(&format!("CREATE FUNCTION fine() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+        CREATE EVENT TRIGGER theirs ON ddl_command_end EXECUTE FUNCTION fine(); ALTER DATABASE {} OWNER TO {owner}; GRANT ALL ON SCHEMA public TO {owner}", house.target.name));
+    let entries = [
+        crate::support::entry::Entry::of(&house.source).named("source"),
+        crate::support::entry::Entry::of(&house.target)
+            .login(&house.target, &owner, &owner)
+            .named("target"),
+    ];
+    house.sandbox.configure_with("", &entries);
+    let options = ["--force", "--no-owner"];
+    let told = house
+        .restore("source", &[&options[..], &["--dry-run"]].concat())
+        .exits(0);
+    assert!(
+        told.text().contains("not off       theirs"),
+        "{}",
+        told.text()
+    );
+    let restored = house.restore("source", &options).exits(0);
+    says(
+        &restored,
+        &[
+            "event triggers of the target that belong to someone else",
+            "theirs",
+        ],
+    );
+}
+
+const RIGHTS: &str = "SELECT string_agg(o, '; ' ORDER BY o) FROM (SELECT 'table ' || relname || ' ' || coalesce(relacl::text, '-') FROM pg_class WHERE relname IN ('secret', 'closed', 'drawn')
+    UNION ALL SELECT 'function ' || proname || ' ' || coalesce(proacl::text, '-') FROM pg_proc WHERE proname = 'f'
+    UNION ALL SELECT 'type ' || typname || ' ' || coalesce(typacl::text, '-') FROM pg_type WHERE typname = 'mood'
+    UNION ALL SELECT 'schema ' || nspname || ' ' || coalesce(nspacl::text, '-') FROM pg_namespace WHERE nspname = 's') x (o)";
+const DEFAULTS: &str = "SELECT string_agg(concat_ws(' ', nspname, defaclobjtype, defaclacl), '; ' ORDER BY 1, nspname, defaclobjtype) FROM (SELECT *, defaclobjtype t FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace) d";
+
+#[test]
+fn default_privileges_hand_out_nothing_and_are_as_they_were() {
+    for major in [14, 18] {
+        let house = House::on(PLAIN, major);
+        let reader = house.target.server.create_role("reader");
+        let objects = "CREATE SCHEMA s; CREATE TABLE secret (a int); CREATE TABLE s.closed (a int); CREATE SEQUENCE drawn;
+            CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TYPE mood AS ENUM ('good');";
+        house.source.sql(objects);
+        house
+            .source
+            .sql(&format!("GRANT UPDATE ON secret TO {reader}"));
+        house.sandbox.back_up("source");
+        let exact = house.source.sql(RIGHTS);
+        house.target.sql(&format!("CREATE FUNCTION log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+            CREATE EVENT TRIGGER logs ON ddl_command_end EXECUTE FUNCTION log_ddl(); SET session_replication_role = replica;
+            CREATE SCHEMA kept;
+            ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader};
+            ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {reader};
+            ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+            ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT DELETE ON TABLES TO {reader} WITH GRANT OPTION;
+            ALTER DEFAULT PRIVILEGES IN SCHEMA kept GRANT ALL ON TABLES TO {reader};
+            ALTER DEFAULT PRIVILEGES REVOKE TRUNCATE ON TABLES FROM CURRENT_USER"));
+        let defaults = house.target.sql(DEFAULTS);
+        for path in PATHS {
+            for _ in 0..2 {
+                house
+                    .restore("source", &[&["--force", "--clean"], path].concat())
+                    .exits(0);
+                assert_eq!(house.target.sql(RIGHTS), exact, "{path:?}");
+                assert_eq!(house.target.sql(DEFAULTS), defaults, "{path:?}");
+            }
+        }
+        house
+            .target
+            .sql("SET session_replication_role = replica; DROP TABLE secret");
+        house
+            .restore("source", &["--force", "--table", "secret"])
+            .exits(0);
+        assert_eq!(house.target.sql(RIGHTS), exact);
+    }
+}
