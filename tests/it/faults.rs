@@ -411,7 +411,7 @@ fn a_database_that_fails_does_not_keep_the_others_from_their_backups() {
         output.text()
     );
     assert_eq!(scene.files().len(), 6);
-    scene.sandbox.run(&["backup", "--db", "bad"]).exits(1);
+    scene.sandbox.run(&["backup", "--db", "bad"]).exits(10);
 }
 
 #[test]

@@ -20,11 +20,14 @@ fn drill_with(database: &Database<'_>, script: &str) -> Output {
     output
 }
 
-/// Everything but the entries of the archive's list that match.
+/// Everything that is asked for but the entries of the archive's list that match. A list that is asked for holds numbers alone.
 fn without(entries: &str) -> String {
     format!(
-        "cat >\"$PGHOST/archive\"\n$real -l \"$PGHOST/archive\" | grep -Ev '{entries}' >\"$PGHOST/list\"\n\
-         exec $real -L \"$PGHOST/list\" \"$@\" <\"$PGHOST/archive\""
+        "cat >\"$PGHOST/archive\"\n$real -l \"$PGHOST/archive\" >\"$PGHOST/all\"\n\
+         grep -E '{entries}' \"$PGHOST/all\" | sed 's/^\\([0-9]*;\\).*/^\\1/' >\"$PGHOST/gone\"\n\
+         asked=$(printf '%s\\n' \"$@\" | sed -n 's/^--use-list=//p')\n\
+         grep -vf \"$PGHOST/gone\" \"${{asked:-$PGHOST/all}}\" >\"$PGHOST/list\"\n\
+         exec $real \"$@\" --use-list=\"$PGHOST/list\" <\"$PGHOST/archive\""
     )
 }
 

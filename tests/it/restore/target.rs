@@ -246,7 +246,7 @@ fn a_target_that_does_not_exist_is_explained() {
         .server
         .maintenance()
         .sql(&format!("DROP DATABASE {}", house.target.name));
-    let failed = house.restore("source/latest", &["--force"]).exits(1);
+    let failed = house.restore("source/latest", &["--force"]).exits(10);
     says(&failed, &[&house.target.name, "does not exist", "createdb"]);
 }
 
