@@ -80,7 +80,7 @@ fn without_create_a_database_that_is_missing_stays_so() {
     let failed = house
         .sandbox
         .run(&["restore", "--from", "source", "--to", &name])
-        .exits(1);
+        .exits(10);
     says(&failed, &[&name, "does not exist"]);
     assert!(!exists(&house, &name));
 }
