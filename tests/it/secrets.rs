@@ -298,7 +298,7 @@ fn a_password_is_in_no_error_of_a_run() {
         format!("url: 'postgresql://{authority}/{name}'")
     };
     for connection in [
-        // refused, unreachable, not there
+        // refused, unreachable
         aviary.database.connection(&aviary.role, &wrong),
         url(&format!(
             "{}:{CANARY}-wrong@127.0.0.1:{}",
@@ -308,7 +308,6 @@ fn a_password_is_in_no_error_of_a_run() {
         url(&format!("{}:{ENCODED}@127.0.0.1:1", aviary.role)),
         good.replace("127.0.0.1", "no-such-host.invalid"),
         good.replace("127.0.0.1", "/nowhere"),
-        good.replace(&aviary.database.name, "not_there"),
         url(&format!(
             "{}:{ENCODED}@127.0.0.1:{}",
             aviary.role, server.port
@@ -318,6 +317,9 @@ fn a_password_is_in_no_error_of_a_run() {
         aviary.fails(&["backup"], 1);
         aviary.fails(&["restore", "--from", "latest", "--clean"], 1);
     }
+    aviary.configure(&good.replace(&aviary.database.name, "not_there"));
+    aviary.fails(&["backup"], 10);
+    aviary.fails(&["restore", "--from", "latest", "--clean"], 10);
 
     aviary.configure(&good);
     aviary.fails(&["restore", "--from", "latest"], 15);
