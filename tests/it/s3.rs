@@ -285,12 +285,11 @@ fn a_server_that_does_not_answer_is_tried_again_and_then_named() {
     );
     let stderr = cloud.run(&["backup"]).exits(1).stderr;
     assert!(stderr.contains("trying again in"), "{stderr}");
-    let last = stderr.lines().last().expect("an error");
-    let said = format!("the connection to {nobody} failed: Connection refused");
-    assert!(
-        last.contains(" error: cannot back up app: ") && last.contains(&said),
-        "{stderr}"
-    );
+    let said = format!("{nobody} refuses the connection");
+    let mut errors = stderr
+        .lines()
+        .filter(|line| line.contains(" error: cannot back up app: "));
+    assert!(errors.any(|line| line.contains(&said)), "{stderr}");
 }
 
 #[test]
