@@ -128,7 +128,8 @@ fn nobody_listens() {
     let report = list(settings);
     assert_eq!(
         report,
-        "cannot list s3://backups/team a/pg/app/: the connection to 127.0.0.1:1 failed: Connection refused (os error 111)"
+        "cannot list s3://backups/team a/pg/app/: 127.0.0.1:1 refuses the connection\n  hint: is the server running, and are host and \
+         port of its address right?"
     );
 }
 

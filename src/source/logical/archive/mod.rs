@@ -19,6 +19,7 @@
 mod contents;
 mod data;
 mod database;
+mod database_statements;
 mod demands;
 mod fields;
 mod header;

@@ -1,6 +1,6 @@
 //! The table of contents by itself, entry by entry: what a restore looks at before it begins.
 
-use super::database::DatabaseProperties;
+use super::database_statements;
 use super::fields::{Stop, damaged_archive};
 use super::header::{DumpHeader, HeaderReader, Opening};
 use super::toc::Toc;
@@ -90,7 +90,7 @@ fn toc(header: DumpHeader, toc: TocContents) -> Toc {
         encoding: toc.encoding,
         locale: toc.locale,
         tablespace: toc.tablespace,
-        properties: DatabaseProperties::of(&toc.entries),
+        properties: database_statements::properties(&toc.entries),
         extensions: toc.extensions,
         roles: toc.roles,
         entries: toc.entries,
