@@ -88,6 +88,27 @@ fn all_that_belongs_to_a_database_comes_back_under_any_name_on_18() {
 }
 
 #[test]
+fn a_comment_on_the_database_is_left_out_with_all_other_comments() {
+    let server = postgres(18);
+    let source = server.create_database("spoken_of");
+    let name = &source.name;
+    source.sql(&format!(
+        "COMMENT ON DATABASE {name} IS 'the shop'; ALTER DATABASE {name} CONNECTION LIMIT 7"
+    ));
+    let sandbox = Sandbox::new(18);
+    sandbox.configure_as(&[("app", &source)], PLAIN);
+    sandbox.back_up("app");
+    let again = format!("{name}_again");
+    let words = ["restore", "--from", "app", "--to", &again, "--create"];
+    let restored = sandbox.run(&[&words[..], &["--no-comments"]].concat());
+    says(&restored.exits(0), &["restored into"]);
+    assert_eq!(
+        properties(server, &again),
+        properties(server, name).replace("the shop", "")
+    );
+}
+
+#[test]
 fn what_a_role_may_not_set_is_told_and_its_rows_come_back_all_the_same() {
     let server = postgres(18);
     let (owner, reader) = (server.create_role("owner"), server.create_role("reader"));

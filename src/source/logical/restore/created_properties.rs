@@ -35,9 +35,13 @@ impl CreatedProperties {
         let toc = facts.toc.as_deref();
         let properties = toc.map(|toc| toc.properties.clone()).unwrap_or_default();
         let DatabaseProperties { mut known, unknown } = properties;
-        if facts.request.options.no_privileges {
-            known.retain(|property| !matches!(property, DatabaseProperty::Rights(..)));
-        }
+        let request = facts.request;
+        known.retain(|property| match property {
+            DatabaseProperty::Rights(..) => !request.options.no_privileges,
+            DatabaseProperty::Comment(_) => !request.omitted.comments,
+            DatabaseProperty::Label(..) => !request.omitted.security_labels,
+            _ => true,
+        });
         let unread = unknown.iter();
         let unread = unread
             .map(|begin| format!("a statement about the database, which is not known: {begin} …"));
