@@ -39,8 +39,8 @@ test-two-hosts: test-parts ## two hosts at random work on one storage, for MINUT
 test-large: test-parts ## back a table of more than 1 GiB up and restore it; needs 6 GB of disk
 	cargo test --locked --test large
 
-test-real: test-parts ## all commands on databases that have everything, made from SEED, on MAJORS; REGRESS is a source tree of PostgreSQL
-	BACKUPKIT_REAL_SEED="$(SEED)" BACKUPKIT_REAL_MAJORS="$(MAJORS)" BACKUPKIT_REAL_REGRESS="$(REGRESS)" cargo test --locked --test real -- --nocapture
+test-real: test-parts ## all commands on databases that have everything, made from SEED, on MAJORS, one of each with SHORT=1; REGRESS is a source tree of PostgreSQL
+	BACKUPKIT_REAL_SEED="$(SEED)" BACKUPKIT_REAL_MAJORS="$(MAJORS)" BACKUPKIT_REAL_SHORT="$(SHORT)" BACKUPKIT_REAL_REGRESS="$(REGRESS)" cargo test --locked --test real -- --nocapture
 
 test-faults: test-parts ## disturb every command in a thousand system calls, and see that nothing is lost; a quarter of an hour
 	cargo test --locked --test faults -- --nocapture

@@ -1,6 +1,6 @@
 //! What the failures of PostgreSQL's tools mean, and what to do about them.
 
-use super::failure::{Understood, understand};
+use super::failure::{Understood, passes_by_itself, understand};
 use super::hint;
 use super::quoting::identifier;
 use crate::cause::FailureCause;
@@ -76,27 +76,18 @@ fn said(ended: &Ended, connecting: bool) -> String {
 /// True where the same run may succeed later.
 fn may_pass(cause: FailureCause) -> bool {
     use FailureCause::*;
-    matches!(
-        cause,
-        ServerStarting
-            | ServerStopping
-            | ServerRecovering
-            | ServerCrashed
-            | SessionEnded
-            | ConnectionLost
-            | ConnectionRefused
-            | SocketMissing
-            | HostUnknown
-            | HostUnreachable
-            | ConnectionTimeout
-            | TooManyConnections
-            | SlotsReserved
-            | RoleLimit
-            | DatabaseLimit
-            | PoolerBusy
-            | StandbyConflict
-            | LockTimeout
-    )
+    passes_by_itself(cause)
+        || matches!(
+            cause,
+            ServerCrashed
+                | SessionEnded
+                | ConnectionLost
+                | SocketMissing
+                | HostUnknown
+                | HostUnreachable
+                | StandbyConflict
+                | LockTimeout
+        )
 }
 
 #[cfg(test)]

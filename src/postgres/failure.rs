@@ -43,7 +43,7 @@ pub(super) fn understand(ended: &Ended) -> Option<Understood<'_>> {
                 })
             })
             .collect();
-        let passing = known.iter().find(|known| may_pass_for(known.cause));
+        let passing = known.iter().find(|known| passes_by_itself(known.cause));
         return passing.or(known.first()).copied();
     }
     let complaint = read(line);
@@ -99,7 +99,7 @@ fn is_not_found(complaint: &Complaint<'_>) -> bool {
 }
 
 /// True of what a server says, or its absence, that comes back by itself.
-fn may_pass_for(cause: FailureCause) -> bool {
+pub(super) fn passes_by_itself(cause: FailureCause) -> bool {
     use FailureCause::*;
     matches!(
         cause,

@@ -2,9 +2,10 @@
 
 /// Since PostgreSQL 10, as in 15.18.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct ServerVersion {
+    /// 15 of 15.18.
     pub major: u32,
+    /// 18 of 15.18.
     pub minor: u32,
 }
 

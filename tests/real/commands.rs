@@ -19,9 +19,9 @@ const SHAPES: [(&str, Shape); 3] = [
 /// How much of it is tried.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Extent {
-    /// One way of each, for every run of the tests.
-    #[allow(dead_code, reason = "make test-real has the other")]
+    /// One way of each.
     Short,
+    /// All that there is.
     Long,
 }
 
@@ -212,10 +212,6 @@ impl<'server> Trial<'server> {
             (false, &["--jobs", "2"]),
             (true, &["--no-single-transaction"]),
         ] {
-            // pg_restore's own connections can come to wait for each other, on partitions above all
-            if self.extent == Extent::Short && options.contains(&"--jobs") {
-                continue;
-            }
             let over = match changed {
                 true => self.change(&target),
                 false => "itself".to_string(),

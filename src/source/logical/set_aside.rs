@@ -12,12 +12,13 @@ use crate::postgres::client::Client;
 use crate::postgres::quoting::{block_of, identifier};
 use crate::text::escape::printable_list;
 
-/// The event triggers that fire: what each is called, whether the role may say whether it does, and the statement that has it
-/// fire again as it does now.
+/// The statement that has an event trigger fire again as it does now.
+const FIRES_AGAIN: &str = "format('ALTER EVENT TRIGGER %I ENABLE', evtname)
+             || CASE evtenabled WHEN 'R' THEN ' REPLICA' WHEN 'A' THEN ' ALWAYS' ELSE '' END";
+
+/// The event triggers that fire: what each is called, whether the role may say whether it does, and how it fires again.
 const EVENT_TRIGGERS: &str = "
-    SELECT 'event trigger', evtname::text, pg_has_role(evtowner, 'USAGE')::text, '',
-           format('ALTER EVENT TRIGGER %I ENABLE', evtname)
-             || CASE evtenabled WHEN 'R' THEN ' REPLICA' WHEN 'A' THEN ' ALWAYS' ELSE '' END
+    SELECT 'event trigger', evtname::text, pg_has_role(evtowner, 'USAGE')::text, '', {fires_again}
     FROM pg_event_trigger WHERE evtenabled <> 'D'";
 
 /// The default privileges of the role, those of one kind of object in one schema, or in all of them, a row: what they are,
@@ -65,7 +66,8 @@ fn question() -> String {
         .replace("{built_in_revoked}", &altering("built_in", true))
         .replace("{built_in_granted}", &altering("built_in", false))
         .replace("{granted}", &altering("defaclacl", false));
-    format!("{EVENT_TRIGGERS} UNION ALL {default_privileges}")
+    let event_triggers = EVENT_TRIGGERS.replace("{fires_again}", FIRES_AGAIN);
+    format!("{event_triggers} UNION ALL {default_privileges}")
 }
 
 /// Around what puts default privileges back: the event triggers of the backup are there by then, and fire at that as well.
@@ -75,12 +77,11 @@ DECLARE
   firing_again text[] := '{}';
   statement text;
 BEGIN
-  FOR trigger IN SELECT evtname, evtenabled FROM pg_catalog.pg_event_trigger
+  FOR trigger IN SELECT evtname, {fires_again} AS fires_again FROM pg_catalog.pg_event_trigger
     WHERE evtenabled <> 'D' AND pg_catalog.pg_has_role(evtowner, 'USAGE')
   LOOP
     EXECUTE format('ALTER EVENT TRIGGER %I DISABLE', trigger.evtname);
-    firing_again := firing_again || (format('ALTER EVENT TRIGGER %I ENABLE', trigger.evtname)
-      || CASE trigger.evtenabled WHEN 'R' THEN ' REPLICA' WHEN 'A' THEN ' ALWAYS' ELSE '' END);
+    firing_again := firing_again || trigger.fires_again;
   END LOOP;
 ";
 const AFTER_PUTTING_BACK: &str = "
@@ -156,10 +157,11 @@ impl SetAside {
     pub fn after(&self) -> String {
         let put_back = match self.privileges.is_empty() {
             true => String::new(),
-            false => block_of(&format!(
-                "{BEFORE_PUTTING_BACK}{}{AFTER_PUTTING_BACK}",
-                lines(&self.privileges)
-            )),
+            false => {
+                let begin = BEFORE_PUTTING_BACK.replace("{fires_again}", FIRES_AGAIN);
+                let privileges = lines(&self.privileges);
+                block_of(&format!("{begin}{privileges}{AFTER_PUTTING_BACK}"))
+            }
         };
         put_back + &lines(&self.fire)
     }

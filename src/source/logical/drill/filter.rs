@@ -5,7 +5,8 @@
 //! last, as in a restore; on a server that was lent they are made only where they can be kept from firing.
 
 use crate::error::Result;
-use crate::source::logical::archive::{Toc, TocEntry};
+use crate::source::logical::archive::Toc;
+use crate::source::logical::set_aside::is_of_event_trigger;
 use crate::source::logical::toc_list::TocList;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -50,13 +51,4 @@ pub(super) fn choose(catalog: &Toc, event_triggers: bool) -> Result<DrillChoice>
         choice.list = Some(Arc::new(TocList::new(ids)?));
     }
     Ok(choice)
-}
-
-/// True of an event trigger, and of what is said about one.
-fn is_of_event_trigger(entry: &TocEntry) -> bool {
-    match &*entry.kind {
-        "EVENT TRIGGER" => true,
-        "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("EVENT TRIGGER "),
-        _ => false,
-    }
 }
