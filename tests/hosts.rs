@@ -370,6 +370,22 @@ fn a_pin_that_is_there_already_waits_for_an_announced_deletion_as_well() {
 }
 
 #[test]
+fn a_pin_that_another_host_makes_at_the_same_moment_is_a_pin() {
+    let shelf = Shelf::new();
+    let ids = stocked(&shelf);
+    let (here, there) = (shelf.of_another_host(), shelf.clone());
+    let key = ids[1].key(Part::Pin);
+    here.before(move |step, written| {
+        if step == "create" && written == key {
+            there.lay(&key, b"of another host");
+        }
+    });
+    assert_eq!(pin(&here, &ids[1]).unwrap(), 1);
+    let pin = shelf.objects.lock().unwrap()[&ids[1].key(Part::Pin)].clone();
+    assert_eq!(pin, b"of another host");
+}
+
+#[test]
 fn a_run_that_was_taken_for_dead_does_not_succeed() {
     let shelf = Shelf::unconditional();
     stocked(&shelf);

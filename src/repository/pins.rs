@@ -82,9 +82,12 @@ fn set_one(
     match (backup.has(Part::Pin), pinning) {
         (false, Pinning::Pinned) => {
             let when = rfc3339::second(now);
-            storage
-                .put(&key, format!("{when}\n").as_bytes(), cancel)
-                .doing(|| format!("cannot write {}", address()))?;
+            let written = storage.put(&key, format!("{when}\n").as_bytes(), cancel);
+            if let Err(error) = written.doing(|| format!("cannot write {}", address()))
+                && (error.ends_the_run() || !is_pinned(storage, id, cancel)?)
+            {
+                return Err(error);
+            }
         }
         // a pin that was killed while it waited says nothing of whether it came in time
         (true, Pinning::Pinned) => {}
@@ -100,6 +103,14 @@ fn set_one(
         return Ok(None);
     }
     Ok(Some(backup.has(Part::Pin) != (pinning == Pinning::Pinned)))
+}
+
+/// Whether there is a pin, whoever made it: of two hosts that pin a backup at the same moment one finds the other's
+/// where it wrote its own.
+fn is_pinned(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {
+    let listing = listing_of(storage, Some(&id.database), cancel)?;
+    let mut backups = listing.backups.iter();
+    Ok(backups.any(|backup| backup.id == *id && backup.has(Part::Pin)))
 }
 
 fn is_there(storage: &dyn Storage, id: &BackupId, cancel: &Cancel) -> Result<bool> {

@@ -12,6 +12,7 @@ use backupkit::repository::mark_names::HostMark;
 use backupkit::repository::names::BackupId;
 use backupkit::storage::{Dated, Object, Storage, Until, Upload};
 use chrono::{DateTime, Utc};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
 use std::ops::Deref;
@@ -405,12 +406,16 @@ impl Write for Page {
 
 impl Upload for Page {
     fn commit(self: Box<Self>) -> Result<()> {
-        let mut objects = self.objects.lock().unwrap();
-        assert!(
-            objects.insert(self.key, self.bytes).is_none(),
-            "a commit replaces nothing"
-        );
-        Ok(())
+        match self.objects.lock().unwrap().entry(self.key) {
+            Entry::Occupied(entry) => {
+                let key = entry.key();
+                Err(Error::failed(format!("there is another {key}")))
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(self.bytes);
+                Ok(())
+            }
+        }
     }
 }
 
