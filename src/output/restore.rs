@@ -115,6 +115,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
         ("may fail at", &preview.doubts),
         ("off meanwhile", &preview.set_aside),
         ("not off", &preview.firing),
+        ("set meanwhile", &preview.lent_settings),
     ] {
         if !names.is_empty() {
             lines.push((what, names.join(", ")));
@@ -190,6 +191,7 @@ pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
         "left_out": preview.left_out,
         "may_fail_at": preview.doubts,
         "set_aside": preview.set_aside,
+        "set_meanwhile": preview.lent_settings,
         "event_triggers": preview.firing,
         "spool": preview.spool,
         "refused": preview.refusal.as_ref().map(|refusal| json!({

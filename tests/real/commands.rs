@@ -186,7 +186,13 @@ impl<'server> Trial<'server> {
                 *options,
             ];
             if self.restores(&arguments.concat()) {
-                self.holds(&format!("restore --create {options:?}"), &target);
+                let title = format!("restore --create {options:?}");
+                self.holds(&title, &target);
+                let database = Facts::of_the_database(&target);
+                let wanted = Facts::of_the_database(&self.source);
+                if let Some(difference) = database.differs_from(&wanted, &wanted) {
+                    self.complain(&title, &difference);
+                }
             }
             drop_database(&target);
         }
@@ -221,8 +227,13 @@ impl<'server> Trial<'server> {
             }
         }
         for table in self.some_tables() {
+            // a child that is a foreign table has no rows to delete
             target.sql(&format!(
-                "SET session_replication_role = replica; DELETE FROM {table}"
+                "SET session_replication_role = replica;
+                 SELECT format('DELETE FROM ONLY %s', t.oid::regclass) FROM (SELECT '{quoted}'::regclass::oid AS oid
+                   UNION SELECT relid FROM pg_partition_tree('{quoted}')) t
+                 JOIN pg_class USING (oid) WHERE relkind = 'r' \\gexec",
+                quoted = table.replace('\'', "''")
             ));
             let name = plain(&table);
             let arguments = [&clean[..], &["--table", &name]].concat();
@@ -254,7 +265,8 @@ impl<'server> Trial<'server> {
             self.compare("restore --schema-only", &Facts::of(&target), is_definition);
             // rows may be older than a constraint that is not valid
             target.sql(
-                "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
+                "SET session_replication_role = replica;
+                 SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
                  WHERE NOT convalidated AND contype IN ('c', 'n') AND conrelid <> 0 AND conislocal \\gexec",
             );
             if self.restores(&[&to[..], &["--data-only", "--disable-triggers"]].concat()) {

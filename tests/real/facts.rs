@@ -24,13 +24,23 @@ impl Facts {
 
     /// The same without pg_dump.
     pub fn of_catalogs(database: &Database<'_>) -> Facts {
+        Facts::told_by(include_str!("facts.sql"), '\0', database)
+    }
+
+    /// What belongs to the database itself.
+    pub fn of_the_database(database: &Database<'_>) -> Facts {
+        Facts::told_by(include_str!("database.sql"), '\n', database)
+    }
+
+    /// What `queries` say, with `separator` between the facts.
+    fn told_by(queries: &str, separator: char, database: &Database<'_>) -> Facts {
         let mut command = database.server.client("psql");
         command.env("PGDATABASE", &database.name);
         command.args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1"]);
-        let output = program::run(command, include_str!("facts.sql")).exits(0);
+        let output = program::run(command, queries).exits(0);
         let text = output.text();
         Facts(
-            text.split('\0')
+            text.split(separator)
                 .map(str::trim_end)
                 .filter(|fact| !fact.is_empty())
                 .map(str::to_string)

@@ -26,7 +26,7 @@ macro_rules! piece {
 }
 
 /// In the order in which they are made: what is done to all that is there comes last.
-const PIECES: [Piece; 20] = [
+const PIECES: [Piece; 22] = [
     piece!("every_type", 1),
     piece!("tables", 3),
     piece!("newer_tables", 2),
@@ -41,29 +41,21 @@ const PIECES: [Piece; 20] = [
     piece!("objects", 2),
     piece!("publications", 1),
     piece!("languages", 1),
+    piece!("tablespaces", 2),
     piece!("defaults", 1),
     piece!("sprinkled", 1),
     piece!("event_triggers", 1),
     piece!("defaults_of_owners", 1),
     piece!("defaults_of_restorer", 1),
     piece!("ddl_log", 1),
+    piece!("database", 1),
 ];
 
 /// What is left out until a restore can do it, and why.
-pub const LEFT_OUT: &[(&str, &str)] = &[
-    (
-        "ddl_log",
-        "an event trigger that writes a table writes while a restore is under way",
-    ),
-    (
-        "defaults_of_restorer",
-        "default privileges of the target give rights to what --clean makes",
-    ),
-    (
-        "defaults_of_owners",
-        "default privileges of other roles give rights to the sequences of identity columns that --clean makes for them",
-    ),
-];
+pub const LEFT_OUT: &[(&str, &str)] = &[(
+    "defaults_of_owners",
+    "default privileges of other roles give rights to the sequences of identity columns that --clean makes for them",
+)];
 
 /// What makes a name odd.
 const ODDITIES: [&str; 16] = [

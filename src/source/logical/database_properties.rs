@@ -94,6 +94,31 @@ pub fn not_to_be_set(
     Ok(by_number(&failed, settings, 0))
 }
 
+/// Which of `properties` are settings of an application for all sessions that a session of `client` does not have: rows, and
+/// what checks them, may ask for them.
+pub fn application_settings_that_lack<'p>(
+    client: &Client,
+    properties: &'p [DatabaseProperty],
+) -> Result<Vec<(&'p str, &'p str)>> {
+    let of_all = properties.iter().filter_map(|property| match property {
+        DatabaseProperty::Setting {
+            role: None,
+            name,
+            values,
+        } if name.contains('.') => Some((name.as_str(), values.first()?.as_str())),
+        _ => None,
+    });
+    let mut settings: Vec<(&str, &str)> = of_all.collect();
+    if !settings.is_empty() {
+        let names = array(settings.iter().map(|(name, _)| *name));
+        let lack = client.query(&format!(
+            "SELECT name FROM unnest({names}) name WHERE current_setting(name, true) IS NULL"
+        ))?;
+        settings.retain(|(name, _)| lack.iter().flatten().any(|lacking| lacking == name));
+    }
+    Ok(settings)
+}
+
 /// A block that runs each of `templates` by itself, and does `then` after it; what fails is remembered, but of the first
 /// `needed`, which have to succeed.
 fn each(templates: &[String], needed: usize, then: &str) -> String {

@@ -16,10 +16,11 @@ use crate::text::escape::printable_list;
 const FIRES_AGAIN: &str = "format('ALTER EVENT TRIGGER %I ENABLE', evtname)
              || CASE evtenabled WHEN 'R' THEN ' REPLICA' WHEN 'A' THEN ' ALWAYS' ELSE '' END";
 
-/// The event triggers that fire: what each is called, whether the role may say whether it does, and how it fires again.
+/// The event triggers: what each is called, whether the role may say whether it fires, and how it fires again, where it does.
 const EVENT_TRIGGERS: &str = "
-    SELECT 'event trigger', evtname::text, pg_has_role(evtowner, 'USAGE')::text, '', {fires_again}
-    FROM pg_event_trigger WHERE evtenabled <> 'D'";
+    SELECT 'event trigger', evtname::text, pg_has_role(evtowner, 'USAGE')::text, '',
+           CASE WHEN evtenabled <> 'D' THEN {fires_again} ELSE '' END
+    FROM pg_event_trigger";
 
 /// The default privileges of the role, those of one kind of object in one schema, or in all of them, a row: what they are,
 /// what makes them those that PostgreSQL has by itself, and what makes them what they are now. Those of a schema add to
@@ -128,11 +129,13 @@ impl SetAside {
                 continue;
             }
             let quoted = identifier(&name);
+            let fires = !after.is_empty();
             if may != "true" {
-                aside.firing.push(name);
+                aside.firing.extend(fires.then_some(name));
             } else if comes_back(&name) {
+                // one that is disabled stands in the way of its function, which is dropped before it with --jobs
                 aside.before.push(format!("DROP EVENT TRIGGER {quoted};"));
-            } else {
+            } else if fires {
                 aside
                     .before
                     .push(format!("ALTER EVENT TRIGGER {quoted} DISABLE;"));

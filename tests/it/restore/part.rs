@@ -115,7 +115,12 @@ fn a_name_that_fits_several_tables_or_none_is_refused() {
 
 #[test]
 fn a_schema_comes_whole_and_is_made_where_it_is_missing() {
-    let house = house();
+    let house = House::new(SEALED);
+    house.source.sql(SHOP);
+    house
+        .source
+        .sql("CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA aside");
+    house.sandbox.back_up("source");
     let schema = ["--force", "--schema", "aside"];
     house.restore("source", &schema).exits(0);
     assert_eq!(relations(&house.target), "aside.item");
@@ -128,6 +133,14 @@ fn a_schema_comes_whole_and_is_made_where_it_is_missing() {
     house.target.sql("DROP TABLE aside.item");
     house.restore("source", &schema).exits(0);
     assert_eq!(house.target.sql("SELECT seven FROM aside.item"), "7");
+    house
+        .target
+        .sql("DROP SCHEMA aside CASCADE; CREATE PUBLICATION of_schema");
+    house.restore("source", &schema).exits(0);
+    assert_eq!(
+        house.target.sql("SELECT * FROM pg_publication_tables"),
+        "of_schema|aside|item|{seven}|"
+    );
 }
 
 #[test]

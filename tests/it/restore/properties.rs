@@ -1,6 +1,6 @@
 //! What belongs to a database itself comes back with a database that is made.
 
-use super::{PLAIN, says};
+use super::{House, PLAIN, says};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, Server, postgres};
 use crate::support::sandbox::Sandbox;
@@ -192,4 +192,36 @@ fn a_database_that_is_there_keeps_what_it_has() {
         house.restore("source", more).exits(0);
         assert_eq!(properties(server, &house.target.name), before);
     }
+}
+
+#[test]
+fn settings_of_an_application_are_lent_to_a_target_that_lacks_them() {
+    let house = House::new(PLAIN);
+    house.source.sql(&format!(
+        "ALTER DATABASE {} SET app.tenant = 'it''s \\ 1'; ALTER DATABASE {0} SET app.other = 'x';
+         SET app.tenant = 'it''s \\ 1'; CREATE TABLE of_tenant (tenant text CHECK (tenant = current_setting('app.tenant')));
+         INSERT INTO of_tenant VALUES ('it''s \\ 1')",
+        house.source.name
+    ));
+    house.target.sql(&format!(
+        "ALTER DATABASE {} SET app.other = 'y'",
+        house.target.name
+    ));
+    house.sandbox.back_up("source");
+    let foretold = house
+        .restore("source", &["--force", "--dry-run"])
+        .exits(0)
+        .text();
+    assert!(
+        foretold.contains("set meanwhile app.tenant\n"),
+        "{foretold}"
+    );
+    for path in [&["--force"][..], &["--force", "--clean", "--jobs", "2"]] {
+        let restored = house.restore("source", path).exits(0);
+        says(&restored, &["made for this restore alone", ": app.tenant"]);
+        assert_eq!(house.target.sql("SELECT * FROM of_tenant"), "it's \\ 1");
+        house.target.sql("DELETE FROM of_tenant");
+    }
+    let own = "SELECT current_setting('app.tenant', true) IS NULL, current_setting('app.other')";
+    assert_eq!(house.target.sql(own), "t|y");
 }

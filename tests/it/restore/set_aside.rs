@@ -11,7 +11,9 @@ const WATCHED: &str = "
     CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM a;
     CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'nothing is dropped here'; END $$;
     CREATE EVENT TRIGGER forbids ON sql_drop EXECUTE FUNCTION forbid(); ALTER EVENT TRIGGER forbids ENABLE ALWAYS;
-    COMMENT ON EVENT TRIGGER forbids IS 'so that nothing goes'";
+    COMMENT ON EVENT TRIGGER forbids IS 'so that nothing goes';
+    CREATE FUNCTION rest() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+    CREATE EVENT TRIGGER rests ON sql_drop EXECUTE FUNCTION rest(); ALTER EVENT TRIGGER rests DISABLE";
 const EVENT_TRIGGERS: &str = "SELECT string_agg(evtname::text || evtenabled::text, ' ' ORDER BY evtname) FROM pg_event_trigger";
 
 const PATHS: [&[&str]; 3] = [&[], &["--no-single-transaction"], &["--jobs", "2"]];
@@ -48,7 +50,7 @@ fn event_triggers_that_come_back_see_nothing_of_the_restore() {
                 .restore("source", &[&["--force", "--clean"], path].concat())
                 .exits(0);
             assert_eq!(house.target.sql(HELD), held, "{major}");
-            assert_eq!(house.target.sql(EVENT_TRIGGERS), "forbidsA logsO");
+            assert_eq!(house.target.sql(EVENT_TRIGGERS), "forbidsA logsO restsD");
             // so that the next one has something to do
             house
                 .target

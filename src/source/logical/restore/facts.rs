@@ -62,6 +62,9 @@ pub struct RestoreFacts<'a> {
     pub drop_effects: Option<DropEffects>,
     /// What of the target would disturb the restore, and is kept from it.
     pub set_aside: SetAside,
+    /// Settings of an application, by name, that the backup's database has and the target lacks: the sessions of the
+    /// restore have them.
+    pub lent_settings: Vec<String>,
 }
 
 impl RestoreFacts<'_> {

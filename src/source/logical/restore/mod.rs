@@ -145,6 +145,14 @@ pub fn run(
             printable_list(&prepared.facts.set_aside.firing)
         );
     }
+    if !prepared.facts.lent_settings.is_empty() {
+        log::warn!(
+            "settings of the backup's database that {} lacks are made for this restore alone (ALTER DATABASE ... SET makes them for \
+             all sessions): {}",
+            job.session.shown(),
+            printable_list(&prepared.facts.lent_settings)
+        );
+    }
     let globals = prepared.globals(cancel)?;
     // pg_restore ends as soon as it has its part, whatever is wrong behind that
     if !job.subset.is_whole() && job.jobs.is_none() {

@@ -17,7 +17,7 @@ use crate::format::sniff::Content;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
 use crate::postgres::pooler;
-use crate::postgres::session::Session;
+use crate::postgres::session::{Session, session_setting};
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
@@ -25,6 +25,7 @@ use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
+use crate::source::logical::database_properties;
 use crate::source::logical::drop_existing;
 use crate::source::logical::dump_inspector::inspector_for;
 use crate::source::logical::foreign_text::ForeignText;
@@ -137,6 +138,7 @@ impl<'a> PreparedRestore<'a> {
             relations_there: None,
             drop_effects: None,
             set_aside: SetAside::default(),
+            lent_settings: Vec::new(),
         };
         let objection = facts.selection.objection.take();
         let mut prepared = PreparedRestore {
@@ -240,8 +242,27 @@ impl<'a> PreparedRestore<'a> {
                 let target = self.client.shown();
                 format!("cannot see which event triggers and default privileges {target} has")
             })?;
+            self.lend_settings()?;
         }
         Ok(())
+    }
+
+    /// Has the sessions that restore make the settings of the application that their own database lacks.
+    fn lend_settings(&mut self) -> Result<()> {
+        let Some(toc) = &self.facts.toc else {
+            return Ok(());
+        };
+        let known = &toc.properties.known;
+        let lack = database_properties::application_settings_that_lack(&self.client, known)?;
+        let settings = lack
+            .iter()
+            .map(|(name, value)| session_setting(name, value));
+        let settings: Vec<String> = settings.collect();
+        self.facts.lent_settings = lack.iter().map(|(name, _)| name.to_string()).collect();
+        match settings.is_empty() {
+            true => Ok(()),
+            false => self.set_for_rows(&settings.join(" ")),
+        }
     }
 
     /// Refuses what cannot be done over several connections.

@@ -64,6 +64,8 @@ pub struct RestorePreview {
     pub doubts: Vec<String>,
     /// Event triggers and default privileges of the target that are switched off meanwhile.
     pub set_aside: Vec<String>,
+    /// Settings of an application that the backup's database has and the target lacks, made for the restore alone.
+    pub lent_settings: Vec<String>,
     /// Event triggers of the target that would fire at what is restored, since they belong to someone else.
     pub firing: Vec<String>,
     /// Where the decoded dump would be kept meanwhile.
@@ -131,6 +133,7 @@ pub(super) fn run(
         left_out: prepared.facts.selection.left_out.clone(),
         doubts: prepared.facts.doubts(),
         set_aside: prepared.facts.set_aside.names.clone(),
+        lent_settings: prepared.facts.lent_settings.clone(),
         firing: prepared.facts.set_aside.firing.clone(),
         spool: job
             .jobs

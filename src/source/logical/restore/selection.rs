@@ -197,7 +197,9 @@ fn schemas(catalog: &Toc, subset: &Subset, target: Option<&TargetState>) -> Hash
         let of_it = is_remark(&entry.kind) && entry.dependencies.iter().any(|id| ids.contains(id));
         // what ties two objects together needs both of them
         let whole = match &*entry.kind {
-            "PUBLICATION TABLE" => entry.dependencies.iter().all(|id| !absent.contains(id)),
+            "PUBLICATION TABLE" | "PUBLICATION TABLES IN SCHEMA" => {
+                entry.dependencies.iter().all(|id| !absent.contains(id))
+            }
             kind if is_attachment(kind) => entry.dependencies.iter().all(|id| ids.contains(id)),
             _ => true,
         };
