@@ -83,6 +83,31 @@ fn a_view_that_was_dropped_meanwhile_does_not_come_back_with_its_table() {
 }
 
 #[test]
+fn a_table_that_inherits_from_it_has_to_be_named_as_well() {
+    let house = House::new(PLAIN);
+    house.source.sql(
+        "CREATE TABLE parent (a int); CREATE TABLE \"a child\" (b int) INHERITS (parent);
+         INSERT INTO parent VALUES (1); INSERT INTO \"a child\" VALUES (2, 3)",
+    );
+    house.sandbox.back_up("source");
+    house.restore("source", &["--force"]).exits(0);
+    house.target.sql("DELETE FROM parent");
+    let parent = ["--force", "--clean", "--yes", "--table", "public.parent"];
+    let refused = house.restore("source", &parent).exits(15);
+    says(
+        &refused,
+        &[
+            "goes what the backup holds as well",
+            "table public.\"a child\"",
+            "replace it as well: --table 'public.a child'",
+        ],
+    );
+    let both = [&parent[..], &["--table", "public.a child"]].concat();
+    house.restore("source", &both).exits(0);
+    assert_eq!(house.target.sql("SELECT a FROM parent ORDER BY 1"), "1\n2");
+}
+
+#[test]
 fn newer_rows_that_refer_to_newer_rows_keep_a_table_from_being_replaced() {
     let house = house();
     house.target.sql(

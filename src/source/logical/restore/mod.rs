@@ -22,6 +22,7 @@ pub mod created_database;
 mod created_properties;
 mod created_roles;
 pub mod dependencies;
+mod drop_refusals;
 pub mod execute;
 mod facts;
 mod left_out;

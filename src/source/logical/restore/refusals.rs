@@ -6,9 +6,7 @@ use super::facts::{Origin, RestoreFacts, WantedRoom, owners};
 use super::object_kinds::{described, is_in_a_schema, shown};
 use crate::error::{Error, Result};
 use crate::postgres::quoting::identifier;
-use crate::postgres::{explain, messages};
 use crate::source::logical::archive::{Toc, TocEntry};
-use crate::source::logical::drop_existing;
 use std::collections::BTreeSet;
 
 /// How to go on where the target holds what is restored.
@@ -245,49 +243,6 @@ impl RestoreFacts<'_> {
         }
         found
     }
-
-    fn not_to_be_dropped(
-        &self,
-        chosen: &[&TocEntry],
-        outlook: &drop_existing::DropEffects,
-    ) -> Vec<Error> {
-        let Some(holds) = &self.target else {
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        let schemas = chosen.iter().filter(|entry| entry.kind == "SCHEMA");
-        // which pg_restore does not drop
-        let schemas = schemas.filter(|entry| entry.tag != "public");
-        let schemas = schemas.filter(|entry| holds.foreign_schemas.contains(&entry.tag));
-        let mut foreign: Vec<String> = schemas
-            .map(|entry| format!("schema {}", entry.tag))
-            .collect();
-        foreign.extend_from_slice(&outlook.foreign);
-        let others = chosen.iter().filter(|entry| holds.has_of_others(entry));
-        foreign.extend(others.map(|entry| described(entry)));
-        if !foreign.is_empty() {
-            let role = &holds.role;
-            found.push(
-                Error::failed(format!(
-                    "{role} may not drop what belongs to others: {}",
-                    some(&foreign)
-                ))
-                .hint("restore as their owner or as a superuser, or into a database of its own: --to NAME --create"),
-            );
-        }
-        if !outlook.lost.is_empty() {
-            let lost: Vec<String> = outlook.lost.iter().map(|lost| lost.shown.clone()).collect();
-            found.push(
-                Error::failed(format!(
-                    "{}, and it depends on what is to be dropped: {}",
-                    messages::WOULD_DROP,
-                    some(&lost)
-                ))
-                .hint(explain::WOULD_DROP_HINT),
-            );
-        }
-        found
-    }
 }
 
 /// All of these as one error, with the kind of the first.
@@ -400,6 +355,7 @@ mod tests {
             relations_there: None,
             drop_effects: None,
             set_aside: SetAside::default(),
+            lent_settings: Vec::new(),
         }
     }
 
