@@ -172,7 +172,14 @@ pub(super) fn session(database: &DatabaseSettings) -> Result<Session> {
     Ok(session_of(connection))
 }
 
-fn session_of(connection: Connection) -> Session {
+/// How to reach it for a restore, where no option says otherwise.
+pub(super) fn restore_session(database: &DatabaseSettings) -> Result<Session> {
+    let mut connection = database.restore_connection(&process_env)?;
+    connection.password = database.restore_password(&connection.user, &process_env)?;
+    Ok(session_of(connection))
+}
+
+pub(super) fn session_of(connection: Connection) -> Session {
     let shown = if connection.host.starts_with('/') {
         format!("{}/{}", connection.host, connection.database)
     } else {

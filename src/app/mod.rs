@@ -1,5 +1,6 @@
 //! The composition root: configuration to storages, keys and tools, and those to one operation.
 
+mod ask;
 mod backup;
 mod cat;
 mod compose;
@@ -15,6 +16,7 @@ mod overall_status;
 pub mod post_backup;
 pub mod reference;
 mod restore;
+mod restore_login;
 mod retention;
 mod status;
 pub mod test;

@@ -1,10 +1,10 @@
 //! `restore`: from which backup into which database.
 
 use super::backup::by_hand;
-use super::compose::session;
 use super::context::App;
 use super::fallback;
 use super::reference::NamedBackup;
+use super::restore_login;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::DatabaseSettings;
@@ -12,6 +12,7 @@ use crate::error::{Doing, Error, Result};
 use crate::operation;
 use crate::operation::pin;
 use crate::output;
+use crate::postgres::session::Session;
 use crate::progress;
 use crate::repository::hold::Holds;
 use crate::repository::open::{CopyToOpen, Rules};
@@ -38,8 +39,11 @@ impl App {
         let named = self.named(&options.from, options.at, options.db.as_deref())?;
         let source = &named.database;
         let database = self.target(&named, options)?;
+        let tools = self.tools()?;
         let selected = self.find(&named, Purpose::Restore, cancel)?;
-        let job = self.restore_job(options, source, database)?;
+        // a password is asked for once there is something to restore
+        let session = restore_login::session(database, options, &tools, cancel)?;
+        let job = self.restore_job(options, source, database, session)?;
         let _reading = match options.dry_run {
             true => None,
             false => ReadingMark::leave(&selected, cancel)?,
@@ -53,7 +57,6 @@ impl App {
             force: options.force,
         };
         let keys = || self.keys_for(source, &named.reference);
-        let tools = self.tools()?;
         let with_older = |error| self.hint_older(error, &selected, fallback::same_restore, cancel);
         if options.dry_run {
             let preview = restore::preview(&selected, &keys, &rules, &job, &tools, cancel)
@@ -118,8 +121,8 @@ impl App {
         options: &cli::RestoreArgs,
         source: &str,
         database: &DatabaseSettings,
+        configured: Session,
     ) -> Result<RestoreRequest> {
-        let configured = session(database)?;
         let target = match &options.to {
             Some(name) => configured.to_database(name),
             None => configured.clone(),

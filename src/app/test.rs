@@ -1,6 +1,6 @@
 //! `test`: which checks there are with this configuration.
 
-use super::compose::session;
+use super::compose::{restore_session, session};
 use super::context::App;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
@@ -144,6 +144,7 @@ impl App {
             }
             (Err(error), _) | (_, Err(error)) => vec![Finding::broken(&subject, &error)],
         };
+        checks.extend(self.check_restore_login(database, cancel)?);
         checks.push(check_schedule(database));
         match database.backup.encryption.seal_password(&process_env) {
             Ok(Some(password)) => checks.push(test::encryption::round_trip(name, password)),
@@ -151,6 +152,26 @@ impl App {
             Err(error) => checks.push(Finding::broken(&format!("encryption of {name}"), &error)),
         }
         Ok(checks)
+    }
+
+    /// Whether the login for restores would do. A backup is made without it.
+    fn check_restore_login(
+        &self,
+        database: &DatabaseSettings,
+        cancel: &Cancel,
+    ) -> Result<Option<Finding>> {
+        let (name, is_own) = (&database.name, database.has_restore_connection());
+        match (session(database), restore_session(database), self.tools()) {
+            (Ok(backs_up), Ok(restores), Ok(tools)) => {
+                test::restore::run(name, &backs_up, &restores, is_own, &tools, cancel)
+            }
+            (_, Err(error), _) if is_own => {
+                let check = Finding::broken(&format!("restore of {name}"), &error);
+                Ok(Some(check.as_warning()))
+            }
+            // told of by the check of the database
+            _ => Ok(None),
+        }
     }
 
     fn check_storage(

@@ -1,6 +1,6 @@
 //! What `restore` accepts.
 
-use super::values::{jobs, moment, renamed};
+use super::values::{host, jobs, moment, name, port, renamed};
 use crate::error::{Error, Result};
 use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
@@ -34,6 +34,22 @@ pub struct RestoreArgs {
     /// another database on the same server
     #[argh(option, arg_name = "DATABASE")]
     pub to: Option<String>,
+
+    /// log in as this role, and not as the one that the configuration names for restores
+    #[argh(option, arg_name = "ROLE", from_str_fn(name))]
+    pub user: Option<String>,
+
+    /// the file with that role's password; else you are asked for it on a terminal, or libpq finds it: .pgpass, PGPASSWORD
+    #[argh(option, arg_name = "FILE")]
+    pub db_password_file: Option<PathBuf>,
+
+    /// restore on this server: a host name, an address or a socket directory
+    #[argh(option, arg_name = "HOST", from_str_fn(host))]
+    pub host: Option<String>,
+
+    /// restore on the server at this port
+    #[argh(option, arg_name = "PORT", from_str_fn(port))]
+    pub port: Option<u16>,
 
     /// make the database if it is not there; it is dropped again where the restore fails
     #[argh(switch)]
@@ -107,6 +123,7 @@ pub struct RestoreArgs {
     /// leave security labels out
     #[argh(switch)]
     pub no_security_labels: bool,
+
     /// put everything into the tablespace of the database
     #[argh(switch)]
     pub no_tablespaces: bool,

@@ -52,6 +52,31 @@ pub(super) fn renamed(text: &str) -> std::result::Result<(String, String), Strin
     }
 }
 
+/// One host, as the configuration names it.
+pub(super) fn host(text: &str) -> std::result::Result<String, String> {
+    let text = name(text)?;
+    match crate::config::host_fault(&text) {
+        Some(what) => Err(format!("{text:?} {what}")),
+        None => Ok(text),
+    }
+}
+
+/// From 1 on.
+pub(super) fn port(text: &str) -> std::result::Result<u16, String> {
+    match text.parse() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err(format!("{text:?} is not a port number from 1 to 65535")),
+    }
+}
+
+/// A name.
+pub(super) fn name(text: &str) -> std::result::Result<String, String> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err(format!("{text:?} is not a name")),
+        false => Ok(text.to_string()),
+    }
+}
+
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::text::duration::parse(text)

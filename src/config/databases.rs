@@ -1,8 +1,8 @@
 //! The keys under `databases`.
 
 use super::types::{
-    BackupSettings, CompressionSetting, ConnectionKeys, DatabaseDrill, DatabaseSettings,
-    Encryption, ServerFields, ServerKeys,
+    BackupSettings, CompressionSetting, ConnectionKeys, DatabaseDrill, DatabaseRestore,
+    DatabaseSettings, Encryption, ServerFields, ServerKeys,
 };
 use super::validate;
 use crate::postgres::dump_options;
@@ -25,6 +25,7 @@ pub(super) const DATABASE: &[&str] = &[
     "verify",
     "max_unverified_age",
     "drill",
+    "restore",
     "max_age",
 ];
 /// What a URL says already.
@@ -105,6 +106,10 @@ impl KeyReader<'_> {
             Some(spot) => self.database_drill(&spot),
             None => Some(DatabaseDrill::default()),
         };
+        let restore = match table.get("restore") {
+            Some(spot) => self.database_restore(&spot),
+            None => Some(DatabaseRestore::default()),
+        };
         let verify = match table.get("verify") {
             Some(spot) => self.verify(&spot).map(Some),
             None => Some(None),
@@ -120,6 +125,7 @@ impl KeyReader<'_> {
             backup: backup?,
             retention: retention?,
             drill: drill?,
+            restore: restore?,
             verify: verify?,
             max_unverified_age,
             max_age: max_age.filter(|limit| !limit.is_zero()),
@@ -136,12 +142,16 @@ impl KeyReader<'_> {
             sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
             sslrootcert: self.optional_text(&table, "sslrootcert", rules::path),
             sslcert: self.optional_text(&table, "sslcert", rules::path),
-            sslkey: table.get("sslkey").and_then(|spot| {
-                self.secret_file(&spot)?;
-                self.text(&spot, rules::path)
-            }),
+            sslkey: self.ssl_key(&table),
             server: server?,
         })
+    }
+
+    /// The path of a private key, which is as secret as a password.
+    pub(super) fn ssl_key(&mut self, table: &KeyTable) -> Option<ConfigText> {
+        let spot = table.get("sslkey")?;
+        self.secret_file(&spot)?;
+        self.text(&spot, rules::path)
     }
 
     fn url(&mut self, table: &KeyTable, spot: &Spot) -> Option<ServerKeys> {

@@ -3,6 +3,7 @@
 use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
 use super::drill::{DATABASE_DRILL, DRILL};
 use super::notifications::{EMAIL, WEBHOOK};
+use super::restore::RESTORE;
 use super::types::{Config, DatabaseSettings, DrillSettings, StorageSettings};
 use super::verify::VERIFY;
 use crate::error::{Error, Result};
@@ -44,6 +45,7 @@ pub(super) fn home_of(key: &str) -> Option<String> {
         ("databases[].retention", RETENTION),
         ("drill", DRILL),
         ("databases[].drill", DATABASE_DRILL),
+        ("databases[].restore", RESTORE),
         // who misplaces a schedule means that of backups
         ("databases[].verify", &VERIFY[1..]),
         ("notifications[].config of type email", EMAIL),
@@ -278,6 +280,7 @@ mod tests {
             ("verify", "", VERIFY),
             ("DRILLS", "", DRILL),
             ("drill", "", DATABASE_DRILL),
+            ("restore", "", RESTORE),
             ("NOTIFICATIONS", "", notifications::NOTIFICATION),
             ("webhook", "config.", WEBHOOK),
             ("email", "config.", EMAIL),

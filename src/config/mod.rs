@@ -14,6 +14,7 @@ mod exposed_secrets;
 mod load;
 mod notifications;
 mod resolve;
+mod restore;
 mod storages;
 mod types;
 mod validate;
@@ -29,6 +30,7 @@ pub use types::{
     Encryption, Notification, Route, StorageSettings, Tls, VerifyPick, VerifySettings, WebhookKeys,
     WebhookTemplate,
 };
+pub use validate::host_fault;
 
 use crate::error::{Error, Result};
 use std::io::{ErrorKind, Read};

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How to reach a database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Connection {
     /// A host name, an address, or a socket directory (begins with `/`).
     pub host: String,
@@ -151,9 +151,42 @@ impl StorageSettings {
     }
 }
 
+impl Connection {
+    /// Replaces what is said of TLS by those of `sslmode`, `sslrootcert`, `sslcert` and `sslkey` that are given.
+    pub(super) fn set_tls(&mut self, keys: [&Option<ConfigText>; 4], env: &Env) -> Result<()> {
+        let variables = ["PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"];
+        for (variable, text) in variables.into_iter().zip(keys) {
+            if let Some(value) = optional(text, env)? {
+                self.extra.retain(|(known, _)| *known != variable);
+                self.extra.push((variable, value));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl ConnectionKeys {
     /// How to reach the database.
     pub fn resolve(&self, env: &Env) -> Result<Connection> {
+        let mut connection = self.without_password(env)?;
+        connection.password = self.password(env)?;
+        Ok(connection)
+    }
+
+    /// The password that stands there; without one libpq's own rules hold.
+    pub(super) fn password(&self, env: &Env) -> Result<Option<Secret>> {
+        match &self.server {
+            ServerKeys::Url(url) => {
+                let uri = uri::parse(url.resolve(env)?.expose())
+                    .map_err(|fault| fault.error(url.field()))?;
+                Ok(uri.password.filter(|password| !password.is_empty()))
+            }
+            ServerKeys::Fields(fields) => optional_secret(&fields.password, env),
+        }
+    }
+
+    /// All but the password, which need not be known where someone else logs in.
+    pub(super) fn without_password(&self, env: &Env) -> Result<Connection> {
         let mut connection = match &self.server {
             ServerKeys::Url(url) => {
                 let uri = uri::parse(url.resolve(env)?.expose())
@@ -165,7 +198,7 @@ impl ConnectionKeys {
                     port: uri.port.unwrap_or(5432),
                     database: uri.database.ok_or_else(missing)?,
                     user: uri.user.ok_or_else(missing)?,
-                    password: uri.password.filter(|password| !password.is_empty()),
+                    password: None,
                     extra: uri.extra,
                 }
             }
@@ -178,22 +211,20 @@ impl ConnectionKeys {
                     .map_err(|_| fields.port.error("is not a port"))?,
                 database: fields.database.resolve(env)?,
                 user: fields.user.resolve(env)?,
-                password: optional_secret(&fields.password, env)?,
+                password: None,
                 extra: Vec::new(),
             },
         };
-        for (variable, text) in [
-            ("PGSSLMODE", &self.sslmode),
-            ("PGSSLROOTCERT", &self.sslrootcert),
-            ("PGSSLCERT", &self.sslcert),
-            ("PGSSLKEY", &self.sslkey),
-        ] {
-            // a key of its own is more particular than the URL
-            if let Some(value) = optional(text, env)? {
-                connection.extra.retain(|(known, _)| *known != variable);
-                connection.extra.push((variable, value));
-            }
-        }
+        // a key of its own is more particular than the URL
+        connection.set_tls(
+            [
+                &self.sslmode,
+                &self.sslrootcert,
+                &self.sslcert,
+                &self.sslkey,
+            ],
+            env,
+        )?;
         Ok(connection)
     }
 }

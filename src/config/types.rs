@@ -52,6 +52,8 @@ pub struct DatabaseSettings {
     pub max_age: Option<Duration>,
     /// What a drill of its backups is to find.
     pub(super) drill: DatabaseDrill,
+    /// How to restore it.
+    pub(super) restore: DatabaseRestore,
     /// Checks on a schedule.
     pub verify: Option<VerifySettings>,
     /// No longer than this may it be since a check proved a backup good.
@@ -92,6 +94,36 @@ pub(super) struct DatabaseDrill {
     pub connection: Option<ConnectionKeys>,
     pub assertions: Vec<ConfigText>,
     pub commands: Vec<ConfigText>,
+}
+
+/// The keys under `restore` of a database.
+#[derive(Debug, Default)]
+pub(super) struct DatabaseRestore {
+    /// Who restores and where, as far as it is not who backs up.
+    pub connection: Option<RestoreConnection>,
+}
+
+/// The keys under `restore.connection`.
+#[derive(Debug)]
+pub(super) enum RestoreConnection {
+    /// A URL, which says all of it.
+    Whole(Box<ConnectionKeys>),
+    /// What is otherwise than under `connection`.
+    Differing(Box<DifferingKeys>),
+}
+
+/// Keys of a connection that stand in the place of those of another.
+#[derive(Debug)]
+pub(super) struct DifferingKeys {
+    pub host: Option<ConfigText>,
+    pub port: Option<ConfigText>,
+    pub database: Option<ConfigText>,
+    pub user: Option<ConfigText>,
+    pub password: Option<SecretText>,
+    pub sslmode: Option<ConfigText>,
+    pub sslrootcert: Option<ConfigText>,
+    pub sslcert: Option<ConfigText>,
+    pub sslkey: Option<ConfigText>,
 }
 
 /// The keys under `connection`.

@@ -42,13 +42,22 @@ pub(super) fn storage_name(name: &str) -> Result<(), ValueFault> {
     }
 }
 
+/// What is wrong with the name of a host, and what to write instead.
+pub fn host_fault(text: &str) -> Option<String> {
+    let fault = host(text).err()?;
+    Some(match fault.hint {
+        Some(hint) => format!("{}: {hint}", fault.what),
+        None => fault.what,
+    })
+}
+
 pub(super) fn host(host: &str) -> Result<(), ValueFault> {
     if host.starts_with(['/', '@']) {
         return Ok(()); // a socket directory, or an abstract socket
     }
     if host.contains("://") {
         return Err(ValueFault::new("is a URL")
-            .hint("write only the host name here, or use connection.url"));
+            .hint("write only the host name here; a URL goes to connection.url"));
     }
     if host.contains(',') {
         return Err(

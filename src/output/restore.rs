@@ -73,6 +73,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
             "target",
             format!("{}{}", preview.target, of_target(preview)),
         ),
+        ("logs in as", preview.login.clone()),
     ];
     if let Some(server) = preview.server {
         lines.push(("server", format!("PostgreSQL {server}")));
@@ -168,6 +169,7 @@ pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
         "dry_run": true,
         "database": database,
         "target": preview.target,
+        "login": preview.login,
         "from": preview.from,
         "started_at": preview.started_at.map(rfc3339::precise),
         "content": content(preview.content),

@@ -72,7 +72,7 @@ pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
             "the dump was made by a newer pg_dump: install a postgresql-client as new as that one"
         }
         PasswordMissing => {
-            "set connection.password, or put the password into ~/.pgpass (mode 0600)"
+            "set connection.password, or put the password into ~/.pgpass (mode 0600); restore also takes it by --db-password-file"
         }
         PasswordWrong => {
             "check connection.user and connection.password; the server says the same of a role that is not there, has no \
@@ -246,7 +246,7 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
         }
         WouldDrop => WOULD_DROP_HINT,
         ObjectDenied | PasswordsForbidden => {
-            "restore as the owner of the target database or as a superuser"
+            "restore as the owner of the target database or as a superuser, with --user ROLE"
         }
         SettingUnknown => {
             "the dump was made for another version of the server: restore into one as new as the original"

@@ -341,7 +341,7 @@ fn shown_path(path: &Path) -> String {
 }
 
 /// The content of a secret file without its one final newline.
-fn read_file(path: &Path) -> Result<Secret> {
+pub(crate) fn read_file(path: &Path) -> Result<Secret> {
     let fail = |what: String| Error::usage(format!("{}: {what}", shown_path(path)));
     let mut bytes = Vec::new();
     std::fs::File::open(path)

@@ -1,7 +1,6 @@
 //! `init`: from options, and on a terminal from answers, to a configuration.
 
-mod ask;
-
+use super::ask::Terminal;
 use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
@@ -20,7 +19,6 @@ use crate::process::account::{Account, is_root};
 use crate::secret::Secret;
 use crate::text::escape::printable;
 use crate::text::human::human_bytes;
-use ask::Terminal;
 use chrono::Utc;
 use rustix::fs::{Access, access};
 use std::path::{Path, PathBuf};
@@ -41,10 +39,19 @@ pub(super) fn run(options: &cli::InitArgs, path: &Path, cancel: &Cancel) -> Resu
     files.require_writable()?;
     let answers = match options.non_interactive {
         true => from_options(options)?,
-        false => ask(options, &Terminal::new(cancel)?, cancel)?,
+        false => ask(options, &terminal(cancel)?, cancel)?,
     };
     let written = init::run(&answers, &files, &process_env, Utc::now())?;
     tell(&files, &written)
+}
+
+/// Somebody to ask.
+fn terminal(cancel: &Cancel) -> Result<Terminal> {
+    Terminal::here(cancel).ok_or_else(|| {
+        Error::usage("init asks its questions on a terminal, and this is none").hint(
+            "give the answers as options: backupkit init --non-interactive --database NAME ...; see backupkit init --help",
+        )
+    })
 }
 
 /// Everything from options and what can be known without them.

@@ -41,6 +41,13 @@ const NOTIFICATIONS: &str = "
 #     config: { smtp_host: smtp.example.com, smtp_port: 587, from: backups@example.com, to: you@example.com }
 ";
 
+const RESTORE: &str = "    \
+    # Who backs up need only read, and cannot restore then. Who restores may stand here, or be named each time with
+    # backupkit restore --user; which roles to make is told by A LOGIN FOR RESTORES in backupkit.yaml(5).
+    # restore:
+    #   connection: { user: restorer, password_file: /root/restorer_password }
+";
+
 /// The storage and its name.
 fn storage(destination: &Destination) -> (String, &'static str) {
     match destination {
@@ -111,7 +118,7 @@ fn database(
     };
     format!(
         "  - name: {name}\n    type: postgres\n    connection:\n      host: {host}\n      port: {}\n      \
-         database: {database}\n      user: {user}\n{login}    backup:\n      storage: {storage}\n      \
+         database: {database}\n      user: {user}\n{login}{RESTORE}    backup:\n      storage: {storage}\n      \
          # When the daemon makes one, in UTC: minute, hour, day of month, month, day of week.\n      \
          schedule: '0 2 * * *'\n      compression: true\n{encryption}    \
          # Which backups stay; see what that comes to with: backupkit prune --dry-run --explain\n    \

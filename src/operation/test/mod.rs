@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod encryption;
+pub mod restore;
 pub mod storage;
 
 use crate::error::Error;

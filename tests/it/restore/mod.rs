@@ -5,6 +5,7 @@ mod bytes;
 mod clean;
 mod globals;
 mod jobs;
+mod login;
 mod made;
 mod one_table;
 mod part;

@@ -11,6 +11,7 @@
 //! dependencies     what a part needs, and what depends on it
 //! target_state     what the database holds, and what the role may do there
 //! writable         whether sessions may write there at all
+//! login            what a role lacks to bring a database back, asked without a backup
 //! created_*        a database and roles that are made, and dropped again where the restore fails
 //! execute          the archive through pg_restore or psql, its end last
 //! spool            the decoded dump in a file, for several connections at a time
@@ -26,6 +27,7 @@ mod drop_refusals;
 pub mod execute;
 mod facts;
 mod left_out;
+mod login;
 mod object_kinds;
 mod prepare;
 mod preview;
@@ -39,6 +41,7 @@ pub mod target_state;
 mod writable;
 
 pub use left_out::OmittedKinds;
+pub use login::LoginLacks;
 pub use preview::RestorePreview;
 pub use request::{RestoreRequest, Subset};
 

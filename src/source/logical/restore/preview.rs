@@ -29,6 +29,8 @@ pub struct RestorePreview {
     pub content: Content,
     /// The server and database.
     pub target: String,
+    /// Who would log in there.
+    pub login: String,
     /// The target is not there and would be made.
     pub creates: bool,
     /// What is there of the target is what a restore left behind that did not finish: it would be dropped first.
@@ -106,6 +108,7 @@ pub(super) fn run(
         plain_bytes,
         content: prepared.content(),
         target: job.session.shown().to_string(),
+        login: job.session.user().to_string(),
         creates: prepared.maintenance.is_some(),
         leftover: prepared.facts.leftover.clone(),
         owner: prepared

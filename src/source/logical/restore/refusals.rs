@@ -7,6 +7,7 @@ use super::object_kinds::{described, is_in_a_schema, shown};
 use crate::error::{Error, Result};
 use crate::postgres::quoting::identifier;
 use crate::source::logical::archive::{Toc, TocEntry};
+use crate::text::shell;
 use std::collections::BTreeSet;
 
 /// How to go on where the target holds what is restored.
@@ -118,8 +119,16 @@ impl RestoreFacts<'_> {
         let name = self.request.session.database();
         let role = &holds.role;
         (!holds.may_create_databases).then(|| {
+            let session = &self.request.session;
             Error::failed(format!("{role} may not create databases, such as {name}")).hint(format!(
-                "let an administrator make it, and restore without --create: createdb --template=template0 --owner={role} {name}"
+                "log in as a role that may: add --user ROLE, or name it once as restore.connection in the configuration; or let \
+                 an administrator ALTER ROLE {} CREATEDB; or let one make the database, and restore without --create: createdb \
+                 --host={} --port={} --template=template0 --owner={} -- {}",
+                identifier(role),
+                shell::word(session.host()),
+                session.port(),
+                shell::word(role),
+                shell::word(name)
             ))
         })
     }
@@ -181,8 +190,12 @@ impl RestoreFacts<'_> {
                     some(&owners)
                 ))
                 .hint(format!(
-                    "restore with --no-owner, or as a superuser, or let an administrator GRANT {} TO {}",
-                    identifier(&owners[0]),
+                    "restore with --no-owner, or as a superuser with --user ROLE, or let an administrator GRANT {} TO {}",
+                    owners
+                        .iter()
+                        .map(|owner| identifier(owner))
+                        .collect::<Vec<_>>()
+                        .join(", "),
                     identifier(role)
                 )),
             );

@@ -169,7 +169,7 @@ impl RestoreFacts<'_> {
         let (message, hint) = match lack {
             Lack::Superuser => (
                 format!("only a superuser may make {what}, and {role} is none"),
-                "restore as a superuser".to_string(),
+                "restore as a superuser, with --user ROLE".to_string(),
             ),
             Lack::Extension => (
                 format!("only a superuser may create the {what}, and {role} is none"),
@@ -198,45 +198,49 @@ impl RestoreFacts<'_> {
                 format!("{role} may not set {name}, as {what} does"),
                 match self.server.is_some_and(|server| server >= 15) {
                     true => format!(
-                        "let a superuser GRANT SET ON PARAMETER {} TO {to}, or restore as one",
+                        "let a superuser GRANT SET ON PARAMETER {} TO {to}, or restore as one, with --user ROLE",
                         identifier(name)
                     ),
-                    false => "restore as a superuser".to_string(),
+                    false => "restore as a superuser, with --user ROLE".to_string(),
                 },
             ),
             Lack::Language(name) => (
                 format!("{role} may not use the language {name}, as {what} does"),
                 format!(
-                    "restore as a superuser, or, where the language is a trusted one, let its owner GRANT USAGE ON LANGUAGE {} TO {to}",
+                    "restore as a superuser, with --user ROLE, or, where the language is a trusted one, let its owner GRANT USAGE ON LANGUAGE {} TO {to}",
                     identifier(name)
                 ),
             ),
             Lack::Wrapper(name) => (
                 format!("{role} may not use the foreign data wrapper {name}, as {what} does"),
                 format!(
-                    "let its owner GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {to}, or restore as a superuser",
+                    "let its owner GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {to}, or restore as a superuser, with --user ROLE",
                     identifier(name)
                 ),
             ),
             Lack::Server(name) => (
                 format!("{role} may not use the foreign server {name}, as {what} does"),
                 format!(
-                    "let its owner GRANT USAGE ON FOREIGN SERVER {} TO {to}, or restore as a superuser",
+                    "let its owner GRANT USAGE ON FOREIGN SERVER {} TO {to}, or restore as a superuser, with --user ROLE",
                     identifier(name)
                 ),
             ),
             Lack::ServerFiles => (
                 format!("{role} may not read files of the server, as {what} does"),
-                format!("let a superuser GRANT pg_read_server_files TO {to}, or restore as one"),
+                format!(
+                    "let a superuser GRANT pg_read_server_files TO {to}, or restore as one, with --user ROLE"
+                ),
             ),
             Lack::Subscription => (
                 format!("{role} may not make subscriptions, such as {what}"),
-                format!("let a superuser GRANT {SUBSCRIBERS} TO {to}, or restore as one"),
+                format!(
+                    "let a superuser GRANT {SUBSCRIBERS} TO {to}, or restore as one, with --user ROLE"
+                ),
             ),
             Lack::Role(name) => (
                 format!("{role} may not act for {name}, as the {what} do"),
                 format!(
-                    "restore as a superuser, or let an administrator GRANT {} TO {to}",
+                    "restore as a superuser, with --user ROLE, or let an administrator GRANT {} TO {to}",
                     identifier(name)
                 ),
             ),

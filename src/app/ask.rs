@@ -18,14 +18,10 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Fails where nobody could answer.
-    pub fn new(cancel: &Cancel) -> Result<Terminal> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Err(Error::usage("init asks its questions on a terminal, and this is none").hint(
-                "give the answers as options: backupkit init --non-interactive --database NAME ...; see backupkit init --help",
-            ));
-        }
-        Ok(Terminal {
+    /// `None` where nobody could answer.
+    pub fn here(cancel: &Cancel) -> Option<Terminal> {
+        let is_attended = io::stdin().is_terminal() && io::stderr().is_terminal();
+        is_attended.then(|| Terminal {
             cancel: cancel.clone(),
         })
     }
@@ -97,7 +93,7 @@ impl Terminal {
             let mut byte = [0];
             match rustix::io::read(&stdin, &mut byte) {
                 Ok(0) => {
-                    return Err(Error::usage("there is no answer, and nothing was written"));
+                    return Err(Error::usage("there is no answer, and nothing was changed"));
                 }
                 Ok(_) if byte[0] == b'\n' => break,
                 Ok(_) if line.len() < LONGEST => line.push(byte[0]),
