@@ -113,6 +113,8 @@ impl App {
             directory,
             user: keys.user.unwrap_or(DRILL_USER.to_string()),
             connection: keys.connection.map(session_of),
+            // a drill is held without it, too
+            origin: configured.and_then(|database| session(database).ok()),
             assertions: keys.assertions,
             commands: keys.commands,
             timeout: keys.timeout.unwrap_or(DRILL_TIMEOUT),

@@ -246,7 +246,9 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
         }
         WouldDrop => WOULD_DROP_HINT,
         ObjectDenied | PasswordsForbidden => {
-            "restore as the owner of the target database or as a superuser, with --user ROLE"
+            "restore as the owner of the target database or as a superuser, with --user ROLE. Where that is who restores: an index \
+             or a materialized view is computed as its owner, so let that role do what is denied to it, such as GRANT USAGE ON \
+             SCHEMA, and back up again; of this backup, restore --no-owner does without"
         }
         SettingUnknown => {
             "the dump was made for another version of the server: restore into one as new as the original"

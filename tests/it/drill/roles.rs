@@ -1,6 +1,7 @@
 //! The roles of a backup, of whose rights an archive tells nothing: in a drill they are no superusers where they need not be.
 
-use super::{backed_up, drill, nothing_is_left};
+use super::{DRILL, backed_up, drill, nothing_is_left};
+use crate::support::entry::Entry;
 use crate::support::postgres::postgres;
 
 #[test]
@@ -58,10 +59,105 @@ fn rights_that_an_archive_does_not_tell_of_do_not_make_it_bad() {
          CREATE MATERIALIZED VIEW seen AS SELECT public.theirs(n) FROM generate_series(1, 10) AS n;
          ALTER MATERIALIZED VIEW seen OWNER TO {caller}"
     ));
+    // what the archive does not tell, the server does
     let sandbox = backed_up(&database);
     let output = drill(&sandbox).exits(0);
-    assert!(output.stderr.contains("once more"), "{}", output.stderr);
+    assert!(!output.stderr.contains("once more"), "{}", output.stderr);
     nothing_is_left(&sandbox);
+    // where it does not answer, superusers show that the backup is whole, and the drill says what it does not know
+    let elsewhere = Entry::new(
+        &database.name,
+        "host: 127.0.0.1, port: 1, database: x, user: x".into(),
+    );
+    sandbox.configure_with(DRILL, &[elsewhere]);
+    let output = drill(&sandbox).exits(0);
+    assert!(output.stderr.contains("once more"), "{}", output.stderr);
+    let told = "whether they may is not known here";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
+    nothing_is_left(&sandbox);
+    // and where they may not, no restore works, and no drill calls the backup good
+    database.sql(&format!("REVOKE {owner} FROM {caller}"));
+    sandbox.configure_with(DRILL, &[Entry::of(&database)]);
+    let output = drill(&sandbox).exits(1);
+    let denied = "permission denied for function theirs";
+    for told in [
+        "may do more than they may on their server",
+        denied,
+        "--no-owner",
+    ] {
+        assert!(output.stderr.contains(told), "{told}: {}", output.stderr);
+    }
+    let restore = |more: &[&str]| {
+        let words = [
+            "restore",
+            "--from",
+            &database.name,
+            "--to",
+            "rights_again",
+            "--create",
+        ];
+        sandbox.run(&[&words, more].concat())
+    };
+    let refused = restore(&[]).exits(1);
+    for told in [denied, "computed as its owner", "--no-owner"] {
+        assert!(refused.stderr.contains(told), "{told}: {}", refused.stderr);
+    }
+    restore(&["--no-owner"]).exits(0);
+    server.maintenance().sql("DROP DATABASE rights_again");
+}
+
+#[test]
+fn tables_in_a_schema_that_is_closed_to_their_owner_are_as_good_in_a_drill_as_in_a_restore() {
+    let server = postgres(15);
+    let (landlord, tenant) = (server.create_role("landlord"), server.create_role("tenant"));
+    let database = server.create_database("closed");
+    database.sql(&format!(
+        "CREATE SCHEMA s AUTHORIZATION {landlord};
+         CREATE TABLE s.parent (id int PRIMARY KEY); CREATE TABLE s.child (id int PRIMARY KEY, p int REFERENCES s.parent);
+         INSERT INTO s.parent SELECT generate_series(1, 10); INSERT INTO s.child SELECT n, n FROM generate_series(1, 10) n;
+         ALTER TABLE s.parent OWNER TO {tenant}; ALTER TABLE s.child OWNER TO {tenant}"
+    ));
+    let sandbox = backed_up(&database);
+    let restore = |more: &[&str]| {
+        let words = [
+            "restore",
+            "--from",
+            &database.name,
+            "--to",
+            "closed_again",
+            "--create",
+        ];
+        sandbox.run(&[&words, more].concat())
+    };
+    let drop = || server.maintenance().sql("DROP DATABASE closed_again");
+    // who restores makes the key, and may look
+    drill(&sandbox).exits(0);
+    restore(&[]).exits(0);
+    drop();
+    // a view that has to look for itself may not, here as there
+    database.sql(&format!(
+        "CREATE FUNCTION s.known(int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM s.parent WHERE id <= $1';
+         CREATE MATERIALIZED VIEW s.seen AS SELECT id, s.known(id) FROM s.child;
+         ALTER FUNCTION s.known OWNER TO {tenant}; ALTER MATERIALIZED VIEW s.seen OWNER TO {tenant}"
+    ));
+    sandbox.back_up(&database.name);
+    let denied = "permission denied for schema s";
+    assert!(drill(&sandbox).exits(1).stderr.contains(denied));
+    assert!(
+        restore(&["--globals"])
+            .exits(10)
+            .stderr
+            .contains("backup.globals")
+    );
+    assert!(restore(&[]).exits(1).stderr.contains(denied));
+    restore(&["--no-owner"]).exits(0);
+    drop();
+    // the hint, to its end
+    database.sql(&format!("GRANT USAGE ON SCHEMA s TO {tenant}"));
+    sandbox.back_up(&database.name);
+    drill(&sandbox).exits(0);
+    restore(&[]).exits(0);
+    drop();
 }
 
 #[test]

@@ -251,6 +251,26 @@ fn a_target_that_does_not_exist_is_explained() {
 }
 
 #[test]
+fn a_server_that_follows_another_one_is_no_target_and_a_dry_run_says_so() {
+    let house = House::new(PLAIN);
+    house.sandbox.back_up("source");
+    let follower = Server::start(18, &[]);
+    follower.follow();
+    let entries = [
+        Entry::of(&house.source).named("source"),
+        Entry::of(&follower.maintenance()).named("target"),
+    ];
+    house.sandbox.configure_with("", &entries);
+    for more in [&["--clean", "--yes"][..], &["--to", "made", "--create"]] {
+        let more = [&["--force"], more].concat();
+        let dry = house.restore("source", &[&more[..], &["--dry-run"]].concat());
+        let real = house.restore("source", &more).exits(15);
+        says(&dry.exits(15), &["follows another one"]);
+        says(&real, &["follows another one"]);
+    }
+}
+
+#[test]
 fn a_database_without_any_table_comes_back() {
     let house = House::new(SEALED);
     house.source.sql("DROP TABLE word, nothing");

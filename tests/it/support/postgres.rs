@@ -170,6 +170,33 @@ impl Server {
         command
     }
 
+    /// Starts it anew as a server that follows another one, which it never finds.
+    pub fn follow(&self) {
+        let data = self.maintenance().sql("SHOW data_directory");
+        let signal = format!("COPY (SELECT 1) TO '{data}/standby.signal'");
+        self.maintenance().sql(&signal);
+        let pg_ctl = bin(self.major).join("pg_ctl");
+        // as whom tests/parts/throwaway-postgres runs it
+        let mut command = match rustix::process::geteuid().is_root() {
+            true => {
+                let mut command = Command::new("setpriv");
+                let nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"];
+                command.args(nobody).arg(pg_ctl);
+                command
+            }
+            false => Command::new(pg_ctl),
+        };
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir("/")
+            .args(["restart", "--silent", "--wait", "--mode=fast"])
+            .arg(format!("--pgdata={data}"))
+            .arg(format!("--log={data}/../server.log"));
+        program::run(command, "").exits(0);
+    }
+
     fn create(&self, name: &str, template: &str) -> Database<'_> {
         let name = self.unique(name);
         self.maintenance()

@@ -75,7 +75,7 @@ pub(super) fn judge(error: Error, own: bool) -> Result<String> {
     }
     let said = error.chain();
     match error.cause().and_then(|cause| way_out(cause, own)) {
-        Some(hint) => Err(Error::failed(said).hint(hint)),
+        Some(hint) => Err(Error::in_lines(Kind::Failed, &said).hint(hint)),
         None => Ok(said),
     }
 }

@@ -4,6 +4,7 @@
 //! outline   what has to be there first: version, encoding, locale, roles       the front of the archive
 //! filter    what of it is made in a drill, and what is left out
 //! scratch   a throwaway cluster, or a database on a server that was lent
+//! known_rights   what the roles of the backup may do where it is from
 //! place     what of the server's setup a throwaway one gets: tablespaces, libraries
 //! restore   the archive through pg_restore, as `restore` does it               timed: this is the time to restore
 //! compare   dumped again through the same reader: same rows, bytes, digests, table by table
@@ -19,6 +20,7 @@ pub(super) mod compare;
 mod database;
 pub mod external_server;
 pub mod filter;
+mod known_rights;
 pub mod options;
 mod outline;
 mod place;
@@ -42,6 +44,10 @@ use options::{APPLICATION, DrillOptions};
 use scratch::Scratch;
 use std::io::{self, Write};
 use std::time::Instant;
+
+/// What to do where the owner of something may not do what it takes to compute it.
+const RIGHTS: &str = "an index or a materialized view is computed as its owner, whoever restores: let that role do what is denied to \
+     it, such as GRANT USAGE ON SCHEMA, and back up again; of this backup, restore --no-owner does without";
 
 /// Holds a drill of a backup, after its plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
@@ -146,7 +152,8 @@ impl Drill<'_> {
                 "restored without its tablespaces: {names}; a restore wants them, or --no-tablespaces"
             ));
         }
-        let archived = match self.restore_as_allowed(cancel)? {
+        let (restored, lacking) = self.restore_as_allowed(cancel)?;
+        let archived = match restored {
             DrillRestore::Whole(summary) => summary,
             DrillRestore::Refused { why, .. } => {
                 evidence.fault(format!("it does not restore: {why}"));
@@ -189,12 +196,31 @@ impl Drill<'_> {
                 "back up with pg_dump's own compression off or by gzip and without --inserts, as backupkit does by itself",
             ));
         }
-        assertions::run(self.options, self.scratch, evidence, cancel)
+        assertions::run(self.options, self.scratch, evidence, cancel)?;
+        let Some(why) = lacking.filter(|_| evidence.faults.is_empty()) else {
+            return Ok(());
+        };
+        match self.scratch.rights_are_known() {
+            true => {
+                let what =
+                    "it restores only where its roles may do more than they may on their server";
+                let error = Error::in_lines(Kind::Failed, &format!("{what}: {why}"));
+                Err(error.hint(RIGHTS))
+            }
+            false => {
+                evidence.note(format!(
+                    "it restores only where its roles may do more than the backup shows, and whether they may is not known here: \
+                     {why}"
+                ));
+                Ok(())
+            }
+        }
     }
 
-    /// Restores with roles that have no more rights than the archive shows, and once more with superusers where that is
-    /// what is in the way: an archive does not tell which rights its roles had.
-    fn restore_as_allowed(&self, cancel: &Cancel) -> Result<DrillRestore> {
+    /// Restores with roles that have the rights of their server, or no more than the archive shows where that is not known; and
+    /// once more with superusers where that is what is in the way, to see whether the backup is whole. Also says what was
+    /// in the way.
+    fn restore_as_allowed(&self, cancel: &Cancel) -> Result<(DrillRestore, Option<String>)> {
         match self.restore(cancel)? {
             DrillRestore::Refused {
                 about_rights: true,
@@ -203,9 +229,9 @@ impl Drill<'_> {
                 log::info!(
                     "restoring once more, with more rights for the roles of the backup: {why}"
                 );
-                self.restore(cancel)
+                Ok((self.restore(cancel)?, Some(why)))
             }
-            restored => Ok(restored),
+            restored => Ok((restored, None)),
         }
     }
 

@@ -19,6 +19,8 @@ pub struct DrillOptions {
     pub user: String,
     /// A server to restore into instead, and the database of it to connect to first.
     pub connection: Option<Session>,
+    /// The server that backups are from and go back to, which knows what their roles may do.
+    pub origin: Option<Session>,
     /// SQL that has to return true.
     pub assertions: Vec<String>,
     /// Commands that have to succeed.

@@ -4,6 +4,7 @@ use super::database::{
     LIMIT, NAME, create_database, make_roles, raise_roles, set_what_values_depend_on,
 };
 use super::external_server::Lent;
+use super::known_rights::KnownRights;
 use super::options::{APPLICATION, DrillOptions};
 use super::place::{make_tablespaces, to_preload};
 use crate::cancel::Cancel;
@@ -27,6 +28,8 @@ pub(super) enum Scratch {
         cluster: Box<Cluster>,
         client: Box<Client>,
         major: u32,
+        /// The roles of the backup may do here what they may on their server.
+        rights_are_known: bool,
     },
     /// On a server that was lent.
     Lent(Box<Lent>),
@@ -71,10 +74,17 @@ impl Scratch {
         create_database(&maintenance, NAME, catalog)?;
         let client = maintenance.with_session(cluster.session(NAME));
         make_tablespaces(&cluster, &client, catalog)?;
-        make_roles(&client, catalog, "BYPASSRLS", None)?;
-        raise_roles(&client, catalog, false)?;
+        let known = known_rights(catalog, options, cancel)?;
+        match &known {
+            Some(known) => known.make(&client, catalog)?,
+            None => {
+                make_roles(&client, catalog, "BYPASSRLS", None)?;
+                raise_roles(&client, catalog, false)?;
+            }
+        }
         set_what_values_depend_on(&client, catalog)?;
         Ok(Scratch::Own {
+            rights_are_known: known.is_some(),
             client: Box::new(client),
             cluster: Box::new(cluster),
             major,
@@ -155,6 +165,17 @@ impl Scratch {
         }
     }
 
+    /// True where the roles of the backup may do no more here than on their server.
+    pub fn rights_are_known(&self) -> bool {
+        matches!(
+            self,
+            Scratch::Own {
+                rights_are_known: true,
+                ..
+            }
+        )
+    }
+
     /// True for one in a cluster of our own.
     pub fn is_own(&self) -> bool {
         matches!(self, Scratch::Own { .. })
@@ -178,6 +199,29 @@ impl Scratch {
         match self {
             Scratch::Own { .. } => Ok(()),
             Scratch::Lent(mut lent) => lent.take_away(),
+        }
+    }
+}
+
+/// What the roles of the archive may do on the server that it is from, where that can be asked.
+fn known_rights(
+    catalog: &Toc,
+    options: &DrillOptions,
+    cancel: &Cancel,
+) -> Result<Option<KnownRights>> {
+    let Some(origin) = &options.origin else {
+        return Ok(None);
+    };
+    let client = Client::new(&options.tools, origin.clone(), APPLICATION, cancel)?;
+    match KnownRights::ask(&client.required()?, catalog) {
+        Ok(known) => Ok(known),
+        Err(error) => {
+            cancel.check()?;
+            log::debug!(
+                "what the roles of the backup may do is not known: {}",
+                error.chain()
+            );
+            Ok(None)
         }
     }
 }
