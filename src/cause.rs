@@ -112,6 +112,9 @@ pub enum FailureCause {
     InheritedConstraint,
     ForeignKeyViolated,
     KeyDuplicate,
+    /// A unique key or index, or one that excludes rows, cannot be made over the rows that are there.
+    IndexDuplicate,
+    CheckViolated,
     /// The server does not know `transaction_timeout`.
     TransactionTimeoutUnknown,
     SettingUnknown,
@@ -139,6 +142,16 @@ pub enum FailureCause {
 }
 
 impl FailureCause {
+    /// True where rows break a key or a check that is made over them.
+    pub fn is_about_rows(self) -> bool {
+        matches!(
+            self,
+            FailureCause::ForeignKeyViolated
+                | FailureCause::IndexDuplicate
+                | FailureCause::CheckViolated
+        )
+    }
+
     /// True where a role with more rights would have been let.
     pub fn is_about_rights(self) -> bool {
         matches!(

@@ -157,6 +157,7 @@ impl App {
                 security_labels: options.no_security_labels,
             },
             tablespaces: options.tablespace.iter().cloned().collect(),
+            allow_broken_keys: options.allow_broken_keys,
             jobs: options.jobs,
             sql_allowed: options.allow_sql_fallback,
             create_in_dump_allowed: options.allow_create_in_dump,

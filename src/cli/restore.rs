@@ -154,6 +154,10 @@ pub struct RestoreArgs {
     #[argh(switch)]
     pub strict_sniff: bool,
 
+    /// where rows of the backup break a foreign key, add it NOT VALID; a unique key or index, leave it out
+    #[argh(switch)]
+    pub allow_broken_keys: bool,
+
     /// let psql run a backup that is SQL text
     #[argh(switch)]
     pub allow_sql_fallback: bool,
@@ -195,6 +199,10 @@ impl RestoreArgs {
             (
                 self.backup_first && self.dry_run,
                 "--backup-first and --dry-run",
+            ),
+            (
+                self.allow_broken_keys && self.data_only,
+                "--allow-broken-keys and --data-only",
             ),
             (
                 self.no_tablespaces && !self.tablespace.is_empty(),

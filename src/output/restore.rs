@@ -39,6 +39,7 @@ pub fn restore_json(database: &str, from: &str, restored: &RestoreReport, took: 
         "plain_bytes": restored.plain_bytes,
         "compared_tables": restored.compared,
         "left_out": restored.left_out,
+        "broken_keys": restored.broken_keys,
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),
     })

@@ -6,6 +6,10 @@ use crate::cause::FailureCause;
 pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if they are not needed, or restore beside them \
      into a database of its own: --to NAME --create";
 
+/// What to do where the server's lock table is full and nothing but the server can be changed.
+pub const MORE_LOCKS_HINT: &str =
+    "the lock table of the server is full: raise max_locks_per_transaction there, and restart it";
+
 /// The next step, whatever program failed. `{name}` stands for the first name in quotes of what was said.
 pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
     use FailureCause::*;
@@ -102,11 +106,7 @@ pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
             "correct connection.sslrootcert, sslcert and sslkey; a key has to be readable by its owner alone (chmod 600)"
         }
         ServerWithoutTls => "turn SSL on at the server, or change connection.sslmode",
-        OutOfLocks => {
-            "one transaction holds more locks than the server's lock table has room for: raise \
-         max_locks_per_transaction on the server and restart it, or restore with \
-         --no-single-transaction (which is not atomic: a failure leaves a part behind)"
-        }
+        OutOfLocks => MORE_LOCKS_HINT,
         DatabaseUnavailable => {
             "check connection.database; a database to restore into has to exist: restore with --create, or use createdb"
         }
@@ -194,6 +194,10 @@ pub(super) fn of_dump(cause: FailureCause) -> Option<&'static str> {
             "let the user read everything: GRANT pg_read_all_data TO {role} (PostgreSQL 14 and newer), or leave the \
              object out with --exclude-table in backup.options"
         }
+        OutOfLocks => {
+            "pg_dump holds a lock on every table until it ends, and the lock table of the server is full: raise \
+             max_locks_per_transaction there, and restart it"
+        }
         RowSecurity => {
             "let the user read every row: ALTER ROLE {role} BYPASSRLS, or back up as the owner or a superuser"
         }
@@ -213,6 +217,11 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
         KeyDuplicate => {
             "the table still holds rows of the backup: replace it with --table and --clean instead of --data-only; or bring \
              back only the rows that are missing, as in SOMEBODY DELETED ROWS of backupkit-runbook(7)"
+        }
+        OutOfLocks => {
+            "one transaction holds more locks than the server's lock table has room for: restore with --no-single-transaction, \
+             which is not atomic (a failure leaves a part behind), or into a database of its own, which is: --to NAME \
+             --create; or raise max_locks_per_transaction on the server, and restart it"
         }
         LockTimeout => {
             "another session holds what the restore needs, and the server, the database or the role sets lock_timeout: end \

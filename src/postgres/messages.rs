@@ -385,6 +385,21 @@ const PATTERNS: &[Pattern] = {
             "duplicate key value violates unique constraint",
             KeyDuplicate,
         ),
+        begins(ERROR, "could not create unique index \"", IndexDuplicate),
+        begins(
+            ERROR,
+            "could not create exclusion constraint \"",
+            IndexDuplicate,
+        ),
+        pattern(
+            ERROR,
+            [
+                "new row for relation \"",
+                "\" violates check constraint \"",
+                "\"",
+            ],
+            CheckViolated,
+        ),
         begins(
             ERROR,
             "unrecognized configuration parameter \"transaction_timeout\"",

@@ -4,7 +4,8 @@
 //! of partitions, which go only with the key of their parent, and wherever the target has come to depend on things in
 //! another order. So the tables, views and sequences of the backup are dropped here before it, each with all that
 //! depends on it, by a block that then looks for what else went: whatever is missing and does not come back with the
-//! backup makes it fail, and names it. The block runs in the transaction of the restore, or in one of its own.
+//! backup makes it fail, and names it. The block runs in the transaction of the restore. Without one it commits after so
+//! many relations that the server has room for their locks, and looks for what else went each time before.
 
 use super::archive::{Toc, TocEntry};
 use crate::error::Result;
@@ -78,6 +79,13 @@ const COMES_BACK: &str = "(
 const BY_NAME: &str = "
     SELECT c.oid, format('\"%s\".\"%s\"', replace(n.nspname, '\"', '\"\"'), replace(c.relname, '\"', '\"\"')) AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','v','m','S','f')";
+
+/// In which order the relations `c` are dropped: what others consist of comes before that, so that no single statement takes
+/// thousands along.
+const LEAVES_FIRST: &str = "c.relkind = 'S', c.relkind NOT IN ('v','m'), c.relhassubclass";
+/// How many relations are dropped in one of several transactions. Each takes a handful of locks, or some dozens with
+/// many columns, indexes and constraints.
+const A_BATCH: &str = "greatest(10, current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int / 32)";
 
 /// What an entry of an archive is in the inventory: of what kind, and its name behind its schema.
 fn in_the_inventory(entry: &TocEntry) -> Option<(&'static str, String)> {
@@ -181,6 +189,8 @@ pub struct DropEffects {
     pub foreign: Vec<String>,
     /// What depends on what would be dropped and does not come back with the backup.
     pub lost: Vec<DroppedObject>,
+    /// How many locks one transaction would hold that drops all of it: one for each object, whatever its kind.
+    pub locks: u64,
 }
 
 /// Asks the target what making room for the entries of `catalog` that `chosen` accepts would mean.
@@ -226,6 +236,8 @@ UNION ALL
 SELECT 'lost', old.shown, old.kind, old.schema || '.' || old.name FROM known, inventory old
   WHERE (old.classid, old.objid, old.objsubid) IN (SELECT classid, objid, objsubid FROM gone) AND NOT {COMES_BACK}
     AND ('pg_class'::regclass::oid, old.part_of, 0) NOT IN (SELECT classid, objid, objsubid FROM gone)
+UNION ALL
+SELECT 'locks', count(*)::text, '', '' FROM gone WHERE objsubid = 0
 ORDER BY 2",
         relations = names.relations,
         functions = names.functions,
@@ -240,15 +252,21 @@ ORDER BY 2",
         match fate.as_str() {
             "dropped" => outlook.dropped.push(shown),
             "foreign" => outlook.foreign.push(shown),
+            "locks" => outlook.locks = shown.parse().unwrap_or_default(),
             _ => outlook.lost.push(DroppedObject { shown, kind, name }),
         }
     }
     Ok(outlook)
 }
 
-/// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive.
-pub fn block(catalog: &Toc, chosen: &dyn Fn(i64) -> bool) -> Vec<u8> {
+/// The block that makes room for the entries of `catalog` that `chosen` accepts, in the encoding of the archive. In
+/// `batches` it commits on its way, and no transaction may be around it.
+pub fn block(catalog: &Toc, chosen: &dyn Fn(i64) -> bool, batches: bool) -> Vec<u8> {
     let names = Names::of(catalog, chosen);
+    let (limit, commit) = match batches {
+        true => (A_BATCH, "COMMIT;"),
+        false => ("ALL", ""),
+    };
     let body = format!(
         "
 DECLARE
@@ -259,34 +277,40 @@ DECLARE
   parts CONSTANT text[] := {parts};
   held oid[];
   before jsonb;
+  after jsonb;
   missing text[];
   relation record;
 BEGIN
   {detached}
-  SELECT coalesce(array_agg(c.oid), '{{}}') INTO held FROM unnest(relations) known (name)
-    JOIN pg_class c ON c.oid = to_regclass(known.name) AND c.relkind IN {RELATIONS};
-  IF held = '{{}}' THEN
-    RETURN;
-  END IF;
-  SELECT jsonb_agg(thing) INTO before FROM ({INVENTORY}) thing;
-  FOR relation IN
-    SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (held)
-    ORDER BY c.relispartition, c.relkind = 'S'
   LOOP
-    CONTINUE WHEN to_regclass(relation.name) IS NULL;
-    EXECUTE format('DROP %s %s CASCADE', CASE relation.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
-      WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, relation.name);
+    SELECT coalesce(array_agg(c.oid), '{{}}') INTO held FROM unnest(relations) known (name)
+      JOIN pg_class c ON c.oid = to_regclass(known.name) AND c.relkind IN {RELATIONS};
+    EXIT WHEN held = '{{}}';
+    IF before IS NULL THEN
+      SELECT jsonb_agg(thing) INTO before FROM ({INVENTORY}) thing;
+    END IF;
+    FOR relation IN
+      SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (held)
+      ORDER BY {LEAVES_FIRST} LIMIT {limit}
+    LOOP
+      CONTINUE WHEN to_regclass(relation.name) IS NULL;
+      EXECUTE format('DROP %s %s CASCADE', CASE relation.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+        WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, relation.name);
+    END LOOP;
+    SELECT coalesce(jsonb_agg(thing), '[]') INTO after FROM ({INVENTORY}) thing;
+    SELECT array_agg(old.shown ORDER BY old.shown) INTO missing
+      FROM (SELECT * FROM jsonb_to_recordset(before) AS known (kind text, schema text, name text, shown text)
+            EXCEPT SELECT * FROM jsonb_to_recordset(after) AS still (kind text, schema text, name text, shown text)) old
+      WHERE NOT {COMES_BACK};
+    IF missing IS NOT NULL THEN
+      RAISE EXCEPTION '{WOULD_DROP}, and it depends on what is to be dropped: %',
+        array_to_string(missing[1:5], ', ') || CASE WHEN cardinality(missing) > 5
+        THEN format(' and %s more', cardinality(missing) - 5) ELSE '' END;
+    END IF;
+    before := after;
+    {commit}
   END LOOP;
-  SELECT array_agg(old.shown ORDER BY old.shown) INTO missing
-    FROM jsonb_to_recordset(before) AS old (kind text, schema text, name text, shown text)
-    WHERE NOT {COMES_BACK}
-      AND old.shown NOT IN (SELECT thing.shown FROM ({INVENTORY}) thing WHERE thing.shown IS NOT NULL);
-  IF missing IS NOT NULL THEN
-    RAISE EXCEPTION '{WOULD_DROP}, and it depends on what is to be dropped: %',
-      array_to_string(missing[1:5], ', ') || CASE WHEN cardinality(missing) > 5
-      THEN format(' and %s more', cardinality(missing) - 5) ELSE '' END;
-  END IF;
 END",
         relations = names.relations,
         functions = names.functions,

@@ -260,3 +260,110 @@ fn views_that_need_each_other_are_replaced_over_several_connections_where_they_a
     house.restore("source", &clean[..2]).exits(0);
     house.target.holds_the_same_as(&house.source);
 }
+
+#[test]
+fn rows_of_an_extension_come_back_in_the_order_that_their_keys_want() {
+    let server = postgres(18);
+    let extensions = server.directory.join("extensions_of_jobs");
+    let directory = extensions.join("extension");
+    fs::create_dir_all(&directory).expect("make a directory");
+    fs::write(
+        directory.join("pairs.control"),
+        "default_version = '1'\nrelocatable = false\nschema = public\n",
+    )
+    .expect("write it");
+    fs::write(
+        directory.join("pairs--1.sql"),
+        "CREATE TABLE whole (id int PRIMARY KEY);
+         CREATE TABLE part (id int PRIMARY KEY, whole int REFERENCES whole, of int REFERENCES part);
+         SELECT pg_extension_config_dump('whole', ''); SELECT pg_extension_config_dump('part', '');",
+    )
+    .expect("write it");
+    let path = format!("$system:{}", extensions.display());
+    let (source, target) = (
+        server.create_database("source"),
+        server.create_database("target"),
+    );
+    for database in [&source, &target] {
+        database.sql(&format!(
+            "ALTER DATABASE {} SET extension_control_path = '{path}'",
+            database.name
+        ));
+    }
+    // the larger a table is, the earlier pg_restore begins with it, and the first keeps one connection busy
+    source.sql(
+        "CREATE EXTENSION pairs; INSERT INTO whole VALUES (1);
+         INSERT INTO part SELECT n, 1, n FROM generate_series(1, 2000) n;
+         CREATE TABLE mine AS SELECT generate_series(1, 300000) AS n",
+    );
+    let sandbox = Sandbox::new(18);
+    let entries = [
+        Entry::of(&source).named("source"),
+        Entry::of(&target).named("target"),
+    ];
+    sandbox.configure_with("", &entries);
+    sandbox.back_up("source");
+    let arguments = [
+        "restore", "--from", "source", "--db", "target", "--force", "--jobs", "2",
+    ];
+    sandbox.run(&arguments).exits(0);
+    target.holds_the_same_as(&source);
+}
+
+/// Several such statements at a time wait for each other: each locks two tables and two indexes.
+#[test]
+fn indexes_of_partitions_are_attached_one_at_a_time() {
+    let server = postgres(18);
+    let (source, target) = (
+        server.create_database("source"),
+        server.create_database("target"),
+    );
+    source.sql(
+        "CREATE TABLE p (id int PRIMARY KEY, a int, b int) PARTITION BY LIST (id);
+         DO $$ BEGIN FOR n IN 1..20 LOOP EXECUTE format('CREATE TABLE p%s PARTITION OF p FOR VALUES IN (%s)', n, n); END LOOP; END $$;
+         CREATE INDEX ON p (a); CREATE UNIQUE INDEX ON p (id, b);
+         INSERT INTO p SELECT n, n, n FROM generate_series(1, 20) n; CREATE TABLE f (p int REFERENCES p); INSERT INTO f VALUES (7)",
+    );
+    // who attaches, by process, as far as anybody is told
+    target.sql(
+        "CREATE SCHEMA watch; CREATE TABLE watch.attached (pid int);
+         CREATE FUNCTION watch.note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO watch.attached VALUES (pg_backend_pid()); END $$;
+         CREATE EVENT TRIGGER note ON ddl_command_end WHEN TAG IN ('ALTER INDEX') EXECUTE FUNCTION watch.note()",
+    );
+    let role = server.create_role("restorer");
+    target.sql(&format!(
+        "GRANT ALL ON SCHEMA public, watch TO {role}; GRANT ALL ON watch.attached TO {role}"
+    ));
+    let sandbox = Sandbox::new(18);
+    let entries = [
+        Entry::of(&source).named("source"),
+        Entry::of(&target)
+            .login(&target, &role, &role)
+            .named("target"),
+    ];
+    sandbox.configure_with("", &entries);
+    sandbox.back_up("source");
+    let arguments = [
+        "restore",
+        "--from",
+        "source",
+        "--db",
+        "target",
+        "--force",
+        "--jobs",
+        "4",
+        "--no-owner",
+        "--schema",
+        "public",
+    ];
+    sandbox.run(&arguments).exits(0);
+    assert_eq!(
+        target.sql("SELECT count(*), count(DISTINCT pid) FROM watch.attached"),
+        "60|1"
+    );
+    assert_eq!(
+        target.sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid"),
+        "0"
+    );
+}

@@ -1,10 +1,12 @@
 //! What `restore` promises: which backup goes where, what is refused, and that a target is as before where it fails.
 
 mod agreement;
+mod broken_keys;
 mod bytes;
 mod clean;
 mod globals;
 mod jobs;
+mod locks;
 mod login;
 mod made;
 mod one_table;

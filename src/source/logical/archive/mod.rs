@@ -21,6 +21,7 @@ mod data;
 mod database;
 mod database_statements;
 mod demands;
+pub mod edits;
 mod fields;
 mod header;
 mod rows;

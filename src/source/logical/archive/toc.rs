@@ -3,6 +3,7 @@
 use super::contents::major;
 use super::database::DatabaseProperties;
 use super::demands::Demand;
+use super::edits::{ArchiveEdit, LENGTH, string};
 use super::header::DumpVersion;
 use crate::postgres::encoding::Encoding;
 use std::collections::BTreeSet;
@@ -50,6 +51,8 @@ pub struct TocEntry {
     pub kind: String,
     /// Its SQL, for the few kinds of which that is kept.
     pub definition: Option<String>,
+    /// The bytes of the archive that hold its SQL: a length and a text.
+    pub(super) definition_field: Range<u64>,
     /// What its definition demands of a role and a server; only where entries are kept.
     pub demands: Vec<Demand>,
     /// Its COPY statement, where it has data.
@@ -87,6 +90,26 @@ impl TocEntry {
     /// True of an entry of which pg_dump computes the definition as it writes.
     pub(super) fn is_defined_late(&self) -> bool {
         self.kind == "STATISTICS DATA"
+    }
+
+    /// What puts `before` and `after` around its SQL, where it has any.
+    pub fn wrapped(&self, before: &str, after: &str) -> Vec<ArchiveEdit> {
+        let Range { start, end } = self.definition_field;
+        let text = start + LENGTH as u64..end;
+        let length = text.end.saturating_sub(text.start) as usize;
+        match string(before.len() + length + after.len()) {
+            Some(header) if length > 0 => vec![
+                ArchiveEdit {
+                    field: start..text.start,
+                    bytes: [&header[..], before.as_bytes()].concat(),
+                },
+                ArchiveEdit {
+                    field: end..end,
+                    bytes: after.into(),
+                },
+            ],
+            _ => Vec::new(),
+        }
     }
 
     /// True for the database itself, its settings, grants and comment.

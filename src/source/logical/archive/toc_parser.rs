@@ -31,6 +31,7 @@ use super::toc::TocEntry;
 use crate::postgres::encoding::Encoding;
 use crate::repository::manifest::TableName;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// The most bytes of text that a table of contents may make us keep: a million tables and more.
@@ -179,19 +180,30 @@ impl TocParser {
             if self.field == TocField::Offset && self.fields.is_at_start() {
                 self.offset_at = end - input.len() as u64;
             }
-            let is_tablespace = self.field == TocField::Tablespace;
-            if is_tablespace && self.fields.is_at_start() {
-                self.entry.tablespace_field.start = end - input.len() as u64;
+            let field = self.field;
+            if self.fields.is_at_start()
+                && let Some(place) = self.place_of(field)
+            {
+                place.start = end - input.len() as u64;
             }
             let next = self.next(input);
-            if is_tablespace {
-                self.entry.tablespace_field.end = end - input.len() as u64;
+            if let Some(place) = self.place_of(field) {
+                place.end = end - input.len() as u64;
             }
             if repeated {
                 self.fingerprint
                     .update(&before[..before.len() - input.len()]);
             }
             self.field = next?;
+        }
+    }
+
+    /// Where it is remembered in which bytes the field is, for the few that are.
+    fn place_of(&mut self, field: TocField) -> Option<&mut Range<u64>> {
+        match field {
+            TocField::Definition => Some(&mut self.entry.definition_field),
+            TocField::Tablespace => Some(&mut self.entry.tablespace_field),
+            _ => None,
         }
     }
 

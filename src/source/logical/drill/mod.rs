@@ -36,7 +36,8 @@ use crate::postgres::cluster::confinement::{self, ConfinementGap};
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
 use crate::repository::open::{self, CopyToOpen};
-use crate::source::logical::archive::tablespaces::{self, EditedArchive, TablespaceEdits};
+use crate::source::logical::archive::edits::{ArchiveEdits, EditedArchive};
+use crate::source::logical::archive::tablespaces;
 use crate::source::logical::archive::{DumpContents, Summary, Toc};
 use crate::source::logical::pg_restore;
 use crate::source::logical::pg_restore::PgRestore;
@@ -48,6 +49,9 @@ use std::time::Instant;
 /// What to do where the owner of something may not do what it takes to compute it.
 const RIGHTS: &str = "an index or a materialized view is computed as its owner, whoever restores: let that role do what is denied to \
      it, such as GRANT USAGE ON SCHEMA, and back up again; of this backup, restore --no-owner does without";
+/// Of a backup whose rows break its own keys.
+const BREAKS_ITSELF: &str = "its own rows break a key or a check that comes with them, as those of the database did that was backed \
+     up: correct them there; what brings this backup back is in backupkit-runbook(7), THE ROWS BREAK A KEY";
 
 /// Holds a drill of a backup, after its plain dump has been read and measured, and adds what it finds to `evidence`.
 pub fn run(
@@ -155,8 +159,13 @@ impl Drill<'_> {
         let (restored, lacking) = self.restore_as_allowed(cancel)?;
         let archived = match restored {
             DrillRestore::Whole(summary) => summary,
-            DrillRestore::Refused { why, .. } => {
+            DrillRestore::Refused {
+                why, breaks_itself, ..
+            } => {
                 evidence.fault(format!("it does not restore: {why}"));
+                if breaks_itself {
+                    evidence.note(BREAKS_ITSELF);
+                }
                 let Toc {
                     pg_dump_version: client,
                     server_version: server,
@@ -225,6 +234,7 @@ impl Drill<'_> {
             DrillRestore::Refused {
                 about_rights: true,
                 why,
+                ..
             } if self.scratch.start_over(self.catalog)? => {
                 log::info!(
                     "restoring once more, with more rights for the roles of the backup: {why}"
@@ -244,7 +254,8 @@ impl Drill<'_> {
             failed: false,
         };
         let mut inspector = DumpInspector::new();
-        let edits = TablespaceEdits::new(self.catalog, &place::renamed_tablespaces());
+        let renamed = place::renamed_tablespaces();
+        let edits = ArchiveEdits::new(tablespaces::edits(self.catalog, &renamed));
         let mut edited = EditedArchive::new(&mut target, &edits);
         let copied = inbound.copy_to(&mut edited, &mut inspector, &progress.meter());
         let DrillTarget { restore, failed } = target;
@@ -265,8 +276,13 @@ impl Drill<'_> {
         // what the archive's own layers have to say comes first
         let error = inbound.blame(error, cancel);
         let about_rights = error.cause().is_some_and(FailureCause::is_about_rights);
+        let breaks_itself = error.cause().is_some_and(FailureCause::is_about_rows);
         let why = classify_failure::judge(error, self.scratch.is_own())?;
-        Ok(DrillRestore::Refused { why, about_rights })
+        Ok(DrillRestore::Refused {
+            why,
+            about_rights,
+            breaks_itself,
+        })
     }
 
     fn start(&self, cancel: &Cancel) -> Result<PgRestore> {
@@ -299,6 +315,8 @@ enum DrillRestore {
         why: String,
         /// A role with more rights would have been let.
         about_rights: bool,
+        /// Its own rows break a key or a check of it.
+        breaks_itself: bool,
     },
 }
 

@@ -1,14 +1,19 @@
 //! The bytes of a backup on their way into the target.
 
+use super::broken_keys;
+use super::phases::{Phase, phases};
 use super::prepare::PreparedRestore;
 use super::spool::Spool;
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Error, Result};
 use crate::format::sniff::Content;
 use crate::postgres::client::Client;
+use crate::postgres::explain::MORE_LOCKS_HINT;
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
-use crate::source::logical::archive::tablespaces::{EditedArchive, TablespaceEdits};
+use crate::source::logical::archive::edits::{ArchiveEdits, EditedArchive};
+use crate::source::logical::archive::tablespaces;
 use crate::source::logical::archive::{DumpContents, Offset, Summary, Toc, TocEntry};
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::pg_restore;
@@ -115,11 +120,28 @@ impl PreparedRestore<'_> {
 
     /// Says of a restore that was not one transaction what its failure means.
     fn own_up(&self, error: Error) -> Error {
-        match self.facts.is_atomic() {
-            true => error,
-            false => error.doing("the restore failed on its way").hint(
-                "it was not one transaction, so a part of it may be in the target: start again with an empty database",
-            ),
+        let next_step = self.next_step(&error);
+        if self.facts.is_atomic() {
+            return match next_step {
+                Some(hint) => error.hint(hint),
+                None => error,
+            };
+        }
+        let error = error.doing("the restore failed on its way").hint(
+            "it was not one transaction, so a part of it may be in the target: start again with an empty database",
+        );
+        match next_step {
+            Some(hint) => error.also_hint(hint),
+            None => error,
+        }
+    }
+
+    /// The next step, where it depends on how this restore was done.
+    fn next_step(&self, error: &Error) -> Option<&'static str> {
+        let in_parts = self.content() == Content::Sql || !self.facts.is_one_transaction();
+        match error.cause()? {
+            FailureCause::OutOfLocks if in_parts => Some(MORE_LOCKS_HINT),
+            cause => self.facts.way_past(cause),
         }
     }
 
@@ -159,6 +181,7 @@ impl PreparedRestore<'_> {
 
     fn options(&self) -> Result<PgRestoreOptions> {
         let mut options = self.facts.request.options.clone();
+        options.no_single_transaction = !self.facts.is_one_transaction();
         if let Some(catalog) = &self.facts.toc {
             let (others, event_triggers) = self.in_order(catalog);
             if self.facts.selection.ids.is_some() || !event_triggers.is_empty() {
@@ -206,19 +229,23 @@ impl PreparedRestore<'_> {
             return Ok((bytes, None));
         }
         let mut inspector = DumpInspector::new();
-        let edits = self.tablespace_edits();
+        let edits = self.edits()?;
         let mut target = EditedArchive::new(target, &edits);
         let bytes = self.inbound.copy_to(&mut target, &mut inspector, &meter)?;
         Ok((bytes, Some(inspector)))
     }
 
     /// What is changed in the archive on its way.
-    fn tablespace_edits(&self) -> TablespaceEdits {
-        let renamed = self.facts.renamed_tablespaces();
-        let toc = self.facts.toc.as_deref();
-        toc.map_or_else(TablespaceEdits::default, |toc| {
-            TablespaceEdits::new(toc, &renamed)
-        })
+    fn edits(&self) -> Result<ArchiveEdits> {
+        let Some(toc) = self.facts.toc.as_deref() else {
+            return Ok(ArchiveEdits::default());
+        };
+        let mut edits = tablespaces::edits(toc, &self.facts.renamed_tablespaces());
+        if self.facts.request.allow_broken_keys {
+            let chosen = |id| self.facts.selection.holds(id);
+            edits.extend(broken_keys::edits(toc, &chosen)?);
+        }
+        Ok(ArchiveEdits::new(edits))
     }
 
     /// Decodes the whole archive into a file first: what is damaged reaches no database this way either.
@@ -234,7 +261,7 @@ impl PreparedRestore<'_> {
         let mut spool = Spool::new(self.expected_bytes(cancel)?)?;
         let (bytes, inspector) = self.copy_to(&mut spool)?;
         let offsets = inspector.as_ref().map_or(&[][..], DumpInspector::offsets);
-        let edits = self.tablespace_edits();
+        let edits = self.edits()?;
         let moved = offsets.iter().map(|offset| Offset {
             field: edits.moved(offset.field),
             block: edits.moved(offset.block),
@@ -254,24 +281,17 @@ impl PreparedRestore<'_> {
         let mut options = self.options()?;
         // a view that is to be dropped is first replaced by an empty one, which fails where its schema is not there
         options.clean &= !self.facts.is_all_new();
-        for list in self.phases()? {
-            options.list = list;
+        let Some(toc) = self.facts.toc.as_deref() else {
+            pg_restore::parallel(&pg_restore, &client, &options, jobs, &file)?;
+            return Ok((bytes, inspector.and_then(whole)));
+        };
+        for Phase { ids, one_by_one } in phases(&toc.entries, &|id| self.facts.selection.holds(id))
+        {
+            options.list = Some(Arc::new(TocList::new(ids)?));
+            let jobs = if one_by_one { 1 } else { jobs };
             pg_restore::parallel(&pg_restore, &client, &options, jobs, &file)?;
         }
         Ok((bytes, inspector.and_then(whole)))
-    }
-
-    /// What is restored over several connections, one after the other: event triggers once nothing else is under way.
-    fn phases(&self) -> Result<Vec<Option<Arc<TocList>>>> {
-        let Some(catalog) = &self.facts.toc else {
-            return Ok(vec![None]);
-        };
-        let (others, event_triggers) = self.in_order(catalog);
-        let phases = [others, event_triggers].into_iter();
-        let lists = phases.filter(|ids| !ids.is_empty());
-        lists
-            .map(|ids| Ok(Some(Arc::new(TocList::new(ids)?))))
-            .collect()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Only values: they are gathered in `prepare`, and everything here is decided without a server.
 
+use super::lock_table::LockTable;
 use super::object_kinds::{is_given_away, shown};
 use super::request::RestoreRequest;
 use super::selection::{self, TocSelection};
@@ -65,6 +66,8 @@ pub struct RestoreFacts<'a> {
     /// Settings of an application, by name, that the backup's database has and the target lacks: the sessions of the
     /// restore have them.
     pub lent_settings: Vec<String>,
+    /// How many locks its server has room for.
+    pub lock_table: Option<LockTable>,
 }
 
 impl RestoreFacts<'_> {
@@ -130,9 +133,12 @@ impl RestoreFacts<'_> {
     /// The SQL that makes room for what is restored with `--clean`.
     pub fn room(&self) -> Option<Vec<u8>> {
         let catalog = self.toc.as_deref().filter(|_| self.request.options.clean)?;
-        Some(drop_existing::block(catalog, &|id| {
-            self.selection.holds(id)
-        }))
+        let chosen = |id| self.selection.holds(id);
+        Some(drop_existing::block(
+            catalog,
+            &chosen,
+            !self.is_one_transaction(),
+        ))
     }
 
     /// The tables that get their rows restored.

@@ -10,14 +10,19 @@
 //! left_out         what someone does without, what is there already, and what belongs to others
 //! dependencies     what a part needs, and what depends on it
 //! target_state     what the database holds, and what the role may do there
+//! one_transaction  whether it is one, and whether that has room for all of it
+//! lock_table       how many locks the server has room for
 //! writable         whether sessions may write there at all
 //! login            what a role lacks to bring a database back, asked without a backup
+//! broken_keys      keys that the rows of the backup break, where they are put up with
 //! created_*        a database and roles that are made, and dropped again where the restore fails
 //! execute          the archive through pg_restore or psql, its end last
+//! phases           the runs of pg_restore of several connections at a time
 //! spool            the decoded dump in a file, for several connections at a time
 //! comparison       the target dumped once more and compared with the archive
 //! ```
 
+mod broken_keys;
 mod comparison;
 pub mod created_database;
 mod created_properties;
@@ -27,8 +32,11 @@ mod drop_refusals;
 pub mod execute;
 mod facts;
 mod left_out;
+mod lock_table;
 mod login;
 mod object_kinds;
+mod one_transaction;
+mod phases;
 mod prepare;
 mod preview;
 mod refusals;
@@ -83,6 +91,8 @@ pub struct RestoreReport {
     pub owner: Option<String>,
     /// What the role may not do and was left out.
     pub left_out: Vec<String>,
+    /// Keys and indexes that the rows of the backup break, and what became of them.
+    pub broken_keys: Vec<String>,
     /// How many tables were compared with the archive afterwards; none where that was not done.
     pub compared: Option<u64>,
     /// All of the backup came back, and it holds what its manifest says: there is no better proof of it.
@@ -136,6 +146,9 @@ pub fn run(
             "elsewhere only a superuser could make {}; whether this provider lets others is not known",
             printable_list(&doubts)
         );
+    }
+    if let Some(doubt) = prepared.facts.locks_in_doubt() {
+        log::warn!("it may fail at {doubt}");
     }
     if !prepared.facts.selection.left_out.is_empty() {
         log::warn!(
@@ -209,6 +222,13 @@ pub fn run(
     let (plain_bytes, archived) = prepared.restore(&application, tools, cancel).doing(doing)?;
     let created = made.is_some();
     prepared.progress = None;
+    let broken_keys = prepared.facts.broken_keys(&prepared.client)?;
+    if !broken_keys.is_empty() {
+        log::warn!(
+            "the rows of the backup break: {}",
+            printable_list(&broken_keys)
+        );
+    }
     // before the database is as closed and as read-only as it was
     let checked = match archived {
         Some(archived) if job.check => comparison::run(&prepared, &archived, tools, cancel),
@@ -238,7 +258,11 @@ pub fn run(
         owner,
         left_out,
         compared: checked.tables,
-        is_proof: checked.is_proof && job.subset.is_whole() && itself.is_none(),
+        is_proof: checked.is_proof
+            && job.subset.is_whole()
+            && itself.is_none()
+            && broken_keys.is_empty(),
+        broken_keys,
         differs: checked.differs.or(itself),
     })
 }

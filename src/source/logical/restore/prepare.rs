@@ -3,6 +3,7 @@
 
 use super::created_database;
 use super::facts::{Origin, RestoreFacts, WantedRoom};
+use super::lock_table::LockTable;
 use super::refusals::together;
 use super::request::RestoreRequest;
 use super::selection::{TocSelection, choose};
@@ -94,10 +95,11 @@ impl<'a> PreparedRestore<'a> {
             .hint("restore it with --no-tablespaces, or make the tablespaces on the server"));
         }
         let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
-        let client = match content == Content::Sql || job.create || job.globals {
-            true => client.required()?,
-            false => client,
-        };
+        let client =
+            match content == Content::Sql || job.create || job.globals || job.allow_broken_keys {
+                true => client.required()?,
+                false => client,
+            };
         let (maintenance, leftover) = match client.is_available() {
             true => target(&client, job)?,
             false => (None, None),
@@ -139,6 +141,7 @@ impl<'a> PreparedRestore<'a> {
             drop_effects: None,
             set_aside: SetAside::default(),
             lent_settings: Vec::new(),
+            lock_table: None,
         };
         let objection = facts.selection.objection.take();
         let mut prepared = PreparedRestore {
@@ -234,6 +237,10 @@ impl<'a> PreparedRestore<'a> {
                 }
             }
             facts.drop_effects = Some(effects);
+        }
+        if facts.toc.is_some() {
+            let client = self.maintenance.as_ref().unwrap_or(&self.client);
+            facts.lock_table = Some(LockTable::ask(client, facts.server)?);
         }
         if !facts.creates && facts.leftover.is_none() {
             let (toc, clean) = (facts.toc.as_deref(), facts.request.options.clean);
@@ -430,7 +437,9 @@ fn permit(
         (job.options.clean, "--clean"),
         (job.jobs.is_some(), "--jobs"),
         (!job.subset.is_whole(), "choosing a part"),
+        (job.options.no_single_transaction, "--no-single-transaction"),
         (!job.tablespaces.is_empty(), "--tablespace"),
+        (job.allow_broken_keys, "--allow-broken-keys"),
         (job.options.no_tablespaces, "--no-tablespaces"),
     ];
     match inbound.facts().content {

@@ -1,6 +1,7 @@
 //! What a restore would do, found out without doing it.
 
 use super::created_properties::CreatedProperties;
+use super::facts::RestoreFacts;
 use super::object_kinds::shown;
 use super::prepare::PreparedRestore;
 use super::request::cannot;
@@ -62,7 +63,8 @@ pub struct RestorePreview {
     pub missing_extensions: Vec<String>,
     /// What the role may not do and would be left out.
     pub left_out: Vec<String>,
-    /// What only a superuser could make elsewhere, and a provider's administrator may or may not.
+    /// What only a superuser could make elsewhere, and a provider's administrator may or may not; and more locks than a server
+    /// promises to have room for.
     pub doubts: Vec<String>,
     /// Event triggers and default privileges of the target that are switched off meanwhile.
     pub set_aside: Vec<String>,
@@ -74,6 +76,13 @@ pub struct RestorePreview {
     pub spool: Option<String>,
     /// Why the restore would be refused.
     pub refusal: Option<Error>,
+}
+
+/// What may be refused on the way, and may not.
+fn doubts(facts: &RestoreFacts) -> Vec<String> {
+    let mut doubts = facts.doubts();
+    doubts.extend(facts.locks_in_doubt());
+    doubts
 }
 
 /// Finds out.
@@ -134,7 +143,7 @@ pub(super) fn run(
         missing_roles: Vec::new(),
         missing_extensions: Vec::new(),
         left_out: prepared.facts.selection.left_out.clone(),
-        doubts: prepared.facts.doubts(),
+        doubts: doubts(&prepared.facts),
         set_aside: prepared.facts.set_aside.names.clone(),
         lent_settings: prepared.facts.lent_settings.clone(),
         firing: prepared.facts.set_aside.firing.clone(),

@@ -54,6 +54,7 @@ impl RestoreFacts<'_> {
         if let Some(effects) = &self.drop_effects {
             found.extend(self.not_to_be_dropped(&chosen, effects));
         }
+        found.extend(self.too_many_locks());
         found
     }
 
@@ -303,6 +304,7 @@ mod tests {
             subset: Subset::default(),
             omitted: OmittedKinds::default(),
             tablespaces: std::collections::BTreeMap::new(),
+            allow_broken_keys: false,
             jobs: None,
             sql_allowed: false,
             create_in_dump_allowed: false,
@@ -369,6 +371,7 @@ mod tests {
             drop_effects: None,
             set_aside: SetAside::default(),
             lent_settings: Vec::new(),
+            lock_table: None,
         }
     }
 

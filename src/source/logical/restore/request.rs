@@ -25,6 +25,8 @@ pub struct RestoreRequest {
     pub subset: Subset,
     /// Kinds of object that are not restored.
     pub omitted: OmittedKinds,
+    /// Put up with keys that the rows of the backup break.
+    pub allow_broken_keys: bool,
     /// Over so many connections at a time, and not in one transaction.
     pub jobs: Option<u32>,
     /// SQL text may be run by psql.

@@ -1,0 +1,80 @@
+//! Whether a restore is one transaction, which holds a lock on all that it drops and makes until it ends.
+//!
+//! It is refused only where the locks can never fit. One that is as good without a transaction around it goes without as soon
+//! as they might not.
+
+use super::facts::RestoreFacts;
+use crate::error::Error;
+use crate::source::logical::archive::TocEntry;
+
+impl RestoreFacts<'_> {
+    /// True where all of it is one transaction. A database that is made is dropped again where the restore fails, so it needs
+    /// none, and gets none where that might not fit.
+    pub fn is_one_transaction(&self) -> bool {
+        let crowded = || {
+            let table = self.lock_table.as_ref();
+            table.is_some_and(|table| !table.surely_takes(self.locks()))
+        };
+        let request = self.request;
+        !request.options.no_single_transaction
+            && request.jobs.is_none()
+            && !(self.creates && crowded())
+    }
+
+    /// What may end a restore in one transaction that is not refused.
+    pub(super) fn locks_in_doubt(&self) -> Option<String> {
+        let (table, locks) = (self.lock_table.as_ref()?, self.locks());
+        let promised = table.promised();
+        (self.is_one_transaction() && locks > promised && !table.never_takes(locks)).then(|| {
+            format!(
+                "{locks} locks or more in one transaction, where max_locks_per_transaction speaks of {promised} \
+                 (--no-single-transaction needs few)"
+            )
+        })
+    }
+
+    /// The least number of locks that one transaction would hold at its end.
+    fn locks(&self) -> u64 {
+        if self.request.subset.data_only {
+            return 0;
+        }
+        let dropped = self.drop_effects.as_ref().map_or(0, |drops| drops.locks);
+        let entries = self.toc.iter().flat_map(|toc| &toc.entries);
+        let chosen = entries.filter(|entry| self.selection.holds(entry.id));
+        let gives_away = !self.request.options.no_owner;
+        let made = chosen.filter(|entry| is_locked(entry, gives_away)).count();
+        dropped + made as u64
+    }
+
+    /// Refuses what one transaction can never hold the locks of.
+    pub(super) fn too_many_locks(&self) -> Option<Error> {
+        let (table, locks) = (self.lock_table.as_ref()?, self.locks());
+        if !self.is_one_transaction() || !table.never_takes(locks) {
+            return None;
+        }
+        Some(
+            Error::failed(format!(
+                "one transaction would hold {locks} locks or more on what it drops and makes, and the server has room for {} \
+                 at most (max_locks_per_transaction = {})",
+                table.most, table.setting
+            ))
+            .hint(format!(
+                "restore with --no-single-transaction, which is not atomic (a failure leaves a part behind), or into a database of \
+                 its own, which is: --to NAME --create; or set max_locks_per_transaction = {} on the server and restart it",
+                table.setting_for(locks)
+            )),
+        )
+    }
+}
+
+/// True of an entry that leaves a lock of its own behind until the transaction ends. A table that is large inside has more, and
+/// so does what others belong to.
+fn is_locked(entry: &TocEntry, gives_away: bool) -> bool {
+    match &*entry.kind {
+        "TABLE" | "FOREIGN TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "INDEX" => true,
+        // that of a unique one, its index
+        "CONSTRAINT" => true,
+        "BLOB" => gives_away,
+        _ => false,
+    }
+}
