@@ -146,6 +146,37 @@ fn an_extension_that_a_superuser_made_beforehand_is_no_dead_end() {
 }
 
 #[test]
+fn a_security_label_whose_provider_is_not_loaded_is_seen_beforehand() {
+    let house = House::new(PLAIN);
+    // as if the source had it
+    house.source.sql(
+        "SET allow_system_table_mods = on; INSERT INTO pg_seclabel
+         VALUES ('word'::regclass, 'pg_class'::regclass, 0, 'an \"odd\" one', 'secret')",
+    );
+    house.sandbox.back_up("source");
+    for more in [&["--clean", "--yes"][..], &["--to", "labelled", "--create"]] {
+        let more = [&["--force"], more].concat();
+        let dry = house.restore("source", &[&more[..], &["--dry-run"]].concat());
+        let real = house.restore("source", &more).exits(1);
+        assert_eq!(dry.exits(1).stderr, real.stderr);
+        says(
+            &real,
+            &[
+                "has not loaded the provider an \"odd\" one",
+                "--no-security-labels",
+            ],
+        );
+        let without = [&more[..], &["--no-security-labels"]].concat();
+        house.restore("source", &without).exits(0);
+    }
+    house
+        .source
+        .server
+        .maintenance()
+        .sql("DROP DATABASE labelled");
+}
+
+#[test]
 fn a_parameter_of_superusers_is_refused_and_granting_it_helps() {
     let restricted = Restricted::new(
         "CREATE FUNCTION quiet() RETURNS int LANGUAGE sql SET log_statement = 'none' AS 'SELECT 1'",

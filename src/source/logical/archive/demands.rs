@@ -30,6 +30,8 @@ pub enum Demand {
     InSchema(String),
     /// To act for this role.
     Role(String),
+    /// A server that has loaded this provider of security labels.
+    LabelProvider(String),
     /// A server of this major version, for the sake of what is named.
     Major(u32, &'static str),
 }
@@ -59,6 +61,7 @@ pub(super) fn depends_on_the_definition(kind: &str) -> bool {
             | "EXTENSION"
             | "ACL"
             | "DEFAULT ACL"
+            | "SECURITY LABEL"
     )
 }
 
@@ -75,6 +78,7 @@ pub(super) fn demands(kind: &str, definition: &str) -> Vec<Demand> {
         "FOREIGN TABLE" => foreign_table(definition),
         "EXTENSION" => named_after(definition, "SCHEMA", Demand::InSchema),
         "DEFAULT ACL" => named_after(definition, "ROLE", Demand::Role),
+        "SECURITY LABEL" => named_after(definition, "FOR", Demand::LabelProvider),
         // rights that someone else granted are granted in that one's name
         "ACL" if holds(definition, &["SET", "SESSION", "AUTHORIZATION"]) => vec![Demand::Superuser],
         "PUBLICATION TABLES IN SCHEMA" => {

@@ -83,7 +83,7 @@ impl KnownRights {
     pub fn make(&self, scratch: &Client, catalog: &Toc) -> Result<()> {
         let names = |names: &mut dyn Iterator<Item = &String>| {
             let names: Vec<&str> = names.map(String::as_str).collect();
-            array(names.into_iter())
+            array(names)
         };
         let grants = self.memberships.iter().map(|(member, role)| {
             let (member, role) = (literal(member), literal(role));

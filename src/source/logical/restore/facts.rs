@@ -10,7 +10,7 @@ use super::target_state::TargetState;
 use super::writable::Writing;
 use crate::format::sniff::Content;
 use crate::repository::manifest::TableName;
-use crate::source::logical::archive::{Toc, TocEntry};
+use crate::source::logical::archive::{Demand, Toc, TocEntry};
 use crate::source::logical::drop_existing::{self, DropEffects};
 use crate::source::logical::set_aside::SetAside;
 use std::collections::BTreeSet;
@@ -128,6 +128,18 @@ impl RestoreFacts<'_> {
             "SCHEMA" => entry.tag == "public" || holds.lacks(entry),
             kind => !TargetState::knows(kind) || holds.lacks(entry),
         })
+    }
+
+    /// The providers of the security labels that are restored.
+    pub fn label_providers(&self) -> BTreeSet<String> {
+        let entries = self.toc.iter().flat_map(|toc| &toc.entries);
+        let chosen = entries.filter(|entry| self.selection.holds(entry.id));
+        let demands = chosen.flat_map(|entry| &entry.demands);
+        let providers = demands.filter_map(|demand| match demand {
+            Demand::LabelProvider(name) => Some(name.clone()),
+            _ => None,
+        });
+        providers.collect()
     }
 
     /// The SQL that makes room for what is restored with `--clean`.

@@ -71,6 +71,7 @@ pub fn described(entry: &TocEntry) -> String {
             None => name,
         },
         "ACL" => format!("the grants on {}", entry.tag),
+        "SECURITY LABEL" => format!("the label on {}", entry.tag),
         "DEFAULT ACL" => entry.tag.to_lowercase(),
         kind => format!("{} {name}", kind.to_lowercase()),
     }

@@ -218,7 +218,12 @@ impl<'a> PreparedRestore<'a> {
             log::info!("psql is not installed, so whether the target is empty is not checked");
             return Ok(());
         }
+        let reachable = self.maintenance.as_ref().unwrap_or(&self.client);
         let facts = &mut self.facts;
+        let providers = facts.label_providers();
+        if let Some(target) = &mut facts.target {
+            target.ask_for_providers(reachable, &providers)?;
+        }
         if facts.wants_room() == WantedRoom::Everything {
             facts.relations_there = not_empty(&self.client)?;
         }

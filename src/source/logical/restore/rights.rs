@@ -24,6 +24,7 @@ enum Lack {
     ServerFiles,
     Subscription,
     Role(String),
+    Provider(String),
     Major(u32, &'static str),
 }
 
@@ -108,6 +109,10 @@ impl RestoreFacts<'_> {
             let is_older = self.server.is_some_and(|server| server < *major);
             return is_older.then_some(Lack::Major(*major, what));
         }
+        if let Demand::LabelProvider(name) = demand {
+            let is_absent = target.absent_providers.contains(name);
+            return is_absent.then(|| Lack::Provider(name.clone()));
+        }
         if target.is_superuser {
             return None;
         }
@@ -150,7 +155,7 @@ impl RestoreFacts<'_> {
                 false => Some(Lack::Superuser),
             },
             Demand::Role(name) => (!target.own.contains(name)).then(|| Lack::Role(name.clone())),
-            Demand::InSchema(_) | Demand::Major(..) => None,
+            Demand::InSchema(_) | Demand::LabelProvider(_) | Demand::Major(..) => None,
         }
     }
 
@@ -243,6 +248,11 @@ impl RestoreFacts<'_> {
                     "restore as a superuser, with --user ROLE, or let an administrator GRANT {} TO {to}",
                     identifier(name)
                 ),
+            ),
+            Lack::Provider(name) => (
+                format!("the server has not loaded the provider {name}, which {what} needs"),
+                "add its library to shared_preload_libraries in the server's configuration, and restart the server"
+                    .to_string(),
             ),
             Lack::Major(major, what_is_newer) => (
                 format!(

@@ -1,8 +1,10 @@
 //! What the database that is restored into holds, and what its role may do there.
 
 use super::object_kinds::{is_relation, shown};
+use crate::cause::FailureCause;
 use crate::error::Result;
 use crate::postgres::client::Client;
+use crate::postgres::quoting::identifier;
 use crate::source::logical::archive::TocEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,6 +147,8 @@ pub struct TargetState {
     pub default_tablespace: String,
     /// What the server is set to load, and for which database, where the role may see that.
     pub preloading: BTreeMap<String, String>,
+    /// Providers of security labels that the backup names and the server has not loaded.
+    pub absent_providers: BTreeSet<String>,
     /// There is no such database yet: all that follows is empty, but for the owner of its schema public.
     pub is_new: bool,
     pub schemas: BTreeSet<String>,
@@ -207,6 +211,25 @@ impl TargetState {
             is_new: true,
             ..holds
         })
+    }
+
+    /// Asks which of these providers of security labels the server has not loaded. No catalog tells; but it looks for the
+    /// provider before it looks for what is to get a label, and there is no such type.
+    pub fn ask_for_providers(&mut self, client: &Client, named: &BTreeSet<String>) -> Result<()> {
+        for provider in named {
+            let label = format!(
+                "SECURITY LABEL FOR {} ON TYPE pg_catalog.\"backupkit: no type\" IS NULL",
+                identifier(provider)
+            );
+            match client.query(&label) {
+                Err(error) if error.cause() == Some(FailureCause::LabelProviderMissing) => {
+                    self.absent_providers.insert(provider.clone());
+                }
+                Err(error) if error.ends_the_run() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn of(rows: Vec<Vec<String>>) -> Result<TargetState> {
