@@ -95,8 +95,12 @@ impl App {
             Some(named) => named.to_string(),
             None => self.unnamed(&meant.reference, db)?.name.clone(),
         };
+        let storages = match &meant.reference {
+            Reference::Path(_) => Vec::new(),
+            _ => self.storages_of(&database, meant.storage.as_deref()),
+        };
         Ok(NamedBackup {
-            places: self.places(&self.storages_of(&database, meant.storage.as_deref())),
+            places: self.places(&storages),
             reference: meant.reference,
             database,
         })

@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod encoding;
+pub mod foreign;
 pub mod inspect;
 pub mod measure;
 pub mod read_pipeline;

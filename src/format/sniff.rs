@@ -1,11 +1,10 @@
 //! What a stream is, told from its first bytes and never from its name.
 
 use super::encoding::{Cipher, Codec};
+use super::foreign::{ForeignFormat, LOOK};
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-/// Enough to recognize everything below.
-const LOOK: usize = 64;
 /// How much is read at a time where more is looked at.
 const AHEAD: usize = 64 * 1024;
 
@@ -106,7 +105,9 @@ pub enum Content {
     Sql,
     /// Nothing at all.
     Empty,
-    /// Neither of them.
+    /// Neither of them, and what it is instead.
+    Foreign(ForeignFormat),
+    /// None of these.
     Unknown,
 }
 
@@ -116,6 +117,9 @@ impl Content {
     pub fn of(head: &[u8]) -> Content {
         if head.is_empty() {
             return Content::Empty;
+        }
+        if let Some(format) = ForeignFormat::of(head) {
+            return Content::Foreign(format);
         }
         if head.starts_with(b"PGDMP") {
             return Content::Archive;
@@ -157,7 +161,11 @@ mod tests {
             (b"--\n-- PostgreSQL database dump", Content::Sql),
             (b"\xef\xbb\xbf  select 1;", Content::Sql),
             (b"PGDM", Content::Unknown),
-            (b"-----BEGIN PGP MESSAGE-----", Content::Unknown),
+            (
+                b"-----BEGIN PGP MESSAGE-----",
+                Content::Foreign(ForeignFormat::Pgp),
+            ),
+            (b"-----BEGIN CERTIFICATE-----", Content::Unknown),
             (b"SETTINGS=1", Content::Unknown),
             (b"\x00\x01", Content::Unknown),
             (b"<html>", Content::Unknown),
@@ -168,10 +176,10 @@ mod tests {
 
     #[test]
     fn looking_takes_nothing_away() {
-        for length in [0usize, 1, 63, 64, 65, 200] {
+        for length in [0, 1, LOOK - 1, LOOK, LOOK + 1, 2000] {
             let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
             let mut peeked = Peeked::new(&bytes[..]).unwrap();
-            assert_eq!(peeked.head(), &bytes[..length.min(64)]);
+            assert_eq!(peeked.head(), &bytes[..length.min(LOOK)]);
             let mut read = Vec::new();
             peeked.read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);

@@ -6,6 +6,7 @@ use crate::format::encoding::ArchiveEncoding;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
+use crate::repository::foreign_file;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
@@ -29,6 +30,9 @@ pub fn run(
     match content {
         Content::Empty if !decoded => {
             return Err(Error::damaged(format!("{} is empty", selected.shown())));
+        }
+        Content::Foreign(format) if !decoded => {
+            return Err(foreign_file::explain(selected, inbound.facts(), format));
         }
         Content::Unknown if !decoded => {
             let shown = selected.shown();

@@ -260,6 +260,23 @@ impl Tools {
         Err(self.no_server(major, &majors))
     }
 
+    /// The programs of the oldest server that is at least of the major version `least`, if there is one.
+    pub fn oldest_server(&self, least: u32, cancel: &Cancel) -> Result<Option<ServerPrograms>> {
+        let found = self.all(Program::Initdb, cancel)?;
+        let mut majors: Vec<u32> = found.iter().map(|tool| tool.major).collect();
+        majors.retain(|major| *major >= least);
+        majors.sort_unstable();
+        majors.dedup();
+        for major in majors {
+            match self.server(major, cancel) {
+                Err(error) if error.ends_the_run() => return Err(error),
+                Err(_) => {}
+                Ok(programs) => return Ok(Some(programs)),
+            }
+        }
+        Ok(None)
+    }
+
     fn no_server(&self, major: u32, there: &[u32]) -> Error {
         let place = match &self.configured {
             Some(directory) => format!("bin_dir {}", directory.display()),

@@ -12,6 +12,7 @@ pub mod deletion;
 pub mod doomed;
 pub mod evidence;
 pub mod failure_record;
+pub mod foreign_file;
 pub mod held;
 pub mod hold;
 pub mod key_check;
@@ -40,6 +41,7 @@ pub mod standing;
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
 use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
+use crate::format::foreign;
 use crate::format::sniff::{Content, cipher_of, codec_of};
 use crate::storage::Storage;
 use check_records::CheckRecords;
@@ -303,7 +305,7 @@ pub fn known_manifest(
 }
 
 /// So much of an archive tells what it is.
-const HEAD: u64 = 64;
+const HEAD: u64 = foreign::LOOK as u64;
 
 fn begins_as_named(head: &[u8], encoding: ArchiveEncoding) -> bool {
     match (encoding.cipher, encoding.codec) {

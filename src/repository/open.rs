@@ -6,10 +6,11 @@ use crate::error::{Doing, Error, Result};
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::read_pipeline::{ArchiveFacts, Inbound};
 use crate::format::seal::{ContainerVersion, Expect, Keys};
+use crate::format::sniff::Content;
 use crate::progress::Meter;
+use crate::repository::foreign_file;
 use crate::repository::located::{Located, read_checksum};
 use crate::repository::names::{BackupId, Name};
-use crate::storage::local;
 use crate::text::escape::printable;
 use std::io::{self, Read};
 use std::path::Path;
@@ -58,7 +59,7 @@ pub fn open(
 pub fn stored(selected: &Located, cancel: &Cancel) -> Result<Bytes> {
     let inner: Bytes = match selected {
         Located::Stored { storage, entry } => storage.open(&entry.archive_key(), cancel)?,
-        Located::File(path) => Box::new(local::open_file(path)?),
+        Located::File(path) => Box::new(foreign_file::open(path)?),
     };
     Ok(Box::new(Watched {
         inner,
@@ -116,7 +117,10 @@ fn judge(selected: &Located, facts: &ArchiveFacts, rules: &Rules) -> Result<()> 
         .hint("somebody or something replaced this archive; restore another one"));
     }
     for (claim, encoding) in [("name", named), ("configuration", rules.configured)] {
-        let Some(encoding) = encoding.filter(|encoding| *encoding != facts.encoding) else {
+        // it has a form of its own, which is told further on
+        let is_foreign = !stored && matches!(facts.content, Content::Foreign(_) | Content::Unknown);
+        let differs = |encoding: &ArchiveEncoding| *encoding != facts.encoding && !is_foreign;
+        let Some(encoding) = encoding.filter(differs) else {
             continue;
         };
         let message = format!(

@@ -8,6 +8,7 @@ use crate::format::read_pipeline::Inbound;
 use crate::format::sniff::Content;
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
+use crate::repository::foreign_file;
 use crate::repository::located::Located;
 use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
@@ -20,13 +21,14 @@ use crate::source::logical::table_comparison;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
-/// Reads all of the dump.
+/// Reads all of the dump. Returns why it is not known to be whole, where data in it could not be decoded and nothing else tells
+/// that its bytes are those that were written.
 pub(super) fn look(
     opening: &CopyToOpen,
     claims: Claims,
     evidence: &mut Evidence,
     cancel: &Cancel,
-) -> Result<()> {
+) -> Result<Option<Error>> {
     let CopyToOpen { copy, keys, rules } = opening;
     let Claims { manifest, sha256 } = claims;
     let progress = Progress::start(&format!("verifying {}", copy.shown()));
@@ -58,7 +60,11 @@ pub(super) fn look(
         )?,
         _ => None,
     };
-    let found = read(&mut inbound, &progress, evidence)?;
+    let ReadDump {
+        detail: found,
+        undecoded,
+    } = read(copy, &mut inbound, &progress, evidence)?;
+    let is_written_down = sha256.is_some() || shown.cipher.is_encrypted();
     if let Some(measure) = measure.get() {
         super::stored::judge(measure, sha256.as_deref(), copy, evidence);
     }
@@ -81,7 +87,22 @@ pub(super) fn look(
         }
         (None, _) => {}
     }
-    Ok(())
+    let undecoded = undecoded.filter(|_| !is_written_down);
+    Ok(undecoded.map(|what| {
+        Error::failed(format!(
+            "{what} was not read, and there is no checksum of its bytes: whether it is whole is not known"
+        ))
+        .hint("a restore decodes it: restore it into a database of its own, --to NAME --create")
+    }))
+}
+
+/// What was read of a plain stream.
+#[derive(Default)]
+struct ReadDump {
+    /// What it holds.
+    detail: Option<Detail>,
+    /// What of it is compressed in a way that is not decoded here.
+    undecoded: Option<String>,
 }
 
 /// The stored bytes; their measure is left behind at their end.
@@ -128,10 +149,11 @@ fn opened(detail: Result<Option<Detail>>, evidence: &mut Evidence) -> Result<Opt
 
 /// Reads the plain stream to its end, and says what it holds where that can be told.
 fn read(
+    copy: &Located,
     inbound: &mut Inbound<Bytes>,
     progress: &Progress,
     evidence: &mut Evidence,
-) -> Result<Option<Detail>> {
+) -> Result<ReadDump> {
     let meter = progress.meter();
     let content = inbound.facts().content;
     match content {
@@ -145,16 +167,24 @@ fn read(
             evidence.plain_bytes = Some(bytes);
             match inspector.into_contents() {
                 Some(DumpContents::Read(summary)) => {
-                    if let Some(unread) = summary.unread() {
-                        evidence.note(format!("{unread} was not read: damage in it would not show"));
+                    let unread = summary.unread();
+                    if let Some(unread) = &unread {
+                        evidence.note(format!(
+                            "{unread} was not read: damage in it would not show"
+                        ));
                     }
-                    Ok(Some(dump_inspector::detail(&summary)))
+                    Ok(ReadDump {
+                        detail: Some(dump_inspector::detail(&summary)),
+                        undecoded: unread.filter(|_| !summary.compression.is_decoded()),
+                    })
                 }
-                Some(DumpContents::Unread { version }) => Err(Error::failed(format!(
-                    "the dump has archive version {version}, which is newer than this backupkit knows"
-                ))
-                .hint("check it with a newer backupkit, or only its stored bytes: --level checksum")),
-                None => Ok(None),
+                Some(DumpContents::Unread { version }) => {
+                    let (strange, hint) = version.strangeness();
+                    let what =
+                        format!("the dump has archive version {version}, which is {strange}");
+                    Err(Error::failed(what).hint(hint))
+                }
+                None => Ok(ReadDump::default()),
             }
         }
         Content::Sql => {
@@ -162,9 +192,13 @@ fn read(
             let bytes = inbound.copy_to(&mut io::sink(), inspector.as_mut(), &meter)?;
             evidence.plain_bytes = Some(bytes);
             evidence.note("it is SQL text, whose tables are not compared");
-            Ok(None)
+            Ok(ReadDump::default())
         }
         Content::Empty => Err(Error::damaged("there is nothing in the archive")),
-        Content::Unknown => Err(Error::damaged("what is in the archive is no dump")),
+        Content::Foreign(format) => Err(foreign_file::explain(copy, inbound.facts(), format)),
+        Content::Unknown => match foreign_file::part_of_directory(copy) {
+            Some(part) => Err(part),
+            None => Err(Error::damaged("what is in the archive is no dump")),
+        },
     }
 }

@@ -43,7 +43,13 @@ pub fn check(checked: &CheckedCopy, level: CheckLevel, cancel: &Cancel) -> Resul
     let looked = match level {
         CheckLevel::Exists => Ok(()),
         CheckLevel::Checksum => stored::look(&checked.opening, &claims, &mut evidence, cancel),
-        CheckLevel::Full => full::look(&checked.opening, claims, &mut evidence, cancel),
+        CheckLevel::Full => {
+            let looked = full::look(&checked.opening, claims, &mut evidence, cancel);
+            looked.and_then(|doubt| match doubt.filter(|_| evidence.faults.is_empty()) {
+                Some(doubt) => Err(doubt),
+                None => Ok(()),
+            })
+        }
         CheckLevel::Restore => restore(checked, claims, &mut evidence, cancel),
     };
     match looked {
@@ -64,6 +70,7 @@ fn restore(
     evidence: &mut Evidence,
     cancel: &Cancel,
 ) -> Result<()> {
+    // what could not be decoded there is decoded by the drill
     full::look(&checked.opening, claims, evidence, cancel)?;
     match evidence.faults.is_empty() {
         true => drill::run(&checked.opening, &(checked.drill)()?, evidence, cancel),

@@ -4,11 +4,11 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Kind, Result};
 use crate::format::encoding::{Cipher, Codec};
 use crate::repository::evidence::Evidence;
+use crate::repository::foreign_file;
 use crate::repository::listing::Entry;
 use crate::repository::located::{Located, read_checksum};
 use crate::repository::manifest::{DumpPart, Manifest};
 use crate::repository::sidecars::read_manifest;
-use crate::storage::local;
 
 /// What is claimed about an archive by what lies beside it.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) fn look(selected: &Located, cancel: &Cancel) -> Result<(Claims, Evide
     let (storage, entry) = match selected {
         Located::Stored { storage, entry } => (storage, entry),
         Located::File(path) => {
-            let metadata = local::open_file(path)?.metadata();
+            let metadata = foreign_file::open(path)?.metadata();
             if metadata
                 .doing(|| format!("cannot look at {}", path.display()))?
                 .len()

@@ -69,8 +69,9 @@ impl StreamInspector for DumpInspector {
         let contents = inspector.finish()?;
         if let DumpContents::Unread { version } = &contents {
             log::warn!(
-                "the dump has archive version {version}, which is newer than this backupkit knows: \
-                 it is passed on unread, and whether it is whole is not checked"
+                "the dump has archive version {version}, which is {}: \
+                 it is passed on unread, and whether it is whole is not checked",
+                version.strangeness().0
             );
         }
         self.contents = Some(contents);
@@ -136,7 +137,7 @@ pub fn inspector_for(content: Content, all_needed: bool) -> Box<dyn StreamInspec
         Content::Archive if all_needed => Box::new(Whole(DumpInspector::new())),
         Content::Archive => Box::new(DumpInspector::new()),
         Content::Sql => Box::<ScriptInspector>::default(),
-        Content::Empty | Content::Unknown => Box::new(NoInspection),
+        Content::Empty | Content::Foreign(_) | Content::Unknown => Box::new(NoInspection),
     }
 }
 

@@ -121,11 +121,12 @@ fn rows_that_nobody_read_are_not_called_good() {
             if zeroed > 0 && output.status.code() == Some(13) {
                 continue;
             }
-            let output = output.exits(0);
+            // rows as INSERT commands are seen to be whole, if not right; there is no decoder of the others
+            let is_decoded = options[0] == "--inserts";
+            let output = output.exits(if is_decoded { 0 } else { 1 });
             let told: Value = serde_json::from_str(&output.text()).expect("JSON");
-            let notes = told["checks"][0]["notes"].to_string();
             assert!(
-                notes.contains("what the table public.t holds"),
+                told.to_string().contains("what the table public.t holds"),
                 "{options:?}: {told}"
             );
             let drilled = sandbox.run(&["verify", "--level", "restore", "./file"]);

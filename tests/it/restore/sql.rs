@@ -290,13 +290,3 @@ fn sql_that_leaves_the_target_is_refused_before_it_does() {
     assert_eq!(house.target.sql("SELECT count(*) FROM a"), "0");
     house.target.sql(&format!("DROP DATABASE {name}"));
 }
-
-#[test]
-fn a_dump_in_the_tar_format_is_called_one() {
-    let house = House::new(PLAIN);
-    let mut command = house.source.server.client("pg_dump");
-    command.args(["--format=tar", &house.source.name]);
-    let tar = crate::support::program::run(command, "").exits(0).stdout;
-    fs::write(house.sandbox.path("tar"), tar).expect("write it");
-    house.refuses("./tar", &[], 13, &["tar format", "pg_restore --format=tar"]);
-}

@@ -14,6 +14,7 @@ pub mod mail;
 #[path = "../../support/numbers.rs"]
 pub mod numbers;
 pub mod objects;
+pub mod old_archive;
 pub mod opened;
 pub mod pgbouncer;
 pub mod postgres;

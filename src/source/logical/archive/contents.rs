@@ -63,6 +63,11 @@ impl Summary {
         major(&self.pg_dump_version)
     }
 
+    /// The major version of the server that was dumped, 9 for all of 9.x.
+    pub fn server_major(&self) -> Option<u32> {
+        major(&self.server_version)
+    }
+
     /// What of its data was let pass without a look at it, in words; none where all was read.
     pub fn unread(&self) -> Option<String> {
         let why = match self.compression {

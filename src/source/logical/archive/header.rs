@@ -25,8 +25,8 @@ pub struct DumpVersion {
 }
 
 impl DumpVersion {
-    /// The oldest version that is read: PostgreSQL 9.0 to 10.2.
-    pub const OLDEST: DumpVersion = DumpVersion::new(1, 12);
+    /// The oldest version that is read: PostgreSQL 8.0 to 8.3.
+    pub const OLDEST: DumpVersion = DumpVersion::new(1, 10);
     /// The newest version that is read: PostgreSQL 17 and 18.
     pub const NEWEST: DumpVersion = DumpVersion::new(1, 16);
 
@@ -48,11 +48,25 @@ impl DumpVersion {
         (DumpVersion::OLDEST..=DumpVersion::NEWEST).contains(&self)
     }
 
+    /// Why this reader does not know the layout, behind "it is", and what to read the archive with instead.
+    pub fn strangeness(self) -> (&'static str, &'static str) {
+        match self < DumpVersion::OLDEST {
+            true => (
+                "older than all that this backupkit knows",
+                "look into it with pg_restore --list, or check only its stored bytes: --level checksum",
+            ),
+            false => (
+                "newer than this backupkit knows",
+                "use a newer backupkit, or check only its stored bytes: --level checksum",
+            ),
+        }
+    }
+
     /// The oldest major version of pg_restore that reads such an archive (every newer one does too); none if
     /// the version is unknown. What no supported PostgreSQL lacks counts as 10.
     pub fn oldest_pg_restore(self) -> Option<u32> {
         match (self.major, self.minor) {
-            (1, 12 | 13) => Some(10),
+            (1, 10..=13) => Some(10),
             (1, 14) => Some(12),
             (1, 15) => Some(16),
             (1, 16) => Some(17),
@@ -78,6 +92,13 @@ pub enum DumpCompression {
     Lz4,
     /// Zstandard frames. They pass undecoded.
     Zstd,
+}
+
+impl DumpCompression {
+    /// True of what we look into.
+    pub fn is_decoded(self) -> bool {
+        matches!(self, DumpCompression::None | DumpCompression::Gzip)
+    }
 }
 
 impl fmt::Display for DumpCompression {
@@ -233,5 +254,7 @@ mod tests {
         }
         assert_eq!(DumpVersion::new(1, 15).oldest_pg_restore(), Some(16));
         assert!(!DumpVersion::new(2, 14).is_known());
+        assert!(DumpVersion::new(1, 9).strangeness().0.starts_with("older"));
+        assert!(DumpVersion::new(1, 17).strangeness().0.starts_with("newer"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An archive is a header, a table of contents, and a block of data for each entry that has data; the layouts
 //! stand in `header.rs`, `toc.rs` and `data.rs`. They follow `pg_backup_archiver.c` and `pg_backup_custom.c` of
-//! PostgreSQL, archive versions 1.12 to 1.16.
+//! PostgreSQL, archive versions 1.10 to 1.16.
 //!
 //! What holds:
 //!
@@ -246,10 +246,7 @@ impl Body {
             ));
         }
         let (header, toc, found) = (self.header, self.toc, self.data.finish()?);
-        let counted = matches!(
-            header.compression,
-            DumpCompression::None | DumpCompression::Gzip
-        );
+        let counted = header.compression.is_decoded();
         Ok(Summary {
             version: header.version,
             compression: header.compression,

@@ -112,6 +112,18 @@ impl TocEntry {
         }
     }
 
+    /// True of the schema public where it is made, which every new database has. pg_dump wrote that up to version 10, and
+    /// does where it was asked for the schema by name; else its entry is there to give it away, and holds a comment.
+    pub fn makes_schema_public(&self) -> bool {
+        let makes = |sql: &String| sql.trim_start().starts_with("CREATE");
+        self.kind == "SCHEMA" && self.tag == "public" && self.definition.as_ref().is_some_and(makes)
+    }
+
+    /// True of PL/pgSQL, which every new database has as well, and which pg_dump wrote up to version 8.4.
+    pub fn makes_plpgsql(&self) -> bool {
+        self.kind == "PROCEDURAL LANGUAGE" && self.tag == "plpgsql"
+    }
+
     /// True for the database itself, its settings, grants and comment.
     pub fn is_about_the_database(&self) -> bool {
         let remark = matches!(&*self.kind, "ACL" | "COMMENT" | "SECURITY LABEL");

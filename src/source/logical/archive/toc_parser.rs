@@ -4,7 +4,7 @@
 //! number of entries, an integer; each of them:
 //!   integers  id | 1 if it has data
 //!   strings   oid of its catalog | oid | tag (its name) | kind, such as TABLE DATA
-//!   integer   section
+//!   integer   section (since 1.11)
 //!   strings   definition | drop statement | COPY statement | schema | tablespace
 //!   string    access method (since 1.14)
 //!   integer   relation kind (since 1.16)
@@ -245,15 +245,14 @@ impl TocParser {
             }
             TocField::Kind => {
                 entry.kind = fields.name(input, encoding)?;
-                TocField::Section
+                match self.version < DumpVersion::new(1, 11) {
+                    true => self.definition(),
+                    false => TocField::Section,
+                }
             }
             TocField::Section => {
                 fields.integer(input)?;
-                if self.is_copy && entry.is_defined_late() {
-                    TocField::Drop
-                } else {
-                    TocField::Definition
-                }
+                self.definition()
             }
             TocField::Definition => {
                 // what their bodies call is nowhere else; a restore can do without where there is no end of them
@@ -330,6 +329,14 @@ impl TocParser {
                 TocField::Id
             }
         })
+    }
+
+    /// Where the definition of the entry comes next, unless a copy has none.
+    fn definition(&self) -> TocField {
+        match self.is_copy && self.entry.is_defined_late() {
+            true => TocField::Drop,
+            false => TocField::Definition,
+        }
     }
 
     fn end_entry(&mut self, offset_state: u8) -> Result<(), Stop> {
@@ -462,6 +469,7 @@ fn kept(text: DumpString, encoding: Encoding) -> Option<String> {
 fn is_kept(entry: &TocEntry) -> bool {
     match &*entry.kind {
         "ENCODING" | "STDSTRINGS" | "DATABASE" | "DATABASE PROPERTIES" => true,
+        "SCHEMA" => entry.tag == "public",
         "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => true,
         "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("DATABASE "),
         _ => false,

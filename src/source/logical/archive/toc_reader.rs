@@ -2,7 +2,7 @@
 
 use super::database_statements;
 use super::fields::{Stop, damaged_archive};
-use super::header::{DumpHeader, HeaderReader, Opening};
+use super::header::{DumpHeader, DumpVersion, HeaderReader, Opening};
 use super::toc::Toc;
 use super::toc_parser::{TocContents, TocParser};
 use crate::error::Result;
@@ -26,8 +26,8 @@ pub enum TocProgress {
     More,
     /// The data begins.
     Whole(Box<Toc>),
-    /// An archive of a version that we do not know.
-    Unknown,
+    /// An archive of this version, which we do not know.
+    Unknown(DumpVersion),
 }
 
 impl Default for TocReader {
@@ -62,9 +62,9 @@ impl TocReader {
                         let reader = Box::new(TocParser::of_entries(&header));
                         TocStage::Toc(header, reader)
                     }
-                    Opening::Unknown(_) => {
+                    Opening::Unknown(version) => {
                         self.stage = TocStage::Over;
-                        return Ok(TocProgress::Unknown);
+                        return Ok(TocProgress::Unknown(version));
                     }
                 },
                 TocStage::Toc(header, reader) => {
@@ -73,7 +73,7 @@ impl TocReader {
                     self.stage = TocStage::Over;
                     return Ok(TocProgress::Whole(catalog));
                 }
-                TocStage::Over => return Ok(TocProgress::Unknown),
+                TocStage::Over => return Ok(TocProgress::More),
             };
         }
     }

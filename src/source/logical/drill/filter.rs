@@ -32,13 +32,15 @@ pub(super) fn choose(catalog: &Toc, event_triggers: bool) -> Result<DrillChoice>
             "EVENT TRIGGER" => !event_triggers,
             _ => false,
         };
+        // the database of a drill is new
+        let there = entry.makes_schema_public() || entry.makes_plpgsql();
         let remark = matches!(&*entry.kind, "COMMENT" | "SECURITY LABEL")
             && entry.dependencies.iter().any(|id| left_out.contains(id));
         if itself {
             let kind = entry.kind.to_lowercase();
             choice.names.push(format!("{kind} {}", entry.tag));
         }
-        if itself || remark {
+        if itself || remark || there {
             left_out.insert(entry.id);
             *choice.left_out.entry(entry.kind.clone()).or_default() += 1;
         }

@@ -144,6 +144,12 @@ struct Drill<'a> {
 impl Drill<'_> {
     fn hold(&self, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
         let began = Instant::now();
+        if self.is_on_another_version() {
+            let (theirs, major) = (&self.catalog.server_version, self.scratch.major());
+            evidence.note(format!(
+                "it is of PostgreSQL {theirs}, and was restored into {major}"
+            ));
+        }
         if !self.choice.names.is_empty() {
             let names = self.choice.names.join(", ");
             evidence.note(format!("not made in the drill: {names}"));
@@ -159,6 +165,16 @@ impl Drill<'_> {
         let (restored, lacking) = self.restore_as_allowed(cancel)?;
         let archived = match restored {
             DrillRestore::Whole(summary) => summary,
+            DrillRestore::Refused { why, .. } if self.is_on_another_version() => {
+                let (theirs, major) = (&self.catalog.server_version, self.scratch.major());
+                return Err(Error::failed(format!(
+                    "a backup of PostgreSQL {theirs} does not restore into {major}: {why}"
+                ))
+                .hint(format!(
+                    "whether it is the backup or the newer version is not known: restore it with --create into the server that \
+                     it is for, or name a server of {theirs} as drill.connection in the configuration"
+                )));
+            }
             DrillRestore::Refused {
                 why, breaks_itself, ..
             } => {
@@ -181,10 +197,11 @@ impl Drill<'_> {
         let restored = redump::dump(&archived, client, self.scratch.major(), &[], tools, cancel)
             .doing(|| "cannot dump the restored database")?;
         let mut comparison = compare::compare(&archived, &restored);
-        for reordered in comparison.reordered.drain(..) {
+        for reordered in std::mem::take(&mut comparison.reordered) {
             let counted = redump::count(&reordered, &archived, self.scratch.client())?;
-            comparison.faults.extend(reordered.fault(&counted));
+            comparison.add(&reordered, &counted);
         }
+        let doubt = comparison.doubt(&archived);
         // a server that was lent restores without owners, so it counts otherwise
         if self.scratch.is_own() {
             let objects = compare::missing_objects(&archived, &restored, &self.choice.left_out);
@@ -206,6 +223,10 @@ impl Drill<'_> {
             ));
         }
         assertions::run(self.options, self.scratch, evidence, cancel)?;
+        if let Some(doubt) = doubt.filter(|_| evidence.faults.is_empty()) {
+            return Err(Error::failed(format!("it restores, and {doubt}"))
+                .hint("look at those tables after a restore; a backup of a server of today can be compared in full"));
+        }
         let Some(why) = lacking.filter(|_| evidence.faults.is_empty()) else {
             return Ok(());
         };
@@ -224,6 +245,11 @@ impl Drill<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// True where the server is another one than was dumped by its age, and so may refuse what that took.
+    fn is_on_another_version(&self) -> bool {
+        self.catalog.server_major() != Some(self.scratch.major())
     }
 
     /// Restores with roles that have the rights of their server, or no more than the archive shows where that is not known; and

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
+use crate::repository::foreign_file;
 use crate::repository::open::{self, CopyToOpen};
 use crate::source::logical::archive::{Toc, TocProgress, TocReader};
 use std::io;
@@ -22,6 +23,9 @@ pub(super) fn read(opening: &CopyToOpen, cancel: &Cancel) -> Result<Box<Toc>> {
                 "it is SQL text, and a drill needs an archive of pg_dump's custom format",
             )
             .hint("restore it by hand into a database that may be lost"));
+        }
+        Content::Foreign(format) => {
+            return Err(foreign_file::explain(copy, inbound.facts(), format));
         }
         Content::Empty | Content::Unknown => {
             return Err(Error::damaged("what is in the archive is no dump"));
@@ -53,10 +57,11 @@ impl StreamInspector for Front {
                 self.catalog = Some(catalog);
                 Err(Error::failed("nothing more is needed"))
             }
-            TocProgress::Unknown => Err(Error::failed(
-                "the archive has a version that this backupkit does not know",
-            )
-            .hint("use a newer backupkit")),
+            TocProgress::Unknown(version) => {
+                let (strange, hint) = version.strangeness();
+                let what = format!("the dump has archive version {version}, which is {strange}");
+                Err(Error::failed(what).hint(hint))
+            }
         }
     }
 

@@ -21,6 +21,8 @@ use crate::source::logical::archive::Toc;
 const GROWTH: u64 = 2;
 /// The first major version that can be told to leave event triggers alone.
 const SETS_EVENT_TRIGGERS: u32 = 17;
+/// The oldest major version that PostgreSQL's people still care for. Programs of older ones are on few machines.
+const OLDEST_SERVED: u32 = 14;
 /// A database to restore into. Dropped, it is gone.
 pub(super) enum Scratch {
     /// In a cluster of our own.
@@ -70,6 +72,7 @@ impl Scratch {
             database: NAME,
         };
         let cluster = Cluster::start(&plan, cancel)?;
+        let major = programs.postgres.major;
         let maintenance = client(&cluster.session("postgres"))?;
         create_database(&maintenance, NAME, catalog)?;
         let client = maintenance.with_session(cluster.session(NAME));
@@ -226,13 +229,30 @@ fn known_rights(
     }
 }
 
-/// What a cluster of our own needs: the programs of that major version, and whom they run as where that is not us.
+/// What a cluster of our own needs: the programs of that major version, or of a newer one for what is out of service, and
+/// whom they run as where that is not us.
 pub(super) fn own(
     options: &DrillOptions,
     major: u32,
     cancel: &Cancel,
 ) -> Result<(ServerPrograms, Option<Account>)> {
-    let programs = options.tools.server(major, cancel)?;
+    let programs = match options.tools.server(major, cancel) {
+        Err(missing) if major < OLDEST_SERVED && !missing.ends_the_run() => {
+            let newer = options.tools.oldest_server(OLDEST_SERVED, cancel)?;
+            newer.ok_or_else(|| {
+                let least = OLDEST_SERVED;
+                Error::failed(format!(
+                    "the programs of a PostgreSQL server (initdb, postgres) are not installed: neither of the one that was \
+                     dumped, nor of {least} or a newer one"
+                ))
+                .hint(
+                    "install a server's package (Debian: apt-get install postgresql), or name a server to restore into as \
+                     drill.connection in the configuration",
+                )
+            })?
+        }
+        found => found?,
+    };
     let owner = match account::is_root() {
         true => Some(Account::named(&options.user).map_err(|error| {
             error.hint("name a user of this machine as drill.user: a server does not run as root")

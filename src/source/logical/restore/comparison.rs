@@ -136,9 +136,13 @@ fn look(
         keep(&mut restored, &names);
     }
     let mut comparison = compare::compare(&archived, &restored);
-    for reordered in comparison.reordered.drain(..) {
+    for reordered in std::mem::take(&mut comparison.reordered) {
         let counted = redump::count(&reordered, &archived, &client)?;
-        comparison.faults.extend(reordered.fault(&counted));
+        comparison.add(&reordered, &counted);
+    }
+    if let Some(doubt) = comparison.doubt(&archived) {
+        log::warn!("{doubt}");
+        comparison.tables -= comparison.unsure.len() as u64;
     }
     for note in &comparison.notes {
         log::info!("{}", printable(note));

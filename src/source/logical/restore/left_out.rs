@@ -75,6 +75,8 @@ pub fn left_out<'a>(
         _ => false,
     };
     let kept = kept_extensions(toc, clean, target);
+    // a language that its extension needs cannot be dropped
+    let stays = |language: &String| target.is_new || target.extensions.contains(language);
     let mut found = Vec::new();
     for entry in &toc.entries {
         let name = &entry.tag;
@@ -82,6 +84,12 @@ pub fn left_out<'a>(
             "EXTENSION" if clean && foreign("EXTENSION", name) => Some(format!(
                 "dropping and creating the extension {name}, {whose}"
             )),
+            "SCHEMA" if entry.makes_schema_public() => {
+                match target.is_new || target.schemas.contains(name) {
+                    true => None,
+                    false => continue,
+                }
+            }
             // it is never made or dropped, and only given away
             "SCHEMA" if name == "public" => match foreign("SCHEMA", name) {
                 true => Some(format!("giving the schema public away, {whose}")),
@@ -100,13 +108,15 @@ pub fn left_out<'a>(
             },
             "PROCEDURAL LANGUAGE"
                 if target.languages_there.contains(name)
-                    && (!clean || foreign("LANGUAGE", name)) =>
+                    && (!clean || stays(name) || foreign("LANGUAGE", name)) =>
             {
                 None
             }
             kind if is_remark(kind) => {
-                let Some((of, name)) = subject(&entry.tag).filter(|(of, name)| foreign(of, name))
-                else {
+                let about = subject(&entry.tag).filter(|(of, name)| foreign(of, name));
+                let about = about
+                    .or_else(|| old_subject(toc, entry).filter(|(of, name)| foreign(of, name)));
+                let Some((of, name)) = about else {
                     continue;
                 };
                 let (what, of) = (kind_of_remark(kind), of.to_lowercase());
@@ -147,6 +157,20 @@ fn kind_of_remark(kind: &str) -> &'static str {
 fn subject(tag: &str) -> Option<(&str, String)> {
     let (kind, name) = tag.split_once(' ')?;
     Some((kind, unquoted(name)))
+}
+
+/// What the grants of an archive of PostgreSQL 10 or older are about, whose tag is the name alone.
+fn old_subject<'a>(toc: &'a Toc, entry: &TocEntry) -> Option<(&'a str, String)> {
+    if entry.kind != "ACL" || !entry.schema.is_empty() || entry.tag.contains(' ') {
+        return None;
+    }
+    let mut others = toc.entries.iter();
+    let of = others.find(|of| entry.dependencies.contains(&of.id))?;
+    let kind = match &*of.kind {
+        "PROCEDURAL LANGUAGE" => "LANGUAGE",
+        kind => kind,
+    };
+    Some((kind, of.tag.clone()))
 }
 
 /// A name as it is, where it was written in quotes.

@@ -21,6 +21,7 @@ use crate::postgres::pooler;
 use crate::postgres::session::{Session, session_setting};
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
+use crate::repository::foreign_file;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
@@ -36,9 +37,6 @@ use crate::source::logical::stored_globals;
 use crate::text::escape::printable;
 use std::io;
 use std::sync::Arc;
-
-/// What the first member of a dump in pg_dump's tar format is called.
-const TAR: &[u8] = b"toc.dat\0";
 
 /// A backup, opened, the way to its target, and what is known of both.
 pub struct PreparedRestore<'a> {
@@ -419,7 +417,7 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
     let mut catalog = None;
     inbound.look_ahead(&mut |bytes| match reader.feed(bytes)? {
         TocProgress::More => Ok(false),
-        TocProgress::Unknown => Ok(true),
+        TocProgress::Unknown(_) => Ok(true),
         TocProgress::Whole(whole) => {
             catalog = Some(whole);
             Ok(true)
@@ -450,17 +448,14 @@ fn permit(
     match inbound.facts().content {
         Content::Archive => Ok(()),
         Content::Empty => Err(Error::damaged(format!("{shown} is empty")).hint(ANOTHER)),
-        Content::Unknown if inbound.head().starts_with(TAR) => Err(Error::damaged(format!(
-            "{shown} is a dump in pg_dump's tar format, and BackupKit restores the custom format and SQL"
-        ))
-        .hint(format!(
-            "restore it by hand: pg_restore --format=tar --single-transaction --dbname={} FILE",
-            job.session.database()
-        ))),
-        Content::Unknown => Err(Error::damaged(format!(
-            "{shown} is neither an archive of pg_dump nor SQL"
-        ))
-        .hint(ANOTHER)),
+        Content::Foreign(format) => Err(foreign_file::explain(selected, inbound.facts(), format)),
+        Content::Unknown => match foreign_file::part_of_directory(selected) {
+            Some(part) => Err(part),
+            None => Err(Error::damaged(format!(
+                "{shown} is neither an archive of pg_dump nor SQL"
+            ))
+            .hint(ANOTHER)),
+        },
         Content::Sql if !job.sql_allowed => Err(refuse_sql(&shown, job, tools, cancel)?),
         Content::Sql => match for_archives.into_iter().find(|(wanted, _)| *wanted) {
             Some((_, what)) => Err(Error::refused(format!("{what} does not work with SQL text"))
