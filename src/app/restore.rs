@@ -156,6 +156,7 @@ impl App {
                 comments: options.no_comments,
                 security_labels: options.no_security_labels,
             },
+            locale: options.locale.clone(),
             tablespaces: options.tablespace.iter().cloned().collect(),
             allow_broken_keys: options.allow_broken_keys,
             jobs: options.jobs,

@@ -55,6 +55,10 @@ pub struct RestoreArgs {
     #[argh(switch)]
     pub create: bool,
 
+    /// with --create: make the database with this locale of the server, and not with that of the original
+    #[argh(option, arg_name = "NAME")]
+    pub locale: Option<String>,
+
     /// drop what the backup holds from the target first
     #[argh(switch)]
     pub clean: bool,
@@ -214,6 +218,11 @@ impl RestoreArgs {
                 .hint("leave one of them out; see what each does with: backupkit restore --help"));
         }
         let needs = [
+            (
+                self.locale.is_some() && !self.create,
+                "--locale",
+                "--create",
+            ),
             (
                 self.backup_first && !self.clean,
                 "--backup-first",

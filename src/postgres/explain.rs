@@ -30,6 +30,19 @@ pub fn restore(ended: &Ended) -> Error {
     explain(ended, hint::of_restore)
 }
 
+/// An error of [`restore`] where SQL text was run, or a database was new: its hint is for that.
+pub fn fitting(error: Error, is_sql_text: bool, is_new: bool) -> Error {
+    let of_sql = |cause| hint::of_sql_text(cause, is_new).filter(|_| is_sql_text);
+    match error.cause() {
+        Some(FailureCause::ObjectExists) if is_new => error.hint(hint::MADE_TWICE),
+        Some(cause) => match of_sql(cause) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        },
+        None => error,
+    }
+}
+
 fn explain(ended: &Ended, particular: fn(FailureCause) -> Option<&'static str>) -> Error {
     let Some(known) = understand(ended) else {
         return Error::in_lines(Kind::Failed, &said(ended, false));

@@ -269,6 +269,47 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
     })
 }
 
+/// The next step where SQL text failed, for which the options of a restore of archives are none. `is_new` where the database
+/// was made for it.
+pub(super) fn of_sql_text(cause: FailureCause, is_new: bool) -> Option<&'static str> {
+    use FailureCause::*;
+    Some(match cause {
+        ObjectExists if is_new => MADE_TWICE,
+        ObjectExists => {
+            "the target holds objects of the same name: restore into an empty database, such as by --to NAME --create"
+        }
+        KeyDuplicate | ForeignKeyViolated => {
+            "the rows do not fit to those that are there, or to each other: restore into an empty database, such as by --to NAME \
+             --create, or correct the text"
+        }
+        RoleMissing => {
+            "create the role on the server first, CREATE ROLE with the name that is told, or take what names it out of the text"
+        }
+        NotMember | NotSuperuser => {
+            "restore as a superuser, or take the statement that is told out of the text"
+        }
+        TablespaceMissing => {
+            "make the tablespace there first, CREATE TABLESPACE, or take what names it out of the text"
+        }
+        OutOfLocks => {
+            "one transaction holds more locks than the server's lock table has room for: raise max_locks_per_transaction on the \
+             server and restart it"
+        }
+        RowTooLong => {
+            "a row is longer as text than the 1 GiB that PostgreSQL takes: take it out of the text"
+        }
+        FunctionWithoutPath => {
+            "a function finds what it names only by a search path, which the text does not set: ALTER FUNCTION ... SET \
+             search_path in the text"
+        }
+        _ => return None,
+    })
+}
+
+/// The next step where a database that was just made holds an object already.
+pub(super) const MADE_TWICE: &str = "the database was new, so this is in every new one, such as a schema or a language that the server \
+     brings, or it is made twice: take the statement out of the dump, as pg_restore --list and --use-list do, or out of the text";
+
 /// The first name that `said` has in double quotes.
 pub(super) fn quoted_name(said: &str) -> Option<&str> {
     let (_, rest) = said.split_once('"')?;

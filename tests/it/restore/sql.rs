@@ -290,3 +290,81 @@ fn sql_that_leaves_the_target_is_refused_before_it_does() {
     assert_eq!(house.target.sql("SELECT count(*) FROM a"), "0");
     house.target.sql(&format!("DROP DATABASE {name}"));
 }
+
+#[test]
+fn an_option_that_sql_text_cannot_honour_is_refused_by_name_and_never_advised() {
+    let house = House::new(PLAIN);
+    let script = "CREATE TABLE a (i int);\nALTER TABLE a OWNER TO nobody_at_all;\n";
+    fs::write(house.sandbox.path("script"), script).expect("write it");
+    for option in [
+        "--no-owner",
+        "--no-privileges",
+        "--no-comments",
+        "--no-publications",
+        "--no-subscriptions",
+        "--no-event-triggers",
+        "--no-security-labels",
+        "--no-tablespaces",
+        "--no-single-transaction",
+        "--tablespace=a=b",
+        "--table=a",
+        "--schema=public",
+        "--schema-only",
+        "--data-only",
+        "--jobs=2",
+        "--clean",
+    ] {
+        let (name, _) = option.split_once('=').unwrap_or((option, ""));
+        let told = format!("there is no {name}");
+        house.refuses(
+            "./script",
+            &["--allow-sql-fallback", option],
+            15,
+            &["SQL text", &told],
+        );
+    }
+    let all = ["--allow-sql-fallback", "--no-owner", "--clean"];
+    house.refuses("./script", &all, 15, &["no --clean and no --no-owner"]);
+    // what goes wrong is told with what helps
+    let role = house
+        .restore("./script", &["--allow-sql-fallback"])
+        .exits(1);
+    says(
+        &role,
+        &["role \"nobody_at_all\" does not exist", "CREATE ROLE"],
+    );
+    fs::write(house.sandbox.path("twice"), "CREATE SCHEMA public;\n").expect("write it");
+    let create = ["--allow-sql-fallback", "--to", "of_sql_text", "--create"];
+    let new = house.restore("./twice", &create).exits(1);
+    says(
+        &new,
+        &[
+            "already exists",
+            "the database was new",
+            "take the statement out",
+        ],
+    );
+    fs::write(
+        house.sandbox.path("again"),
+        "CREATE TYPE t AS (i int);\nCREATE TYPE t AS (i int);\n",
+    )
+    .expect("write it");
+    let again = house.restore("./again", &["--allow-sql-fallback"]).exits(1);
+    says(
+        &again,
+        &["hint: the target holds objects of the same name: restore into an empty database"],
+    );
+    // a target that is not empty is not to be replaced either
+    house.target.sql("CREATE TABLE there ()");
+    let full = house
+        .restore("./script", &["--allow-sql-fallback"])
+        .exits(15);
+    says(&full, &["restore into an empty database"]);
+    for said in [&role, &new, &again, &full] {
+        assert!(
+            !said.stderr.contains("--no-owner") && !said.stderr.contains("--clean"),
+            "{}",
+            said.stderr
+        );
+    }
+}

@@ -147,7 +147,8 @@ pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -
         ));
         match error.cause() == Some(FailureCause::LocaleMissing) {
             true => error.hint(
-                "generate that locale on the machine of the drill (Debian: dpkg-reconfigure locales)",
+                "generate that locale on the machine of the drill (Debian: dpkg-reconfigure locales); where its system has none of \
+                 that name, a restore works all the same: restore --to NAME --create --locale C.UTF-8",
             ),
             false => error,
         }

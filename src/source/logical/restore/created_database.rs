@@ -17,6 +17,7 @@ use crate::postgres::quoting::identifier;
 use crate::process::machine::host_name;
 use crate::text::escape::printable;
 use crate::text::rfc3339;
+use crate::text::shell;
 use chrono::Utc;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
@@ -94,12 +95,6 @@ impl<'a> CreatedDatabase<'a> {
             log::warn!("dropping the database {shown}, which a restore left behind: {comment}");
             databases::drop_idle(maintenance, name)?;
         }
-        // the default, and no word of servers before 15
-        let like: Vec<(String, String)> = locale
-            .iter()
-            .filter(|(keyword, value)| !(keyword == "LOCALE_PROVIDER" && value == "libc"))
-            .cloned()
-            .collect();
         // a limit keeps everybody out but superusers, so it is for them alone to begin with
         let limit = properties.connection_limit();
         let limit = match limit.is_some() && databases::is_superuser(maintenance)? {
@@ -107,10 +102,15 @@ impl<'a> CreatedDatabase<'a> {
             false => None,
         };
         let closed = properties.is_closed();
-        databases::create(maintenance, name, &like, limit, closed).map_err(|error| {
-            error.hint(format!(
-                "or make it by hand and restore without --create: createdb --template=template0 {name}"
-            ))
+        databases::create(maintenance, name, locale, limit, closed).map_err(|error| {
+            let by_hand = format!(
+                "make it by hand and restore without --create: createdb --template=template0 {}",
+                shell::word(name)
+            );
+            match error.first_hint().is_some() {
+                true => error.also_hint(format!("or {by_hand}")),
+                false => error.hint(by_hand),
+            }
         })?;
         let made = CreatedDatabase {
             maintenance,

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::sniff::Content;
 use crate::postgres::client::Client;
 use crate::postgres::explain::MORE_LOCKS_HINT;
+use crate::postgres::explain;
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
 use crate::source::logical::archive::edits::{ArchiveEdits, EditedArchive};
@@ -52,7 +53,9 @@ impl PreparedRestore<'_> {
             false => self.run_beside_what_is_set_aside(application, tools, cancel),
         };
         drop(watch);
-        fed.map_err(|error| self.own_up(error))
+        let is_sql_text = self.content() == Content::Sql;
+        fed.map_err(|error| explain::fitting(error, is_sql_text, self.facts.creates))
+            .map_err(|error| self.own_up(error))
     }
 
     fn run(

@@ -35,6 +35,15 @@ pub enum WantedRoom {
     Everything,
 }
 
+/// What the server does not know of the locale that a database is to be made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnknownLocales {
+    /// Locales of the operating system that the server does not know.
+    pub of_system: Vec<String>,
+    /// It has no ICU, and the database wants it.
+    pub icu: bool,
+}
+
 /// What is known.
 pub struct RestoreFacts<'a> {
     /// What was asked for.
@@ -61,6 +70,8 @@ pub struct RestoreFacts<'a> {
     pub relations_there: Option<String>,
     /// What making room would mean, where that is to be done.
     pub drop_effects: Option<DropEffects>,
+    /// What the server does not know of the locale that a database is to be made with.
+    pub unknown_locales: UnknownLocales,
     /// What of the target would disturb the restore, and is kept from it.
     pub set_aside: SetAside,
     /// Settings of an application, by name, that the backup's database has and the target lacks: the sessions of the

@@ -5,8 +5,10 @@
 //! prepare          opens the backup, looks at the target: gathers the facts; changes nothing
 //! facts, refusals  what is known, what follows from it, and what speaks against it: values, no server
 //! rights           what the role may not make, and what the server does not know
+//! incomplete       what an archive of a part of a database does not bring itself
 //! server_setup     what speaks against it in how the server is set up
 //! selection        which entries of the archive, for a part and for a role that may not do everything
+//! locale           how a database that is made sorts and compares
 //! left_out         what someone does without, what is there already, and what belongs to others
 //! dependencies     what a part needs, and what depends on it
 //! target_state     what the database holds, and what the role may do there
@@ -31,9 +33,11 @@ pub mod dependencies;
 mod drop_refusals;
 pub mod execute;
 mod facts;
+mod incomplete;
 mod left_out;
 mod lock_table;
 mod login;
+mod locale;
 mod object_kinds;
 mod one_transaction;
 mod phases;
@@ -185,12 +189,7 @@ pub fn run(
     let mut properties = CreatedProperties::of(&prepared.facts);
     let made = match &maintenance {
         Some(maintenance) => {
-            let locale = prepared
-                .facts
-                .toc
-                .as_ref()
-                .map(|catalog| catalog.locale.clone());
-            let mut locale = locale.unwrap_or_default();
+            let mut locale = prepared.facts.locale_of_database();
             let tablespace = prepared.facts.tablespace_of_database();
             locale.extend(tablespace.map(|name| ("TABLESPACE".to_string(), name.clone())));
             let (name, from) = (job.session.database(), selected.shown());

@@ -2,7 +2,7 @@
 //! Whatever is refused is refused here.
 
 use super::created_database;
-use super::facts::{Origin, RestoreFacts, WantedRoom};
+use super::facts::{Origin, RestoreFacts, UnknownLocales, WantedRoom};
 use super::lock_table::LockTable;
 use super::refusals::together;
 use super::request::RestoreRequest;
@@ -137,6 +137,7 @@ impl<'a> PreparedRestore<'a> {
             writing,
             relations_there: None,
             drop_effects: None,
+            unknown_locales: UnknownLocales::default(),
             set_aside: SetAside::default(),
             lent_settings: Vec::new(),
             lock_table: None,
@@ -158,11 +159,18 @@ impl<'a> PreparedRestore<'a> {
         };
         let mut found = Vec::new();
         found.extend(prepared.globals(cancel).err());
+        if content == Content::Archive {
+            // before anything is made for it
+            found.extend(prepared.pg_restore(tools, cancel).err());
+        }
         if job.jobs.is_some() {
             found.extend(prepared.not_in_parallel(tools, cancel).err());
         }
         cancel.check()?;
         found.extend(objection);
+        if let Some(server) = &prepared.maintenance {
+            prepared.facts.unknown_locales = prepared.facts.unknown_locales(server)?;
+        }
         prepared.ask_the_target()?;
         found.extend(prepared.facts.refusals());
         if content == Content::Sql {
@@ -439,8 +447,18 @@ fn permit(
     let for_archives = [
         (job.options.clean, "--clean"),
         (job.jobs.is_some(), "--jobs"),
-        (!job.subset.is_whole(), "choosing a part"),
+        (!job.subset.tables.is_empty(), "--table"),
+        (!job.subset.schemas.is_empty(), "--schema"),
+        (job.subset.data_only, "--data-only"),
+        (job.subset.schema_only, "--schema-only"),
         (job.options.no_single_transaction, "--no-single-transaction"),
+        (job.options.no_owner, "--no-owner"),
+        (job.options.no_privileges, "--no-privileges"),
+        (job.omitted.publications, "--no-publications"),
+        (job.omitted.subscriptions, "--no-subscriptions"),
+        (job.omitted.event_triggers, "--no-event-triggers"),
+        (job.omitted.comments, "--no-comments"),
+        (job.omitted.security_labels, "--no-security-labels"),
         (!job.tablespaces.is_empty(), "--tablespace"),
         (job.allow_broken_keys, "--allow-broken-keys"),
         (job.options.no_tablespaces, "--no-tablespaces"),
@@ -457,11 +475,21 @@ fn permit(
             .hint(ANOTHER)),
         },
         Content::Sql if !job.sql_allowed => Err(refuse_sql(&shown, job, tools, cancel)?),
-        Content::Sql => match for_archives.into_iter().find(|(wanted, _)| *wanted) {
-            Some((_, what)) => Err(Error::refused(format!("{what} does not work with SQL text"))
-                .hint("restore all of it into an empty database instead: --to NAME --create")),
-            None => Ok(()),
-        },
+        Content::Sql => {
+            let unfit = for_archives.into_iter().filter(|(wanted, _)| *wanted);
+            let unfit: Vec<&str> = unfit.map(|(_, option)| option).collect();
+            match unfit.is_empty() {
+                true => Ok(()),
+                false => Err(Error::refused(format!(
+                    "SQL text is run as it is, for which there is no {}",
+                    unfit.join(" and no ")
+                ))
+                .hint(
+                    "restore all of it into an empty database, such as by --to NAME --create; what is not to be in there, leave \
+                     out of the text or drop afterwards",
+                )),
+            }
+        }
     }
 }
 

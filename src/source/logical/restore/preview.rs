@@ -107,7 +107,8 @@ pub(super) fn run(
         }
     };
     let pg_restore = match prepared.content() {
-        Content::Archive => Some(prepared.pg_restore(tools, cancel)?.to_string()),
+        // without one the restore is refused
+        Content::Archive => prepared.pg_restore(tools, cancel).ok(),
         _ => None,
     };
     let mut preview = RestorePreview {
@@ -135,7 +136,7 @@ pub(super) fn run(
         server: prepared.facts.server,
         dumped_server: catalog.map(|catalog| catalog.server_version.clone()),
         dumped_by: catalog.map(|catalog| catalog.pg_dump_version.clone()),
-        pg_restore,
+        pg_restore: pg_restore.map(|tool| tool.to_string()),
         relations: catalog.map(|catalog| {
             let relations = prepared.facts.selection.relations(catalog);
             relations.map(shown).collect()

@@ -3,6 +3,7 @@
 
 use super::dependencies::some;
 use super::facts::{Origin, RestoreFacts, WantedRoom, owners};
+use super::incomplete;
 use super::object_kinds::{described, is_in_a_schema, shown};
 use crate::error::{Error, Result};
 use crate::postgres::quoting::identifier;
@@ -12,6 +13,9 @@ use std::collections::BTreeSet;
 
 /// How to go on where the target holds what is restored.
 const MAKE_ROOM: &str = "replace what the backup holds with --clean, or restore into a database of its own: --to NAME --create";
+
+/// The same for what pg_restore does not read, which cannot be replaced.
+const BESIDE: &str = "restore into an empty database, such as one of its own: --to NAME --create";
 
 impl RestoreFacts<'_> {
     /// Everything that speaks against it by these facts, the weightiest first. Where no one could be asked about the target
@@ -27,6 +31,7 @@ impl RestoreFacts<'_> {
             false => self.no_room(),
         };
         let has_room = room.is_none();
+        found.extend(self.strange_locale());
         found.extend(room);
         let Some(toc) = self.toc.as_deref() else {
             return found;
@@ -37,9 +42,10 @@ impl RestoreFacts<'_> {
             .filter(|entry| self.selection.holds(entry.id))
             .collect();
         if self.request.subset.data_only {
-            found.extend(self.no_tables(&chosen));
+            found.extend(self.no_tables(toc, &chosen));
             return found;
         }
+        found.extend(self.lacking_ground(toc, &chosen));
         if has_room && self.wants_room() != WantedRoom::None {
             found.extend(self.made_twice(&chosen));
         }
@@ -78,7 +84,14 @@ impl RestoreFacts<'_> {
                 relations.map(|what| format!("is not empty: it has {what}"))
             }
         };
-        found.map(|found| Error::refused(format!("the target {found}")).hint(MAKE_ROOM))
+        let way = match self.toc.as_deref() {
+            None => BESIDE,
+            Some(toc) if incomplete::holds_rows_alone(toc) => {
+                "the backup holds rows alone: add them to the tables that are there with --data-only"
+            }
+            Some(_) => MAKE_ROOM,
+        };
+        found.map(|found| Error::refused(format!("the target {found}")).hint(way))
     }
 
     /// Functions, types and other objects beside relations that are there.
@@ -131,20 +144,6 @@ impl RestoreFacts<'_> {
                 shell::word(role),
                 shell::word(name)
             ))
-        })
-    }
-
-    /// Tables for rows alone.
-    fn no_tables(&self, chosen: &[&TocEntry]) -> Option<Error> {
-        let holds = self.target.as_ref()?;
-        let tables = chosen.iter().filter(|entry| entry.kind == "TABLE DATA");
-        let missing = tables.map(|entry| shown(entry));
-        let missing: Vec<String> = missing
-            .filter(|table| !holds.relations.contains(table))
-            .collect();
-        (!missing.is_empty()).then(|| {
-            Error::failed(format!("the target has no table {}", some(&missing)))
-                .hint("restore without --data-only: a table that is missing comes back whole")
         })
     }
 
@@ -305,6 +304,7 @@ mod tests {
             omitted: OmittedKinds::default(),
             tablespaces: std::collections::BTreeMap::new(),
             allow_broken_keys: false,
+            locale: None,
             jobs: None,
             sql_allowed: false,
             create_in_dump_allowed: false,
@@ -369,6 +369,7 @@ mod tests {
             writing: Writing::Allowed,
             relations_there: None,
             drop_effects: None,
+            unknown_locales: super::super::facts::UnknownLocales::default(),
             set_aside: SetAside::default(),
             lent_settings: Vec::new(),
             lock_table: None,

@@ -19,6 +19,8 @@ pub struct RestoreRequest {
     pub lock_timeout: Duration,
     /// What pg_restore is told.
     pub options: PgRestoreOptions,
+    /// The locale of a database that is made, of the operating system's; none for that of the one that was dumped.
+    pub locale: Option<String>,
     /// What goes into another tablespace than it was in: by the old one, the new one.
     pub tablespaces: BTreeMap<String, String>,
     /// What to restore.
