@@ -50,6 +50,8 @@ pub enum FailureCause {
     /// SQL text ended the transaction that it was given.
     TransactionEnded,
     PasswordMissing,
+    /// libpq does not read the file of the password, since others may read it.
+    PasswordFileOpen,
     PasswordWrong,
     NotInHba,
     PeerMismatch,

@@ -3,7 +3,7 @@
 use super::context::App;
 use crate::cancel::Cancel;
 use crate::config::{CompressionSetting, Connection, DatabaseSettings, process_env};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::directory::for_large_temporaries;
 use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip::Level;
@@ -151,19 +151,23 @@ impl App {
             databases.extend(self.config.databases.iter().filter(|known| !own(known)));
         }
         let mut passwords: Vec<Secret> = Vec::new();
-        let mut missing = None;
+        let mut missing: Vec<Error> = Vec::new();
         for database in databases {
             for password in database.backup.encryption.open_passwords(&process_env) {
                 match password {
                     Ok(password) if !passwords.contains(&password) => passwords.push(password),
                     Ok(_) => {}
-                    Err(error) => missing = missing.or(Some(error)),
+                    Err(error) => missing.push(error),
                 }
             }
         }
-        match missing {
-            Some(error) if passwords.is_empty() => Err(error),
-            _ => Keys::new(passwords, Arc::clone(&self.derivations)),
+        match missing.is_empty() || !passwords.is_empty() {
+            true => {
+                let reasons = missing.iter().map(Error::chain).collect();
+                let keys = Keys::new(passwords, Arc::clone(&self.derivations))?;
+                Ok(keys.lacking(reasons))
+            }
+            false => Err(missing.swap_remove(0)),
         }
     }
 }

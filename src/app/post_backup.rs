@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
 use crate::repository::last_failure::Failure;
+use crate::repository::listing::Entry;
 use crate::repository::reference::Reference;
 use crate::repository::size_check::SizeLevel;
 use crate::repository::{failure_record, key_check};
@@ -84,15 +85,17 @@ impl App {
                 concerns.push(change.to_string());
             }
         }
-        let mut earlier = backups.iter().filter(|backup| backup.id < id);
         if database.backup.encryption.enabled
-            && let Some(before) = earlier.find(|backup| backup.encoding.cipher.is_encrypted())
             && let Some(storage) = places.usable(&copy.storage)
         {
             let keys = self.keys_for(&id.database, &Reference::Id(id.clone()))?;
-            let entry = &before.copies[0].entry;
-            if key_check::opens(storage.as_ref(), entry, &keys, cancel)?.is_none() {
-                concerns.push(key_check::changed(storage.as_ref(), entry).report());
+            // the newest come first
+            let earlier = backups.iter().rev().filter(|backup| backup.id < id);
+            let earlier = earlier.map(|backup| backup.copies[0].entry.clone());
+            let earlier: Vec<Entry> = earlier.collect();
+            let storage = storage.as_ref();
+            if let Some(entry) = key_check::unopened(storage, &earlier, &keys, cancel)? {
+                concerns.push(key_check::changed(storage, entry, &keys).report());
             }
         }
         Ok(concerns)

@@ -14,6 +14,7 @@ use crate::yaml::document::Node;
 use crate::yaml::expand::ConfigText;
 use crate::yaml::reader::KeyReader;
 use crate::yaml::rules::{self, ValueFault};
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) const DATABASE: &[&str] = &[
@@ -140,10 +141,11 @@ impl KeyReader<'_> {
         };
         Some(ConnectionKeys {
             sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
-            sslrootcert: self.optional_text(&table, "sslrootcert", rules::path),
-            sslcert: self.optional_text(&table, "sslcert", rules::path),
+            sslrootcert: self.root_certificates(&table),
+            sslcert: self.optional_path(&table, "sslcert"),
             sslkey: self.ssl_key(&table),
             server: server?,
+            base: self.base.map(Path::to_owned),
         })
     }
 
@@ -151,7 +153,18 @@ impl KeyReader<'_> {
     pub(super) fn ssl_key(&mut self, table: &KeyTable) -> Option<ConfigText> {
         let spot = table.get("sslkey")?;
         self.secret_file(&spot)?;
-        self.text(&spot, rules::path)
+        self.path(&spot)
+    }
+
+    /// The path of certificates to trust, or the word for those of the system.
+    pub(super) fn root_certificates(&mut self, table: &KeyTable) -> Option<ConfigText> {
+        let spot = table.get("sslrootcert")?;
+        match spot.node {
+            Node::Text(word) if word == uri::SYSTEM_CERTIFICATES => {
+                self.text(&spot, rules::anything)
+            }
+            _ => self.path(&spot),
+        }
     }
 
     fn url(&mut self, table: &KeyTable, spot: &Spot) -> Option<ServerKeys> {

@@ -15,7 +15,7 @@ impl KeyReader<'_> {
         let timeout = table.get("timeout").and_then(|spot| self.timeout(&spot));
         Some(DrillSettings {
             user: self.optional_text(&table, "user", rules::no_control),
-            directory: self.optional_text(&table, "directory", rules::path),
+            directory: self.optional_path(&table, "directory"),
             connection: self.drill_connection(&table),
             timeout,
         })

@@ -1,6 +1,7 @@
 //! Which files with secrets every user of this machine may read: the configuration, and those that it or a variable names.
 //! One warning for each; nothing fails for it.
 
+use super::types::ConnectionKeys;
 use crate::files::exposed;
 use crate::yaml::expand::{Env, SecretText};
 use std::collections::HashSet;
@@ -11,6 +12,7 @@ pub(super) fn warnings(
     path: &Path,
     plain: &[String],
     secrets: &[SecretText],
+    connections: &[&ConnectionKeys],
     env: &Env,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -26,18 +28,19 @@ pub(super) fn warnings(
             path.display()
         ));
     }
+    let named = secrets.iter().flat_map(|secret| {
+        let files = secret.files(env).into_iter();
+        files.map(|file| (secret.field().to_string(), file))
+    });
+    let by_url = connections.iter().flat_map(|keys| keys.secret_files(env));
     let mut seen = HashSet::new();
-    for secret in secrets {
-        for file in secret.files(env) {
-            let real = file.canonicalize().unwrap_or_else(|_| file.clone());
-            if seen.insert(real) && is_exposed(&file) {
-                warnings.push(format!(
-                    "{} can be read by every user of this machine and holds the secret of {}: chmod o= {}",
-                    file.display(),
-                    secret.field(),
-                    file.display()
-                ));
-            }
+    for (field, file) in named.chain(by_url) {
+        let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+        if seen.insert(real) && is_exposed(&file) {
+            warnings.push(format!(
+                "{0} can be read by every user of this machine and holds the secret of {field}: chmod o= {0}",
+                file.display()
+            ));
         }
     }
     warnings

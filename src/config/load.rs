@@ -14,8 +14,9 @@ use crate::yaml::document::Node;
 use crate::yaml::expand::{Env, SecretText};
 use crate::yaml::problem;
 use crate::yaml::reader::KeyReader;
-use crate::yaml::rules::{self, ValueFault};
+use crate::yaml::rules::ValueFault;
 use std::collections::HashSet;
+use std::path::Path;
 
 /// A configuration, the fields that hold a secret in plain text, and all secrets.
 pub(super) struct Loaded {
@@ -64,8 +65,8 @@ pub(super) fn home_of(key: &str) -> Option<String> {
     }
 }
 
-/// Reads the text of the file `name`.
-pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
+/// Reads the text of the file `name`, whose relative paths are relative to `base`, else to where the program runs.
+pub(super) fn load(name: &str, text: &str, base: Option<&Path>, env: &Env) -> Result<Loaded> {
     let tree = document::parse(text).map_err(|error| {
         let place = match error.position {
             Some((line, column)) => format!("line {line}, column {column}: "),
@@ -83,6 +84,7 @@ pub(super) fn load(name: &str, text: &str, env: &Env) -> Result<Loaded> {
     }
     let mut reader = KeyReader {
         env,
+        base,
         home_of,
         problems: Vec::new(),
         warnings: Vec::new(),
@@ -126,9 +128,7 @@ impl KeyReader<'_> {
         let file = self.table(root, FILE)?;
         let version = self.require(&file, "version", "write version: 1");
         let version = version.and_then(|spot| self.number(&spot, 1..=u32::MAX));
-        let bin_dir = file
-            .get("bin_dir")
-            .and_then(|spot| self.text(&spot, rules::path));
+        let bin_dir = file.get("bin_dir").and_then(|spot| self.path(&spot));
         let drill = match file.get("drill") {
             Some(spot) => self.drill(&spot),
             None => Some(DrillSettings::default()),

@@ -87,19 +87,29 @@ impl Config {
                 "save it as UTF-8; an editor of Windows may have made it UTF-16, and iconv -f UTF-16 -t UTF-8 makes it that",
             )
         })?;
-        let loaded = load::load(&name, &text, env)?;
+        // a link to the file is a file in the directory of the link
+        let whole = std::path::absolute(path).ok();
+        let base = whole.as_deref().and_then(Path::parent);
+        let base = base.map(|base| base.canonicalize().unwrap_or_else(|_| base.to_owned()));
+        let loaded = load::load(&name, &text, base.as_deref(), env)?;
         let mut config = loaded.config;
-        config.warnings.extend(exposed_secrets::warnings(
+        let exposed = exposed_secrets::warnings(
             path,
             &loaded.plain_secrets,
             &loaded.secrets,
+            &config.connections(),
             env,
-        ));
+        );
+        config.warnings.extend(exposed);
+        let databases = config.databases.iter();
+        let unknown =
+            databases.flat_map(|database| database.backup.encryption.unknown_previous(env));
+        config.warnings.extend(unknown.collect::<Vec<_>>());
         Ok(config)
     }
 
     /// Checks a text as if it were the content of the file `name`.
     pub fn parse(name: &str, text: &str, env: &Env) -> Result<Config> {
-        load::load(name, text, env).map(|loaded| loaded.config)
+        load::load(name, text, None, env).map(|loaded| loaded.config)
     }
 }

@@ -119,7 +119,7 @@ impl KeyReader<'_> {
             url: url?,
             headers: pairs,
             template: template.unwrap_or(WebhookTemplate::Json),
-            ca_file: self.optional_text(&table, "ca_file", rules::path),
+            ca_file: self.optional_path(&table, "ca_file"),
         })
     }
 
@@ -159,7 +159,7 @@ impl KeyReader<'_> {
             username: self.optional_text(&table, "username", rules::no_control),
             password: table.get("password").and_then(|spot| self.password(&spot)),
             tls,
-            ca_file: self.optional_text(&table, "ca_file", rules::path),
+            ca_file: self.optional_path(&table, "ca_file"),
             smtp_host: smtp_host?,
             smtp_port: smtp_port?,
             from: from?,

@@ -15,6 +15,7 @@ use crate::schedule::Schedule;
 use crate::secret::Secret;
 use crate::storage::Storage;
 use crate::yaml::expand::{ConfigText, Env, optional, optional_secret};
+use crate::yaml::relative::below;
 use crate::yaml::rules::ValueFault;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -105,6 +106,18 @@ impl Config {
             commands: own.map_or(Ok(Vec::new()), |own| all(&own.commands))?,
             timeout: self.drill.timeout,
         })
+    }
+
+    /// Every connection that is configured.
+    pub(super) fn connections(&self) -> Vec<&ConnectionKeys> {
+        let of_drills = self.databases.iter().map(|database| &database.drill);
+        let of_drills = of_drills.map(|drill| drill.connection.as_ref());
+        let databases = self.databases.iter();
+        let databases = databases.map(|database| Some(&database.connection));
+        let all = databases
+            .chain(of_drills)
+            .chain([self.drill.connection.as_ref()]);
+        all.flatten().collect()
     }
 
     /// The database of that name. [`Kind::NotFound`] names those there are.
@@ -199,7 +212,7 @@ impl ConnectionKeys {
                     database: uri.database.ok_or_else(missing)?,
                     user: uri.user.ok_or_else(missing)?,
                     password: None,
-                    extra: uri.extra,
+                    extra: self.paths(uri.extra, url.field())?,
                 }
             }
             ServerKeys::Fields(fields) => Connection {
@@ -226,6 +239,43 @@ impl ConnectionKeys {
             env,
         )?;
         Ok(connection)
+    }
+}
+
+impl ConnectionKeys {
+    /// The parameters of a URL, the paths among them as they are meant.
+    fn paths(
+        &self,
+        extra: Vec<(&'static str, String)>,
+        field: &str,
+    ) -> Result<Vec<(&'static str, String)>> {
+        let Some(base) = &self.base else {
+            return Ok(extra);
+        };
+        let whole = |(variable, value): (&'static str, String)| match uri::is_path(variable, &value)
+        {
+            true => Ok((
+                variable,
+                below(base, &value).map_err(|fault| fault.error(field))?,
+            )),
+            false => Ok((variable, value)),
+        };
+        extra.into_iter().map(whole).collect()
+    }
+
+    /// The files that libpq reads a secret from because the URL names them, with the field that does.
+    pub(super) fn secret_files(&self, env: &Env) -> Vec<(String, PathBuf)> {
+        let ServerKeys::Url(url) = &self.server else {
+            return Vec::new();
+        };
+        let extra = self
+            .resolve(env)
+            .map_or(Vec::new(), |connection| connection.extra);
+        let secret = |(variable, _): &(&str, String)| ["PGSSLKEY", "PGPASSFILE"].contains(variable);
+        let files = extra.into_iter().filter(secret);
+        files
+            .map(|(_, path)| (url.field().to_string(), path.into()))
+            .collect()
     }
 }
 
@@ -335,6 +385,25 @@ impl Encryption {
     pub fn open_passwords<'a>(&'a self, env: &'a Env) -> impl Iterator<Item = Result<Secret>> + 'a {
         let all = self.password.iter().chain(&self.previous_passwords);
         all.map(move |password| password.resolve(env))
+    }
+
+    /// Why earlier passwords are not known, one sentence each; none where the current one is not either, as on a machine
+    /// that is only to look on.
+    pub(super) fn unknown_previous(&self, env: &Env) -> Vec<String> {
+        let current = self.password.as_ref();
+        if !current.is_some_and(|current| current.resolve(env).is_ok()) {
+            return Vec::new();
+        }
+        let unknown = self.previous_passwords.iter();
+        let unknown = unknown.filter_map(|password| password.resolve(env).err());
+        unknown
+            .map(|error| {
+                format!(
+                    "{}; a backup that is encrypted with that password cannot be opened",
+                    error.chain()
+                )
+            })
+            .collect()
     }
 
     /// The key path, such as `databases[0].backup.encryption`.

@@ -46,8 +46,8 @@ impl KeyReader<'_> {
             user: self.optional_text(&table, "user", rules::no_control),
             password: self.password_or_file(&table),
             sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
-            sslrootcert: self.optional_text(&table, "sslrootcert", rules::path),
-            sslcert: self.optional_text(&table, "sslcert", rules::path),
+            sslrootcert: self.root_certificates(&table),
+            sslcert: self.optional_path(&table, "sslcert"),
             sslkey: self.ssl_key(&table),
         })))
     }

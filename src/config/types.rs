@@ -8,6 +8,7 @@ use crate::repository::check_records::CheckLevel;
 use crate::repository::retention::Policy;
 use crate::storage::kind::StorageKeys;
 use crate::yaml::expand::{ConfigText, SecretText};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A whole configuration file.
@@ -130,6 +131,8 @@ pub(super) struct DifferingKeys {
 #[derive(Debug)]
 pub struct ConnectionKeys {
     pub(super) server: ServerKeys,
+    /// The directory that relative paths in a URL are relative to.
+    pub(super) base: Option<PathBuf>,
     pub(super) sslmode: Option<ConfigText>,
     pub(super) sslrootcert: Option<ConfigText>,
     pub(super) sslcert: Option<ConfigText>,

@@ -25,14 +25,17 @@ pub(super) struct Complaint<'a> {
 use Speaker::{Connection, Program, Statement};
 
 /// Levels of messages that are no failure.
-const REMARKS: [&str; 6] = [
+const REMARKS: [&str; 7] = [
     "NOTICE:  ",
     "WARNING:  ",
+    PASSFILE,
     "INFO:  ",
     "LOG:  ",
     "DEBUG:  ",
     "warning: ",
 ];
+/// What libpq says of a password file that it does not read, in front of what follows from that.
+const PASSFILE: &str = "WARNING: password file \"";
 const CRASH: &str = "WARNING:  terminating connection because of crash of another server process";
 
 /// The first line that complains, without the name of the program.
@@ -75,6 +78,12 @@ pub(super) fn without_program<'a>(ended: &Ended, line: &'a str) -> Option<&'a st
         .iter()
         .find_map(|level| rest.strip_prefix(level));
     Some(complaint.unwrap_or(""))
+}
+
+/// What libpq says of a password file that it does not read because others may.
+pub(super) fn open_passfile(ended: &Ended) -> Option<&str> {
+    let mut lines = ended.stderr.lines();
+    lines.find(|line| line.starts_with(PASSFILE) && line.contains(" has group or world access"))
 }
 
 /// True for a line about a connection that did not come about.

@@ -1,7 +1,9 @@
 //! What a failure of one of PostgreSQL's programs is about.
 
 use super::complaint::Speaker::{Program, Statement};
-use super::complaint::{Complaint, first_complaint, is_about_connecting, read, without_program};
+use super::complaint::{
+    Complaint, first_complaint, is_about_connecting, open_passfile, read, without_program,
+};
 use super::messages::known;
 use crate::cause::FailureCause;
 use crate::process::Ended;
@@ -44,7 +46,15 @@ pub(super) fn understand(ended: &Ended) -> Option<Understood<'_>> {
             })
             .collect();
         let passing = known.iter().find(|known| passes_by_itself(known.cause));
-        return passing.or(known.first()).copied();
+        let found = passing.or(known.first()).copied()?;
+        return Some(match (found.cause, open_passfile(ended)) {
+            (FailureCause::PasswordMissing, Some(said)) => Understood {
+                cause: FailureCause::PasswordFileOpen,
+                said,
+                ..found
+            },
+            _ => found,
+        });
     }
     let complaint = read(line);
     let cause = match known(&complaint) {

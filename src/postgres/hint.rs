@@ -78,6 +78,7 @@ pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
         PasswordMissing => {
             "set connection.password, or put the password into ~/.pgpass (mode 0600); restore also takes it by --db-password-file"
         }
+        PasswordFileOpen => "no password file is read that others may read: chmod 600 {name}",
         PasswordWrong => {
             "check connection.user and connection.password; the server says the same of a role that is not there, has no \
              password, or has one that is past its VALID UNTIL"

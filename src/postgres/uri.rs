@@ -48,6 +48,23 @@ pub(crate) const PARAMETERS: &[(&str, &str)] = &[
     ("target_session_attrs", "PGTARGETSESSIONATTRS"),
 ];
 
+/// Those whose value is a path.
+const PATHS: [&str; 6] = [
+    "PGPASSFILE",
+    "PGSSLCERT",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLKEY",
+    "PGSSLROOTCERT",
+];
+/// What stands for the certificates of this machine, where a file of certificates is named else.
+pub(crate) const SYSTEM_CERTIFICATES: &str = "system";
+
+/// True where this value of this variable is a path.
+pub(crate) fn is_path(variable: &str, value: &str) -> bool {
+    PATHS.contains(&variable) && value != SYSTEM_CERTIFICATES
+}
+
 const FORM: &str = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
 const ESCAPE: &str = "in a user name or password write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F and # as %23";
 

@@ -23,15 +23,41 @@ pub fn opens(
     }
 }
 
-/// What is to be said where no password of the configuration opens the archive `entry`, which is older than the
-/// current one: someone changed it without meaning to, or without keeping the earlier one.
-pub fn changed(storage: &dyn Storage, entry: &Entry) -> Error {
-    Error::new(
-        Kind::WrongPassword,
-        format!(
-            "no configured password opens {}",
-            storage.locate(&entry.archive_key())
-        ),
+/// Of how many of the newest archives a run looks at the passwords, beside the oldest: each costs a derivation.
+const LOOKED_AT: usize = 8;
+
+/// One of the encrypted archives among `entries`, which are oldest first, that no password of `keys` opens. Looks at the
+/// newest ones and the oldest, so that it is told as long as there is one, and not of the first run with another password
+/// alone. What cannot be read tells nothing of its password.
+pub fn unopened<'a>(
+    storage: &dyn Storage,
+    entries: &'a [Entry],
+    keys: &Keys,
+    cancel: &Cancel,
+) -> Result<Option<&'a Entry>> {
+    let sealed = entries
+        .iter()
+        .filter(|entry| entry.encoding.cipher.is_encrypted());
+    let sealed: Vec<&Entry> = sealed.collect();
+    let newest = sealed.iter().rev().take(LOOKED_AT);
+    let oldest = sealed.iter().take(usize::from(sealed.len() > LOOKED_AT));
+    for entry in newest.chain(oldest) {
+        match opens(storage, entry, keys, cancel) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Some(entry)),
+            Err(error) if error.kind() == Kind::Damaged => log::debug!("{}", error.chain()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// What is to be said where no password of `keys` opens the archive `entry`, which is older than the current one: someone
+/// changed it without meaning to, or without keeping the earlier one.
+pub fn changed(storage: &dyn Storage, entry: &Entry, keys: &Keys) -> Error {
+    let address = storage.locate(&entry.archive_key());
+    keys.opens_nothing(
+        format!("no configured password opens {address}"),
+        "if encryption.password was changed, put the earlier one under encryption.previous_passwords; else set it back",
     )
-    .hint("if encryption.password was changed, put the earlier one under encryption.previous_passwords; else set it back")
 }

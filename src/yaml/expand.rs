@@ -5,6 +5,7 @@
 //! sign. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked again
 //! each time, so a secret that was rotated in its file is seen by the next run.
 
+use super::relative::below;
 use super::rules::{Rule, ValueFault};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -45,6 +46,8 @@ struct Unexpanded {
     field: String,
     raw: Secret,
     check: Rule,
+    /// It is a path, which is relative to this directory where it is relative to any.
+    base: Option<PathBuf>,
 }
 
 impl ConfigText {
@@ -67,6 +70,12 @@ impl ConfigText {
     pub(crate) fn resolve_optional(&self, env: &Env) -> Result<Option<String>> {
         let value = self.0.resolve_optional(env)?;
         Ok(value.map(|secret| secret.expose().to_owned()))
+    }
+
+    /// The same as a path: a relative one is relative to `base`.
+    pub(crate) fn below(mut self, base: &Path) -> ConfigText {
+        self.0.base = Some(base.to_owned());
+        self
     }
 
     pub(crate) fn literal(&self) -> Option<String> {
@@ -179,6 +188,7 @@ impl Unexpanded {
             field: field.to_owned(),
             raw: Secret::new(raw),
             check,
+            base: None,
         }
     }
 
@@ -214,7 +224,12 @@ impl Unexpanded {
         }
         self.check(value.expose())
             .map_err(|fault| fault.error(&self.field))?;
-        Ok(Some(value))
+        match &self.base {
+            Some(base) => below(base, value.expose())
+                .map(|path| Some(Secret::new(path)))
+                .map_err(|fault| fault.error(&self.field)),
+            None => Ok(Some(value)),
+        }
     }
 
     fn check(&self, value: &str) -> Result<(), ValueFault> {

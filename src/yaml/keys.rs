@@ -9,6 +9,7 @@ use super::rules::{self, Rule};
 use crate::error::Result;
 use crate::secret::Secret;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// One key of a section that fills the settings `S`.
 pub(crate) struct SectionKey<S> {
@@ -22,6 +23,10 @@ pub(crate) enum KeyForm<S> {
     Required(&'static str, Rule, fn(&mut S, String)),
     /// A string.
     Text(Rule, fn(&mut S, String)),
+    /// A path that must be there; the hint says what for.
+    RequiredPath(&'static str, fn(&mut S, PathBuf)),
+    /// A path.
+    Path(fn(&mut S, PathBuf)),
     /// A name that is shown to nobody, but may stand in the file.
     Secret(fn(&mut S, Secret)),
     /// A password, which had better not stand in the file.
@@ -47,10 +52,18 @@ pub(crate) struct KeyValues<S> {
 enum KeyValue<S> {
     Required(ConfigText, fn(&mut S, String)),
     Text(ConfigText, fn(&mut S, String)),
+    RequiredPath(ConfigText, fn(&mut S, PathBuf)),
+    Path(ConfigText, fn(&mut S, PathBuf)),
     Secret(SecretText, fn(&mut S, Secret)),
     Flag(bool, fn(&mut S, bool)),
     Size(u64, fn(&mut S, u64)),
     Number(u32, fn(&mut S, u32)),
+}
+
+impl<S> KeyForm<S> {
+    fn is_required(&self) -> bool {
+        matches!(self, KeyForm::Required(..) | KeyForm::RequiredPath(..))
+    }
 }
 
 /// The names of the keys.
@@ -65,7 +78,7 @@ impl KeyReader<'_> {
         let mut complete = true;
         for key in keys {
             let value = self.value(table, key);
-            complete &= value.is_some() || !matches!(key.form, KeyForm::Required(..));
+            complete &= value.is_some() || !key.form.is_required();
             values.extend(value);
         }
         let field = table.spot.path.clone();
@@ -77,10 +90,17 @@ impl KeyReader<'_> {
             let text = self.required_text(table, key.name, hint, rule)?;
             return Some(KeyValue::Required(text, set));
         }
+        if let KeyForm::RequiredPath(hint, set) = key.form {
+            let path = self.required_text(table, key.name, hint, rules::path)?;
+            return Some(KeyValue::RequiredPath(self.below_base(path), set));
+        }
         let spot = table.get(key.name)?;
         Some(match &key.form {
             KeyForm::Required(_, rule, set) | KeyForm::Text(rule, set) => {
                 KeyValue::Text(self.text(&spot, *rule)?, *set)
+            }
+            KeyForm::RequiredPath(_, set) | KeyForm::Path(set) => {
+                KeyValue::Path(self.path(&spot)?, *set)
             }
             KeyForm::Secret(set) => KeyValue::Secret(self.secret(&spot, rules::anything)?, *set),
             KeyForm::Password(set) => KeyValue::Secret(self.password(&spot)?, *set),
@@ -105,6 +125,12 @@ impl<S> KeyValues<S> {
                 KeyValue::Text(text, set) => {
                     if let Some(text) = text.resolve_optional(env)? {
                         set(settings, text);
+                    }
+                }
+                KeyValue::RequiredPath(path, set) => set(settings, path.resolve(env)?.into()),
+                KeyValue::Path(path, set) => {
+                    if let Some(path) = path.resolve_optional(env)? {
+                        set(settings, path.into());
                     }
                 }
                 KeyValue::Secret(secret, set) => {

@@ -8,5 +8,6 @@ pub mod keys;
 mod nesting;
 pub mod problem;
 pub mod reader;
+pub mod relative;
 pub mod rules;
 mod shown;

@@ -7,12 +7,14 @@ use super::cursor::{KeyTable, Spot};
 use super::document::Node;
 use super::expand::{self, ConfigText, Env, SecretText};
 use super::problem::ConfigProblem;
+use super::relative;
 use super::rules::{self, Rule, ValueFault};
 use super::shown::{is_plain_key, shown};
 use crate::text::duration;
 use crate::text::nearest::nearest;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 /// What a key that is not known stands for most likely.
@@ -89,6 +91,8 @@ impl<'a> UnknownKey<'a> {
 /// What has been found so far.
 pub(crate) struct KeyReader<'e> {
     pub env: &'e Env<'e>,
+    /// The directory that relative paths are relative to, where that is known.
+    pub base: Option<&'e Path>,
     /// The section that a misplaced key belongs to, where that is known.
     pub home_of: fn(&str) -> Option<String>,
     pub problems: Vec<ConfigProblem>,
@@ -221,6 +225,31 @@ impl KeyReader<'_> {
         Some(ConfigText::new(&spot.path, raw, check))
     }
 
+    /// As [`KeyReader::text`], for a path.
+    pub fn path(&mut self, spot: &Spot) -> Option<ConfigText> {
+        let path = self.text(spot, rules::path)?;
+        Some(self.below_base(path))
+    }
+
+    /// `path`, relative to where the configuration is.
+    pub fn below_base(&mut self, path: ConfigText) -> ConfigText {
+        let Some(base) = self.base else {
+            return path;
+        };
+        // what cannot be resolved yet is told where it is used
+        if let Ok(Some(written)) = path.resolve_optional(self.env)
+            && let Some(warning) = relative::elsewhere(base, &written)
+        {
+            self.warnings.push(format!("{}: {warning}", path.field()));
+        }
+        path.below(base)
+    }
+
+    /// As [`KeyReader::path`], where there is one.
+    pub fn optional_path(&mut self, table: &KeyTable, key: &str) -> Option<ConfigText> {
+        self.path(&table.get(key)?)
+    }
+
     /// As [`KeyReader::text`], for a secret.
     pub fn secret(&mut self, spot: &Spot, check: Rule) -> Option<SecretText> {
         let raw = self.string(spot, true)?;
@@ -255,7 +284,7 @@ impl KeyReader<'_> {
 
     /// The secret in the file that is named here.
     pub fn secret_file(&mut self, spot: &Spot) -> Option<SecretText> {
-        let secret = self.text(spot, rules::path)?.into_file();
+        let secret = self.path(spot)?.into_file();
         self.secrets.push(secret.clone());
         Some(secret)
     }

@@ -10,6 +10,7 @@ mod cancel;
 mod cat;
 mod check;
 mod completion;
+mod configured;
 mod copies;
 mod daemon;
 mod damage;

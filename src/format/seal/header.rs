@@ -178,7 +178,7 @@ impl ContainerHeader {
             }
         }
         Err(if tried {
-            wrong_password()
+            keys.wrong_password()
         } else if self.slots.iter().any(|slot| matches!(slot, Slot::X25519)) {
             Error::new(
                 Kind::WrongPassword,
@@ -193,13 +193,6 @@ impl ContainerHeader {
             .hint("a newer backupkit may know its kind of key")
         })
     }
-}
-
-/// Says that no password at hand opens the archive.
-pub(super) fn wrong_password() -> Error {
-    Error::new(Kind::WrongPassword, "wrong password: none of those at hand opens the archive").hint(
-        "if the password was changed since, list the earlier one under encryption.previous_passwords",
-    )
 }
 
 impl Slot {

@@ -160,6 +160,8 @@ fn argon2id(password: &Secret, cost: Argon2Cost, salt: &[u8; 16]) -> Result<Key>
 #[derive(Clone)]
 pub struct Keys {
     passwords: Vec<Secret>,
+    /// Why further passwords are not at hand, one sentence each.
+    lacking: Vec<String>,
     derivations: Arc<Derivations>,
 }
 
@@ -173,8 +175,38 @@ impl Keys {
         }
         Ok(Keys {
             passwords,
+            lacking: Vec::new(),
             derivations,
         })
+    }
+
+    /// The same, where further passwords would belong to it that are not at hand for these reasons. They are told where
+    /// none of those at hand opens an archive.
+    pub fn lacking(mut self, reasons: Vec<String>) -> Keys {
+        self.lacking = reasons;
+        self
+    }
+
+    /// Says that no password at hand opens the archive.
+    pub(super) fn wrong_password(&self) -> Error {
+        self.opens_nothing(
+            "wrong password: none of those at hand opens the archive",
+            "if the password was changed since, list the earlier one under encryption.previous_passwords",
+        )
+    }
+
+    /// `what` happened because none of these passwords fits. Where one is not at hand it may be the one, and is to be
+    /// given instead of what `hint` advises.
+    pub fn opens_nothing(&self, what: impl Into<String>, hint: &str) -> Error {
+        let what = what.into();
+        match self.lacking.is_empty() {
+            true => Error::new(Kind::WrongPassword, what).hint(hint),
+            false => {
+                let lacking = self.lacking.join(", and ");
+                Error::new(Kind::WrongPassword, format!("{what}, and {lacking}"))
+                    .hint("give it its value: it may be the password of this archive")
+            }
+        }
     }
 
     /// What the current password derives, for a header to be written.

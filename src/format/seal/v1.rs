@@ -17,7 +17,7 @@
 //! frame nothing proves the password.
 
 use super::frame::{Frame, TAG, cut_or_damaged, damaged, read_up_to};
-use super::header::{read_exact, wrong_password};
+use super::header::read_exact;
 use super::key_derivation;
 use super::key_derivation::Key;
 use super::keys::Keys;
@@ -92,7 +92,7 @@ impl FramesV1 {
                 ));
             }
         }
-        Err(wrong_password())
+        Err(keys.wrong_password())
     }
 
     /// Reads the next frame, or the end of the archive.

@@ -279,7 +279,7 @@ fn refusal(
         && !doomed.is_empty()
         && let Some(entry) = unopened(job, listing, &doomed, keys, cancel)?
     {
-        return Ok(Some(password_changed(job, &entry)));
+        return Ok(Some(password_changed(job, &entry, keys)));
     }
     Ok(None)
 }
@@ -385,8 +385,8 @@ fn unopened(
     Ok(None)
 }
 
-fn password_changed(job: &PruneJob, entry: &Entry) -> Error {
-    key_check::changed(job.storage, entry).doing(format!(
+fn password_changed(job: &PruneJob, entry: &Entry, keys: &Keys) -> Error {
+    key_check::changed(job.storage, entry, keys).doing(format!(
         "nothing is deleted on {} until the earlier password is listed under encryption.previous_passwords",
         job.storage.name()
     ))

@@ -1,6 +1,6 @@
 //! The encryption password: that it seals and opens, and which archives it opens.
 
-use super::Finding;
+use super::{Finding, FindingLevel};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::seal::{
@@ -73,12 +73,22 @@ pub fn archives(
         let place = storage.locate(&newest.archive_key());
         checks.push(match key_check::opens(storage, newest, all, cancel) {
             Ok(Some(_)) => Finding::ok(&subject, format!("the password opens {place}")),
-            Ok(None) => Finding::broken(&subject, &key_check::changed(storage, newest)),
+            Ok(None) => Finding::broken(&subject, &key_check::changed(storage, newest, all)),
             Err(error) => {
                 cancel.check()?;
                 Finding::broken(&subject, &error)
             }
         });
+        // of those before it, which the next backup does not need
+        let earlier = entries.iter().filter(|entry| entry.id < newest.id);
+        let earlier: Vec<Entry> = earlier.cloned().collect();
+        let unopened = key_check::unopened(storage, &earlier, all, cancel);
+        if let Ok(Some(entry)) = unopened.or_else(|_| cancel.check().map(|()| None))
+            && checks.iter().all(|check| check.outcome == FindingLevel::Ok)
+        {
+            let changed = key_check::changed(storage, entry, all);
+            checks.push(Finding::broken(&subject, &changed).as_warning());
+        }
     }
     for entry in sealed().filter(|entry| !entry.has_manifest).take(LOOKED_AT) {
         cancel.check()?;

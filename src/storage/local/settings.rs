@@ -1,7 +1,6 @@
 //! The keys of a local storage.
 
 use crate::yaml::keys::{KeyForm, SectionKey};
-use crate::yaml::rules;
 use std::path::PathBuf;
 
 /// Where a local storage is.
@@ -13,7 +12,5 @@ pub(super) struct LocalSettings {
 /// The keys under `local`.
 pub(super) const KEYS: [SectionKey<LocalSettings>; 1] = [SectionKey {
     name: "path",
-    form: KeyForm::Required("the directory for backups", rules::path, |local, path| {
-        local.path = path.into();
-    }),
+    form: KeyForm::RequiredPath("the directory for backups", |local, path| local.path = path),
 }];

@@ -99,7 +99,7 @@ pub(super) const KEYS: [SectionKey<S3Settings>; 14] = [
     },
     SectionKey {
         name: "ca_file",
-        form: KeyForm::Text(rules::path, |s3, text| s3.ca_file = Some(text.into())),
+        form: KeyForm::Path(|s3, path| s3.ca_file = Some(path)),
     },
     SectionKey {
         name: "storage_class",
@@ -371,6 +371,7 @@ mod tests {
     fn configured(text: &str, env: &Env) -> (Option<Result<S3Settings>>, Vec<String>) {
         let tree = document::parse(text).ok().unwrap();
         let mut reader = KeyReader {
+            base: None,
             env,
             home_of: |_| None,
             problems: Vec::new(),
