@@ -33,13 +33,37 @@ impl Terminal {
 
     /// Asks, and takes `usual` for an empty answer.
     pub fn ask(&self, question: &str, usual: &str) -> Result<String> {
-        match usual {
-            "" => self.write(&format!("{question}: "))?,
-            usual => self.write(&format!("{question} [{}]: ", printable(usual)))?,
+        loop {
+            match usual {
+                "" => self.write(&format!("{question}: "))?,
+                usual => self.write(&format!("{question} [{}]: ", printable(usual)))?,
+            }
+            let answer = self.line()?;
+            let answer = answer.expose().trim();
+            if answer.contains(char::is_control) {
+                self.say(
+                    "That holds a control character, as an arrow key makes one. Type it again.",
+                )?;
+                continue;
+            }
+            return Ok(if answer.is_empty() { usual } else { answer }.to_string());
         }
-        let answer = self.line()?;
-        let answer = answer.expose().trim();
-        Ok(if answer.is_empty() { usual } else { answer }.to_string())
+    }
+
+    /// Asks until the answer passes `check`, and says why it does not.
+    pub fn ask_checked(
+        &self,
+        question: &str,
+        usual: &str,
+        check: impl Fn(&str) -> Result<()>,
+    ) -> Result<String> {
+        loop {
+            let answer = self.ask(question, usual)?;
+            match check(&answer) {
+                Ok(()) => return Ok(answer),
+                Err(error) => self.say(&error.report())?,
+            }
+        }
     }
 
     /// Asks until the answer is a port.

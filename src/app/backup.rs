@@ -2,6 +2,7 @@
 
 use super::compose::{codec_options, session};
 use super::context::App;
+use super::notify::missing_copies;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
@@ -29,6 +30,13 @@ pub(super) struct BackupRun<'a> {
     pub took: Duration,
 }
 
+impl BackupRun<'_> {
+    /// True where there is a backup on all of its storages.
+    pub(super) fn is_well(&self) -> bool {
+        self.result.as_ref().is_ok_and(StoredBackup::is_everywhere)
+    }
+}
+
 impl App {
     pub(super) fn backup(&self, options: &cli::BackupArgs, cancel: &Cancel) -> Result<()> {
         let databases = self.chosen(&options.db)?;
@@ -40,7 +48,15 @@ impl App {
         for database in databases {
             self.notify_start(notify::EventKind::Backup, &database.name, cancel);
             let ended = self.backup_database(database, options.lock_wait, by_hand(), cancel);
-            let event = ended.event();
+            let ending = match ended.is_well() {
+                true => self.unended_failure(database),
+                false => None,
+            };
+            let recovered = ending.is_some();
+            let event = notify::Event {
+                recovered,
+                ..ended.event()
+            };
             let name = &ended.database.name;
             printed = printed.and(match options.json {
                 true => {
@@ -73,7 +89,11 @@ impl App {
                     stopped = error.ends_the_run().then_some(error);
                 }
             }
-            self.notify(&event);
+            if self.notify(&event)
+                && let Some(failure) = ending
+            {
+                self.end_failure(database, failure);
+            }
             // a signal ends the run, not only the database it hit, and is told of once
             if let Some(error) = stopped {
                 if options.json {
@@ -106,6 +126,9 @@ impl App {
         let took = began.elapsed();
         let retention = match &mut result {
             Ok(stored) => {
+                if let Err(error) = missing_copies(stored) {
+                    self.record_failure(database, &error, started_at);
+                }
                 // before retention takes away what there is to compare with
                 let concerns = self.concerns(database, stored, cancel);
                 stored.warnings.extend(concerns);

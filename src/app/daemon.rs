@@ -289,7 +289,25 @@ impl App {
             Err(error) => log::error!("cannot back up {name}: {}", error.report()),
         }
         let ending = ending(&ended.result);
-        self.end(run, ending, ended.event())
+        let unended = match ending {
+            Ending::Well => self.unended_failure(database),
+            _ => None,
+        };
+        let recovered = unended.is_some();
+        let end = self.end(
+            run,
+            ending,
+            Event {
+                recovered,
+                ..ended.event()
+            },
+        );
+        if end.heard
+            && let Some(failure) = unended
+        {
+            self.end_failure(database, failure);
+        }
+        end
     }
 }
 
@@ -359,7 +377,8 @@ impl App {
 
     /// The end of a run, told where that is due.
     fn end(&self, run: &Run, ending: Ending, event: Event) -> End {
-        let recovered = ending == Ending::Well && run.told.is_some();
+        // one that a run by hand told of, or this daemon
+        let recovered = ending == Ending::Well && (event.recovered || run.told.is_some());
         let heard = !run.tells(ending) || self.notify(&Event { recovered, ..event });
         End { ending, heard }
     }

@@ -21,7 +21,7 @@ impl App {
             return only.map_or(Ok(()), |only| only.total.map(|_| ()));
         }
         for (storage, error) in listed.failures() {
-            log::warn!("cannot list the storage {storage}: {}", error.report());
+            log::warn!("storage {storage}: {}", error.report());
         }
         // a name that is neither configured nor on storage is a mistake, not an empty result
         for name in options

@@ -55,7 +55,7 @@ impl BackupRun<'_> {
         let event = Event::new(notify::EventKind::Backup, name, self.started_at, self.took);
         let mut event = match &self.result {
             Err(error) => return event.failed(EventOutcome::Failed, error),
-            Ok(stored) => match missing(stored) {
+            Ok(stored) => match missing_copies(stored) {
                 Ok(()) => event,
                 Err(error) => event.failed(EventOutcome::Degraded, &error),
             },
@@ -85,7 +85,7 @@ impl VerifyRun {
             self.took,
         );
         let unlisted = self.unlisted.iter().map(|(storage, error)| {
-            let said = format!("cannot list the storage {storage}: {}", error.chain());
+            let said = format!("storage {storage}: {}", error.chain());
             Error::new(error.kind(), said)
         });
         let copies = self.copies.iter().filter_map(failure);
@@ -129,7 +129,8 @@ fn failure(check: &Verified) -> Option<Error> {
 }
 
 /// Fails where a storage has no copy, naming each.
-fn missing(stored: &StoredBackup) -> Result<()> {
+/// Fails where a copy is missing, with what is told of it.
+pub(super) fn missing_copies(stored: &StoredBackup) -> Result<()> {
     let mut said: Vec<String> = Vec::new();
     let mut hint = None;
     for copy in &stored.copies {

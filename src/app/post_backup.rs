@@ -47,6 +47,16 @@ impl App {
         failure_record::record(&failure, &self.places(&database.backup.storage));
     }
 
+    /// The failure of an earlier run for `database` that people have been told of, and not of its end.
+    pub(super) fn unended_failure(&self, database: &DatabaseSettings) -> Option<Failure> {
+        failure_record::unended(&database.name, &self.places(&database.backup.storage))
+    }
+
+    /// Writes down that people have been told of the end of `failure`.
+    pub(super) fn end_failure(&self, database: &DatabaseSettings, failure: Failure) {
+        failure_record::end(failure, &self.places(&database.backup.storage));
+    }
+
     /// What is unusual about the backup that was just `stored`, beside those before it.
     pub(super) fn concerns(
         &self,

@@ -47,8 +47,7 @@ impl App {
         }
         for storage in &report.storages {
             if let Err(error) = &storage.space {
-                let name = &storage.name;
-                log::warn!("cannot ask the storage {name}: {}", error.report());
+                log::warn!("storage {}: {}", storage.name, error.report());
             }
         }
         if options.json {

@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a test tells of is about none.
+const NO_DATABASE: &str = "-";
 /// How long one notification may take.
 const SENDING: Duration = Duration::from_secs(60);
 
@@ -84,7 +86,7 @@ impl App {
         for (index, route) in self.config.notifications.iter().enumerate() {
             let check = self.check_route(index, route);
             told.add(match options.send && check.outcome == FindingLevel::Ok {
-                true => self.send(&check.subject, route, cancel)?,
+                true => self.send(&check.subject, route, &databases, cancel)?,
                 false => check,
             })?;
         }
@@ -292,18 +294,40 @@ impl App {
         }
     }
 
-    /// Really tells the route, which says so in what it tells.
-    fn send(&self, subject: &str, route: &Notification, cancel: &Cancel) -> Result<Finding> {
-        // the name of none, so that no receiver counts this as a backup
-        let event = Event::new(notify::EventKind::Test, "-", Utc::now(), Duration::ZERO);
-        let limited = cancel.with_deadline(SENDING);
-        let sent = notify::send(route, &event, &process_env, &limited);
-        cancel.check()?;
-        Ok(match sent {
-            Ok(()) => Finding::ok(subject, "sent"),
-            Err(error) => Finding::broken(subject, &error)
-                .or_fix("see that the address is right, and what the receiver says of it"),
-        })
+    /// Really tells the route, which says so in what it tells. One that has an address for each database is told for each.
+    fn send(
+        &self,
+        subject: &str,
+        route: &Notification,
+        databases: &[&DatabaseSettings],
+        cancel: &Cancel,
+    ) -> Result<Finding> {
+        let names: Vec<&str> = match notify::is_per_database(route, &process_env) {
+            true => databases.iter().map(|known| known.name.as_str()).collect(),
+            // the name of none, so that no receiver counts this as a backup
+            false => vec![NO_DATABASE],
+        };
+        for name in &names {
+            let event = Event::new(notify::EventKind::Test, name, Utc::now(), Duration::ZERO);
+            let limited = cancel.with_deadline(SENDING);
+            let sent = notify::send(route, &event, &process_env, &limited);
+            cancel.check()?;
+            if let Err(error) = sent {
+                let error = match *name {
+                    NO_DATABASE => error,
+                    name => error.doing(format!("for {name}")),
+                };
+                return Ok(Finding::broken(subject, &error)
+                    .or_fix("see that the address is right, and what the receiver says of it"));
+            }
+        }
+        Ok(Finding::ok(
+            subject,
+            match names.as_slice() {
+                [NO_DATABASE] => "sent".to_string(),
+                names => format!("sent for {}", names.join(", ")),
+            },
+        ))
     }
 
     fn check_route(&self, index: usize, route: &Notification) -> Finding {

@@ -44,9 +44,7 @@ impl CopiesToCheck {
     /// Fails where a storage could not be asked.
     pub(super) fn all_listed(mut self) -> Result<CopiesToCheck> {
         match self.failures.pop() {
-            Some((storage, error)) => {
-                Err(error.doing(format!("cannot list the storage {storage}")))
-            }
+            Some((storage, error)) => Err(error.doing(format!("storage {storage}"))),
             None => Ok(self),
         }
     }
@@ -302,7 +300,7 @@ impl App {
             ok += repository.listings().len();
             past.extend(report::past(&repository, since, cancel)?);
             for (storage, error) in places.take_failures() {
-                log::warn!("cannot list the storage {storage}: {}", error.report());
+                log::warn!("storage {storage}: {}", error.report());
                 failures.push(error.kind());
             }
         }

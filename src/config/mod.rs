@@ -52,6 +52,11 @@ pub fn find(option: Option<&Path>, env: &Env) -> PathBuf {
     }
 }
 
+/// Fails where `text` may not stand under `connection.host`.
+pub fn check_host(text: &str) -> Result<()> {
+    validate::host(text).map_err(|fault| fault.error("connection.host"))
+}
+
 impl Config {
     /// Reads and checks a file. Every failure is [`crate::error::Kind::Usage`].
     pub fn load(path: &Path, env: &Env) -> Result<Config> {

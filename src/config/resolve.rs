@@ -391,7 +391,7 @@ impl Encryption {
     /// that is only to look on.
     pub(super) fn unknown_previous(&self, env: &Env) -> Vec<String> {
         let current = self.password.as_ref();
-        if !current.is_some_and(|current| current.resolve(env).is_ok()) {
+        if current.is_none_or(|current| current.resolve(env).is_err()) {
             return Vec::new();
         }
         let unknown = self.previous_passwords.iter();

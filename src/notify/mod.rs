@@ -14,7 +14,7 @@ pub use event::{Event, EventKind, EventOutcome};
 
 use crate::background;
 use crate::cancel::Cancel;
-use crate::config::{Email, Env, Notification, Route, Webhook, WebhookTemplate};
+use crate::config::{Email, Env, Notification, PER_DATABASE, Route, Webhook, WebhookTemplate};
 use crate::error::{Error, Result};
 use chrono::Utc;
 use std::time::Duration;
@@ -68,6 +68,17 @@ pub fn send(route: &Notification, event: &Event, env: &Env, cancel: &Cancel) -> 
     let delivery = Delivery::of(route, event, env);
     let mut told = all(vec![(route, delivery)], cancel);
     told.failures.pop().map_or(Ok(()), Err)
+}
+
+/// True where `route` has an address for each database.
+pub fn is_per_database(route: &Notification, env: &Env) -> bool {
+    match &route.route {
+        Route::Webhook(keys) if keys.template == WebhookTemplate::Healthchecks => {
+            let webhook = keys.resolve(env);
+            webhook.is_ok_and(|webhook| webhook.url.expose().contains(PER_DATABASE))
+        }
+        _ => false,
+    }
 }
 
 /// Those who were told of a failure want to know that it is over.

@@ -106,7 +106,7 @@ pub fn run(
     let copies = Copies::hold(places, name, claim, job.lock_wait, now(), cancel)?;
     begins();
 
-    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?.in_english()?;
     let version = client.version_if_known()?;
     let server = version.map(|version| version.major);
     pooler::require_own_session(&client)?;

@@ -77,7 +77,7 @@ pub struct ListedCopy {
     pub location: String,
     /// What the listing says of it.
     pub entry: Entry,
-    /// Its last check, where records of checks were read.
+    /// The check that tells most of it, where records of checks were read.
     pub check: Option<Check>,
     /// True where the archive has not the size that the manifest tells.
     pub damaged: bool,
@@ -191,12 +191,12 @@ fn describe(
         let key = entry.archive_key();
         let location = match places.opened(&storage) {
             Some(opened) => opened.locate(&key),
-            None => key,
+            None => key.clone(),
         };
         let mut check = None;
         if read && entry.has_records() {
             let records = places.read(&storage, |storage| records_of(storage, &entry, cancel))?;
-            check = records.and_then(|records| records.last().cloned());
+            check = records.and_then(|records| records.telling(&key, entry.bytes).cloned());
         }
         let damaged = entry.differs_from(manifest.as_ref());
         if damaged {

@@ -37,7 +37,9 @@ pub fn status_text(report: &StatusReport, look: Look) -> String {
     let said: String = problems(report)
         .map(|(name, problem)| {
             let (level, what) = (look.state(problem.level.name()), printable(&problem.what));
-            format!("{}: {level}: {what}\n", printable(&name))
+            let hint = problem.hint.as_deref().map(printable);
+            let hint = hint.map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
+            format!("{}: {level}: {what}\n{hint}", printable(&name))
         })
         .collect();
     if !said.is_empty() {
@@ -229,7 +231,7 @@ fn copy_json(copy: &NewestCopy) -> Value {
 }
 
 fn problem_json(problem: &Problem) -> Value {
-    json!({ "state": problem.level.name(), "what": problem.what })
+    json!({ "state": problem.level.name(), "what": problem.what, "hint": problem.hint })
 }
 
 fn storage_json(storage: &StorageStatus) -> Value {
@@ -239,11 +241,13 @@ fn storage_json(storage: &StorageStatus) -> Value {
         "state": storage.problem.as_ref().map_or(Severity::Ok, |problem| problem.level).name(),
         "free_bytes": null,
         "total_bytes": null,
+        "room_for": null,
     });
     match &storage.space {
         Ok(Some(space)) => {
             object["free_bytes"] = space.free.into();
             object["total_bytes"] = space.total.into();
+            object["room_for"] = space.room_for(storage.newest).into();
         }
         Ok(None) => {}
         Err(error) => object["error"] = error_json(error),

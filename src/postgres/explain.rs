@@ -52,7 +52,13 @@ fn explain(ended: &Ended, particular: fn(FailureCause) -> Option<&'static str>) 
     // only where an archive is read does its end mean that
     let kind = match told.is_some() {
         true if matches!(cause, FailureCause::ArchiveCut | FailureCause::SqlCut) => Kind::Damaged,
-        _ if cause == FailureCause::CommandRestricted => Kind::Refused,
+        _ if matches!(
+            cause,
+            FailureCause::CommandRestricted | FailureCause::WouldDrop
+        ) =>
+        {
+            Kind::Refused
+        }
         _ if cause == FailureCause::DatabaseUnavailable => Kind::NotFound,
         _ if may_pass(cause) => Kind::Unavailable,
         _ => Kind::Failed,

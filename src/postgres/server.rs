@@ -79,6 +79,31 @@ impl Client {
         Ok(rows.into_iter().flatten().next().as_deref() == Some("on"))
     }
 
+    /// The language of the server's messages, `lc_messages`, where that is another than English.
+    pub fn foreign_language(&self) -> Result<Option<String>> {
+        let rows = self.query("SHOW lc_messages")?;
+        let language = rows.into_iter().flatten().next();
+        Ok(language.filter(|language| !is_english(language)))
+    }
+
+    /// The client with messages in English, by which causes are told, where the server speaks another language and lets
+    /// this role set it. Whoever is not let, and whom nobody can ask, is served as before.
+    pub fn in_english(&self) -> Result<Client> {
+        if !self.is_available() || !matches!(self.foreign_language(), Ok(Some(_))) {
+            self.cancel().check()?;
+            return Ok(self.clone());
+        }
+        let english = self.with_session(self.session().with_settings("-c lc_messages=C"));
+        match english.query("SELECT 1") {
+            Ok(_) => Ok(english),
+            Err(error) => {
+                self.cancel().check()?;
+                log::debug!("the server keeps to its language: {}", error.chain());
+                Ok(self.clone())
+            }
+        }
+    }
+
     /// The client with output that depends on no setting of the server; `None` where the server or a pooler before it
     /// takes no settings, or there is no psql to ask whether it does.
     pub fn with_fixed_output(&self) -> Result<Option<Client>> {
@@ -102,6 +127,45 @@ impl Client {
     }
 }
 
+/// True for a value of `lc_messages` that is English, or means no language.
+fn is_english(language: &str) -> bool {
+    let language = language.to_ascii_lowercase();
+    let word = language
+        .split(['_', '-', '.', '@'])
+        .next()
+        .unwrap_or_default();
+    matches!(word, "" | "c" | "posix" | "en" | "english")
+}
+
 fn no_version() -> Error {
     Error::failed("the server did not tell its version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_english;
+
+    #[test]
+    fn a_language_is_told_by_its_first_word() {
+        for english in [
+            "",
+            "C",
+            "C.UTF-8",
+            "POSIX",
+            "en_US.UTF-8",
+            "en_GB",
+            "English_United States.1252",
+        ] {
+            assert!(is_english(english), "{english}");
+        }
+        for other in [
+            "de_DE.UTF-8",
+            "fr_FR@euro",
+            "French_France.1252",
+            "ca_ES",
+            "eng",
+        ] {
+            assert!(!is_english(other), "{other}");
+        }
+    }
 }

@@ -258,6 +258,15 @@ impl CheckRecords {
         self.checks.last()
     }
 
+    /// The check that tells most of the archive `key` of so many `bytes`: the one that found it bad, unless it was found good
+    /// since; else the deepest that found it good; else the newest.
+    pub fn telling(&self, key: &str, bytes: u64) -> Option<&Check> {
+        let good = || CheckLevel::ALL.into_iter().rev();
+        self.last_bad(key, bytes)
+            .or_else(|| good().find_map(|level| self.last_good(level, key, bytes)))
+            .or(self.last())
+    }
+
     /// The newest check that found the archive `key` of so many `bytes` bad, unless a later one that looked as deep
     /// found it good.
     pub fn last_bad(&self, key: &str, bytes: u64) -> Option<&Check> {

@@ -63,6 +63,31 @@ pub fn record(failure: &Failure, places: &Places) {
     }
 }
 
+/// The last failure of `database` that people have not been told the end of; what cannot be read says nothing.
+pub fn unended(database: &str, places: &Places) -> Option<Failure> {
+    let storages = places.names().filter_map(|name| places.usable(name));
+    let found = storages.filter_map(|storage| {
+        let found = Cancel::new()
+            .and_then(|cancel| read(storage.as_ref(), database, &cancel.with_deadline(LIMIT)));
+        found.unwrap_or_else(|error| {
+            log::debug!("{}", error.chain());
+            None
+        })
+    });
+    // a storage that was away when its end was told still has the same record
+    let newest = found.max_by_key(|failure| (failure.failed_at, !failure.recovery_due));
+    newest.filter(|failure| failure.recovery_due)
+}
+
+/// Writes down on each of `places` that people have been told of the end of `failure`.
+pub fn end(failure: Failure, places: &Places) {
+    let ended = Failure {
+        recovery_due: false,
+        ..failure
+    };
+    record(&ended, places);
+}
+
 /// The record of `database` on `storage`, if there is one.
 pub fn read(storage: &dyn Storage, database: &str, cancel: &Cancel) -> Result<Option<Failure>> {
     let key = last_failure_key(database);

@@ -4,7 +4,7 @@
 //! moments tell whether it is news. It holds what the log says of a failure and as little of a secret; where backups are
 //! encrypted those words are too, since they may name tables.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::process::machine::host_name;
 use crate::text::cut::cut_chars;
 use chrono::{DateTime, Utc};
@@ -37,6 +37,9 @@ pub struct Failure {
     /// What is said of it; absent where that is sealed or cannot be told.
     #[serde(flatten)]
     pub words: Option<Words>,
+    /// People hear of the next run that ends well. Not of one after a record of an earlier version, which says nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovery_due: bool,
     /// The [`Words`] as a base64 container, where backups are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words_sealed: Option<String>,
@@ -69,12 +72,18 @@ impl Failure {
             failed_at,
             kind: error.kind().name().to_string(),
             exit_status: error.kind().exit_status(),
+            recovery_due: true,
             words: Some(Words {
                 message: cut_chars(&error.chain(), LONGEST),
                 hint: error.first_hint().map(|hint| cut_chars(hint, LONGEST)),
             }),
             words_sealed: None,
         }
+    }
+
+    /// True where the run made a backup all the same, of which a copy is missing.
+    pub fn left_a_backup(&self) -> bool {
+        self.kind == Kind::Partial.name()
     }
 
     /// What was being done and why it failed, or that this cannot be told.

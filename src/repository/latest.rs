@@ -186,7 +186,7 @@ impl Repository<'_> {
         let mut failures = places.take_failures().into_iter();
         if let Some((storage, error)) = failures.next() {
             for (storage, error) in failures {
-                log::warn!("cannot look on the storage {storage}: {}", error.report());
+                log::warn!("storage {storage}: {}", error.report());
             }
             return match looked_in.is_empty() {
                 true => error,

@@ -339,6 +339,24 @@ fn until(terms: &Terms) -> chrono::DateTime<Utc> {
     Utc::now() + lasts
 }
 
+/// True where a run that holds the lease `id` of `name` may go on: it is the newest one, and neither released nor over.
+pub fn may_be_held(
+    storage: &dyn Storage,
+    name: &str,
+    listing: &Listing,
+    id: &str,
+    cancel: &Cancel,
+) -> Result<bool> {
+    let numbers = listing.numbers(name, MarkKind::Lease);
+    let Some(seen) = newest(storage, name, &numbers, cancel)? else {
+        return Ok(false);
+    };
+    let is_over = seen.age.is_some_and(|age| Terms::usual().is_over(age));
+    // of one that cannot be read nothing is known
+    let is_its = |record: &LeaseRecord| record.id == id && !record.released;
+    Ok(!is_over && seen.record.as_ref().is_none_or(is_its))
+}
+
 /// The newest lease that is there; one may vanish while it is looked for, as its holder's does who takes the next.
 fn newest(
     storage: &dyn Storage,

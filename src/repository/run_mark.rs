@@ -7,7 +7,7 @@
 //! removed by its own host, which holds the lock of the name and so knows that no run of its own is alive, or by any host
 //! [`ABANDONED`] after the time in its name.
 
-use super::lease::Lease;
+use super::lease::{Lease, may_be_held};
 use super::listing::{Listing, UnfinishedRun};
 use super::names::{BackupId, Part};
 use crate::cancel::Cancel;
@@ -92,6 +92,26 @@ pub fn stands(
     let dated = storage.read_dated(&id.key(Part::Run), LARGEST, cancel)?;
     let there: Option<RunMark> = dated.and_then(|dated| serde_json::from_slice(&dated.bytes).ok());
     Ok(there.as_ref() == Some(mark))
+}
+
+/// The newest run that `listing` of `name` shows begun and not ended, and that nobody goes on with. One whose mark names no
+/// lease may be going on.
+pub fn cut_short(
+    storage: &dyn Storage,
+    name: &str,
+    listing: &Listing,
+    cancel: &Cancel,
+) -> Result<Option<BackupId>> {
+    let Some(newest) = listing.unfinished.last() else {
+        return Ok(None);
+    };
+    let dated = storage.read_dated(&newest.id.key(Part::Run), LARGEST, cancel)?;
+    let mark: Option<RunMark> = dated.and_then(|dated| serde_json::from_slice(&dated.bytes).ok());
+    let Some(lease) = mark.and_then(|mark| mark.lease) else {
+        return Ok(None);
+    };
+    let goes_on = may_be_held(storage, name, listing, &lease, cancel)?;
+    Ok((!goes_on).then(|| newest.id.clone()))
 }
 
 /// Removes what dead runs left of what `listing` shows, the mark last, and marks of runs that ended. The caller holds the lock

@@ -15,9 +15,7 @@ pub fn listing_of(
     database: Option<&str>,
     cancel: &Cancel,
 ) -> Result<Listing> {
-    let objects = storage
-        .list(database, cancel)
-        .doing(|| format!("cannot list the storage {}", storage.name()))?;
+    let objects = storage.list(database, cancel)?;
     // `app` is no prefix of `app2`, whatever a storage makes of it
     let wanted = |key: &str| match database {
         Some(database) => key

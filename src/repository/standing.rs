@@ -24,11 +24,24 @@
 use super::check_records::{CheckLevel, CheckRecords};
 use super::listing::Entry;
 use super::manifest::Manifest;
+use super::names::BackupId;
+use crate::storage::Storage;
 use crate::text::human::human_age;
+use crate::text::shell::word;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Clocks of two machines may differ by this much before a backup counts as one from the future.
 pub const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// What to do about the backup `id` on `storage`, which is from the future.
+pub fn right_the_clock(storage: &dyn Storage, id: &BackupId) -> String {
+    let begins = storage.locate(&id.to_string());
+    let removal = match begins.starts_with('/') {
+        true => format!("rm -- {}.*", word(&begins)),
+        false => format!("all that begins with {begins}."),
+    };
+    format!("set the clock right, or if that backup is the one that is wrong, remove it: {removal}")
+}
 
 /// What a backup is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,7 +39,10 @@ pub(crate) mod registry;
 pub mod retry;
 pub mod runtime_directory;
 pub mod s3;
+mod space;
 pub mod tee;
+
+pub use space::{MORE_ROOM, RoomLevel, Space};
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -93,22 +96,6 @@ pub(crate) fn dated(age: std::result::Result<Duration, Duration>) -> Option<Dura
 
 /// So long after it was sent, a request to delete has had its effect or never will, where the storage can see to that.
 pub const DELETION_HOLDS: Duration = Duration::from_secs(60);
-
-/// The room on a file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// Bytes that this user may still write.
-    pub free: u64,
-    /// Bytes of the whole.
-    pub total: u64,
-}
-
-impl Space {
-    /// The free part of the whole, in percent.
-    pub fn percent_free(&self) -> f64 {
-        self.free as f64 / self.total.max(1) as f64 * 100.0
-    }
-}
 
 /// Refuses a key that could lead to another place than the one it names.
 fn require_key(key: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What people read and type: sizes, ages, durations, moments, tables, words of a shell, the nearest of some names, and
 //! text of others cut and escaped.
 
+pub mod amount;
 pub mod cut;
 pub mod duration;
 pub mod escape;

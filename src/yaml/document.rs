@@ -55,7 +55,9 @@ pub(crate) fn parse(text: &str) -> Result<Node, NotATree> {
         left: Cell::new(MOST_NODES),
         refused: Cell::new(None),
     };
-    let mut documents = serde_yaml::Deserializer::from_str(text);
+    // the parser takes a byte order mark for a document of its own
+    let unmarked = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut documents = serde_yaml::Deserializer::from_str(unmarked);
     let Some(first) = documents.next() else {
         return Ok(Node::Nothing);
     };
@@ -107,7 +109,11 @@ const HINTS: &[(&str, &str)] = &[
     ),
     (
         "did not find expected",
-        "check indentation, quotes and brackets of this line and the ones before",
+        "check indentation, quotes and brackets of this line and the ones before; a password is best in quotes",
+    ),
+    (
+        "could not find expected ':'",
+        "a key and its value are written with a colon and a space, KEY: VALUE; one of the lines there lacks these",
     ),
 ];
 

@@ -8,6 +8,7 @@ use super::reader::KeyReader;
 use super::rules::{self, Rule};
 use crate::error::Result;
 use crate::secret::Secret;
+use crate::text::amount::Amount;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ pub(crate) enum KeyForm<S> {
     Flag(fn(&mut S, bool)),
     /// A number of bytes within a range, and the range as it is told.
     Size(RangeInclusive<u64>, &'static str, fn(&mut S, u64)),
+    /// A number of bytes, or a part of the whole in percent.
+    Amount(fn(&mut S, Amount)),
     /// A whole number within a range.
     Number(RangeInclusive<u32>, fn(&mut S, u32)),
 }
@@ -57,6 +60,7 @@ enum KeyValue<S> {
     Secret(SecretText, fn(&mut S, Secret)),
     Flag(bool, fn(&mut S, bool)),
     Size(u64, fn(&mut S, u64)),
+    Amount(Amount, fn(&mut S, Amount)),
     Number(u32, fn(&mut S, u32)),
 }
 
@@ -108,6 +112,7 @@ impl KeyReader<'_> {
             KeyForm::Size(range, told, set) => {
                 KeyValue::Size(self.size(&spot, range.clone(), told)?, *set)
             }
+            KeyForm::Amount(set) => KeyValue::Amount(self.amount(&spot)?, *set),
             KeyForm::Number(range, set) => {
                 KeyValue::Number(self.number(&spot, range.clone())?, *set)
             }
@@ -140,6 +145,7 @@ impl<S> KeyValues<S> {
                 }
                 KeyValue::Flag(value, set) => set(settings, *value),
                 KeyValue::Size(value, set) => set(settings, *value),
+                KeyValue::Amount(value, set) => set(settings, *value),
                 KeyValue::Number(value, set) => set(settings, *value),
             }
         }

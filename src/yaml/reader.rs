@@ -10,6 +10,7 @@ use super::problem::ConfigProblem;
 use super::relative;
 use super::rules::{self, Rule, ValueFault};
 use super::shown::{is_plain_key, shown};
+use crate::text::amount::Amount;
 use crate::text::duration;
 use crate::text::nearest::nearest;
 use std::collections::HashSet;
@@ -383,6 +384,20 @@ impl KeyReader<'_> {
             self.problem(spot, fault.hint("write 8MiB, 64MB or a number of bytes"));
         }
         fits
+    }
+
+    /// A number of bytes as [`KeyReader::size`] takes it, or a percentage.
+    pub fn amount(&mut self, spot: &Spot) -> Option<Amount> {
+        let value = match spot.node {
+            Node::Whole(value) => u64::try_from(*value).ok().map(Amount::Bytes),
+            Node::Text(_) => rules::amount(&self.word(spot, rules::anything)?),
+            _ => None,
+        };
+        if value.is_none() {
+            let fault = self.wrong_type(spot, "a size or a percentage", false);
+            self.problem(spot, fault.hint("write 20GiB or 10%"));
+        }
+        value
     }
 
     fn string<'n>(&mut self, spot: &Spot<'n>, secret: bool) -> Option<&'n str> {

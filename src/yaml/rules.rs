@@ -5,6 +5,7 @@
 //! used (for all of them). A rule for a secret never puts the value into its message.
 
 use crate::error::Error;
+use crate::text::amount::Amount;
 use crate::text::duration;
 use crate::text::nearest::nearest;
 
@@ -114,7 +115,20 @@ pub(crate) fn one_of(text: &str, known: &[&str]) -> Result<(), ValueFault> {
     })
 }
 
-/// Reads a number of bytes: plain, or with `KB MB GB` (powers of 1000) or `KiB MiB GiB` (powers of 1024).
+/// A size, or a whole number of percents.
+pub(crate) fn amount(text: &str) -> Option<Amount> {
+    match text.strip_suffix('%') {
+        Some(number) => {
+            let percent = number.trim_end().parse().ok();
+            percent
+                .filter(|percent| *percent <= 100)
+                .map(Amount::Percent)
+        }
+        None => size(text).map(Amount::Bytes),
+    }
+}
+
+/// Reads a number of bytes: plain, or with `KB MB GB TB` (powers of 1000) or `KiB MiB GiB TiB` (powers of 1024).
 pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -126,6 +140,8 @@ pub(crate) fn size(text: &str) -> Option<u64> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
+        "TB" => 1000 * 1000 * 1000 * 1000,
+        "TiB" => 1 << 40,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)

@@ -429,6 +429,21 @@ fn send_really_sends_and_what_is_not_taken_is_a_failure() {
     );
     let told = good.request().json();
     assert_eq!((&told["kind"], &told["db"]), (&"test".into(), &"-".into()));
+    // an address for each database is no address of none
+    let each = format!(
+        "notifications:\n  - {{ type: webhook, on: failure, config: {{ template: healthchecks, url: '{}/KEY/{{db}}' }} }}",
+        good.url
+    );
+    sandbox.configure_with(&each, &[app(&database), app(&database).named("other")]);
+    let output = sandbox.run(&["test", "--send"]).exits(0);
+    assert!(output.text().contains("sent for "), "{}", output.text());
+    let paths: Vec<String> = good
+        .rest()
+        .into_iter()
+        .map(|request| request.path)
+        .collect();
+    assert_eq!(paths.len(), 2);
+    assert!(paths[1].ends_with("/KEY/other/log"), "{paths:?}");
     let routes = format!("notifications:{}", route(&bad));
     sandbox.configure_with(&routes, &[app(&database)]);
     let output = sandbox.run(&["test", "--send"]).exits(1);

@@ -198,3 +198,75 @@ fn files_of_libpq_that_all_users_may_read_are_told_with_the_command_that_closes_
     mode(&passfile, 0o600);
     assert_eq!(sandbox.run(&["backup"]).exits(0).stderr, "");
 }
+
+#[test]
+fn a_configuration_may_begin_with_a_byte_order_mark_and_a_missing_space_is_told() {
+    let sandbox = Sandbox::new(18);
+    let connection = |keys: &str| {
+        let yaml = format!(
+            "version: 1\nstorage: [{{ name: s, type: local, local: {{ path: storage }} }}]\ndatabases:\n  - name: app\n    \
+             type: postgres\n    connection:\n      host: h\n      port: 1\n      database: d\n      user: u\n      {keys}\n    \
+             backup: {{ storage: s }}\n"
+        );
+        sandbox.configure(&format!("\u{feff}{yaml}"));
+        sandbox.run(&["list"])
+    };
+    connection("password: y").exits(0);
+    let told = connection("password:y").exits(2).stderr;
+    assert!(told.contains("a colon and a space, KEY: VALUE"), "{told}");
+}
+
+#[test]
+fn what_is_to_be_free_is_said_as_a_size_or_a_part_and_judged_by_the_backups_to_come_else() {
+    let database = small("room");
+    let sandbox = Sandbox::new(18);
+    let configure = |min_free: &str| {
+        let entry = Entry::of(&database).named("app").to_yaml();
+        sandbox.configure(&format!(
+            "version: 1\nstorage: [{{ name: local, type: local, local: {{ path: storage{min_free} }} }}]\ndatabases:\n{entry}"
+        ));
+    };
+    let state = || -> String {
+        let status = sandbox.run(&["status", "--json"]).exits(0);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+        assert!(
+            status["storages"][0]["room_for"].as_u64() > Some(7),
+            "{status}"
+        );
+        status["storages"][0]["state"]
+            .as_str()
+            .expect("a state")
+            .to_string()
+    };
+    configure("");
+    sandbox.run(&["backup"]).exits(0);
+    // whatever part of this machine's disk is free, thousands of these fit
+    assert_eq!(state(), "ok");
+    for (min_free, expected) in [
+        ("1KiB", "ok"),
+        ("0%", "ok"),
+        ("100%", "warning"),
+        ("900TiB", "critical"),
+    ] {
+        configure(&format!(", min_free: {min_free}"));
+        let found = state();
+        assert!(
+            found == expected || (expected == "warning" && found == "critical"),
+            "{min_free}: {found}"
+        );
+        let tried = sandbox.run(&["test"]).exits(0).text();
+        let warned = tried
+            .lines()
+            .any(|line| line.starts_with("warn  storage local"));
+        assert_eq!(warned, expected != "ok", "{tried}");
+        assert_eq!(tried.contains("by local.min_free"), warned, "{tried}");
+    }
+    for wrong in ["101%", "-1", "many"] {
+        configure(&format!(", min_free: '{wrong}'"));
+        let told = sandbox.run(&["list"]).exits(2).stderr;
+        assert!(
+            told.contains("storage[0].local.min_free") && told.contains("write 20GiB or 10%"),
+            "{told}"
+        );
+    }
+}

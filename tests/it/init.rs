@@ -4,6 +4,7 @@ use crate::support::disk::Disk;
 use crate::support::postgres::{Database, SUPERUSER, postgres};
 use crate::support::program::{self, Output};
 use crate::support::repository;
+use crate::support::s3s::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::on_a_terminal;
 use std::fs;
@@ -123,6 +124,65 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
         "{line}"
     );
     sandbox.run(&["cat", "latest"]).exits(0);
+}
+
+#[test]
+fn answers_for_a_bucket_are_checked_when_they_are_given_and_make_a_backup() {
+    let (sandbox, bucket) = (Sandbox::new(18), Server::start());
+    let database = postgres(18).create_database("bucket");
+    let (port, password) = (database.server.port.to_string(), &database.server.password);
+    let (place, server) = (
+        format!("s3://{BUCKET}/host1"),
+        format!("http://{}", bucket.address),
+    );
+    let shown = on_a_terminal(
+        &sandbox,
+        &["init"],
+        &[
+            ("Server, by name", "127.0.0.1:5432"),
+            ("Server, by name", "127.\u{1b}[D0.0.1"),
+            ("Server, by name", "127.0.0.1"),
+            ("Port", &port),
+            ("User", SUPERUSER),
+            ("Password", password),
+            ("Which to back up?", &database.name),
+            ("Where to?", "s3://"),
+            ("Where to?", &place),
+            ("Region", ""),
+            ("Its server", &bucket.address),
+            ("Its server", &server),
+            ("Access key, not shown", ACCESS_KEY),
+            ("Secret key, not shown", "wrong"),
+            ("Try other answers?", ""),
+            // what was right is not typed again
+            (
+                &format!("Where to? A directory, or s3://BUCKET/PREFIX [{place}]"),
+                "",
+            ),
+            ("Region", ""),
+            (&format!("[{server}]"), ""),
+            ("Access key, not shown (empty: as before)", ACCESS_KEY),
+            ("Secret key, not shown", SECRET_KEY),
+            ("Encrypt", ""),
+        ],
+    )
+    .exits(0)
+    .text();
+    for told in [
+        "contains a colon",
+        "a control character",
+        "names no bucket",
+        "Cannot use that bucket",
+    ] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    assert!(
+        !shown.contains(SECRET_KEY) && !shown.contains(ACCESS_KEY),
+        "{shown}"
+    );
+    assert_eq!(mode(&sandbox.path("config.yaml")), 0o600);
+    let line = sandbox.run(&["backup"]).exits(0).text();
+    assert!(line.contains(&format!("{place}/")), "{line}");
 }
 
 #[test]

@@ -219,8 +219,8 @@ fn a_storage_that_cannot_be_listed_hides_no_other() {
     plant(&sandbox, "one", b"a file and no directory");
     let output = sandbox.run(&["list"]).exits(3);
     for warning in [
-        "warning: cannot list the storage one",
-        "warning: cannot list the storage more",
+        "warning: storage one: cannot list ",
+        "warning: storage more: ",
         "NOT_SET",
     ] {
         assert!(output.stderr.contains(warning), "{}", output.stderr);

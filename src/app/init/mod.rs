@@ -1,10 +1,12 @@
 //! `init`: from options, and on a terminal from answers, to a configuration.
 
+mod bucket;
+
 use super::ask::Terminal;
 use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::process_env;
+use crate::config::{check_host, process_env};
 use crate::error::{Doing, Error, Result};
 use crate::operation::init;
 use crate::operation::init::answers::{Answers, Destination, Login};
@@ -19,6 +21,7 @@ use crate::process::account::{Account, is_root};
 use crate::secret::Secret;
 use crate::text::escape::printable;
 use crate::text::human::human_bytes;
+use bucket::ask_destination;
 use chrono::Utc;
 use rustix::fs::{Access, access};
 use std::path::{Path, PathBuf};
@@ -82,7 +85,11 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
     let (host, port, user, login, databases) = loop {
         let host = match &options.host {
             Some(host) => host.clone(),
-            None => terminal.ask("Server, by name, address or socket directory", &usual_host)?,
+            None => terminal.ask_checked(
+                "Server, by name, address or socket directory",
+                &usual_host,
+                check_host,
+            )?,
         };
         let port = match options.port {
             Some(port) => port,
@@ -126,7 +133,7 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
             }
         }
     };
-    let destination = ask_destination(options, terminal)?;
+    let destination = ask_destination(options, terminal, cancel)?;
     let encrypt = match options.no_encryption {
         true => false,
         false => terminal.ask_yes("Encrypt the backups?", true)?,
@@ -140,32 +147,6 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
         destination,
         encrypt,
     })
-}
-
-/// Where the backups go, asked for where no option says it.
-fn ask_destination(options: &cli::InitArgs, terminal: &Terminal) -> Result<Destination> {
-    let to = match &options.to {
-        Some(to) => to.clone(),
-        None => terminal.ask(
-            "Where to? A directory, or s3://BUCKET/PREFIX",
-            &usual_directory(),
-        )?,
-    };
-    match (to.starts_with("s3://"), &options.region) {
-        (true, None) => {
-            let region = terminal.ask("Region of the bucket", REGION)?;
-            let endpoint = match &options.endpoint {
-                Some(endpoint) => endpoint.clone(),
-                None => terminal.ask(
-                    "Its server, such as https://s3.example.com (empty: Amazon's)",
-                    "",
-                )?,
-            };
-            let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
-            Destination::parse(&to, &region, endpoint)
-        }
-        _ => destination(&to, options),
-    }
 }
 
 fn destination(to: &str, options: &cli::InitArgs) -> Result<Destination> {

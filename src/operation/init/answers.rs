@@ -45,6 +45,8 @@ pub enum Destination {
         region: String,
         /// The server, where it is not Amazon's.
         endpoint: Option<String>,
+        /// The access key and its secret key, where they are to stand in the configuration.
+        keys: Option<(Secret, Secret)>,
     },
 }
 
@@ -75,6 +77,32 @@ impl Destination {
             prefix: prefix.trim_matches('/').to_string(),
             region: region.to_string(),
             endpoint: endpoint.map(str::to_string),
+            keys: None,
         })
+    }
+
+    /// True for a bucket whose keys are to stand in the configuration.
+    pub fn has_keys(&self) -> bool {
+        matches!(self, Destination::Bucket { keys: Some(_), .. })
+    }
+
+    /// The same with these keys, where it is a bucket.
+    pub fn with_keys(self, given: Option<(Secret, Secret)>) -> Destination {
+        match self {
+            Destination::Bucket {
+                bucket,
+                prefix,
+                region,
+                endpoint,
+                ..
+            } => Destination::Bucket {
+                bucket,
+                prefix,
+                region,
+                endpoint,
+                keys: given,
+            },
+            directory => directory,
+        }
     }
 }

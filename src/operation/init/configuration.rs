@@ -63,6 +63,7 @@ fn storage(destination: &Destination) -> (String, &'static str) {
             prefix,
             region,
             endpoint,
+            keys,
         } => {
             let mut text = "  - name: s3main\n    type: s3\n    s3:\n".to_string();
             let given = |text: &str| (!text.is_empty()).then(|| quoted(text));
@@ -75,6 +76,13 @@ fn storage(destination: &Destination) -> (String, &'static str) {
                 if let Some(value) = value {
                     text.push_str(&format!("      {key}: {value}\n"));
                 }
+            }
+            if let Some((access, secret)) = keys {
+                let (access, secret) = (quoted(access.expose()), quoted(secret.expose()));
+                text.push_str(&format!(
+                    "      access_key: {access}\n      secret_key: {secret}\n"
+                ));
+                return (text, "s3main");
             }
             text.push_str(
                 "      # The keys are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or of this machine's role; or here:\n      \

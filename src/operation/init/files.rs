@@ -121,7 +121,12 @@ impl Files {
         if let Login::Password(password) = &answers.login {
             self.replace(&self.login, password.expose(), secret, now, &mut written)?;
         }
-        self.replace(&self.configuration, text, 0o640, now, &mut written)?;
+        // with the keys of a bucket it is a secret itself
+        let mode = match answers.destination.has_keys() {
+            true => secret,
+            false => 0o640,
+        };
+        self.replace(&self.configuration, text, mode, now, &mut written)?;
         written.files.reverse();
         Ok(written)
     }

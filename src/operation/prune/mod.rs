@@ -29,6 +29,7 @@ use crate::repository::names::{Acceptance, BackupId, Part};
 use crate::repository::places::Places;
 use crate::repository::retention;
 use crate::repository::retention::{Plan, Policy, Verdict};
+use crate::repository::standing;
 use crate::repository::standing::Objection;
 use crate::repository::{Expected, Repository, run_mark};
 use crate::storage::Storage;
@@ -318,7 +319,10 @@ fn clock_is_behind(job: &PruneJob, listing: &Listing, now: DateTime<Utc>) -> Err
         rfc3339::second(now),
         newest.unwrap_or_default(),
     ))
-    .hint("set the clock right, or remove that backup if it is the one that is wrong")
+    .hint(match listing.backups.last() {
+        Some(newest) => standing::right_the_clock(job.storage, &newest.id),
+        None => "set the clock right".to_string(),
+    })
 }
 
 fn clock_jumped(job: &PruneJob, jump: &ClockJump) -> Error {

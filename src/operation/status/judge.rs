@@ -1,12 +1,15 @@
 //! What is wrong with how a database or a storage stands, and how badly.
 
 use super::report::{
-    CopyState, DaemonLife, DamagedBackup, DatabaseStatus, NewestBackup, Problem, Severity,
+    CopyState, DaemonLife, DamagedBackup, DatabaseStatus, FutureBackup, NewestBackup, Problem,
+    Severity,
 };
 use crate::error::Error;
 use crate::repository::size_check::{SizeChange, SizeLevel};
-use crate::storage::Space;
-use crate::text::human::{human_age, human_bytes};
+use crate::storage::{MORE_ROOM, RoomLevel, Space, TO_BE_USED};
+use crate::text::human::human_age;
+use crate::text::ours;
+use crate::text::shell::word;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// What is wrong with `database`, where the `unknown` ones of its `storages` could not be asked. The worst comes first.
@@ -16,75 +19,108 @@ pub(super) fn database(
     storages: usize,
     now: DateTime<Utc>,
 ) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut add = |level, what: String| problems.push(Problem { level, what });
-    match &database.newest {
+    use Severity::{Critical, Unknown, Warning};
+    let back_up = || ours::command(&format!("backup --db {}", word(&database.name)));
+    let make_one = || format!("make one: {}", back_up());
+    let newest = database.newest.as_ref();
+    let mut problems = newest.map_or_else(Vec::new, |newest| of_newest(newest, now, &make_one()));
+    let mut add = |level, what: String, hint: String| {
+        problems.push(Problem::new(level, what).hint(hint));
+    };
+    match newest {
         None if unknown.len() == storages => add(
-            Severity::Unknown,
+            Unknown,
             "none of its storages can be asked".into(),
+            "see below what is wrong with them".into(),
         ),
-        None => add(Severity::Critical, "there is no backup".into()),
-        Some(newest) => problems.extend(of_newest(newest, now)),
+        None => add(Critical, "there is no backup".into(), make_one()),
+        Some(_) => {}
     }
-    let mut add = |level, what: String| problems.push(Problem { level, what });
-    if let Some(id) = &database.from_the_future {
+    if let Some(FutureBackup { id, hint }) = &database.from_the_future {
         let what = format!("{id} is from the future: one of the clocks is or was wrong");
-        add(Severity::Warning, what);
+        add(Warning, what, hint.clone());
     }
     for DamagedBackup { id, flaw } in &database.damaged {
         let what = format!("{id} is damaged: {}", flaw.words(now));
-        add(Severity::Critical, what);
+        add(Critical, what, make_one());
     }
     if let (Some(limit), Some(newest), true) =
         (database.max_age, &database.newest, database.too_old)
     {
         let limit = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
-        add(
-            Severity::Critical,
-            format!(
-                "the newest backup is {} old, allowed are {}",
-                human_age(newest.age),
-                human_age(limit)
-            ),
+        let what = format!(
+            "the newest backup is {} old, allowed are {}",
+            human_age(newest.age),
+            human_age(limit)
         );
+        add(Critical, what, make_one());
     }
     if let Some((level, what)) = unproven(database, now) {
-        add(level, what);
+        let (name, level_wanted) = (word(&database.name), database.verify_level);
+        let check = ours::command(&format!(
+            "verify --db {name} --latest --level {level_wanted}"
+        ));
+        add(level, what, format!("check it: {check}"));
     }
     if database.newest.is_some() {
         for name in unknown {
             let what = format!("the storage {name} cannot be asked and may hold a newer backup");
-            add(Severity::Warning, what);
+            add(Warning, what, "see below what is wrong with it".into());
         }
     }
+    if let Some(id) = database.cut_short_since() {
+        let what = format!(
+            "the run that began {} ago was cut short: it was killed, or its machine went down",
+            human_age(now - id.timestamp.moment())
+        );
+        let hint = format!(
+            "make the backup, which removes what is left of it: {}",
+            back_up()
+        );
+        add(Warning, what, hint);
+    }
     if let Some(failure) = database.failed_since() {
+        let what = format!(
+            "the last run failed {} ago: {}",
+            human_age(now - failure.failed_at),
+            one_line(failure.message())
+        );
+        let hint = failure.hint().map(one_line);
         add(
-            Severity::Warning,
-            format!(
-                "the last run failed {} ago: {}",
-                human_age(now - failure.failed_at),
-                one_line(failure.message())
-            ),
+            Warning,
+            what,
+            hint.unwrap_or_else(|| format!("try again: {}", back_up())),
         );
     }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
     problems
 }
 
-/// What is wrong with the newest backup that counts.
-fn of_newest(newest: &NewestBackup, now: DateTime<Utc>) -> Vec<Problem> {
+/// What is wrong with the newest backup that counts; `make_one` says how another is made.
+fn of_newest(newest: &NewestBackup, now: DateTime<Utc>, make_one: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut add = |level, what: String| problems.push(Problem { level, what });
+    let mut add = |level, what: String, hint: String| {
+        problems.push(Problem::new(level, what).hint(hint));
+    };
+    let id = word(&newest.entry.id.to_string());
     if newest.partial {
-        add(Severity::Noted, "the newest backup is a partial one".into());
+        add(
+            Severity::Noted,
+            "the newest backup is a partial one".into(),
+            "backup.options leave out the rest; leave them out if that is not meant".into(),
+        );
     }
     if let Some(level) = size(&newest.size) {
-        add(level, newest.size.to_string());
+        let look = ours::command(&format!("list --db {}", word(&newest.entry.id.database)));
+        let compare = ours::command("diff");
+        let hint = format!("see what changed: {look}, then {compare} OLDER {id}");
+        add(level, newest.size.to_string(), hint);
     }
     if let Some(at) = newest.failed_assertion {
         let ago = human_age(now - at);
         let what = format!("the newest backup failed an assertion in the drill {ago} ago");
-        add(Severity::Critical, what);
+        let again = ours::command(&format!("verify --level restore {id}"));
+        add(Severity::Critical, what, format!("see which one: {again}"));
     }
     for copy in &newest.copies {
         match copy.state {
@@ -92,6 +128,7 @@ fn of_newest(newest: &NewestBackup, now: DateTime<Utc>) -> Vec<Problem> {
             CopyState::Missing => add(
                 Severity::Warning,
                 format!("the newest backup is not on the storage {}", copy.storage),
+                make_one.to_string(),
             ),
             CopyState::Damaged(_, flaw) => add(
                 Severity::Critical,
@@ -100,6 +137,7 @@ fn of_newest(newest: &NewestBackup, now: DateTime<Utc>) -> Vec<Problem> {
                     copy.storage,
                     flaw.words(now)
                 ),
+                make_one.to_string(),
             ),
         }
     }
@@ -148,19 +186,14 @@ fn size(change: &SizeChange) -> Option<Severity> {
     }
 }
 
-/// What is wrong with the room on a storage.
-pub(super) fn space(space: &Space) -> Option<Problem> {
-    let percent = space.percent_free();
-    let level = match percent {
-        ..10.0 => Severity::Critical,
-        10.0..20.0 => Severity::Warning,
-        _ => return None,
+/// What is wrong with the room on a storage, where the newest backups have `newest` bytes together.
+pub(super) fn space(space: &Space, newest: u64) -> Option<Problem> {
+    let level = match space.level(newest) {
+        RoomLevel::Enough => return None,
+        RoomLevel::Little => Severity::Warning,
+        RoomLevel::HardlyAny => Severity::Critical,
     };
-    let (free, total) = (human_bytes(space.free), human_bytes(space.total));
-    Some(Problem::new(
-        level,
-        format!("{free} of {total} are free, {percent:.0} %"),
-    ))
+    Some(Problem::new(level, space.words(newest)).hint(MORE_ROOM))
 }
 
 /// What is wrong with the daemon, which looks at the clock every minute.
@@ -168,28 +201,43 @@ pub(super) fn daemon(daemon: &DaemonLife, now: DateTime<Utc>) -> Option<Problem>
     let silent = now - daemon.ticked_at;
     let since = human_age(silent);
     match daemon.alive {
-        false => Some(Problem::new(
-            Severity::Warning,
-            format!("it was killed, and last seen {since} ago"),
-        )),
-        true if silent > TimeDelta::minutes(5) => Some(Problem::new(
-            Severity::Critical,
-            format!("it has not looked at the clock for {since}"),
-        )),
+        false => {
+            let what = format!("it was killed, and last seen {since} ago");
+            Some(Problem::new(Severity::Warning, what).hint(START))
+        }
+        true if silent > TimeDelta::minutes(5) => {
+            let what = format!("it has not looked at the clock for {since}");
+            let hint = format!(
+                "see what it waits for, and start it again: its process is {}",
+                daemon.pid
+            );
+            Some(Problem::new(Severity::Critical, what).hint(hint))
+        }
         true => None,
     }
 }
+
+/// How the daemon is started by whoever started it before.
+const START: &str =
+    "start it again, as a service with: systemctl start backupkit; else: backupkit daemon";
 
 /// What is wrong where there are schedules and nothing that obeys them. Somewhere else there may be.
 pub(super) fn unattended() -> Problem {
     let what =
         "none runs on this machine for this configuration, so nothing here obeys its schedules";
-    Problem::new(Severity::Noted, what)
+    let hint = "start one: systemctl enable --now backupkit, or backupkit daemon; where cron makes the backups, leave the \
+                schedules out";
+    Problem::new(Severity::Noted, what).hint(hint)
 }
 
 /// What is wrong with a storage that cannot be asked.
 pub(super) fn unreachable(error: &Error) -> Problem {
-    Problem::new(Severity::Warning, one_line(&error.chain()))
+    let problem = Problem::new(Severity::Warning, one_line(&error.chain()));
+    problem.hint(
+        error
+            .first_hint()
+            .map_or_else(|| TO_BE_USED.to_string(), one_line),
+    )
 }
 
 fn one_line(text: &str) -> String {
@@ -199,17 +247,6 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn room_is_judged_by_its_part_of_the_whole() {
-        let level = |free| {
-            let total = 1000;
-            space(&Space { free, total }).map(|problem| problem.level)
-        };
-        let levels = [0, 99, 100, 199, 200, 1000].map(level);
-        let (critical, warning) = (Some(Severity::Critical), Some(Severity::Warning));
-        assert_eq!(levels, [critical, critical, warning, warning, None, None]);
-    }
 
     #[test]
     fn what_cannot_be_told_is_worse_than_a_warning_and_better_than_critical() {

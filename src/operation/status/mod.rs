@@ -12,8 +12,9 @@ pub mod subject;
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
 use crate::repository::last_failure::Failure;
+use crate::repository::names::BackupId;
 use crate::repository::places::Places;
-use crate::repository::{Repository, failure_record};
+use crate::repository::{Repository, failure_record, run_mark};
 use chrono::{DateTime, Utc};
 use report::{DaemonLife, DatabaseStatus, StatusReport, StorageStatus};
 use subject::StatusSubject;
@@ -51,13 +52,15 @@ pub fn run(
             (None, Some(storage)) => storage.space(),
             (None, None) => Ok(None),
         };
+        let newest = newest_bytes(&databases, &name);
         let problem = match &space {
-            Ok(space) => space.as_ref().and_then(judge::space),
+            Ok(space) => space.as_ref().and_then(|space| judge::space(space, newest)),
             Err(error) => Some(judge::unreachable(error)),
         };
         StorageStatus {
             name,
             space,
+            newest,
             problem,
         }
     });
@@ -81,6 +84,15 @@ pub fn run(
     })
 }
 
+/// What the newest backups of all `databases` that are kept on `storage` have together.
+fn newest_bytes(databases: &[DatabaseStatus], storage: &str) -> u64 {
+    let newest = databases
+        .iter()
+        .filter_map(|database| database.newest.as_ref());
+    let kept = newest.filter(|newest| newest.copies.iter().any(|copy| copy.storage == storage));
+    kept.map(|newest| newest.entry.bytes).sum()
+}
+
 fn look(
     subject: StatusSubject,
     places: &Places,
@@ -92,6 +104,7 @@ fn look(
     let found = newest::find(&subject, &repository, now, cancel)?;
     let proven = proven::find(&subject, &repository, now, cancel)?;
     let failure = last_failure(&subject, places, cancel)?;
+    let cut_short = cut_short(name, &repository, cancel)?;
     let failed = storages.iter().filter(|name| places.has_failed(name));
     let unknown: Vec<&str> = failed.map(String::as_str).collect();
     let too_old = match (&found.newest, subject.max_age) {
@@ -105,6 +118,7 @@ fn look(
         newest: found.newest,
         damaged: found.damaged,
         from_the_future: found.from_the_future,
+        cut_short,
         failure,
         problems: Vec::new(),
         max_age: subject.max_age,
@@ -117,6 +131,18 @@ fn look(
     };
     database.problems = judge::database(&database, &unknown, storages.len(), now);
     Ok(database)
+}
+
+/// The newest run that was cut short on any storage.
+fn cut_short(name: &str, repository: &Repository, cancel: &Cancel) -> Result<Option<BackupId>> {
+    let mut newest = None;
+    for (storage, listing) in repository.listings() {
+        let found = repository.places().ask(storage, |storage| {
+            run_mark::cut_short(storage, name, listing, cancel)
+        })?;
+        newest = newest.max(found.flatten());
+    }
+    Ok(newest)
 }
 
 /// The newest record of a failure on any storage, opened where a key does.

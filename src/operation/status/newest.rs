@@ -1,12 +1,11 @@
 //! The newest backup of a database that shows that backups are made, over all of its storages.
 
-use super::report::{CopyState, DamagedBackup, NewestBackup, NewestCopy};
+use super::report::{CopyState, DamagedBackup, FutureBackup, NewestBackup, NewestCopy};
 use super::subject::StatusSubject;
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::repository::names::BackupId;
 use crate::repository::size_check::SizeChange;
-use crate::repository::standing::{Objection, Purpose, Standing};
+use crate::repository::standing::{Objection, Purpose, Standing, right_the_clock};
 use crate::repository::{Newest, PassedOver, Repository};
 use chrono::{DateTime, Utc};
 
@@ -16,7 +15,7 @@ pub(super) struct NewestAndNewer {
     /// Newer ones that have no good copy.
     pub damaged: Vec<DamagedBackup>,
     /// The newest of those that begin later than now.
-    pub from_the_future: Option<BackupId>,
+    pub from_the_future: Option<FutureBackup>,
 }
 
 /// The newest backup of `subject` that counts, and what is wrong with newer ones.
@@ -45,7 +44,14 @@ pub(super) fn find(
                 flaw: passed.objection,
             })
             .collect(),
-        from_the_future: passed_over.iter().find(is_future).map(id),
+        from_the_future: passed_over.iter().find(is_future).map(|passed| {
+            let storage = repository.places().usable(&passed.copy.storage);
+            let hint = storage.map(|storage| right_the_clock(storage.as_ref(), &id(passed)));
+            FutureBackup {
+                id: id(passed),
+                hint: hint.unwrap_or_else(|| "set the clock right".to_string()),
+            }
+        }),
     })
 }
 

@@ -51,13 +51,15 @@ pub struct DatabaseStatus {
     /// Newer ones that do not, because there is something wrong with each of their copies.
     pub damaged: Vec<DamagedBackup>,
     /// A newer one that does not, because it begins later than now.
-    pub from_the_future: Option<BackupId>,
+    pub from_the_future: Option<FutureBackup>,
     /// The last run that failed, if any was written down.
     pub failure: Option<Failure>,
     /// What is to be said, the worst first.
     pub problems: Vec<Problem>,
     /// The limit on the age of the newest backup.
     pub max_age: Option<Duration>,
+    /// The newest run that was begun and not ended, and that nobody goes on with.
+    pub cut_short: Option<BackupId>,
     /// True where that is exceeded, or there is no backup at all, with or without a limit.
     pub too_old: bool,
     /// When its backups were last proven good.
@@ -88,6 +90,14 @@ pub struct NewestBackup {
     pub failed_assertion: Option<DateTime<Utc>>,
     /// What became of it on each storage, in their order.
     pub copies: Vec<NewestCopy>,
+}
+
+/// A backup that begins later than now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FutureBackup {
+    pub id: BackupId,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// A backup without a copy that is good.
@@ -125,6 +135,8 @@ pub struct StorageStatus {
     pub name: String,
     /// The room there, where it is a file system; or why the storage cannot be asked.
     pub space: Result<Option<Space>>,
+    /// What the newest backups that are kept there have together.
+    pub newest: u64,
     /// What is to be said of it.
     pub problem: Option<Problem>,
 }
@@ -149,11 +161,21 @@ impl DatabaseStatus {
         !self.damaged.is_empty() || copies.into_iter().any(bad)
     }
 
+    /// The run that was cut short, where no backup has begun since.
+    pub fn cut_short_since(&self) -> Option<&BackupId> {
+        let newest = self.newest.as_ref().map(|newest| &newest.entry.id);
+        self.cut_short
+            .as_ref()
+            .filter(|id| newest.is_none_or(|newest| *id > newest))
+    }
+
     /// The last failure, where no backup has ended well since.
     pub fn failed_since(&self) -> Option<&Failure> {
         let newest = self.newest.as_ref().map(|newest| &newest.entry.id);
         self.failure.as_ref().filter(|failure| {
-            newest.is_none_or(|newest| failure.failed_at > newest.timestamp.moment())
+            // that a copy is missing is told of the backup itself
+            !failure.left_a_backup()
+                && newest.is_none_or(|newest| failure.failed_at > newest.timestamp.moment())
         })
     }
 }
@@ -210,13 +232,27 @@ pub struct Problem {
     pub level: Severity,
     /// A sentence without its stop.
     pub what: String,
+    /// The next step.
+    pub hint: Option<String>,
 }
 
 impl Problem {
     /// A problem.
     pub fn new(level: Severity, what: impl Into<String>) -> Problem {
         let what = what.into();
-        Problem { level, what }
+        Problem {
+            level,
+            what,
+            hint: None,
+        }
+    }
+
+    /// The same with a next step.
+    pub fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 }
 

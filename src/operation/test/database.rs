@@ -71,6 +71,7 @@ pub fn run(
         cancel.check()?;
         checks.push(Finding::broken(&subject, &error));
     }
+    checks.extend(speaks(&subject, &client)?);
     checks.extend(choose(&subject, Some(server.number), tools, wanted, cancel));
     checks.push(readable(&subject, &client, wanted.chosen)?);
     checks.extend(findable(&subject, &client)?);
@@ -96,6 +97,20 @@ pub fn run(
         }
     }
     Ok(checks)
+}
+
+/// A warning where what the server refuses will not be understood, for it speaks another language and this role may not
+/// change that.
+fn speaks(subject: &str, client: &Client) -> Result<Option<Finding>> {
+    let Ok(Some(language)) = client.in_english()?.foreign_language() else {
+        return client.cancel().check().map(|()| None);
+    };
+    let what = format!(
+        "the server's messages are in another language (lc_messages is {language}), so that hints on failures will be missing"
+    );
+    let role = identifier(client.session().user());
+    let fix = format!("as a superuser: ALTER ROLE {role} SET lc_messages = 'C'");
+    Ok(Some(Finding::warn(subject, what).fix(fix)))
 }
 
 /// The pg_dump, and pg_dumpall, that a backup takes and the pg_restore that a restore of it into the same server takes.

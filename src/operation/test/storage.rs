@@ -5,8 +5,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::repository::names::{BackupId, Part, Timestamp};
 use crate::repository::sidecars::read_small;
-use crate::storage::{Storage, TO_BE_USED};
-use crate::text::human::human_bytes;
+use crate::storage::{MORE_ROOM, RoomLevel, Storage, TO_BE_USED};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -99,11 +98,7 @@ fn try_out(
     cancel: &Cancel,
 ) -> Result<bool> {
     let shown = storage.locate(key);
-    let list = || {
-        storage
-            .list(Some(database), cancel)
-            .doing(|| format!("cannot list the storage {}", storage.name()))
-    };
+    let list = || storage.list(Some(database), cancel);
     // a directory on a disk that is not mounted says so, and is not written to; that one is not there yet is no news
     match is_local {
         true => drop(storage.space()?),
@@ -180,19 +175,10 @@ pub fn room(storage: &dyn Storage, needed: u64) -> Option<Finding> {
         Ok(space) => space?,
         Err(error) => return Some(Finding::broken(&subject, &error)),
     };
-    let (free, total) = (human_bytes(space.free), human_bytes(space.total));
-    let percent = space.percent_free();
-    let mut what = format!("{free} of {total} are free, {percent:.0} %");
-    if needed > 0 {
-        what.push_str(&format!(
-            "; the newest backups have {}",
-            human_bytes(needed)
-        ));
-    }
-    let fix = "free some space, or lower the retention";
-    Some(match space.free <= needed {
-        true => Finding::fail(&subject, what).fix(fix),
-        false if percent < 20.0 => Finding::warn(&subject, what).fix(fix),
-        false => Finding::ok(&subject, what),
+    let what = space.words(needed);
+    Some(match space.level(needed) {
+        _ if space.free <= needed => Finding::fail(&subject, what).fix(MORE_ROOM),
+        RoomLevel::Enough => Finding::ok(&subject, what),
+        RoomLevel::Little | RoomLevel::HardlyAny => Finding::warn(&subject, what).fix(MORE_ROOM),
     })
 }

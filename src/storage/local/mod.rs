@@ -16,6 +16,7 @@ use crate::error::{Doing, Error, Kind, Result};
 use crate::files::entries::{self, DirectoryEntry};
 use crate::files::regular;
 use crate::process::boot_clock::since_boot;
+use crate::text::amount::Amount;
 use crate::text::ours;
 use crate::yaml::expand::Env;
 use crate::yaml::keys::{KeyValues, names};
@@ -42,7 +43,9 @@ impl StorageKeys for KeyValues<LocalSettings> {
     fn open(&self, name: &str, env: &Env) -> Result<Box<dyn Storage>> {
         let mut settings = LocalSettings::default();
         self.fill(&mut settings, env)?;
-        Ok(Box::new(Local::new(name, settings.path)?))
+        let mut local = Local::new(name, settings.path)?;
+        local.min_free = settings.min_free;
+        Ok(Box::new(local))
     }
 
     fn directory(&self, env: &Env) -> Result<Option<PathBuf>> {
@@ -59,6 +62,8 @@ const LOCK: &str = ".lock";
 pub struct Local {
     name: String,
     root: PathBuf,
+    /// What is to be free at the least, where that is said.
+    min_free: Option<Amount>,
     /// That it is not there is said once, however many databases are looked for.
     missing: Once,
 }
@@ -73,6 +78,7 @@ impl Local {
         Ok(Local {
             name: name.into(),
             root,
+            min_free: None,
             missing: Once::new(),
         })
     }
@@ -210,6 +216,7 @@ impl Storage for Local {
         Ok(Some(Space {
             free: found.f_bavail.saturating_mul(found.f_frsize),
             total: found.f_blocks.saturating_mul(found.f_frsize),
+            min_free: self.min_free,
         }))
     }
 

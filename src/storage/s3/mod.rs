@@ -35,7 +35,7 @@ mod upload;
 mod xml;
 
 pub use crate::http::Limits;
-pub use settings::S3Settings;
+pub use settings::{S3Settings, check};
 
 use super::kind::{StorageKeys, StorageKind};
 use super::runtime_directory::runtime_directory;

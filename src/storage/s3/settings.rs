@@ -127,6 +127,17 @@ pub(super) const KEYS: [SectionKey<S3Settings>; 14] = [
     },
 ];
 
+/// Fails where `value` may not stand under `key`.
+pub fn check(key: &str, value: &str) -> Result<()> {
+    let rule = KEYS.iter().find(|known| known.name == key);
+    let rule = rule.and_then(|known| match known.form {
+        KeyForm::Required(_, rule, _) | KeyForm::Text(rule, _) => Some(rule),
+        _ => None,
+    });
+    rule.map_or(Ok(()), |rule| rule(value))
+        .map_err(|fault| fault.error(key))
+}
+
 /// Reads the keys under `s3`, and sees to those that need another beside them.
 pub(super) fn read(reader: &mut KeyReader, spot: &Spot) -> Option<KeyValues<S3Settings>> {
     let table = reader.table(spot, &names(&KEYS))?;

@@ -85,7 +85,7 @@ fn what_is_in_the_way_is_told_by_a_dry_run_as_by_the_restore() {
             "view public.mine",
             "more_id_fkey",
         ];
-        both_refuse(&run, &house.target, more, 1, &words);
+        both_refuse(&run, &house.target, more, 15, &words);
     }
 }
 
@@ -261,7 +261,7 @@ fn whoever_is_asked_reads_the_names_of_what_is_dropped() {
     assert!(!shown.contains("nothing"), "{shown}");
     // what would be refused is nothing to ask about
     house.target.sql("CREATE VIEW mine AS SELECT * FROM word");
-    let refused = on_a_terminal(&house.sandbox, &words, &[]).exits(1).text();
+    let refused = on_a_terminal(&house.sandbox, &words, &[]).exits(15).text();
     assert!(refused.contains("view public.mine"), "{refused}");
 }
 

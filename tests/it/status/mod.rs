@@ -524,7 +524,8 @@ fn a_run_that_another_one_keeps_away_writes_nothing_down() {
 #[test]
 fn room_on_the_disk_is_judged() {
     let house = House::new("one", "");
-    house.plant("one", TimeDelta::hours(1), 10);
+    // room for nineteen more, for two, and for none
+    house.plant("one", TimeDelta::hours(1), 200 * 1024);
     assert_eq!(house.json(0)["storages"][0]["state"], "ok");
     for (filled, state) in [(3400, "warning"), (3800, "critical")] {
         house.write("filling", &vec![1; filled * 1024]);
@@ -600,4 +601,72 @@ fn a_success_says_in_the_log_and_in_json_what_is_unusual_about_it() {
         "{}",
         lost.stderr
     );
+}
+
+#[test]
+fn each_state_that_is_not_ok_has_a_next_step_and_the_worst_check_is_the_one_that_is_listed() {
+    let database = postgres(18).create_database("states");
+    database.sql("CREATE TABLE t AS SELECT 1 AS one");
+    let sandbox = Sandbox::new(18);
+    let entry = || Entry::of(&database).named("app");
+    sandbox.configure_with("", &[entry()]);
+    let none = sandbox.run(&["status"]).exits(14).text();
+    let make_one = "\n  hint: make one: backupkit backup --db app\n";
+    assert!(
+        none.contains(&format!("app: critical: there is no backup{make_one}")),
+        "{none}"
+    );
+
+    // what killed runs leave: a mark that names a lease which nobody holds
+    sandbox.run(&["backup"]).exits(0);
+    let stamp = (Utc::now() + TimeDelta::seconds(1)).format("%Y%m%d_%H%M%S.%9fZ");
+    let run = sandbox.path(&format!("storage/app/{stamp}.run"));
+    let mark = r#"{"schema":1,"tool":"t","kind":"dump","host":"h","lease":"gone"}"#;
+    fs::write(&run, mark).expect("write a file");
+    let cut = sandbox.run(&["status"]).exits(0).text();
+    assert!(
+        cut.contains("app: warning: the run that began") && cut.contains("was cut short"),
+        "{cut}"
+    );
+    assert!(
+        cut.contains("removes what is left of it: backupkit backup --db app\n"),
+        "{cut}"
+    );
+    fs::remove_file(&run).expect("remove it");
+
+    // a shallow check that ends well takes nothing from a drill that did not
+    sandbox.configure_with("", &[entry().drill("assert: ['SELECT false']")]);
+    sandbox.run(&["verify", "--level", "restore"]).exits(13);
+    sandbox.run(&["verify", "--level", "checksum"]).exits(0);
+    let listed = sandbox.run(&["list"]).exits(0).text();
+    assert!(listed.contains("bad: restore"), "{listed}");
+    let failed = sandbox.run(&["status"]).text();
+    assert!(
+        failed.contains("\n  hint: see which one: backupkit verify --level restore app/"),
+        "{failed}"
+    );
+    sandbox.configure_with("", &[entry()]);
+    sandbox.run(&["verify", "--level", "restore"]).exits(0);
+    sandbox.run(&["verify", "--level", "exists"]).exits(0);
+    let listed = sandbox.run(&["list"]).exits(0).text();
+    assert!(
+        !listed.contains("bad") && listed.contains("restore "),
+        "{listed}"
+    );
+
+    // one from the future names the command that removes it, which does
+    let ahead = sandbox.path("storage/app/20991231_000000.000000000Z.dump");
+    fs::write(&ahead, b"PGDMP and more").expect("write a file");
+    sandbox.configure_with("", &[entry().retention("keep_last: 1")]);
+    let refused = sandbox.run(&["prune"]).exits(15).stderr;
+    let hint = sandbox.run(&["status"]).text();
+    let removal = format!("rm -- {}.*", ahead.with_extension("").display());
+    assert!(
+        refused.contains(&removal) && hint.contains(&removal),
+        "{refused}{hint}"
+    );
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &removal]);
+    assert!(shell.status().expect("run it").success() && !ahead.exists());
+    sandbox.run(&["prune"]).exits(0);
 }

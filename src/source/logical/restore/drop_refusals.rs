@@ -62,7 +62,7 @@ impl RestoreFacts<'_> {
         if !lost.is_empty() {
             let lost = shown_names(&lost);
             found.push(
-                Error::failed(format!(
+                Error::refused(format!(
                     "{}, and it depends on what is to be dropped: {}",
                     messages::WOULD_DROP,
                     some(&lost)

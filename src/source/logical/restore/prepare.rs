@@ -92,7 +92,7 @@ impl<'a> PreparedRestore<'a> {
             )
             .hint("restore it with --no-tablespaces, or make the tablespaces on the server"));
         }
-        let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+        let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?.in_english()?;
         let client =
             match content == Content::Sql || job.create || job.globals || job.allow_broken_keys {
                 true => client.required()?,
@@ -497,7 +497,7 @@ fn permit(
 fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel) -> Result<Error> {
     let refused = Error::refused(format!("{shown} holds SQL text, which can do anything"))
         .hint("run it with psql by --allow-sql-fallback if you trust where it comes from");
-    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?;
+    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?.in_english()?;
     let found = match not_empty(&client) {
         Err(error) if error.ends_the_run() => return Err(error),
         other => other.ok().flatten(),
