@@ -2,7 +2,7 @@
 
 use super::compose::{codec_options, session};
 use super::context::App;
-use super::notify::missing_copies;
+use super::missing_copies::missing_copies;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;

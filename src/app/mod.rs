@@ -11,6 +11,7 @@ pub mod fallback;
 mod init;
 mod list;
 mod minutes;
+mod missing_copies;
 mod notify;
 mod overall_status;
 pub mod post_backup;

@@ -2,6 +2,7 @@
 
 use super::backup::BackupRun;
 use super::context::App;
+use super::missing_copies::missing_copies;
 use super::verify::VerifyRun;
 use crate::cancel::Cancel;
 use crate::config::process_env;
@@ -126,34 +127,6 @@ fn failure(check: &Verified) -> Option<Error> {
             )))
         }
     }
-}
-
-/// Fails where a storage has no copy, naming each.
-/// Fails where a copy is missing, with what is told of it.
-pub(super) fn missing_copies(stored: &StoredBackup) -> Result<()> {
-    let mut said: Vec<String> = Vec::new();
-    let mut hint = None;
-    for copy in &stored.copies {
-        if let Err(error) = &copy.result {
-            said.push(format!(
-                "not on the storage {}: {}",
-                copy.storage,
-                error.chain()
-            ));
-            hint = hint.or(error.first_hint());
-        }
-    }
-    if said.is_empty() {
-        return Ok(());
-    }
-    let error = Error::new(
-        Kind::Partial,
-        format!("a copy is missing: {}", said.join("; ")),
-    );
-    Err(match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    })
 }
 
 /// What retention on one storage has to say.

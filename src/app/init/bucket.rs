@@ -1,7 +1,7 @@
 //! A bucket for backups: each answer is checked when it is given, and the bucket is tried before the next question.
 
+use super::usual::{REGION, usual_directory, variable};
 use crate::app::ask::Terminal;
-use super::{REGION, usual_directory, variable};
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::Result;

@@ -1,6 +1,7 @@
 //! `init`: from options, and on a terminal from answers, to a configuration.
 
 mod bucket;
+mod usual;
 
 use super::ask::Terminal;
 use super::unattended;
@@ -23,11 +24,9 @@ use crate::text::escape::printable;
 use crate::text::human::human_bytes;
 use bucket::ask_destination;
 use chrono::Utc;
-use rustix::fs::{Access, access};
 use std::path::{Path, PathBuf};
+use usual::{REGION, usual_directory, variable};
 
-const DIRECTORY: &str = "/var/backups/backupkit";
-const REGION: &str = "us-east-1";
 /// Who the units of the packages run as.
 const SERVICE: &str = "backupkit";
 
@@ -295,23 +294,6 @@ fn usual_user() -> String {
     let names = ["PGUSER", "USER", "LOGNAME"];
     let found = names.into_iter().find_map(variable);
     found.unwrap_or_else(|| "postgres".to_string())
-}
-
-/// The directory of the packages, or one of their own for users who may not write there.
-fn usual_directory() -> String {
-    let mut above = Path::new(DIRECTORY).ancestors();
-    let there = above.find(|path| path.exists());
-    let may_write = there.is_some_and(|path| access(path, Access::WRITE_OK).is_ok());
-    let data = variable("XDG_DATA_HOME").map(PathBuf::from);
-    let own = data.or_else(|| Some(std::env::home_dir()?.join(".local/share")));
-    match own {
-        Some(own) if !may_write => own.join("backupkit").display().to_string(),
-        _ => DIRECTORY.to_string(),
-    }
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn tell(files: &Files, written: &WrittenFiles) -> Result<()> {

@@ -327,7 +327,7 @@ fn the_words_of_a_row_a_name_or_a_statement_decide_nothing() {
             for said in [
                 format!("ERROR:  invalid input syntax for type integer: \"{words}\""),
                 format!(
-                    "ERROR:  new row for relation \"t\" violates check constraint \"c\"\nDETAIL:  Failing row contains ({words})."
+                    "ERROR:  null value in column \"a\" of relation \"t\" violates not-null constraint\nDETAIL:  Failing row contains ({words})."
                 ),
                 format!(
                     "ERROR:  division by zero\nCONTEXT:  COPY t, line 1, column c: \"{words}\""
