@@ -45,13 +45,13 @@ fn the_runbook_does_what_it_says() {
     }
     // what a reader makes of the configuration on the first day
     let connection = format!(
-        "host: 127.0.0.1, port: {}, database: app, user: appuser, password_file: etc/db_password",
+        "host: 127.0.0.1, port: {}, database: app, user: appuser, password_file: db_password",
         server.port
     );
     let entry = Entry::new("app_db", connection)
         .shape(Shape::new(true, true))
         .encryption(
-            "enabled: true, password_file: etc/encryption_password, \
+            "enabled: true, password_file: encryption_password, \
              previous_passwords: ['${BACKUPKIT_OLD_ENC_PASSWORD}']",
         )
         .backup("globals: true")

@@ -160,7 +160,7 @@ fn clean_over_several_connections_makes_room_first_and_says_that_it_is_not_atomi
     // what is refused is refused before anything is dropped
     house.target.sql("CREATE VIEW mine AS SELECT * FROM part");
     let before = house.target.fingerprint();
-    let refused = house.restore("source", &arguments).exits(1);
+    let refused = house.restore("source", &arguments).exits(15);
     says(&refused, &["view public.mine"]);
     assert_eq!(house.target.fingerprint(), before);
 }
