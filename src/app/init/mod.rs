@@ -24,7 +24,7 @@ use crate::text::escape::printable;
 use crate::text::human::human_bytes;
 use bucket::ask_destination;
 use chrono::Utc;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use usual::{REGION, usual_directory, variable};
 
 /// Who the units of the packages run as.
