@@ -19,9 +19,6 @@ use support::postgres::postgres;
 pub fn try_schemas(major: u32, seed: u64, extent: Extent) -> Vec<String> {
     let began = Instant::now();
     println!("PostgreSQL {major}, seed {seed}");
-    for (piece, why) in schema::LEFT_OUT {
-        println!("  without {piece}: {why}");
-    }
     let source = postgres(major).create_database("real");
     source.sql(&schema::generate(seed, extent));
     println!("  made in {:.1?}", began.elapsed());

@@ -51,12 +51,6 @@ const PIECES: [Piece; 22] = [
     piece!("database", 1),
 ];
 
-/// What is left out until a restore can do it, and why.
-pub const LEFT_OUT: &[(&str, &str)] = &[(
-    "defaults_of_owners",
-    "default privileges of other roles give rights to the sequences of identity columns that --clean makes for them",
-)];
-
 /// What makes a name odd.
 const ODDITIES: [&str; 16] = [
     " with spaces ",
@@ -87,9 +81,6 @@ pub fn generate(seed: u64, extent: Extent) -> String {
             Extent::Short => 1,
             Extent::Long => 1 + numbers.below(piece.most),
         };
-        if LEFT_OUT.iter().any(|(name, _)| *name == piece.name) {
-            continue;
-        }
         for copy in 1..=copies {
             let mut words = Words::new(&mut numbers, piece.name, copy);
             sql += &words.fill("\nCREATE SCHEMA «schema»;\nSET search_path = «schema», public;\n");

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::postgres::client::Client;
 use crate::postgres::quoting::{block_of, identifier};
 use crate::text::escape::printable_list;
+use std::collections::HashSet;
 
 /// The statement that has an event trigger fire again as it does now.
 const FIRES_AGAIN: &str = "format('ALTER EVENT TRIGGER %I ENABLE', evtname)
@@ -19,30 +20,32 @@ const FIRES_AGAIN: &str = "format('ALTER EVENT TRIGGER %I ENABLE', evtname)
 /// The event triggers: what each is called, whether the role may say whether it fires, and how it fires again, where it does.
 const EVENT_TRIGGERS: &str = "
     SELECT 'event trigger', evtname::text, pg_has_role(evtowner, 'USAGE')::text, '',
-           CASE WHEN evtenabled <> 'D' THEN {fires_again} ELSE '' END
+           CASE WHEN evtenabled <> 'D' THEN {fires_again} ELSE '' END, ''
     FROM pg_event_trigger";
 
-/// The default privileges of the role, those of one kind of object in one schema, or in all of them, a row: what they are,
+/// The default privileges of the role and of those that it may act for, with whether they are its own and whose they are:
+/// a table is given away before an identity makes its sequence, to which those of its owner apply. Those of one kind of object in one schema, or in all of them, a row: what they are,
 /// what makes them those that PostgreSQL has by itself, and what makes them what they are now. Those of a schema add to
 /// those of all schemas, which replace what PostgreSQL has by itself. The latter counts only where none are there by then:
 /// those of the backup stay.
 const DEFAULT_PRIVILEGES: &str = "
-    SELECT 'default privileges', 'default privileges of ' || current_user || ' on ' || lower(many)
-             || coalesce(' in schema ' || nspname, ''), 'true',
+    SELECT 'default privileges', 'default privileges of ' || role || ' on ' || lower(many)
+             || coalesce(' in schema ' || nspname, ''), (defaclrole = current_user::regrole)::text,
            took || gave,
            format('IF NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl d '
              || 'LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace WHERE d.defaclrole = %s AND '
              || 'd.defaclobjtype = %L AND n.nspname IS NOT DISTINCT FROM %L) AND (%L::text IS NULL OR EXISTS '
              || '(SELECT FROM pg_catalog.pg_namespace WHERE nspname = %L)) THEN %s END IF;', defaclrole, defaclobjtype,
-             nspname, nspname, nspname, took_built_in || gave_back)
-    FROM (SELECT d.*, n.nspname, many, altering, built_in FROM pg_default_acl d
+             nspname, nspname, nspname, took_built_in || gave_back), role
+    FROM (SELECT d.*, n.nspname, many, altering, built_in, pg_get_userbyid(defaclrole)::text AS role FROM pg_default_acl d
           LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace,
           LATERAL (SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
                      WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' WHEN 'L' THEN 'LARGE OBJECTS' END) kind (many),
-          LATERAL (SELECT 'ALTER DEFAULT PRIVILEGES ' || coalesce('IN SCHEMA ' || quote_ident(n.nspname) || ' ', '')) how (altering),
+          LATERAL (SELECT 'ALTER DEFAULT PRIVILEGES FOR ROLE ' || quote_ident(pg_get_userbyid(defaclrole)) || ' '
+                     || coalesce('IN SCHEMA ' || quote_ident(n.nspname) || ' ', '')) how (altering),
           LATERAL (SELECT CASE WHEN d.defaclnamespace = 0 THEN
                      acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole) END) own (built_in)
-          WHERE d.defaclrole = current_user::regrole AND many IS NOT NULL) known,
+          WHERE pg_has_role(d.defaclrole, 'USAGE') AND many IS NOT NULL) known,
     LATERAL (SELECT ({revoked}) took, ({built_in_revoked}) took_built_in, ({built_in_granted}) gave, ({granted}) gave_back) acl";
 
 /// The statements, as a text, that give what is in the list of rights `acl`, or with `revoke` take all of it away.
@@ -119,10 +122,17 @@ impl SetAside {
                 && entries
                     .any(|entry| is_event_trigger(entry) && entry.tag == name && chosen(entry.id))
         };
+        let entries = catalog.iter().flat_map(|catalog| &catalog.entries);
+        let owners: HashSet<&str> = entries.map(|entry| entry.owner.as_str()).collect();
         let mut aside = SetAside::default();
         for row in client.query_names(&question())? {
-            let [kind, name, may, before, after] = <[String; 5]>::try_from(row).unwrap_or_default();
+            let [kind, name, may, before, after, role] =
+                <[String; 6]>::try_from(row).unwrap_or_default();
             if kind != "event trigger" {
+                // those of a role that owns nothing of the backup have no part in it
+                if may != "true" && !owners.contains(role.as_str()) {
+                    continue;
+                }
                 aside.names.push(name);
                 aside.before.push(before);
                 aside.privileges.push(after);

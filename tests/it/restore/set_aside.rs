@@ -1,6 +1,7 @@
 //! What a target does by itself, event triggers and default privileges, has no part in a restore, and is as it was after it.
 
 use super::{House, PLAIN, says};
+use crate::support::entry::Entry;
 
 /// A log of all DDL, a ban on dropping anything, and a materialized view, whose rows an archive holds behind all else.
 const WATCHED: &str = "
@@ -103,8 +104,8 @@ fn event_triggers_of_others_are_told_beforehand() {
     house.target.sql(&format!("CREATE FUNCTION fine() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
         CREATE EVENT TRIGGER theirs ON ddl_command_end EXECUTE FUNCTION fine(); ALTER DATABASE {} OWNER TO {owner}; GRANT ALL ON SCHEMA public TO {owner}", house.target.name));
     let entries = [
-        crate::support::entry::Entry::of(&house.source).named("source"),
-        crate::support::entry::Entry::of(&house.target)
+        Entry::of(&house.source).named("source"),
+        Entry::of(&house.target)
             .login(&house.target, &owner, &owner)
             .named("target"),
     ];
@@ -128,28 +129,64 @@ fn event_triggers_of_others_are_told_beforehand() {
     );
 }
 
-const RIGHTS: &str = "SELECT string_agg(o, '; ' ORDER BY o) FROM (SELECT 'table ' || relname || ' ' || coalesce(relacl::text, '-') FROM pg_class WHERE relname IN ('secret', 'closed', 'drawn')
+#[test]
+fn rights_that_the_target_hands_out_all_the_same_are_told() {
+    let house = House::new(PLAIN);
+    let server = house.target.server;
+    let (owner, reader) = (server.create_role("owner"), server.create_role("reader"));
+    house.source.sql(&format!(
+        "ALTER TABLE word OWNER TO {owner}; ALTER TABLE nothing OWNER TO {owner}; GRANT INSERT ON nothing TO {reader}"
+    ));
+    house.sandbox.back_up("source");
+    house.target.sql(&format!("CREATE FUNCTION hand_out() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE made record; BEGIN
+          FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP EXECUTE 'GRANT SELECT ON ' || made.object_identity || ' TO {reader}'; END LOOP; END $$;
+        CREATE EVENT TRIGGER theirs ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION hand_out();
+        ALTER DATABASE {} OWNER TO {owner}; GRANT ALL ON SCHEMA public TO {owner}", house.target.name));
+    let entries = [
+        Entry::of(&house.source).named("source"),
+        Entry::of(&house.target)
+            .login(&house.target, &owner, &owner)
+            .named("target"),
+    ];
+    house.sandbox.configure_with("", &entries);
+    let restored = house.restore("source", &["--force"]).exits(13);
+    says(
+        &restored,
+        &[
+            "with all rows, and its rights are not those of the backup",
+            &format!("TABLE word in public: also GRANT SELECT ON TABLE public.word TO {reader}"),
+        ],
+    );
+    assert_eq!(house.target.sql("SELECT count(*) FROM word"), "1000");
+    house.target.sql("ALTER EVENT TRIGGER theirs DISABLE");
+    house
+        .restore("source", &["--force", "--clean", "--yes"])
+        .exits(0);
+}
+
+const RIGHTS: &str = "SELECT string_agg(o, '; ' ORDER BY o) FROM (SELECT 'table ' || relname || ' ' || coalesce(relacl::text, '-') FROM pg_class WHERE relname IN ('secret', 'closed', 'drawn', 'given_id_seq')
     UNION ALL SELECT 'function ' || proname || ' ' || coalesce(proacl::text, '-') FROM pg_proc WHERE proname = 'f'
     UNION ALL SELECT 'type ' || typname || ' ' || coalesce(typacl::text, '-') FROM pg_type WHERE typname = 'mood'
     UNION ALL SELECT 'schema ' || nspname || ' ' || coalesce(nspacl::text, '-') FROM pg_namespace WHERE nspname = 's') x (o)";
-const DEFAULTS: &str = "SELECT string_agg(concat_ws(' ', nspname, defaclobjtype, defaclacl), '; ' ORDER BY 1, nspname, defaclobjtype) FROM (SELECT *, defaclobjtype t FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace) d";
+const DEFAULTS: &str = "SELECT string_agg(concat_ws(' ', nspname, defaclobjtype, defaclacl), '; ' ORDER BY defaclrole::regrole::text, nspname, defaclobjtype) FROM (SELECT *, defaclobjtype t FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace) d";
 
 #[test]
 fn default_privileges_hand_out_nothing_and_are_as_they_were() {
     for major in [14, 18] {
         let house = House::on(PLAIN, major);
         let reader = house.target.server.create_role("reader");
+        let owner = house.target.server.create_role("owner");
         let objects = "CREATE SCHEMA s; CREATE TABLE secret (a int); CREATE TABLE s.closed (a int); CREATE SEQUENCE drawn;
             CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TYPE mood AS ENUM ('good');";
         house.source.sql(objects);
         house
             .source
-            .sql(&format!("GRANT UPDATE ON secret TO {reader}"));
+            .sql(&format!("GRANT UPDATE ON secret TO {reader}; CREATE TABLE given (id int GENERATED ALWAYS AS IDENTITY); ALTER TABLE given OWNER TO {owner}"));
         house.sandbox.back_up("source");
         let exact = house.source.sql(RIGHTS);
         house.target.sql(&format!("CREATE FUNCTION log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
             CREATE EVENT TRIGGER logs ON ddl_command_end EXECUTE FUNCTION log_ddl(); SET session_replication_role = replica;
-            CREATE SCHEMA kept;
+            CREATE SCHEMA kept; ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT USAGE ON SEQUENCES TO {reader};
             ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader};
             ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {reader};
             ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;

@@ -75,6 +75,11 @@ impl Toc {
         major(&self.server_version)
     }
 
+    /// The major version of the pg_dump that wrote the archive.
+    pub fn pg_dump_major(&self) -> Option<u32> {
+        major(&self.pg_dump_version)
+    }
+
     /// How its names are told to a server.
     pub fn names(&self) -> Encoding {
         Encoding::named(self.encoding.as_deref().unwrap_or_default())

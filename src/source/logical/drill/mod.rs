@@ -195,7 +195,8 @@ impl Drill<'_> {
 
         let (tools, client) = (&self.options.tools, self.scratch.client());
         let restored = redump::dump(&archived, client, self.scratch.major(), &[], tools, cancel)
-            .doing(|| "cannot dump the restored database")?;
+            .doing(|| "cannot dump the restored database")?
+            .summary;
         let mut comparison = compare::compare(&archived, &restored);
         for reordered in std::mem::take(&mut comparison.reordered) {
             let counted = redump::count(&reordered, &archived, self.scratch.client())?;

@@ -12,7 +12,9 @@ use crate::postgres::tools::Tools;
 use crate::process::ChildOutput;
 use crate::progress::Progress;
 use crate::repository::manifest::TableName;
-use crate::source::logical::archive::{DumpContents, Inspector, Rows, Summary};
+use crate::source::logical::archive::{
+    DumpContents, Inspector, Rows, Summary, Toc, TocProgress, TocReader,
+};
 use crate::source::logical::dump::PgDump;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
@@ -27,6 +29,14 @@ const AS_PG_DUMP: &str = "SET LOCAL search_path = ''; SET LOCAL datestyle = ISO;
      SET LOCAL extra_float_digits = 3; SET LOCAL row_security = off; SET LOCAL statement_timeout = 0; \
      SET LOCAL bytea_output = hex; SET LOCAL lc_monetary = 'C'";
 
+/// What was read again.
+pub struct Redump {
+    /// Its rows, counted and digested.
+    pub summary: Box<Summary>,
+    /// Its table of contents.
+    pub toc: Option<Box<Toc>>,
+}
+
 /// Dumps the restored database as the archive was dumped, or `only` some tables of it if there are any.
 pub fn dump(
     archived: &Summary,
@@ -35,7 +45,7 @@ pub fn dump(
     only: &[TableName],
     tools: &Tools,
     cancel: &Cancel,
-) -> Result<Box<Summary>> {
+) -> Result<Redump> {
     let progress = Progress::start("dumping what was restored");
     let meter = progress.meter();
     let pg_dump = tools.pg_dump(Some(major), cancel)?;
@@ -60,13 +70,16 @@ pub fn dump(
         compressed_by_pg_dump: false,
     }
     .start(&pg_dump, cancel)?;
-    let mut inspector = Inspector::new();
+    let (mut inspector, mut toc_reader, mut toc) = (Inspector::new(), TocReader::default(), None);
     read_all(&mut output, |bytes| {
         meter.add_plain(bytes.len());
+        if let TocProgress::Whole(whole) = toc_reader.feed(bytes)? {
+            toc = Some(whole);
+        }
         inspector.feed(bytes)
     })?;
     match inspector.finish()? {
-        DumpContents::Read(summary) => Ok(summary),
+        DumpContents::Read(summary) => Ok(Redump { summary, toc }),
         DumpContents::Unread { version } => Err(Error::failed(format!(
             "{pg_dump} writes archives of version {version}, which this backupkit does not know"
         ))

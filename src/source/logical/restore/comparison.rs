@@ -1,6 +1,7 @@
 //! What is in the target after a restore, compared with what was read from the archive.
 
 use super::prepare::PreparedRestore;
+use super::rights_comparison;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::tools::Tools;
@@ -9,7 +10,7 @@ use crate::repository::located::Located;
 use crate::repository::manifest::TableName;
 use crate::repository::manifest_details;
 use crate::repository::sidecars::read_manifest;
-use crate::source::logical::archive::Summary;
+use crate::source::logical::archive::{Summary, Toc};
 use crate::source::logical::drill::{compare, redump};
 use crate::source::logical::dump_inspector;
 use crate::source::logical::table_comparison;
@@ -45,15 +46,16 @@ pub(super) fn run(
         return Ok(TargetComparison::default());
     }
     match look(prepared, archived, tools, cancel) {
-        Ok((tables, faults)) if faults.is_empty() => Ok(TargetComparison {
+        Ok((tables, faults, rights)) if faults.is_empty() => Ok(TargetComparison {
             tables: Some(tables),
             // a target can be the same as a backup that is not what was backed up
             is_proof: tables > 0
+                && rights.is_empty()
                 && !prepared.rules.force
                 && is_what_was_backed_up(prepared, archived, cancel)?,
-            differs: None,
+            differs: (!rights.is_empty()).then(|| differ_in_rights(prepared, &rights)),
         }),
-        Ok((tables, faults)) => {
+        Ok((tables, faults, _)) => {
             let error = differs(prepared, &faults);
             if !is_what_was_backed_up(prepared, archived, cancel)? {
                 return Err(error.hint(
@@ -108,7 +110,7 @@ fn look(
     archived: &Summary,
     tools: &Tools,
     cancel: &Cancel,
-) -> Result<(u64, Vec<Fault>)> {
+) -> Result<(u64, Vec<Fault>, Vec<String>)> {
     let server = prepared.facts.server.unwrap_or(0);
     let client = prepared.client.clone().required()?;
     // beside what was restored there may be other tables, and other people's
@@ -123,10 +125,12 @@ fn look(
             only.extend(archived.tables.iter().map(|data| data.table.clone()));
         }
         if archived.tables.is_empty() {
-            return Ok((0, Vec::new()));
+            return Ok((0, Vec::new(), Vec::new()));
         }
     }
-    let mut restored = *redump::dump(&archived, &client, server, &only, tools, cancel)?;
+    let redump = redump::dump(&archived, &client, server, &only, tools, cancel)?;
+    let rights = rights_that_differ(prepared, redump.toc.as_deref());
+    let mut restored = *redump.summary;
     if !alone {
         let names = archived
             .tables
@@ -147,7 +151,20 @@ fn look(
     for note in &comparison.notes {
         log::info!("{}", printable(note));
     }
-    Ok((comparison.tables, comparison.faults))
+    Ok((comparison.tables, comparison.faults, rights))
+}
+
+/// What of the rights in the target is not as in the backup, where they were to be restored.
+fn rights_that_differ(prepared: &PreparedRestore, restored: Option<&Toc>) -> Vec<String> {
+    let facts = &prepared.facts;
+    let options = &facts.request.options;
+    match (facts.toc.as_deref(), restored) {
+        // rights are told beside those that the owner has
+        (Some(archived), Some(restored)) if !(options.no_owner || options.no_privileges) => {
+            rights_comparison::differences(archived, &|id| facts.selection.holds(id), restored)
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Keeps these tables, and forgets the large objects, which belong to none.
@@ -158,13 +175,31 @@ fn keep(summary: &mut Summary, names: &BTreeSet<TableName>) {
 }
 
 fn differs(prepared: &PreparedRestore, faults: &[Fault]) -> Error {
-    let mut told: Vec<String> = faults.iter().take(TOLD).map(Fault::to_string).collect();
-    if faults.len() > TOLD {
-        told.push(format!("and {} more", faults.len() - TOLD));
-    }
+    let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
     Error::damaged(format!(
         "{} was restored, and does not hold what the backup does: {}",
         prepared.facts.request.session.shown(),
-        told.join("; ")
+        some(&faults)
     ))
+}
+
+fn differ_in_rights(prepared: &PreparedRestore, rights: &[String]) -> Error {
+    Error::damaged(format!(
+        "{} was restored with all rows, and its rights are not those of the backup: {}",
+        prepared.facts.request.session.shown(),
+        some(rights)
+    ))
+    .hint(
+        "event triggers of others, or default privileges of a role that the login may not act for, hand out rights on what is made: \
+         see psql's \\dy and \\ddp, and set those objects right by GRANT and REVOKE",
+    )
+}
+
+/// The first few of them.
+fn some(all: &[String]) -> String {
+    let mut told: Vec<String> = all.iter().take(TOLD).cloned().collect();
+    if all.len() > TOLD {
+        told.push(format!("and {} more", all.len() - TOLD));
+    }
+    told.join("; ")
 }

@@ -22,6 +22,7 @@
 //! phases           the runs of pg_restore of several connections at a time
 //! spool            the decoded dump in a file, for several connections at a time
 //! comparison       the target dumped once more and compared with the archive
+//! rights_comparison  whether roles may do in it what they may by the backup
 //! ```
 
 mod broken_keys;
@@ -46,6 +47,7 @@ mod preview;
 mod refusals;
 mod request;
 mod rights;
+mod rights_comparison;
 pub mod selection;
 mod server_setup;
 mod spool;
