@@ -16,6 +16,7 @@ mod daemon;
 mod damage;
 mod diff;
 mod drill;
+mod everything;
 mod faults;
 mod foreign;
 mod foreign_files;
