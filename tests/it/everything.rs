@@ -4,7 +4,6 @@
 #[allow(dead_code, reason = "make test-real uses the rest")]
 mod real;
 
-
 use real::Extent;
 
 #[test]

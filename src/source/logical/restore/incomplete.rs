@@ -27,8 +27,11 @@ impl RestoreFacts<'_> {
             return Vec::new();
         };
         let mut found = Vec::new();
-        found.extend(self.rows_without_tables(holds, chosen));
-        found.extend(self.objects_without_schemas(toc, holds, chosen));
+        // some extensions make tables and schemas of which an archive does not know
+        if toc.extensions.is_empty() {
+            found.extend(self.rows_without_tables(toc, holds, chosen));
+            found.extend(self.objects_without_schemas(toc, holds, chosen));
+        }
         found
     }
 
@@ -49,12 +52,19 @@ impl RestoreFacts<'_> {
         })
     }
 
-    fn rows_without_tables(&self, holds: &TargetState, chosen: &[&TocEntry]) -> Option<Error> {
-        let made = chosen.iter().filter(|entry| is_relation(&entry.kind));
-        let made: BTreeSet<String> = made.map(|entry| shown(entry)).collect();
+    fn rows_without_tables(
+        &self,
+        toc: &Toc,
+        holds: &TargetState,
+        chosen: &[&TocEntry],
+    ) -> Option<Error> {
+        // where it has tables, a name that is none of them is damage, which is told as that
+        if !holds_rows_alone(toc) {
+            return None;
+        }
         let rows = chosen.iter().filter(|entry| entry.kind == "TABLE DATA");
         let rows = rows.map(|entry| shown(entry));
-        let lacking = rows.filter(|name| !made.contains(name) && !holds.relations.contains(name));
+        let lacking = rows.filter(|name| !holds.relations.contains(name));
         let lacking: Vec<String> = lacking.collect();
         (!lacking.is_empty()).then(|| {
             let what = match self.creates {
@@ -78,12 +88,10 @@ impl RestoreFacts<'_> {
         holds: &TargetState,
         chosen: &[&TocEntry],
     ) -> Option<Error> {
-        // some extensions make schemas of which an archive does not know
-        if !toc.extensions.is_empty() {
+        // as above: where it has schemas, it has all
+        if toc.entries.iter().any(|entry| entry.kind == "SCHEMA") {
             return None;
         }
-        let made = chosen.iter().filter(|entry| entry.kind == "SCHEMA");
-        let made: BTreeSet<&String> = made.map(|entry| &entry.tag).collect();
         let is_there = |schema: &String| {
             holds.schemas.contains(schema)
                 || holds.is_new && IN_EVERY_DATABASE.contains(&schema.as_str())
@@ -91,7 +99,7 @@ impl RestoreFacts<'_> {
         let objects = chosen.iter().filter(|entry| is_in_a_schema(&entry.kind));
         let schemas = objects.map(|entry| &entry.schema);
         let lacking: BTreeSet<&String> = schemas
-            .filter(|schema| !schema.is_empty() && !made.contains(schema) && !is_there(schema))
+            .filter(|schema| !schema.is_empty() && !is_there(schema))
             .collect();
         let lacking: Vec<String> = lacking.into_iter().cloned().collect();
         let database = shell::word(self.request.session.database());
