@@ -94,15 +94,14 @@ mod tests {
     use crate::source::logical::archive::{DatabaseProperties, DumpVersion};
 
     fn entry(id: i64, kind: &str, tag: &str, needs: &[i64], definition: &str) -> TocEntry {
-        TocEntry {
-            id,
-            kind: kind.into(),
-            tag: tag.into(),
-            schema: "public".into(),
-            dependencies: needs.to_vec(),
-            definition: Some(definition.into()),
-            ..TocEntry::default()
-        }
+        let mut entry = TocEntry::default();
+        entry.id = id;
+        entry.kind = kind.into();
+        entry.tag = tag.into();
+        entry.schema = "public".into();
+        entry.dependencies = needs.to_vec();
+        entry.definition = Some(definition.into());
+        entry
     }
 
     fn toc(entries: Vec<TocEntry>) -> Toc {
