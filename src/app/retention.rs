@@ -266,7 +266,7 @@ fn tell_deleted(outcome: &PruneOutcome) {
     }
     let older = backups(count).replacen(' ', " older ", 1);
     log::info!(
-        "{}: deleted {older} on {} ({}), see backupkit prune --explain",
+        "{}: deleted {older} on {} ({}), see backupkit prune --dry-run --explain",
         outcome.database,
         outcome.storage,
         shown.join(", ")

@@ -5,6 +5,12 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Several names, as a statement lists them.
+pub fn identifiers(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| identifier(name)).collect();
+    quoted.join(", ")
+}
+
 /// A text as SQL wants it.
 pub fn literal(text: &str) -> String {
     // standard_conforming_strings may be off

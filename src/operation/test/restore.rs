@@ -86,8 +86,15 @@ fn judge(subject: &str, role: &str, lacks: &LoginLacks, is_own: bool) -> Finding
             "is no member of {}, to whom some of it belongs",
             some(&lacks.owners)
         ));
-        let owners: Vec<String> = lacks.owners.iter().map(|owner| identifier(owner)).collect();
-        fix.push(format!("GRANT {} TO {to}", owners.join(", ")));
+        let to_grant: Vec<String> = lacks
+            .owners
+            .iter()
+            .filter(|owner| !lacks.superuser_owners.contains(owner))
+            .map(|owner| identifier(owner))
+            .collect();
+        if !to_grant.is_empty() {
+            fix.push(format!("GRANT {} TO {to}", to_grant.join(", ")));
+        }
     }
     if !lacks.extensions.is_empty() {
         let extensions = some(&lacks.extensions);
@@ -119,6 +126,12 @@ fn judge(subject: &str, role: &str, lacks: &LoginLacks, is_own: bool) -> Finding
                    see A LOGIN FOR RESTORES in backupkit.yaml(5)".to_string());
     } else if of_superusers {
         ways.push("restore as a superuser, or have that made beforehand".to_string());
+    }
+    if is_own && !lacks.superuser_owners.is_empty() {
+        ways.push(format!(
+            "restore with --no-owner or as a superuser, or give what belongs to {} to another role with ALTER … OWNER TO",
+            some(&lacks.superuser_owners)
+        ));
     }
     if is_own && !fix.is_empty() {
         ways.push(fix.join("; "));

@@ -51,6 +51,8 @@ pub struct LoginLacks {
     pub roles: Vec<String>,
     /// Owners to whom it may give nothing.
     pub owners: Vec<String>,
+    /// Those of these that are superusers: whoever is a member of one may do anything, so nobody is made one for a restore.
+    pub superuser_owners: Vec<String>,
     /// Extensions that it may not create.
     pub extensions: Vec<String>,
     /// Other objects that only a superuser may make, in words.
@@ -75,9 +77,15 @@ impl LoginLacks {
         let (there, roles): (Vec<String>, Vec<String>) = owners
             .into_iter()
             .partition(|owner| may.roles.contains(owner));
-        let owners = there
+        let owners: Vec<String> = there
             .into_iter()
-            .filter(|owner| may.strangers.contains(owner));
+            .filter(|owner| may.strangers.contains(owner))
+            .collect();
+        let superuser_owners = owners
+            .iter()
+            .filter(|owner| may.superusers.contains(*owner))
+            .cloned()
+            .collect();
         // a provider lets its administrators make some of that, and nobody knows which
         let is_trusted = may.is_superuser || !may.provided_by.is_empty();
         extensions.retain(|name| !is_trusted && may.untrusted_extensions.contains(name));
@@ -86,7 +94,8 @@ impl LoginLacks {
             is_superuser: may.is_superuser,
             databases: !may.may_create_databases,
             roles,
-            owners: owners.collect(),
+            owners,
+            superuser_owners,
             extensions,
             superusers,
         })

@@ -6,7 +6,7 @@ use super::facts::{Origin, RestoreFacts, WantedRoom, owners};
 use super::incomplete;
 use super::object_kinds::{described, is_in_a_schema, shown};
 use crate::error::{Error, Result};
-use crate::postgres::quoting::identifier;
+use crate::postgres::quoting::{identifier, identifiers};
 use crate::source::logical::archive::{Toc, TocEntry};
 use crate::text::shell;
 use std::collections::BTreeSet;
@@ -189,15 +189,15 @@ impl RestoreFacts<'_> {
                     "{role} is no member of {}, to whom some of it belongs",
                     some(&owners)
                 ))
-                .hint(format!(
-                    "restore with --no-owner, or as a superuser with --user ROLE, or let an administrator GRANT {} TO {}",
-                    owners
-                        .iter()
-                        .map(|owner| identifier(owner))
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                    identifier(role)
-                )),
+                .hint(match owners.iter().any(|owner| holds.superusers.contains(owner)) {
+                    // a member of a superuser may do anything
+                    true => "restore with --no-owner, or as a superuser with --user ROLE".to_string(),
+                    false => format!(
+                        "restore with --no-owner, or as a superuser with --user ROLE, or let an administrator GRANT {} TO {}",
+                        identifiers(&owners),
+                        identifier(role)
+                    ),
+                }),
             );
         }
         found
@@ -233,7 +233,7 @@ impl RestoreFacts<'_> {
                 ))
                 .hint(format!(
                     "restore as the owner of the database or as a superuser, or let one of them GRANT USAGE, CREATE ON SCHEMA {} TO {}",
-                    identifier(&closed[0]),
+                    identifiers(&closed),
                     identifier(role)
                 )),
             );

@@ -14,6 +14,7 @@ const SERVER: &str = "SELECT 'me', current_user::text \
      UNION ALL SELECT 'role', rolname FROM pg_roles \
      UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, \
          CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) \
+     UNION ALL SELECT 'superuser', rolname FROM pg_roles WHERE rolsuper \
      UNION ALL SELECT 'own', rolname FROM pg_roles WHERE pg_has_role(oid, 'USAGE') \
      UNION ALL SELECT 'super', rolname FROM pg_roles WHERE rolname = current_user AND rolsuper \
      UNION ALL SELECT 'provided', name FROM (SELECT rolname::text FROM pg_roles WHERE pg_has_role(oid, 'MEMBER') AND rolname IN \
@@ -129,6 +130,8 @@ pub struct TargetState {
     pub roles: BTreeSet<String>,
     /// Those of them to which the role may not give anything.
     pub strangers: BTreeSet<String>,
+    /// Those of them that may do anything.
+    pub superusers: BTreeSet<String>,
     /// Those of them with rights that the role has without SET ROLE.
     pub own: BTreeSet<String>,
     /// Extensions that could be created.
@@ -286,6 +289,7 @@ impl TargetState {
                 "closed tablespace" => &mut holds.closed_tablespaces,
                 "role" => &mut holds.roles,
                 "stranger" => &mut holds.strangers,
+                "superuser" => &mut holds.superusers,
                 "own" => &mut holds.own,
                 "provided" => &mut holds.provided_by,
                 "available" => &mut holds.available_extensions,
