@@ -14,11 +14,11 @@ use std::path::PathBuf;
 )]
 pub struct DiffArgs {
     /// the earlier backup: [STORAGE:]DB/TIMESTAMP, DB, DB/latest, latest, or a storage key
-    #[argh(positional, arg_name = "A")]
+    #[argh(positional, arg_name = "EARLIER")]
     pub before: String,
 
     /// the later one
-    #[argh(positional, arg_name = "B")]
+    #[argh(positional, arg_name = "LATER")]
     pub after: String,
 
     /// the configured database that a plain latest is of

@@ -69,7 +69,7 @@ pub(super) fn option_meant(word: &str, options: &[&'static str]) -> Option<&'sta
 /// Where in the configuration stands what others give as an option.
 pub(super) fn key_meant(word: &str) -> Option<&'static str> {
     Some(match word {
-        word if word.starts_with("--keep-") => {
+        word if word == "--keep" || word.starts_with("--keep-") => {
             "what is kept stands under retention in the configuration"
         }
         word if word.starts_with("--exclude") => {

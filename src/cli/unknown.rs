@@ -65,7 +65,10 @@ fn of_command(said: &str, command: &CommandInfoWithArgs) -> Error {
             true => format!("{name} has no option {unknown}"),
             false => format!("{name} does not take {unknown:?} here"),
         });
-        let near = option_meant(unknown, &options).or(nearest(unknown, &options));
+        let near = option_meant(unknown, &options).or_else(|| match key_meant(unknown) {
+            Some(_) => None,
+            None => nearest(unknown, &options),
+        });
         return error.hint(match near {
             Some(near) => format!("did you mean {near}? {help}"),
             None if !unknown.starts_with('-') && options.contains(&"--from") => {
@@ -139,7 +142,7 @@ fn not_understood(said: &str) -> Option<String> {
     })
 }
 
-/// `backupkit diff A B [options]`: what the command has to be given.
+/// `backupkit diff EARLIER LATER [options]`: what the command has to be given.
 fn usage(command: &CommandInfoWithArgs) -> String {
     let mut usage = format!("backupkit {}", command.name);
     let flags = command.flags.iter();
@@ -211,18 +214,23 @@ mod tests {
             ),
             (
                 "diff",
-                "diff needs A and B",
-                "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
+                "diff needs EARLIER and LATER",
+                "usage: backupkit diff EARLIER LATER [options]; see what there is with: backupkit diff --help",
             ),
             (
                 "diff x",
-                "diff needs B",
-                "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
+                "diff needs LATER",
+                "usage: backupkit diff EARLIER LATER [options]; see what there is with: backupkit diff --help",
             ),
             (
                 "diff a b c",
                 "diff does not take \"c\" here",
-                "usage: backupkit diff A B [options]; see what there is with: backupkit diff --help",
+                "usage: backupkit diff EARLIER LATER [options]; see what there is with: backupkit diff --help",
+            ),
+            (
+                "prune --keep 3",
+                "prune has no option --keep",
+                "what is kept stands under retention in the configuration; see what there is with: backupkit prune --help",
             ),
             (
                 "backup app",
