@@ -20,6 +20,8 @@ const BROKEN: &str = r#"
     RESET session_replication_role;
     CREATE TABLE twice (id int, v text); INSERT INTO twice VALUES (1, 'a');
     CREATE UNIQUE INDEX twice_v ON twice (v); ALTER TABLE twice ADD CONSTRAINT twice_key UNIQUE (id);
+    COMMENT ON INDEX twice_v IS 'an index'; COMMENT ON CONSTRAINT twice_key ON twice IS 'a key';
+    CREATE TABLE unchecked (p int); ALTER TABLE unchecked ADD FOREIGN KEY (p) REFERENCES p NOT VALID;
     CREATE TABLE of_twice (id int CONSTRAINT of_twice_fk REFERENCES twice (id)); INSERT INTO of_twice VALUES (1);
     UPDATE pg_index SET indislive = false, indisready = false, indisvalid = false WHERE indrelid = 'twice'::regclass"#;
 /// In a session that does not know the indexes yet.

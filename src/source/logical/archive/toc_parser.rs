@@ -470,6 +470,7 @@ fn is_kept(entry: &TocEntry) -> bool {
     match &*entry.kind {
         "ENCODING" | "STDSTRINGS" | "DATABASE" | "DATABASE PROPERTIES" => true,
         "SCHEMA" => entry.tag == "public",
+        "FK CONSTRAINT" => true,
         "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => true,
         "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("DATABASE "),
         _ => false,

@@ -14,7 +14,7 @@ use crate::files::random;
 use crate::postgres::client::Client;
 use crate::source::logical::archive::edits::ArchiveEdit;
 use crate::source::logical::archive::{Toc, TocEntry};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every key and index of the target: as the archive calls it, what it is, and whether all rows were checked. A key comes after
 /// the index that it has the name of.
@@ -34,6 +34,9 @@ WHEN invalid_foreign_key THEN NULL;";
 /// The same of other keys.
 const WITHOUT_IT: &str = "unique_violation OR exclusion_violation THEN NULL;";
 
+/// The same of what is said of a key or is done with one, which is not there where the key was left out.
+const WITHOUT_KEY: &str = "undefined_object OR undefined_table THEN NULL;";
+
 /// What is changed in the archive so that what `chosen` accepts of its keys is put up with.
 pub fn edits(toc: &Toc, chosen: &dyn Fn(i64) -> bool) -> Result<Vec<ArchiveEdit>> {
     // no name in the archive ends such a quote
@@ -43,11 +46,15 @@ pub fn edits(toc: &Toc, chosen: &dyn Fn(i64) -> bool) -> Result<Vec<ArchiveEdit>
     let after = |handler: &str| {
         format!("{inner};\nBEGIN\n  EXECUTE definition;\nEXCEPTION WHEN {handler}\nEND\n{outer};\n")
     };
-    let keys = toc.entries.iter().filter(|entry| chosen(entry.id));
-    let edits = keys.filter_map(|entry| {
+    let entries = || toc.entries.iter().filter(|entry| chosen(entry.id));
+    let keys = entries().filter(|entry| kind_of(entry).is_some());
+    let keys: BTreeSet<i64> = keys.map(|entry| entry.id).collect();
+    let needs_key = |entry: &TocEntry| entry.dependencies.iter().any(|id| keys.contains(id));
+    let edits = entries().filter_map(|entry| {
         let handler = match &*entry.kind {
             "FK CONSTRAINT" => WITHOUT_CHECKING,
             "CONSTRAINT" | "INDEX" => WITHOUT_IT,
+            "COMMENT" | "INDEX ATTACH" | "STATISTICS DATA" if needs_key(entry) => WITHOUT_KEY,
             _ => return None,
         };
         Some(entry.wrapped(&before, &after(handler)))
@@ -74,8 +81,10 @@ impl RestoreFacts<'_> {
             let name = shown(entry);
             match there.get(&(key.to_string(), name.clone())) {
                 Some(true) => None,
-                Some(false) if key == "key" => Some(format!("{what} {name} (NOT VALID)")),
-                // the index of a table with partitions may well lack one
+                Some(false) if key == "key" && !was_unchecked(entry) => {
+                    Some(format!("{what} {name} (NOT VALID)"))
+                }
+                // neither was it before, or the index of a table with partitions lacks one
                 Some(false) => None,
                 None => Some(format!("{what} {name} (left out)")),
             }
@@ -108,6 +117,13 @@ impl RestoreFacts<'_> {
             _ => None,
         }
     }
+}
+
+/// True of a foreign key that was not checked where the backup is from either.
+fn was_unchecked(entry: &TocEntry) -> bool {
+    let sql = entry.definition.as_deref().unwrap_or_default();
+    let sql = sql.trim_end_matches([';', '\n', ' ']);
+    sql.ends_with("NOT VALID") || sql.ends_with("NOT ENFORCED")
 }
 
 /// What a key is called, and whether it is to be found among keys or among indexes.
