@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::process::Ended;
 use crate::text::escape::quoted_lines;
 
-pub use super::hint::{MORE_LOCKS_HINT, WOULD_DROP_HINT};
+pub use super::hint::{MORE_LOCKS_HINT, NEW_IN_PARTS_HINT, WOULD_DROP_HINT};
 
 /// Explains the end of pg_dump, psql or another client.
 pub fn client(ended: &Ended) -> Error {

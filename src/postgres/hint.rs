@@ -10,6 +10,10 @@ pub const WOULD_DROP_HINT: &str = "nothing was changed; drop those by hand if th
 pub const MORE_LOCKS_HINT: &str =
     "the lock table of the server is full: raise max_locks_per_transaction there, and restart it";
 
+/// The same where the database was made for the restore.
+pub const NEW_IN_PARTS_HINT: &str = "one transaction holds more locks than the server's lock table has room for: restore with \
+     --no-single-transaction, too; the database is dropped again all the same where the restore fails";
+
 /// The next step, whatever program failed. `{name}` stands for the first name in quotes of what was said.
 pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
     use FailureCause::*;

@@ -21,6 +21,11 @@ const PARTITIONS: &str = "CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION 
  END LOOP; END $$;
  INSERT INTO p SELECT n FROM generate_series(1, 280) n";
 
+const LARGE_OBJECTS: &str = "DO $$ BEGIN FOR n IN 1..2000 LOOP
+    PERFORM lo_create(0);
+    IF n % 25 = 0 THEN COMMIT; END IF;
+ END LOOP; END $$";
+
 struct SmallHouse<'a> {
     sandbox: Sandbox,
     source: Database<'a>,
@@ -105,6 +110,18 @@ fn what_cannot_fit_into_one_transaction_is_told_beforehand_and_every_way_out_wor
     let output = house.sandbox.run(&house.arguments(&[])).exits(0);
     assert!(!output.stderr.contains("may fail"), "{}", output.stderr);
     target.holds_the_same_as(&house.source);
+}
+
+/// Many of which are one entry of an archive.
+#[test]
+fn large_objects_take_as_many_locks_as_tables_do() {
+    let server = Server::start(18, &SMALL);
+    let house = SmallHouse::with(&server, LARGE_OBJECTS);
+    let refused = house.sandbox.run(&house.arguments(&[])).exits(1);
+    says(&refused, &["one transaction would hold"]);
+    let created = format!("{}_created", house.target.name);
+    let anew = ["restore", "--from", "source", "--to", &created, "--create"];
+    house.sandbox.run(&anew).exits(0);
 }
 
 #[test]

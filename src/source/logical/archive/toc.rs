@@ -117,6 +117,20 @@ impl TocEntry {
         }
     }
 
+    /// How many large objects it makes. Since PostgreSQL 17 an entry may make many: its SQL is their numbers, a line each, and
+    /// its name ends in the last one, which is the longest.
+    pub fn large_objects(&self) -> u64 {
+        match &*self.kind {
+            "BLOB" => 1,
+            "BLOB METADATA" => {
+                let Range { start, end } = self.definition_field;
+                let line = self.tag.rsplit('.').next().map_or(0, str::len) as u64 + 1;
+                end.saturating_sub(start + LENGTH as u64) / line
+            }
+            _ => 0,
+        }
+    }
+
     /// True of the schema public where it is made, which every new database has. pg_dump wrote that up to version 10, and
     /// does where it was asked for the schema by name; else its entry is there to give it away, and holds a comment.
     pub fn makes_schema_public(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::sniff::Content;
 use crate::postgres::client::Client;
 use crate::postgres::explain;
-use crate::postgres::explain::MORE_LOCKS_HINT;
+use crate::postgres::explain::{MORE_LOCKS_HINT, NEW_IN_PARTS_HINT};
 use crate::postgres::locks::Watch;
 use crate::postgres::tools::Tools;
 use crate::source::logical::archive::edits::{ArchiveEdits, EditedArchive};
@@ -144,6 +144,7 @@ impl PreparedRestore<'_> {
         let in_parts = self.content() == Content::Sql || !self.facts.is_one_transaction();
         match error.cause()? {
             FailureCause::OutOfLocks if in_parts => Some(MORE_LOCKS_HINT),
+            FailureCause::OutOfLocks if self.facts.creates => Some(NEW_IN_PARTS_HINT),
             cause => self.facts.way_past(cause),
         }
     }

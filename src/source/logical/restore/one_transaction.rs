@@ -42,8 +42,8 @@ impl RestoreFacts<'_> {
         let entries = self.toc.iter().flat_map(|toc| &toc.entries);
         let chosen = entries.filter(|entry| self.selection.holds(entry.id));
         let gives_away = !self.request.options.no_owner;
-        let made = chosen.filter(|entry| is_locked(entry, gives_away)).count();
-        dropped + made as u64
+        let made: u64 = chosen.map(|entry| locks_of(entry, gives_away)).sum();
+        dropped + made
     }
 
     /// Refuses what one transaction can never hold the locks of.
@@ -67,14 +67,16 @@ impl RestoreFacts<'_> {
     }
 }
 
-/// True of an entry that leaves a lock of its own behind until the transaction ends. A table that is large inside has more, and
+/// How many locks an entry leaves behind until the transaction ends, at the least. A table that is large inside has more, and
 /// so does what others belong to.
-fn is_locked(entry: &TocEntry, gives_away: bool) -> bool {
+fn locks_of(entry: &TocEntry, gives_away: bool) -> u64 {
     match &*entry.kind {
-        "TABLE" | "FOREIGN TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "INDEX" => true,
+        "TABLE" | "FOREIGN TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "INDEX" => 1,
         // that of a unique one, its index
-        "CONSTRAINT" => true,
-        "BLOB" => gives_away,
-        _ => false,
+        "CONSTRAINT" => 1,
+        // to be given away takes one, be it to whom it belongs already
+        "BLOB" | "BLOB METADATA" if gives_away => entry.large_objects(),
+        "FUNCTION" | "PROCEDURE" | "AGGREGATE" if gives_away => 1,
+        _ => 0,
     }
 }
