@@ -12,14 +12,18 @@ use std::time::Duration;
 /// Not to know it is no reason to wait for longer.
 const ASKING: Duration = Duration::from_secs(30);
 
-/// Every role, what it is, and the roles whose rights it has by being a member.
+/// Every role, what it is, and the roles whose rights it has by being a member; and what says that a provider runs the server,
+/// who lets some roles do and own what elsewhere is a superuser's.
 const SQL: &str = "
     SELECT 'role', rolname::text, '' FROM pg_roles
     UNION ALL SELECT 'superuser', rolname, '' FROM pg_roles WHERE rolsuper
     UNION ALL SELECT 'bypassrls', rolname, '' FROM pg_roles WHERE rolbypassrls
     UNION ALL SELECT 'member', m.rolname, r.rolname FROM pg_auth_members a
         JOIN pg_roles r ON r.oid = roleid JOIN pg_roles m ON m.oid = member
-        WHERE coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, m.rolinherit)";
+        WHERE coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, m.rolinherit)
+    UNION ALL SELECT 'provided', name, '' FROM (SELECT rolname::text FROM pg_roles WHERE rolname IN
+            ('rds_superuser', 'cloudsqlsuperuser', 'alloydbsuperuser', 'azure_pg_admin', 'neon_superuser')
+        UNION ALL SELECT name FROM pg_settings WHERE name IN ('supautils.privileged_role', 'extwlist.extensions')) p (name)";
 
 /// What some roles may do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,7 +37,8 @@ pub(super) struct KnownRights {
 }
 
 impl KnownRights {
-    /// Asks the server of `client` about the roles of the archive; none where it lacks one of them, and so is another server.
+    /// Asks the server of `client` about the roles of the archive; none where it lacks one of them, and so is another server,
+    /// and none where a provider gives rights that no catalog tells of.
     pub fn ask(client: &Client, catalog: &Toc) -> Result<Option<KnownRights>> {
         let rows = client.within(ASKING).query_names(SQL)?;
         Ok(KnownRights::of(rows, &catalog.roles))
@@ -49,7 +54,8 @@ impl KnownRights {
             found.map(|row| &row[1]).collect()
         };
         let there = named("role");
-        if !wanted.iter().all(|role| there.contains(role)) {
+        let is_provided = rows.iter().any(|row| row[0] == "provided");
+        if is_provided || !wanted.iter().all(|role| there.contains(role)) {
             return None;
         }
         let mut known = KnownRights {
@@ -87,7 +93,12 @@ impl KnownRights {
         };
         let grants = self.memberships.iter().map(|(member, role)| {
             let (member, role) = (literal(member), literal(role));
-            format!("EXECUTE format('GRANT %I TO %I', {role}, {member});\n")
+            // a role of the server's own may be missing in an older one
+            format!(
+                "IF (SELECT count(*) = 2 FROM pg_catalog.pg_roles WHERE rolname IN ({role}, {member})) THEN
+    EXECUTE format('GRANT %I TO %I', {role}, {member});
+  END IF;\n  "
+            )
         });
         let block = block_of(&format!(
             "
@@ -95,7 +106,7 @@ DECLARE
   role text;
 BEGIN
   FOREACH role IN ARRAY {} LOOP
-    CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role);
+    CONTINUE WHEN left(role, 3) = 'pg_' OR EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role);
     EXECUTE format('CREATE ROLE %I NOLOGIN', role);
   END LOOP;
   FOREACH role IN ARRAY {} LOOP
@@ -147,6 +158,8 @@ mod tests {
         assert_eq!(known.superusers, ["c"]);
         assert_eq!(known.past_row_security, ["a"]);
         assert_eq!(known.memberships.len(), 2);
+        let provided = [rows(), vec![row("provided", "rds_superuser", "")]].concat();
+        assert_eq!(KnownRights::of(provided, &wanted), None);
         let other = BTreeSet::from(["a".to_string(), "elsewhere".to_string()]);
         assert_eq!(KnownRights::of(rows(), &other), None);
     }
