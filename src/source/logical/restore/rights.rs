@@ -51,8 +51,13 @@ impl RestoreFacts<'_> {
             }
         }
         for (lack, entries) in lacking {
-            let is_superusers = matches!(lack, Lack::Superuser | Lack::Extension);
-            match is_superusers && !target.provided_by.is_empty() {
+            let may_do = match lack {
+                Lack::Superuser | Lack::Extension => !target.provided_by.is_empty(),
+                // an extension may be one: its library is loaded when it is made
+                Lack::Provider(_) => self.toc.iter().any(|toc| !toc.extensions.is_empty()),
+                _ => false,
+            };
+            match may_do {
                 true => {
                     let names = entries.iter().map(|entry| described(entry));
                     missing.doubts.extend(names);
