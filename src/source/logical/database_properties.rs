@@ -105,7 +105,9 @@ pub fn application_settings_that_lack<'p>(
             role: None,
             name,
             values,
-        } if name.contains('.') => Some((name.as_str(), values.first()?.as_str())),
+        } if name.contains('.') && is_plain(name) => {
+            Some((name.as_str(), values.first()?.as_str()))
+        }
         _ => None,
     });
     let mut settings: Vec<(&str, &str)> = of_all.collect();
@@ -117,6 +119,12 @@ pub fn application_settings_that_lack<'p>(
         settings.retain(|(name, _)| lack.iter().flatten().any(|lacking| lacking == name));
     }
     Ok(settings)
+}
+
+/// True of a name that can be given to a session as it is. Servers before 14 took any.
+fn is_plain(name: &str) -> bool {
+    let plain = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.' | '$');
+    name.chars().all(plain)
 }
 
 /// A block that runs each of `templates` by itself, and does `then` after it; what fails is remembered, but of the first

@@ -181,17 +181,20 @@ impl<'a> PreparedRestore<'a> {
     }
 
     /// Has the sessions that restore make these settings, where whatever stands before the server lets them pass.
-    pub(super) fn set_for_rows(&mut self, settings: &str) -> Result<()> {
+    pub(super) fn set_for_rows(&mut self, settings: &str) -> Result<bool> {
         let session = self.as_dumped.session().with_settings(settings);
         let client = self.as_dumped.with_session(session);
         match client.query("SELECT 1") {
-            Ok(_) => self.as_dumped = client,
+            Ok(_) => {
+                self.as_dumped = client;
+                Ok(true)
+            }
             Err(error) => {
                 client.cancel().check()?;
                 log::debug!("the server takes no settings: {}", error.chain());
+                Ok(false)
             }
         }
-        Ok(())
     }
 
     /// Reads SQL text to its end, and refuses one that holds commands for psql before psql gets any of it.
@@ -276,11 +279,11 @@ impl<'a> PreparedRestore<'a> {
             .iter()
             .map(|(name, value)| session_setting(name, value));
         let settings: Vec<String> = settings.collect();
-        self.facts.lent_settings = lack.iter().map(|(name, _)| name.to_string()).collect();
-        match settings.is_empty() {
-            true => Ok(()),
-            false => self.set_for_rows(&settings.join(" ")),
+        let names = lack.iter().map(|(name, _)| name.to_string()).collect();
+        if !settings.is_empty() && self.set_for_rows(&settings.join(" "))? {
+            self.facts.lent_settings = names;
         }
+        Ok(())
     }
 
     /// Refuses what cannot be done over several connections.
