@@ -14,8 +14,8 @@ use std::path::Path;
 /// The table of contents in the directory of a dump.
 const TOC: &str = "toc.dat";
 
-/// What `selected` is, whose plain stream begins as `format`, and what to do with it. It says nothing about damage: what is
-/// in there is not looked at.
+/// What `selected` is, whose plain stream begins as `format`, and what to do with it. It says nothing about damage, since what is
+/// in there is not looked at; but where a manifest says that a dump was written there, it is that no more.
 pub fn explain(selected: &Located, facts: &ArchiveFacts, format: ForeignFormat) -> Error {
     let is_plain = facts.encoding == ArchiveEncoding::default();
     let shown = match is_plain {
@@ -23,6 +23,11 @@ pub fn explain(selected: &Located, facts: &ArchiveFacts, format: ForeignFormat) 
         false => format!("what is in {}", selected.shown()),
     };
     let what = format!("{shown} is {}", format.described());
+    let is_ours = matches!(selected, Located::Stored { entry, .. } if entry.has_manifest);
+    if is_ours {
+        return Error::damaged(what)
+            .hint("somebody or something replaced this archive; restore another one");
+    }
     let error = match format {
         ForeignFormat::Utf16Archive => Error::damaged(what),
         _ => Error::failed(what),

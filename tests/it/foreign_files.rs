@@ -166,6 +166,18 @@ fn what_is_compressed_in_another_way_is_named_with_the_command_that_unpacks_it()
     );
 }
 
+/// The manifest beside it says that a dump was written there.
+#[test]
+fn a_stored_backup_that_is_such_a_file_now_is_bad() {
+    let scene = Scene::new();
+    let archive = scene.sandbox.back_up("app");
+    fs::write(&archive.path, [&b"PK\x03\x04"[..], &[7; 600]].concat()).expect("write it");
+    scene
+        .sandbox
+        .run(&["verify", "app", "--level", "full"])
+        .exits(13);
+}
+
 #[test]
 fn a_file_is_looked_at_without_a_word_of_storages() {
     let scene = Scene::new();
