@@ -5,7 +5,7 @@
 
 use super::types::{
     BackupSettings, Config, ConnectionKeys, DatabaseSettings, EmailKeys, Encryption, Notification,
-    ServerKeys, StorageSettings, Tls, WebhookKeys,
+    RestoreConnection, ServerKeys, StorageSettings, Tls, WebhookKeys,
 };
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump_options;
@@ -114,8 +114,14 @@ impl Config {
         let of_drills = of_drills.map(|drill| drill.connection.as_ref());
         let databases = self.databases.iter();
         let databases = databases.map(|database| Some(&database.connection));
+        let restores = self.databases.iter();
+        let restores = restores.map(|database| match &database.restore.connection {
+            Some(RestoreConnection::Whole(keys)) => Some(&**keys),
+            _ => None,
+        });
         let all = databases
             .chain(of_drills)
+            .chain(restores)
             .chain([self.drill.connection.as_ref()]);
         all.flatten().collect()
     }
@@ -269,7 +275,7 @@ impl ConnectionKeys {
             return Vec::new();
         };
         let extra = self
-            .resolve(env)
+            .without_password(env)
             .map_or(Vec::new(), |connection| connection.extra);
         let secret = |(variable, _): &(&str, String)| ["PGSSLKEY", "PGPASSFILE"].contains(variable);
         let files = extra.into_iter().filter(secret);
