@@ -56,7 +56,7 @@ pub struct RestoreArgs {
     pub create: bool,
 
     /// with --create: make the database with this locale of the server, and not with that of the original
-    #[argh(option, arg_name = "NAME")]
+    #[argh(option, arg_name = "NAME", from_str_fn(name))]
     pub locale: Option<String>,
 
     /// drop what the backup holds from the target first
