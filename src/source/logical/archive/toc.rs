@@ -51,6 +51,8 @@ pub struct TocEntry {
     pub kind: String,
     /// Its SQL, for the few kinds of which that is kept.
     pub definition: Option<String>,
+    /// It is a foreign key over whose rows nobody looked where it is from.
+    pub is_unchecked: bool,
     /// The bytes of the archive that hold its SQL: a length and a text.
     pub(super) definition_field: Range<u64>,
     /// What its definition demands of a role and a server; only where entries are kept.

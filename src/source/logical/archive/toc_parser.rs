@@ -262,6 +262,7 @@ impl TocParser {
                         && self.kept < KEPT / 2;
                 let keep = match &*entry.kind {
                     _ if is_kept => Keep::Short,
+                    "FK CONSTRAINT" => Keep::Short,
                     kind if self.keeps_entries && demands::depends_on_the_definition(kind) => {
                         Keep::Short
                     }
@@ -272,6 +273,8 @@ impl TocParser {
                     let text = definition.as_deref();
                     entry.demands = demands::demands(&entry.kind, text.unwrap_or_default());
                 }
+                entry.is_unchecked = entry.kind == "FK CONSTRAINT"
+                    && definition.as_deref().is_some_and(is_unchecked);
                 entry.definition = definition.filter(|_| is_kept);
                 TocField::Drop
             }
@@ -465,12 +468,17 @@ fn kept(text: DumpString, encoding: Encoding) -> Option<String> {
     }
 }
 
+/// True of the SQL of a key that is not checked over the rows that are there.
+fn is_unchecked(sql: &str) -> bool {
+    let sql = sql.trim_end_matches([';', '\n', ' ']);
+    sql.ends_with("NOT VALID") || sql.ends_with("NOT ENFORCED")
+}
+
 /// Kinds of which the definition is kept.
 fn is_kept(entry: &TocEntry) -> bool {
     match &*entry.kind {
         "ENCODING" | "STDSTRINGS" | "DATABASE" | "DATABASE PROPERTIES" => true,
         "SCHEMA" => entry.tag == "public",
-        "FK CONSTRAINT" => true,
         "ACL" | "DEFAULT ACL" | "POLICY" | "USER MAPPING" => true,
         "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("DATABASE "),
         _ => false,

@@ -81,7 +81,7 @@ impl RestoreFacts<'_> {
             let name = shown(entry);
             match there.get(&(key.to_string(), name.clone())) {
                 Some(true) => None,
-                Some(false) if key == "key" && !was_unchecked(entry) => {
+                Some(false) if key == "key" && !entry.is_unchecked => {
                     Some(format!("{what} {name} (NOT VALID)"))
                 }
                 // neither was it before, or the index of a table with partitions lacks one
@@ -117,13 +117,6 @@ impl RestoreFacts<'_> {
             _ => None,
         }
     }
-}
-
-/// True of a foreign key that was not checked where the backup is from either.
-fn was_unchecked(entry: &TocEntry) -> bool {
-    let sql = entry.definition.as_deref().unwrap_or_default();
-    let sql = sql.trim_end_matches([';', '\n', ' ']);
-    sql.ends_with("NOT VALID") || sql.ends_with("NOT ENFORCED")
 }
 
 /// What a key is called, and whether it is to be found among keys or among indexes.
