@@ -67,7 +67,7 @@ fn names_of_a_database_are_shown_by_their_codes_wherever_they_are_shown() {
     database.sql(&format!(
         "CREATE VIEW \"{EVIL} mine\" AS SELECT * FROM \"{EVIL}\".\"{EVIL}\""
     ));
-    shows(&and(&["--clean"]).exits(1));
+    shows(&and(&["--clean"]).exits(15));
     database.sql(&format!(
         "DROP VIEW \"{EVIL} mine\"; INSERT INTO \"{EVIL}\" VALUES (1), (2), (3)"
     ));
