@@ -149,7 +149,10 @@ impl App {
         checks.extend(self.check_restore_login(database, cancel)?);
         checks.push(check_schedule(database));
         match database.backup.encryption.seal_password(&process_env) {
-            Ok(Some(password)) => checks.push(test::encryption::round_trip(name, password)),
+            Ok(Some(password)) => {
+                checks.extend(test::encryption::short(name, &password));
+                checks.push(test::encryption::round_trip(name, password));
+            }
             Ok(None) => {}
             Err(error) => checks.push(Finding::broken(&format!("encryption of {name}"), &error)),
         }

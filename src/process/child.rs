@@ -3,6 +3,7 @@
 use super::before_exec;
 use super::hang_up::watch_end;
 use super::output_tail::Tail;
+use super::repeated_warnings::was_told;
 use super::terminate::{last_signal, terminate};
 use crate::cancel::{Cancel, Woken};
 use crate::error::{Doing, Error, Kind, Result};
@@ -211,7 +212,9 @@ impl Child {
         }
         let warnings = ended.stderr.lines();
         for line in warnings.filter(|line| line.to_lowercase().contains("warning:")) {
-            log::warn!("{}: {line}", self.program);
+            if !was_told(line) {
+                log::warn!("{}: {line}", self.program);
+            }
         }
         Ok(ended)
     }

@@ -85,6 +85,27 @@ fn a_house_in_order_passes_and_nothing_of_it_is_changed() {
 }
 
 #[test]
+fn a_password_that_can_be_guessed_is_a_warning() {
+    let (sandbox, database) = house("guessed");
+    for (password, warned) in [
+        ("x", "is one character"),
+        ("seven77", "is 7 characters"),
+        ("éight888", ""),
+    ] {
+        let keys = format!("enabled: true, password: '{password}'");
+        sandbox.configure_with("", &[app(&database).encryption(&keys)]);
+        let output = sandbox.run(&["test"]).exits(0);
+        let expected = format!("warn  encryption of app: the password {warned}");
+        assert_eq!(
+            output.text().contains(&expected),
+            !warned.is_empty(),
+            "{}",
+            output.text()
+        );
+    }
+}
+
+#[test]
 fn all_failures_are_listed_and_json_is_one_document_of_them() {
     let (sandbox, database) = house("both");
     let lost = Entry::new(

@@ -306,3 +306,19 @@ fn a_command_that_is_advised_names_the_configuration_that_this_run_was_given() {
         "{told}"
     );
 }
+
+#[test]
+fn what_a_server_says_to_each_session_is_told_once_a_run() {
+    let database = postgres(18).create_database("noted");
+    let sandbox = Sandbox::new(18);
+    sandbox.configure_with("", &[Entry::of(&database)]);
+    database.server.maintenance().sql(&format!(
+        "UPDATE pg_database SET datcollversion = '0' WHERE datname = '{}'",
+        database.name
+    ));
+    for command in [&["backup"][..], &["test"]] {
+        let told = sandbox.run(command).exits(0).stderr;
+        let warning = format!("WARNING:  database \"{}\" has ", database.name);
+        assert_eq!(told.matches(&warning).count(), 1, "{command:?}: {told}");
+    }
+}

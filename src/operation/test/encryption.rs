@@ -17,6 +17,24 @@ use std::time::Instant;
 /// So many archives without a manifest, which those of the old kind are, are looked at.
 const LOOKED_AT: usize = 20;
 
+/// A password of fewer characters is found by trying.
+const SHORT: usize = 8;
+
+/// Warns of a password that can be guessed, whatever its key is derived with.
+pub fn short(name: &str, password: &Secret) -> Option<Finding> {
+    let length = password.expose().chars().count();
+    (length < SHORT).then(|| {
+        let what = match length {
+            1 => "the password is one character long, and can be guessed".to_string(),
+            _ => format!("the password is {length} characters long, and can be guessed"),
+        };
+        Finding::warn(&format!("encryption of {name}"), what).fix(
+            "choose a new encryption.password, such as openssl rand -base64 32 makes, and put this one under \
+             encryption.previous_passwords",
+        )
+    })
+}
+
 /// Seals something and opens it again, which takes one derivation of the key.
 pub fn round_trip(name: &str, password: Secret) -> Finding {
     let subject = format!("encryption of {name}");
