@@ -27,7 +27,7 @@ impl ValueKind {
             "DIR" => ValueKind::Directory,
             "NAME" => ValueKind::Database,
             // A and B are those of diff
-            "BACKUP" | "A" | "B" => ValueKind::Backup,
+            "BACKUP" | "EARLIER" | "LATER" => ValueKind::Backup,
             "SHELL" => ValueKind::Shell,
             "LEVEL" => ValueKind::Level,
             _ => ValueKind::Free,

@@ -1,6 +1,6 @@
 //! Completions for shells, made from the definition that `--help` is made from.
 //!
-//! What a value is follows from its name in that help: FILE and DIR are looked for on disk, NAME, BACKUP, A and B among the
+//! What a value is follows from its name in that help: FILE and DIR are looked for on disk, NAME, BACKUP, EARLIER and LATER among the
 //! configured databases, SHELL and LEVEL are those that we know; anything else is left to the user.
 
 mod bash;
