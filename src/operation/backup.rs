@@ -117,6 +117,10 @@ pub fn run(
     log::debug!("using {pg_dump}");
     let source = source(&client)?;
     let fixed = client.with_fixed_output()?;
+    let dumped = match &fixed {
+        Some(fixed) => fixed.in_encoding_of_database()?,
+        None => client.clone(),
+    };
 
     let started = now();
     let id = BackupId {
@@ -125,7 +129,10 @@ pub fn run(
     };
     let encoding = job.encoding();
     let globals = match job.globals {
-        true => stored_globals::sidecars(job, &id, encoding, server, tools, cancel)?,
+        true => {
+            let session = dumped.session();
+            stored_globals::sidecars(job, session, &id, encoding, server, tools, cancel)?
+        }
         false => Vec::new(),
     };
     let previous = match job.partial {
@@ -135,7 +142,7 @@ pub fn run(
     let dumping = Dumping {
         previous,
         fixed_output: fixed.is_some(),
-        session: fixed.as_ref().unwrap_or(&client).session().clone(),
+        session: dumped.session().clone(),
         source,
         globals,
         client: client.clone(),

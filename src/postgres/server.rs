@@ -1,6 +1,7 @@
 //! What a server is: its version, its system identifier, whether it is a standby, and which settings it takes.
 
 use super::client::Client;
+use super::session::session_setting;
 use super::version::ServerVersion;
 use crate::error::{Doing, Error, Result};
 
@@ -99,6 +100,26 @@ impl Client {
             Err(error) => {
                 self.cancel().check()?;
                 log::debug!("the server keeps to its language: {}", error.chain());
+                Ok(self.clone())
+            }
+        }
+    }
+
+    /// The client with sessions in the encoding of its database, whatever a database or a role sets for its own: another may
+    /// lack what rows, or the names of other roles, hold.
+    pub fn in_encoding_of_database(&self) -> Result<Client> {
+        if !self.is_available() {
+            return Ok(self.clone());
+        }
+        match self.query("SELECT pg_catalog.getdatabaseencoding()") {
+            Ok(rows) => {
+                let encoding = rows.into_iter().flatten().next().unwrap_or_default();
+                let setting = session_setting("client_encoding", &encoding);
+                Ok(self.with_session(self.session().with_settings(&setting)))
+            }
+            Err(error) => {
+                self.cancel().check()?;
+                log::debug!("the encoding is not known: {}", error.chain());
                 Ok(self.clone())
             }
         }

@@ -10,6 +10,7 @@ use crate::format::seal::{Expect, Keys};
 use crate::format::sniff::Content;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Stages, WrittenArchive};
+use crate::postgres::session::Session;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::Meter;
 use crate::repository::checksum_line;
@@ -28,6 +29,7 @@ const LARGEST: usize = 64 << 20;
 /// Dumps the roles of the server of `job`: the keys and bytes of two more sidecars.
 pub(crate) fn sidecars(
     job: &DumpJob,
+    session: &Session,
     id: &BackupId,
     encoding: ArchiveEncoding,
     server: Option<u32>,
@@ -36,13 +38,13 @@ pub(crate) fn sidecars(
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let pg_dumpall = tools.pg_dumpall(server, cancel)?;
     log::debug!("using {pg_dumpall}");
-    let dumped = match dump(job, id, &pg_dumpall, true, cancel) {
+    let dumped = match dump(job, session, id, &pg_dumpall, true, cancel) {
         Err(error) if globals::passwords_are_forbidden(&error) => {
             log::warn!(
                 "the passwords of roles are not in the backup of {}: the server does not let this user read them",
                 job.database
             );
-            dump(job, id, &pg_dumpall, false, cancel)
+            dump(job, session, id, &pg_dumpall, false, cancel)
         }
         other => other,
     };
@@ -60,6 +62,7 @@ pub(crate) fn sidecars(
 
 fn dump(
     job: &DumpJob,
+    session: &Session,
     id: &BackupId,
     pg_dumpall: &Tool,
     passwords: bool,
@@ -71,7 +74,7 @@ fn dump(
         threads: 1,
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
-    let mut dump = globals::dump(pg_dumpall, &job.session, passwords, cancel)?;
+    let mut dump = globals::dump(pg_dumpall, session, passwords, cancel)?;
     let (bytes, written) = write_pipeline::write(
         &mut dump,
         Small(Vec::new()),

@@ -183,6 +183,24 @@ fn rows_read_the_same_whatever_the_servers_time_zone() {
 }
 
 #[test]
+fn rows_that_the_encoding_of_clients_lacks_are_backed_up_in_that_of_the_database() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("wide"));
+    database.sql("CREATE TABLE t AS SELECT 'ж €' AS text");
+    database.sql(&format!(
+        "ALTER DATABASE {} SET client_encoding = 'LATIN1'",
+        database.name
+    ));
+    let entry = Entry::of(&database).backup("globals: true");
+    sandbox.configure_with("", &[entry]);
+    let tables = tables_in(&sandbox.back_up(&database.name).manifest()["tables"]);
+    database.sql(&format!(
+        "ALTER DATABASE {} RESET client_encoding",
+        database.name
+    ));
+    assert_eq!(tables, tables_of(&database));
+}
+
+#[test]
 fn a_database_without_any_table_is_backed_up() {
     let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("empty"));
     sandbox.configure_for(&[&database], PLAIN);
