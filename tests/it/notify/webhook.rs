@@ -434,5 +434,5 @@ fn a_check_that_could_not_ask_a_storage_is_no_success() {
         (&json!("verify"), &json!("failure"))
     );
     let error = event["error"].as_str().expect("why");
-    assert!(error.contains("the storage gone"), "{error}");
+    assert!(error.contains("storage gone: "), "{error}");
 }
