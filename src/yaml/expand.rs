@@ -115,7 +115,7 @@ impl SecretText {
         match self.place {
             SecretPlace::Here => Ok(value),
             SecretPlace::File => self.read(&value)?.ok_or_else(|| {
-                let path = shown_path(Path::new(value.expose()));
+                let path = self.shown_file(&value);
                 Error::usage(format!("{}: {path} is empty", self.field()))
             }),
         }
@@ -132,16 +132,27 @@ impl SecretText {
 
     /// The content of the file, unless it is empty.
     fn read(&self, path: &Secret) -> Result<Option<Secret>> {
-        let content = read_file(Path::new(path.expose()))
+        let content = read_as(Path::new(path.expose()), &self.shown_file(path))
             .map_err(|error| error.doing(format!("{}: cannot read the file", self.field())))?;
         if content.expose().contains('\0') {
             return Err(Error::usage(format!(
                 "{}: {} holds a NUL character, which no setting can carry",
                 self.field(),
-                shown_path(Path::new(path.expose()))
+                self.shown_file(path)
             )));
         }
         Ok(Some(content).filter(|content| !content.is_empty()))
+    }
+
+    /// The path of the file for a message, by what was written: a directory that was put before it makes no path of it.
+    fn shown_file(&self, path: &Secret) -> String {
+        let path = Path::new(path.expose());
+        let base = self.template.base.as_deref();
+        let written = base.and_then(|base| path.strip_prefix(base).ok());
+        match written.filter(|written| written.components().count() < 2) {
+            Some(name) => shown_path(name),
+            None => shown_path(path),
+        }
     }
 
     /// The files that the secret, or a part of it, is read from.
@@ -357,7 +368,12 @@ fn shown_path(path: &Path) -> String {
 
 /// The content of a secret file without its one final newline.
 pub(crate) fn read_file(path: &Path) -> Result<Secret> {
-    let fail = |what: String| Error::usage(format!("{}: {what}", shown_path(path)));
+    read_as(path, &shown_path(path))
+}
+
+/// The same, with what a message calls it.
+fn read_as(path: &Path, shown: &str) -> Result<Secret> {
+    let fail = |what: String| Error::usage(format!("{shown}: {what}"));
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
