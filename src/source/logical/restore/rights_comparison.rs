@@ -7,7 +7,7 @@ use crate::source::logical::archive::{Toc, TocEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What an object is: pg_dump's word for its kind, its schema, and its name.
-type Object<'t> = (&'t str, &'t str, &'t str);
+type RightsSubject<'t> = (&'t str, &'t str, &'t str);
 
 /// What of the rights of `restored` differs from those that `chosen` entries of `archived` give, in words: objects, and what is more
 /// or less of each. Nothing where the two are not told in the same words.
@@ -15,13 +15,13 @@ pub fn differences(archived: &Toc, chosen: &dyn Fn(i64) -> bool, restored: &Toc)
     if !in_the_same_words(archived, restored) {
         return Vec::new();
     }
-    let made: HashSet<Object> = archived
+    let made: HashSet<RightsSubject> = archived
         .entries
         .iter()
         .filter(|entry| chosen(entry.id) && !is_there_before(entry))
         .map(object)
         .collect();
-    let there: HashSet<Object> = restored.entries.iter().map(object).collect();
+    let there: HashSet<RightsSubject> = restored.entries.iter().map(object).collect();
     let wanted = rights(archived, &|entry, of| {
         chosen(entry.id) && made.contains(&of) && there.contains(&of)
     });
@@ -53,14 +53,14 @@ fn is_there_before(entry: &TocEntry) -> bool {
     entry.kind == "SCHEMA" && entry.tag == "public"
 }
 
-fn object(entry: &TocEntry) -> Object<'_> {
+fn object(entry: &TocEntry) -> RightsSubject<'_> {
     (&entry.kind, &entry.schema, &entry.tag)
 }
 
 /// The statements that give the rights on objects, by schema and by what pg_dump calls them, such as `TABLE orders`, in any order.
 fn rights<'t>(
     toc: &'t Toc,
-    wanted: &dyn Fn(&TocEntry, Object<'t>) -> bool,
+    wanted: &dyn Fn(&TocEntry, RightsSubject<'t>) -> bool,
 ) -> BTreeMap<(&'t str, &'t str), BTreeSet<&'t str>> {
     let by_id: HashMap<i64, &TocEntry> =
         toc.entries.iter().map(|entry| (entry.id, entry)).collect();
