@@ -13,7 +13,7 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::secret::Secret;
 use crate::text::escape::printable;
-use crate::yaml::expand::read_file;
+use crate::yaml::secret_file::read_file;
 use std::path::Path;
 
 /// The server, the login and the database that `--to` may replace.

@@ -10,4 +10,5 @@ pub mod problem;
 pub mod reader;
 pub mod relative;
 pub mod rules;
+pub mod secret_file;
 mod shown;

@@ -153,3 +153,40 @@ impl TocEntry {
                 || remark && self.tag.starts_with("DATABASE "))
     }
 }
+
+#[cfg(test)]
+impl Toc {
+    /// For tests of what follows from its entries.
+    pub fn of(entries: Vec<TocEntry>) -> Toc {
+        Toc {
+            version: DumpVersion::NEWEST,
+            offset_size: 8,
+            database: "app".into(),
+            server_version: "16.1".into(),
+            pg_dump_version: "16.1".into(),
+            encoding: None,
+            locale: Vec::new(),
+            tablespace: None,
+            properties: DatabaseProperties::default(),
+            extensions: Vec::new(),
+            roles: BTreeSet::new(),
+            entries,
+        }
+    }
+}
+
+#[cfg(test)]
+impl TocEntry {
+    /// One of the schema public, for tests.
+    pub fn called(id: i64, kind: &str, tag: &str, dependencies: &[i64]) -> TocEntry {
+        TocEntry {
+            id,
+            kind: kind.into(),
+            tag: tag.into(),
+            schema: "public".into(),
+            dependencies: dependencies.into(),
+            has_data: kind == "TABLE DATA",
+            ..TocEntry::default()
+        }
+    }
+}

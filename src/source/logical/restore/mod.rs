@@ -3,6 +3,7 @@
 //! ```text
 //! request          what was asked for
 //! prepare          opens the backup, looks at the target: gathers the facts; changes nothing
+//! permitted        which content may be restored with which options
 //! facts, refusals  what is known, what follows from it, and what speaks against it: values, no server
 //! rights           what the role may not make, and what the server does not know
 //! incomplete       what an archive of a part of a database does not bring itself
@@ -41,6 +42,7 @@ mod lock_table;
 mod login;
 mod object_kinds;
 mod one_transaction;
+mod permitted;
 mod phases;
 mod prepare;
 mod preview;

@@ -110,16 +110,8 @@ fn ids_where(entries: &[&TocEntry], is_one: impl Fn(&TocEntry) -> bool) -> BTree
 mod tests {
     use super::*;
 
-    #[allow(clippy::field_reassign_with_default)]
     fn entry(id: i64, kind: &str, tag: &str, dependencies: &[i64]) -> TocEntry {
-        let mut entry = TocEntry::default();
-        entry.id = id;
-        entry.kind = kind.into();
-        entry.tag = tag.into();
-        entry.schema = "public".into();
-        entry.dependencies = dependencies.into();
-        entry.has_data = kind == "TABLE DATA";
-        entry
+        TocEntry::called(id, kind, tag, dependencies)
     }
 
     fn runs(entries: Vec<TocEntry>) -> Vec<(Vec<i64>, bool)> {

@@ -4,11 +4,12 @@
 use super::created_database;
 use super::facts::{Origin, RestoreFacts, UnknownLocales, WantedRoom};
 use super::lock_table::LockTable;
+use super::permitted::permit;
 use super::refusals::together;
 use super::request::RestoreRequest;
 use super::selection::{TocSelection, choose};
 use super::spool;
-use super::target_state::TargetState;
+use super::target_state::{TargetState, not_empty};
 use super::writable::Writing;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -21,7 +22,6 @@ use crate::postgres::pooler;
 use crate::postgres::session::{Session, session_setting};
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
-use crate::repository::foreign_file;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::{Bytes, Rules};
@@ -435,97 +435,4 @@ fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
         }
     })?;
     Ok(catalog)
-}
-
-/// Refuses what is no dump, and SQL that no one allowed.
-fn permit(
-    inbound: &Inbound<Bytes>,
-    selected: &Located,
-    job: &RestoreRequest,
-    tools: &Tools,
-    cancel: &Cancel,
-) -> Result<()> {
-    const ANOTHER: &str = "restore another backup; see them with: backupkit list";
-    let shown = selected.shown();
-    let for_archives = [
-        (job.options.clean, "--clean"),
-        (job.jobs.is_some(), "--jobs"),
-        (!job.subset.tables.is_empty(), "--table"),
-        (!job.subset.schemas.is_empty(), "--schema"),
-        (job.subset.data_only, "--data-only"),
-        (job.subset.schema_only, "--schema-only"),
-        (job.options.no_single_transaction, "--no-single-transaction"),
-        (job.options.no_owner, "--no-owner"),
-        (job.options.no_privileges, "--no-privileges"),
-        (job.omitted.publications, "--no-publications"),
-        (job.omitted.subscriptions, "--no-subscriptions"),
-        (job.omitted.event_triggers, "--no-event-triggers"),
-        (job.omitted.comments, "--no-comments"),
-        (job.omitted.security_labels, "--no-security-labels"),
-        (!job.tablespaces.is_empty(), "--tablespace"),
-        (job.allow_broken_keys, "--allow-broken-keys"),
-        (job.options.no_tablespaces, "--no-tablespaces"),
-    ];
-    match inbound.facts().content {
-        Content::Archive => Ok(()),
-        Content::Empty => Err(Error::damaged(format!("{shown} is empty")).hint(ANOTHER)),
-        Content::Foreign(format) => Err(foreign_file::explain(selected, inbound.facts(), format)),
-        Content::Unknown => match foreign_file::part_of_directory(selected) {
-            Some(part) => Err(part),
-            None => Err(Error::damaged(format!(
-                "{shown} is neither an archive of pg_dump nor SQL"
-            ))
-            .hint(ANOTHER)),
-        },
-        Content::Sql if !job.sql_allowed => Err(refuse_sql(&shown, job, tools, cancel)?),
-        Content::Sql => {
-            let unfit = for_archives.into_iter().filter(|(wanted, _)| *wanted);
-            let unfit: Vec<&str> = unfit.map(|(_, option)| option).collect();
-            match unfit.is_empty() {
-                true => Ok(()),
-                false => Err(Error::refused(format!(
-                    "SQL text is run as it is, for which there is no {}",
-                    unfit.join(" and no ")
-                ))
-                .hint(
-                    "restore all of it into an empty database, such as by --to NAME --create; what is not to be in there, leave \
-                     out of the text or drop afterwards",
-                )),
-            }
-        }
-    }
-}
-
-/// Tells at once all that stands in the way of SQL text.
-fn refuse_sql(shown: &str, job: &RestoreRequest, tools: &Tools, cancel: &Cancel) -> Result<Error> {
-    let refused = Error::refused(format!("{shown} holds SQL text, which can do anything"))
-        .hint("run it with psql by --allow-sql-fallback if you trust where it comes from");
-    let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?.in_english()?;
-    let found = match not_empty(&client) {
-        Err(error) if error.ends_the_run() => return Err(error),
-        other => other.ok().flatten(),
-    };
-    Ok(match found {
-        Some(what) => refused.also_hint(format!(
-            "and into an empty database, such as by --to NAME --create: {} has {what}",
-            job.session.shown()
-        )),
-        None => refused,
-    })
-}
-
-/// How many relations there are, and a few names; none in an empty database.
-fn not_empty(client: &Client) -> Result<Option<String>> {
-    let (count, names) = databases::user_relations(client)?;
-    let more = match count > names.len() as u64 {
-        true => ", …",
-        false => "",
-    };
-    let what = || {
-        format!(
-            "{count} tables, views or sequences ({}{more})",
-            names.join(", ")
-        )
-    };
-    Ok((count > 0).then(what))
 }

@@ -287,7 +287,6 @@ mod tests {
     use crate::error::Kind;
     use crate::format::sniff::Content;
     use crate::postgres::session::Session;
-    use crate::source::logical::archive::{DatabaseProperties, DumpVersion};
     use crate::source::logical::drop_existing::{DropEffects, DroppedObject};
     use crate::source::logical::pg_restore::PgRestoreOptions;
     use crate::source::logical::set_aside::SetAside;
@@ -314,36 +313,17 @@ mod tests {
         }
     }
 
-    // the statement of an entry is the archive reader's own, so an entry cannot be written down as a whole
-    #[allow(clippy::field_reassign_with_default)]
     fn toc() -> Toc {
         let entry = |id, kind: &str, tag: &str| {
-            let mut entry = TocEntry::default();
-            entry.id = id;
-            entry.kind = kind.into();
-            entry.tag = tag.into();
-            entry.schema = "public".into();
+            let mut entry = TocEntry::called(id, kind, tag, &[]);
             entry.owner = "app".into();
             entry
         };
-        Toc {
-            version: DumpVersion::NEWEST,
-            offset_size: 8,
-            database: "app".into(),
-            server_version: "16.1".into(),
-            pg_dump_version: "16.1".into(),
-            encoding: None,
-            locale: Vec::new(),
-            tablespace: None,
-            properties: DatabaseProperties::default(),
-            extensions: Vec::new(),
-            roles: BTreeSet::new(),
-            entries: vec![
-                entry(1, "TABLE", "orders"),
-                entry(2, "TABLE DATA", "orders"),
-                entry(3, "EXTENSION", "postgis"),
-            ],
-        }
+        Toc::of(vec![
+            entry(1, "TABLE", "orders"),
+            entry(2, "TABLE DATA", "orders"),
+            entry(3, "EXTENSION", "postgis"),
+        ])
     }
 
     /// A restore of `toc` into an empty database by a role that may do everything there.

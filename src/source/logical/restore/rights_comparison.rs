@@ -91,39 +91,16 @@ fn rights<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::logical::archive::{DatabaseProperties, DumpVersion};
 
     fn entry(id: i64, kind: &str, tag: &str, needs: &[i64], definition: &str) -> TocEntry {
-        let mut entry = TocEntry::default();
-        entry.id = id;
-        entry.kind = kind.into();
-        entry.tag = tag.into();
-        entry.schema = "public".into();
-        entry.dependencies = needs.to_vec();
+        let mut entry = TocEntry::called(id, kind, tag, needs);
         entry.definition = Some(definition.into());
         entry
     }
 
-    fn toc(entries: Vec<TocEntry>) -> Toc {
-        Toc {
-            version: DumpVersion::new(1, 16),
-            offset_size: 8,
-            database: "app".into(),
-            server_version: "18.1".into(),
-            pg_dump_version: "18.1".into(),
-            encoding: None,
-            locale: Vec::new(),
-            tablespace: None,
-            properties: DatabaseProperties::default(),
-            extensions: Vec::new(),
-            roles: BTreeSet::new(),
-            entries,
-        }
-    }
-
     #[test]
     fn rights_are_compared_in_any_order_and_of_what_was_restored_alone() {
-        let archived = toc(vec![
+        let archived = Toc::of(vec![
             entry(1, "TABLE", "t", &[], ""),
             entry(
                 2,
@@ -135,7 +112,7 @@ mod tests {
             entry(3, "TABLE", "closed", &[], ""),
             entry(4, "TABLE", "other", &[], ""),
         ]);
-        let restored = toc(vec![
+        let restored = Toc::of(vec![
             entry(9, "TABLE", "t", &[], ""),
             entry(
                 8,

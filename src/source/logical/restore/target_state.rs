@@ -4,6 +4,7 @@ use super::object_kinds::{is_relation, shown};
 use crate::cause::FailureCause;
 use crate::error::Result;
 use crate::postgres::client::Client;
+use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
 use crate::source::logical::archive::TocEntry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -368,4 +369,20 @@ impl TargetState {
             _ => self.is_new,
         }
     }
+}
+
+/// How many relations there are, and a few names; none in an empty database.
+pub(super) fn not_empty(client: &Client) -> Result<Option<String>> {
+    let (count, names) = databases::user_relations(client)?;
+    let more = match count > names.len() as u64 {
+        true => ", …",
+        false => "",
+    };
+    let what = || {
+        format!(
+            "{count} tables, views or sequences ({}{more})",
+            names.join(", ")
+        )
+    };
+    Ok((count > 0).then(what))
 }
