@@ -107,7 +107,8 @@ pub fn run(
     begins();
 
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?.in_english()?;
-    let version = client.version_if_known()?;
+    let identity = client.identity_if_known()?;
+    let version = identity.as_ref().map(|identity| identity.number);
     let server = version.map(|version| version.major);
     pooler::require_own_session(&client)?;
     let pg_dump = tools.pg_dump(server, cancel)?;
@@ -145,6 +146,7 @@ pub fn run(
         session: dumped.session().clone(),
         source,
         globals,
+        acts_as: identity.map_or_else(|| client.session().user().to_string(), |known| known.role),
         client: client.clone(),
         pg_dump,
     };
@@ -181,6 +183,8 @@ struct Dumping {
     previous: Option<Vec<Table>>,
     /// The sidecars that hold roles.
     globals: Vec<(String, Vec<u8>)>,
+    /// The role that reads.
+    acts_as: String,
     client: Client,
     pg_dump: Tool,
 }
@@ -274,6 +278,7 @@ fn start_pg_dump(job: &DumpJob, dumping: &Dumping, cancel: &Cancel) -> Result<Wa
     let application = application_name("backup");
     let options: Vec<OsString> = job.options.iter().map(OsString::from).collect();
     let dump = PgDump {
+        role: &dumping.acts_as,
         session: &dumping.session,
         application: &application,
         options: &options,

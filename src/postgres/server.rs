@@ -12,7 +12,10 @@ pub struct ServerIdentity {
     pub version: String,
     /// The same as numbers.
     pub number: ServerVersion,
+    /// Whom its sessions act as. `ALTER ROLE … SET role` and `ALTER DATABASE … SET role` make that another than the login.
     pub role: String,
+    /// Whom they log in as.
+    pub login: String,
     /// It follows another server.
     pub standby: bool,
 }
@@ -21,7 +24,7 @@ impl Client {
     /// Asks the server who it is.
     pub fn identity(&self) -> Result<ServerIdentity> {
         const SQL: &str = "SELECT current_setting('server_version'), current_setting('server_version_num'), \
-             current_user, pg_is_in_recovery()";
+             current_user, session_user, pg_is_in_recovery()";
         let rows = self.query(SQL)?;
         let mut columns = rows.into_iter().flatten();
         let mut column = || columns.next().unwrap_or_default();
@@ -29,6 +32,7 @@ impl Client {
             version: column(),
             number: ServerVersion::of_number(&column()).ok_or_else(no_version)?,
             role: column(),
+            login: column(),
             standby: column() == "t",
         })
     }
@@ -54,12 +58,20 @@ impl Client {
 
     /// The server's version, or `None` where there is no psql to ask with.
     pub fn version_if_known(&self) -> Result<Option<ServerVersion>> {
+        self.asked_if_known(Client::version)
+    }
+
+    /// Who the server is, or `None` where there is no psql to ask with.
+    pub fn identity_if_known(&self) -> Result<Option<ServerIdentity>> {
+        self.asked_if_known(Client::identity)
+    }
+
+    fn asked_if_known<T>(&self, ask: fn(&Client) -> Result<T>) -> Result<Option<T>> {
         if !self.is_available() {
             log::info!("psql is not installed, so the server is not asked for its version");
             return Ok(None);
         }
-        let version = self.version();
-        version
+        ask(self)
             .doing(|| format!("cannot connect to {}", self.shown()))
             .map(Some)
     }

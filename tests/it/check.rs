@@ -142,6 +142,33 @@ fn all_failures_are_listed_and_json_is_one_document_of_them() {
     );
 }
 
+/// A session that logs in as one role and acts as another may what the other one may.
+#[test]
+fn a_role_that_a_setting_takes_on_is_the_one_that_lacks_rights() {
+    let (sandbox, database) = house("takes_on");
+    let role = database.server.create_role("acted");
+    database.sql(&format!(
+        "CREATE TABLE secret (n int); ALTER DATABASE {} SET role = {role}",
+        database.name
+    ));
+    sandbox.configure_with("", &[app(&database)]);
+    let failure = failure(&sandbox);
+    assert!(
+        failure.contains(&format!(
+            "a setting of the database or of the login makes its sessions act as \"{role}\": take it back by ALTER DATABASE or \
+             ALTER ROLE … RESET role, or GRANT pg_read_all_data TO \"{role}\"; or back up"
+        )),
+        "{failure}"
+    );
+    let told = sandbox.run(&["test"]).exits(1).text();
+    assert!(told.contains(&format!("which acts as {role}")), "{told}");
+    let refused = sandbox.run(&["backup"]).exits(1).stderr;
+    assert!(
+        refused.contains(&format!("GRANT pg_read_all_data TO \"{role}\"")),
+        "{refused}"
+    );
+}
+
 #[test]
 fn what_the_role_may_not_read_is_named() {
     let (sandbox, database) = house("rights");
@@ -160,7 +187,10 @@ fn what_the_role_may_not_read_is_named() {
     let names = "cannot read large object 4711, sequence public.numbers, table public.guarded, table public.secret, \
                  table shut.open fix: ";
     assert!(failure.contains(names), "{failure}");
-    let way_out = format!("GRANT pg_read_all_data TO \"{role}\";");
+    let way_out = format!(
+        "GRANT pg_read_all_data TO \"{role}\"; ALTER ROLE \"{role}\" BYPASSRLS; ALTER ROLE \"{role}\" SET \
+         lo_compat_privileges = on, by a superuser; or back up as the owner"
+    );
     assert!(failure.contains(&way_out), "{failure}");
     // and that is so
     let refused = sandbox.run(&["backup"]).exits(1);
@@ -179,6 +209,11 @@ fn what_the_role_may_not_read_is_named() {
     );
     sandbox.run(&["backup"]).exits(0);
     database.sql(&format!("REVOKE pg_read_all_data FROM {role}"));
+    let only = self::failure(&sandbox);
+    assert!(
+        only.contains(&format!("GRANT pg_read_all_data TO \"{role}\"; or back up")),
+        "{only}"
+    );
     // with a part left out, what may not be read need not be in the way
     sandbox.configure_with("", &[entry().backup("options: ['--schema=nothing']")]);
     let output = sandbox.run(&["test"]).exits(0);

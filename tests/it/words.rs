@@ -110,7 +110,7 @@ fn limits_of_time_stop_no_question_and_a_large_object_says_what_reaches_it() {
     let postgres = server.maintenance();
     postgres.sql(&format!(
         "GRANT pg_read_all_data TO {role};
-         ALTER ROLE {role} SET statement_timeout = '1ms'; ALTER ROLE {role} SET lock_timeout = '1ms';
+         ALTER ROLE {role} SET statement_timeout = '3ms'; ALTER ROLE {role} SET lock_timeout = '3ms';
          ALTER ROLE {role} SET idle_in_transaction_session_timeout = '1s'; ALTER ROLE {role} SET transaction_timeout = '10s'"
     ));
     let sandbox = Sandbox::new(18);

@@ -8,6 +8,7 @@ use crate::postgres::pooler;
 use crate::postgres::quoting::identifier;
 use crate::postgres::rights;
 use crate::postgres::search_path;
+use crate::postgres::server::ServerIdentity;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::postgres::version::ServerVersion;
@@ -58,13 +59,17 @@ pub fn run(
         }
     };
     let standby = if server.standby { ", a standby" } else { "" };
+    let acting = match server.role == server.login {
+        true => String::new(),
+        false => format!(", which acts as {}", server.role),
+    };
     checks.push(Finding::ok(
         &subject,
         format!(
-            "PostgreSQL {}{standby} at {} as {}",
+            "PostgreSQL {}{standby} at {} as {}{acting}",
             server.version,
             session.shown(),
-            server.role
+            server.login
         ),
     ));
     if let Err(error) = pooler::require_own_session(&client) {
@@ -73,7 +78,7 @@ pub fn run(
     }
     checks.extend(speaks(&subject, &client)?);
     checks.extend(choose(&subject, Some(server.number), tools, wanted, cancel));
-    checks.push(readable(&subject, &client, wanted.chosen)?);
+    checks.push(readable(&subject, &client, &server, wanted.chosen)?);
     checks.extend(findable(&subject, &client)?);
     if let Some(options) = wanted.drill {
         let subject = format!("drill of {name}");
@@ -147,8 +152,13 @@ fn choose(
     checks
 }
 
-fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Finding> {
-    let (count, names) = match rights::unreadable(client) {
+fn readable(
+    subject: &str,
+    client: &Client,
+    server: &ServerIdentity,
+    chosen: bool,
+) -> Result<Finding> {
+    let found = match rights::unreadable(client) {
         Ok(found) => found,
         Err(error) => {
             client.cancel().check()?;
@@ -158,19 +168,38 @@ fn readable(subject: &str, client: &Client, chosen: bool) -> Result<Finding> {
             ));
         }
     };
-    if count == 0 {
+    if found.count == 0 {
         return Ok(Finding::ok(subject, "every table can be read"));
     }
-    let more = match count - names.len() as u64 {
+    let more = match found.count - found.names.len() as u64 {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let what = format!("cannot read {}{more}", names.join(", "));
-    let role = identifier(client.session().user());
-    let check = Finding::fail(subject, what).fix(format!(
-        "GRANT pg_read_all_data TO {role}; large objects need ALTER ROLE {role} SET lo_compat_privileges = on, by a superuser, \
-         and tables with row security ALTER ROLE {role} BYPASSRLS; or back up as the owner"
-    ));
+    let what = format!("cannot read {}{more}", found.names.join(", "));
+    let role = identifier(&server.role);
+    let remedies = [
+        (
+            found.lacks_rights,
+            format!("GRANT pg_read_all_data TO {role}"),
+        ),
+        (found.row_security, format!("ALTER ROLE {role} BYPASSRLS")),
+        (
+            found.large_objects,
+            format!("ALTER ROLE {role} SET lo_compat_privileges = on, by a superuser"),
+        ),
+    ];
+    let needed: Vec<String> = remedies
+        .into_iter()
+        .filter_map(|(needed, remedy)| needed.then_some(remedy))
+        .collect();
+    let mut fix = format!("{}; or back up as the owner", needed.join("; "));
+    if server.role != server.login {
+        fix = format!(
+            "a setting of the database or of the login makes its sessions act as {role}: take it back by ALTER DATABASE or \
+             ALTER ROLE … RESET role, or {fix}"
+        );
+    }
+    let check = Finding::fail(subject, what).fix(fix);
     Ok(match chosen {
         true => check.as_warning(),
         false => check,

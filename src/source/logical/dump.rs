@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct PgDump<'a> {
     /// The server and database.
     pub session: &'a Session,
+    /// Whom the session acts as there.
+    pub role: &'a str,
     /// What the server is to call its session.
     pub application: &'a str,
     /// The person's own options, already checked against those that would break the stream.
@@ -37,7 +39,7 @@ impl PgDump<'_> {
         }
         command.args(self.options);
         command.arg(self.session.database_argument());
-        let role = self.session.user().to_string();
+        let role = self.role.to_string();
         ChildOutput::spawn("pg_dump", command, cancel, move |ended| {
             explain::dump(ended, &role)
         })

@@ -163,7 +163,10 @@ fn rows_alone_fill_a_table_that_was_emptied() {
     let rows = ["--force", "--data-only", "--table", "line"];
     let refused = house.restore("source", &rows).exits(0);
     assert!(refused.text().contains("ok"));
-    house.target.sql("DELETE FROM line");
+    house.target.sql("DELETE FROM line; VACUUM ANALYZE line");
+    let foreseen = [&rows[..], &["--dry-run"]].concat();
+    let foreseen = house.restore("source", &foreseen).exits(0).text();
+    assert!(!foreseen.contains("is not empty"), "{foreseen}");
     let restored = house.restore("source", &rows).exits(0);
     says(
         &restored,
@@ -173,6 +176,12 @@ fn rows_alone_fill_a_table_that_was_emptied() {
     house.target.holds_the_same_as(&house.source);
     // where rows are still there, nothing is added to them
     let orders = ["--force", "--data-only", "--table", "orders"];
+    let foreseen = [&orders[..], &["--dry-run"]].concat();
+    let foreseen = house.restore("source", &foreseen).exits(0).text();
+    assert!(
+        foreseen.contains("may fail at") && foreseen.contains("public.orders is not empty"),
+        "{foreseen}"
+    );
     let failed = house.restore("source", &orders).exits(1);
     says(&failed, &["duplicate key", "--clean"]);
     house.target.holds_the_same_as(&house.source);

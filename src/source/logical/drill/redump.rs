@@ -64,6 +64,7 @@ pub fn dump(
     }
     let mut output = PgDump {
         session: as_dumped(client)?.session(),
+        role: client.session().user(),
         application: APPLICATION,
         options: &options,
         lock_timeout: Duration::ZERO,

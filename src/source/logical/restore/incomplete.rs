@@ -52,6 +52,29 @@ impl RestoreFacts<'_> {
         })
     }
 
+    /// Tables to which `--data-only` adds rows beside those that they hold, which their keys may refuse.
+    pub(super) fn rows_beside_rows(&self) -> Option<String> {
+        let (toc, holds) = (self.toc.as_deref()?, self.target.as_ref()?);
+        if !self.request.subset.data_only {
+            return None;
+        }
+        let rows = toc
+            .entries
+            .iter()
+            .filter(|entry| entry.kind == "TABLE DATA");
+        let rows = rows.filter(|entry| self.selection.holds(entry.id));
+        let tables: Vec<String> = rows
+            .map(shown)
+            .filter(|table| holds.filled.contains(table))
+            .collect();
+        (!tables.is_empty()).then(|| {
+            format!(
+                "rows that are there already, refused by a key or there twice: {} is not empty",
+                some(&tables)
+            )
+        })
+    }
+
     fn rows_without_tables(
         &self,
         toc: &Toc,

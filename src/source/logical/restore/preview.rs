@@ -64,7 +64,7 @@ pub struct RestorePreview {
     /// What the role may not do and would be left out.
     pub left_out: Vec<String>,
     /// What only a superuser could make elsewhere, and a provider's administrator may or may not; and more locks than a server
-    /// promises to have room for.
+    /// promises to have room for; and rows that are added to those of a table.
     pub doubts: Vec<String>,
     /// Event triggers and default privileges of the target that are switched off meanwhile.
     pub set_aside: Vec<String>,
@@ -82,6 +82,7 @@ pub struct RestorePreview {
 fn doubts(facts: &RestoreFacts) -> Vec<String> {
     let mut doubts = facts.doubts();
     doubts.extend(facts.locks_in_doubt());
+    doubts.extend(facts.rows_beside_rows());
     doubts
 }
 

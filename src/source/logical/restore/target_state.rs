@@ -57,6 +57,9 @@ const TARGET: &str = " \
          WHERE NOT puballtables AND pg_has_role(pubowner, 'USAGE') \
      UNION ALL SELECT 'relation', nspname || '.' || relname FROM pg_class c \
          JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r','p','v','m','S','f') AND c.oid >= 16384 \
+     UNION ALL SELECT 'filled', nspname || '.' || relname FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = relnamespace \
+         WHERE relkind = 'r' AND c.oid >= 16384 AND (pg_stat_get_live_tuples(c.oid) > 0 OR reltuples > 0) \
      UNION ALL SELECT 'function', format('%s.%s(%s)', nspname, proname, \
          CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE oidvectortypes(proargtypes) END) FROM pg_proc p \
          JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384 \
@@ -186,6 +189,8 @@ pub struct TargetState {
     pub publications: BTreeSet<String>,
     /// Tables, views and sequences.
     pub relations: BTreeSet<String>,
+    /// Those of its tables that hold rows, as its statistics say, which need no lock and may be behind.
+    pub filled: BTreeSet<String>,
     /// Functions, procedures and aggregates, with the types of their arguments.
     pub functions: BTreeSet<String>,
     /// Types and domains.
@@ -309,6 +314,7 @@ impl TargetState {
                 "foreign" => &mut holds.foreign_extensions,
                 "publication" => &mut holds.publications,
                 "relation" => &mut holds.relations,
+                "filled" => &mut holds.filled,
                 "function" => &mut holds.functions,
                 "type" => &mut holds.types,
                 "key" => &mut holds.foreign_keys,
