@@ -3,10 +3,10 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build static release demo demo-cluster test test-faults test-kinds test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-release test-parts lint fmt bench clean
+.PHONY: help build install static release demo demo-cluster test machine test-faults test-kinds test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 build: ## build target/release/backupkit, with a Rust toolchain through rustup if there is none
 	tests/parts/debian ca-certificates curl gcc libc6-dev
@@ -18,7 +18,10 @@ static: ## build target/*-linux-musl/release/backupkit, which runs on any Linux;
 	tests/parts/rust
 	packaging/static
 
-release: static ## build all that is released into target/artifacts: packages, image, tarball, checksums
+install: ## install what make build made below PREFIX (/usr/local), in DESTDIR: program, manual pages, completions, units
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install
+
+release: static ## build all that is released into target/artifacts, from a clean tree: packages, image, tarball, checksums
 	packaging/release
 
 demo: build ## back up, restore and compare a database of 200 MB on a throwaway PostgreSQL of its own
@@ -30,8 +33,11 @@ demo-cluster: build ## two hosts back up to a three-node S3 cluster that loses i
 	tests/parts/install garage
 	demo/cluster
 
-test: test-parts lint ## install what the tests need and run all of them
-	cargo test --locked
+test: machine test-parts lint ## install what the tests need and run all of them
+	cargo test --locked --no-fail-fast
+
+machine:
+	@tests/parts/machine
 
 test-two-hosts: test-parts ## two hosts at random work on one storage, for MINUTES (10) on each of three kinds at a time
 	BACKUPKIT_CAMPAIGN_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it -- two_hosts:: --nocapture

@@ -1,8 +1,10 @@
-//! What CONTRIBUTING.md and `src/lib.rs` say about the layout of the house is true.
+//! What CONTRIBUTING.md and `src/lib.rs` say about the layout of the house is true, and what the Makefile and the README say
+//! about building it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -70,4 +72,66 @@ fn the_layers_are_shown_as_they_are_tested() {
         let shown: Vec<BTreeSet<String>> = shown.collect();
         assert_eq!(shown, tested, "{file}");
     }
+}
+
+/// The files below a directory of the repository.
+fn files(directory: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(root().join(directory)).expect("a directory of the repository") {
+        let entry = entry.expect("read a directory");
+        let path = format!("{directory}/{}", entry.file_name().display());
+        match entry.file_type().expect("it is there").is_dir() {
+            true => files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+#[test]
+fn the_version_stands_in_one_place_and_images_are_named_by_it() {
+    let mut names = vec!["README.md".into(), "CONTRIBUTING.md".into()];
+    for directory in ["man", "packaging", "src"] {
+        files(directory, &mut names);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let mut images = 0;
+    for name in names {
+        let bytes = fs::read(root().join(&name)).expect("a file of the repository");
+        let text = String::from_utf8_lossy(&bytes);
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{name}:{}: {line}", number + 1);
+            let tags = line.split("backupkit:").skip(1);
+            let tags = tags.filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()));
+            let tags: Vec<&str> = tags.collect();
+            for tag in &tags {
+                let tag = tag.split([' ', '"', '`', '@']).next();
+                assert_eq!(tag, Some(version), "{place}");
+            }
+            images += tags.len();
+            let others = line.matches(version).count() - tags.len();
+            assert_eq!(others, 0, "derive it, or do without: {place}");
+        }
+    }
+    assert!(images >= 3, "these are not all: {images}");
+}
+
+#[test]
+fn make_help_shows_every_target_that_says_what_it_is_for() {
+    let makefile = read("Makefile");
+    let targets = makefile
+        .lines()
+        .filter(|line| line.contains(": ") && line.contains("## "));
+    let targets: Vec<&str> = targets.filter_map(|line| line.split(':').next()).collect();
+    assert!(
+        targets.contains(&"test-s3"),
+        "these are not all: {targets:?}"
+    );
+    let help = Command::new("make")
+        .arg("help")
+        .current_dir(root())
+        .output();
+    let help = String::from_utf8(help.expect("make is installed").stdout).expect("UTF-8");
+    let shown = help
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1));
+    assert_eq!(shown.collect::<Vec<_>>(), targets, "{help}");
 }

@@ -208,7 +208,8 @@ mod tests {
         assert_eq!(headline(&stored()), "ok: backup of app_db on db1, 4.2 GiB");
         assert_eq!(
             full(&stored()),
-            "The backup of app_db on db1 is stored.
+            concat!(
+                "The backup of app_db on db1 is stored.
 
 Details:
   database  app_db
@@ -217,8 +218,10 @@ Details:
   size      4.2 GiB (4509715660 bytes)
   started   2026-11-20 02:00:00 UTC
   took      1m2.5s
-  by        backupkit 0.1.0
-"
+  by        backupkit ",
+                env!("CARGO_PKG_VERSION"),
+                "\n"
+            )
         );
     }
 

@@ -127,7 +127,7 @@ impl Details {
 pub struct Check {
     /// When it began.
     pub at: DateTime<Utc>,
-    /// Who made it: `backupkit 0.1.0`.
+    /// Who made it: `backupkit` and its version.
     pub tool: String,
     /// How deep it looked.
     pub level: CheckLevel,

@@ -20,7 +20,7 @@ const LONGEST: usize = 8 * 1024;
 pub struct Failure {
     /// 1.
     pub schema: u32,
-    /// Who wrote it: `backupkit 0.1.0`.
+    /// Who wrote it: `backupkit` and its version.
     pub tool: String,
     /// The database's `name` in the configuration.
     pub database: String,

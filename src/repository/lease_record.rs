@@ -111,7 +111,7 @@ pub struct TakenMinute {
 pub struct LeaseRecord {
     /// 1.
     pub schema: u32,
-    /// Who wrote it: `backupkit 0.1.0`.
+    /// Who wrote it: `backupkit` and its version.
     pub tool: String,
     /// The name of the holder's machine.
     pub host: String,

@@ -21,7 +21,7 @@ pub const LARGEST: u64 = 64 * 1024 * 1024;
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Who wrote it: `backupkit 0.1.0`.
+    /// Who wrote it: `backupkit` and its version.
     pub tool: String,
     /// The `name` in the configuration.
     pub database: String,

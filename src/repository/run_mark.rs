@@ -30,7 +30,7 @@ const LARGEST: u64 = 64 * 1024;
 pub struct RunMark {
     /// 1.
     pub schema: u32,
-    /// Who wrote it: `backupkit 0.1.0`.
+    /// Who wrote it: `backupkit` and its version.
     pub tool: String,
     /// What is backed up: `dump`.
     pub kind: String,

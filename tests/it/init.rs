@@ -9,7 +9,6 @@ use crate::support::sandbox::Sandbox;
 use crate::support::terminal::on_a_terminal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 /// The answers of somebody without a terminal: the socket, where the superuser needs no password.
@@ -355,11 +354,7 @@ fn an_ordinary_user_learns_before_any_question_where_nothing_can_be_written() {
     };
     open("", 0o755);
     open("home", 0o777);
-    let as_nobody = |arguments: &[&str]| {
-        let mut command = sandbox.command(arguments);
-        command.uid(65534).gid(65534);
-        program::run(command, "")
-    };
+    let as_nobody = |arguments: &[&str]| program::run(sandbox.command_as(65534, arguments), "");
     let refused = as_nobody(&["init", "-c", "etc/backupkit/config.yaml"]).exits(1);
     for part in [
         "cannot write into",

@@ -46,7 +46,8 @@ const SETTINGS: &[&str] = &[
     "max_connections=20",
     // pg_dump locks every table of a database at once; this takes some 72 MiB more of shared memory
     "max_locks_per_transaction=4096",
-    // nothing has to outlive a crash
+    // nothing has to outlive a crash, and what a crash has cut short is no fault of the backup: the server ends and is named
+    "restart_after_crash=off",
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
@@ -157,12 +158,10 @@ impl Cluster {
         Ok(path.display().to_string())
     }
 
-    /// What the server said as it ended; `None` as long as it runs.
-    pub fn obituary(&mut self) -> Option<String> {
+    /// What the server said as it ended, by now or within `patience`; `None` if it runs on.
+    pub fn obituary(&mut self, patience: Duration, cancel: &Cancel) -> Option<String> {
         let server = self.server.as_mut()?;
-        let status = server
-            .ended_within(Duration::ZERO, &Cancel::new().ok()?)
-            .ok()??;
+        let status = server.ended_within(patience, cancel).ok()??;
         Some(server.ended(status).to_string())
     }
 

@@ -200,14 +200,8 @@ side_by_side! {
 
         // an orphan is made before the daemon takes the shell's place as process 1
         let mut command = Command::new("unshare");
-        command.args([
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            "--kill-child",
-            "sh",
-            "-c",
-        ]);
+        let namespaces = ["--user", "--map-root-user", "--pid", "--fork"];
+        command.args(namespaces).args(["--kill-child", "sh", "-c"]);
         command.arg("(sleep 2 &); exec \"$0\" daemon");
         command.arg(env!("CARGO_BIN_EXE_backupkit"));
         let mut command = sandbox.inside(command);

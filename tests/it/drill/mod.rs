@@ -22,7 +22,6 @@ use crate::support::wait;
 use rustix::process::{Pid, geteuid};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -78,7 +77,7 @@ const NOBODY: u32 = 65534;
 
 /// The same by somebody who is not root, whose throwaway server runs as themselves.
 fn unprivileged(sandbox: &Sandbox) -> Command {
-    let mut command = sandbox.command(&["verify", "--level", "restore", "latest"]);
+    let arguments = ["verify", "--level", "restore", "latest"];
     if geteuid().is_root() {
         let give = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).expect("we are root");
         for name in ["", "home", "tmp", "run", "storage", "config.yaml"] {
@@ -89,9 +88,9 @@ fn unprivileged(sandbox: &Sandbox) -> Command {
             give(path.parent().expect("it is in the storage"));
             give(&path);
         }
-        command.uid(NOBODY).gid(NOBODY);
+        return sandbox.command_as(NOBODY, &arguments);
     }
-    command
+    sandbox.command(&arguments)
 }
 
 /// The processes of throwaway servers in `sandbox`: all of them work in the directory of their data.

@@ -73,11 +73,26 @@ pub fn run(
         choice: filter::choose(&catalog, scratch.takes_event_triggers())?,
         scratch: &scratch,
     };
-    match drill.hold(evidence, cancel) {
-        Ok(()) => scratch.remove(),
-        // whatever failed while the server went away failed for that reason
-        Err(error) => Err(scratch.explain(error)),
+    let known_before = evidence.clone();
+    let held = drill.hold(evidence, cancel);
+    if held.is_ok() && evidence.faults == known_before.faults {
+        return scratch.remove();
     }
+    // whatever failed, or was found wrong, while the server went away says nothing of the backup
+    if cancel.error().is_none()
+        && let Some(said) = scratch.obituary()
+    {
+        *evidence = known_before;
+        let gone = Error::failed(format!("the throwaway server went away: {said}"));
+        let gone = gone
+            .hint("look into the log of this machine for what ended it, such as a lack of memory");
+        return Err(match held {
+            Ok(()) => gone,
+            Err(error) => gone.because(error),
+        });
+    }
+    held?;
+    scratch.remove()
 }
 
 /// Where a drill can be held.

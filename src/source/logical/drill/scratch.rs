@@ -16,6 +16,7 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::ServerPrograms;
 use crate::process::account::{self, Account};
 use crate::source::logical::archive::Toc;
+use std::time::Duration;
 
 /// A database takes more than its dump: indexes, row headers, the free room in pages.
 const GROWTH: u64 = 2;
@@ -23,6 +24,11 @@ const GROWTH: u64 = 2;
 const SETS_EVENT_TRIGGERS: u32 = 17;
 /// The oldest major version that PostgreSQL's people still care for. Programs of older ones are on few machines.
 const OLDEST_SERVED: u32 = 14;
+/// Longer than a server takes to answer that has nothing else to do.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than a server takes to end that answers no more.
+const END_LIMIT: Duration = Duration::from_secs(30);
+
 /// A database to restore into. Dropped, it is gone.
 pub(super) enum Scratch {
     /// In a cluster of our own.
@@ -184,17 +190,23 @@ impl Scratch {
         matches!(self, Scratch::Own { .. })
     }
 
-    /// Adds why our own server ended, where it did.
-    pub fn explain(&mut self, error: Error) -> Error {
-        let Scratch::Own { cluster, .. } = self else {
-            return error;
+    /// What our own server said as it ended; `None` as long as it answers.
+    pub fn obituary(&mut self) -> Option<String> {
+        let Scratch::Own {
+            cluster, client, ..
+        } = self
+        else {
+            return None;
         };
-        match cluster.obituary() {
-            Some(said) if !error.ends_the_run() => {
-                Error::failed(format!("the throwaway server went away: {said}")).because(error)
-            }
-            _ => error,
-        }
+        // its sessions are gone a moment before a server is: only one that answers a new one is not about to end
+        let answer = client
+            .to_database("postgres")
+            .query_within(ANSWER_LIMIT, "SELECT 1");
+        let patience = match answer {
+            Ok(_) => Duration::ZERO,
+            Err(_) => END_LIMIT,
+        };
+        cluster.obituary(patience, client.cancel())
     }
 
     /// Takes it away, and fails where something of it stays.
