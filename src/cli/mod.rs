@@ -1,5 +1,10 @@
 //! What each command accepts; no behaviour.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments of arguments are their help"
+)]
+
 mod arguments;
 mod backup;
 mod cat;

@@ -1,5 +1,5 @@
 //! The daemon's sign of life: a small file in the [runtime directory](crate::storage::runtime_directory), one for each
-//! [name](super::identity) of its configuration, which is one where no link leads to it.
+//! name of its configuration, which is one where no link leads to it.
 //!
 //! `daemon-HASH.json`, HASH being the first 16 hex digits of the SHA-256 of that name, holds one JSON object and then
 //! spaces:

@@ -47,7 +47,7 @@ pub struct Work {
     pub run: Box<RunOne>,
 }
 
-/// How one run is carried out by the daemon whose [owner](owner) token is given; the other token ends it.
+/// How one run is carried out by the daemon whose owner token is given; the other token ends it.
 pub type RunOne = dyn Fn(&Run, &str, &Cancel) -> End + Send + Sync;
 
 /// What the daemon is started with.

@@ -4,7 +4,7 @@
 //! spares what has a pin or a reader by then. Who pins or reads leaves its mark, lists, and where the backup is announced
 //! waits for what becomes of it. So at least one of the two sees the other.
 //!
-//! An announcement is acted upon within [`ACTED_UPON`]; an older one was left by a run that died.
+//! An announcement is acted upon within `ACTED_UPON`; an older one was left by a run that died.
 
 use super::lease::Lease;
 use super::listing::Listing;

@@ -1,7 +1,7 @@
 //! The YAML file as a tree of plain values, and the way back from a value to its line and column.
 //!
 //! `serde_yaml` gives positions only with its errors. So the tree is read without them, and the position of
-//! the few values that turn out wrong is asked for afterwards: [`locate`] walks to the value again and
+//! the few values that turn out wrong is asked for afterwards: `locate` walks to the value again and
 //! fails there on purpose. What it then reports is the parser's own mark of that very key or value.
 
 use super::nesting;

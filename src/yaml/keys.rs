@@ -1,6 +1,6 @@
 //! A section as a table of its keys: each key stands in one line, with its rule and the setting that it fills.
 //!
-//! The values keep their variables until [`KeyValues::fill`].
+//! The values keep their variables until `KeyValues::fill`.
 
 use super::cursor::KeyTable;
 use super::expand::{ConfigText, Env, SecretText};

@@ -1,14 +1,14 @@
 //! What is due, and what may start: the daemon's decisions, without its clock, threads and signals.
 //!
 //! - A job is due in each minute of its schedule, and no minute is due twice: the calendar is followed only forward. A
-//!   clock that was set back is waited for, up to [`TRUSTED`]; one further behind was wrong before and is believed now.
+//!   clock that was set back is waited for, up to `TRUSTED`; one further behind was wrong before and is believed now.
 //! - However many of a job's minutes have passed since someone last looked (a long run, a suspend, a clock that was set
 //!   forward), they make one run. So do those that come while the job runs or waits for its turn.
-//! - A database has one run at a time, whatever its kind, and all databases together [`Planner::max_parallel`].
+//! - A database has one run at a time, whatever its kind, and all databases together `Planner::max_parallel`.
 //! - A run that fails for a passing reason is tried again after each of [`PAUSES`], counted from its end, as long as that
 //!   is before the job's next minute.
 //! - A failure is told once, until the job ends well again. It is told again where it gets worse, and by the first
-//!   scheduled run after [`REMINDER`].
+//!   scheduled run after `REMINDER`.
 //! - What a stop keeps from being made, or from being tried again, is [left](Left) to the next start, which makes it as
 //!   long as that is before the job's next minute.
 

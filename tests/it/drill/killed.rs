@@ -51,7 +51,7 @@ fn caught_in(sandbox: &Sandbox, program: &str) -> (Running, Frozen) {
         let pid = fs::read_to_string(&told).ok()?.trim().parse().ok()?;
         Pid::from_raw(pid)
     });
-    (run, process(pid).freeze())
+    (run, process(pid).freezes_itself())
 }
 
 #[test]

@@ -52,8 +52,15 @@ impl Process {
     /// Stops it where it is, and returns once it has stopped.
     #[track_caller]
     pub fn freeze(&self) -> Frozen {
-        let frozen = Frozen(self.clone());
         self.signal(Signal::STOP);
+        self.freezes_itself()
+    }
+
+    /// Returns once it has stopped, of one that is about to stop itself: another signal could come before its own, which
+    /// would then stop it for good.
+    #[track_caller]
+    pub fn freezes_itself(&self) -> Frozen {
+        let frozen = Frozen(self.clone());
         wait::until(&format!("{} has stopped", self.name), || {
             let state = self.status("State").expect("it has not ended");
             state.starts_with('T').then_some(())
