@@ -135,3 +135,19 @@ fn make_help_shows_every_target_that_says_what_it_is_for() {
         .filter_map(|line| line.split_whitespace().nth(1));
     assert_eq!(shown.collect::<Vec<_>>(), targets, "{help}");
 }
+
+#[test]
+fn make_test_asks_the_machine_first_and_goes_on_after_a_binary_that_fails() {
+    let plan = Command::new("make")
+        .args(["--dry-run", "test"])
+        .current_dir(root())
+        .output();
+    let plan = String::from_utf8(plan.expect("make is installed").stdout).expect("UTF-8");
+    let steps: Vec<&str> = plan.lines().collect();
+    assert_eq!(steps.first(), Some(&"tests/parts/machine"), "{plan}");
+    assert_eq!(
+        steps.last(),
+        Some(&"cargo test --locked --no-fail-fast"),
+        "{plan}"
+    );
+}

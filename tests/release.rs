@@ -72,6 +72,7 @@ impl Clone {
         let mut git = Command::new("git");
         git.args(["-c", "user.name=test", "-c", "user.email=test@example.com"]);
         git.args(arguments).current_dir(self.0.path());
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null");
         assert!(git.status().expect("git is installed").success());
     }
 
