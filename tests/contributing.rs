@@ -114,6 +114,18 @@ fn the_version_stands_in_one_place_and_images_are_named_by_it() {
     assert!(images >= 3, "these are not all: {images}");
 }
 
+/// What make prints, also where another one runs these tests.
+fn make(arguments: &[&str]) -> String {
+    let mut make = Command::new("make");
+    make.arg("--no-print-directory").args(arguments);
+    make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    let output = make
+        .current_dir(root())
+        .output()
+        .expect("make is installed");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 #[test]
 fn make_help_shows_every_target_that_says_what_it_is_for() {
     let makefile = read("Makefile");
@@ -125,11 +137,7 @@ fn make_help_shows_every_target_that_says_what_it_is_for() {
         targets.contains(&"test-s3"),
         "these are not all: {targets:?}"
     );
-    let help = Command::new("make")
-        .arg("help")
-        .current_dir(root())
-        .output();
-    let help = String::from_utf8(help.expect("make is installed").stdout).expect("UTF-8");
+    let help = make(&["help"]);
     let shown = help
         .lines()
         .filter_map(|line| line.split_whitespace().nth(1));
@@ -138,11 +146,7 @@ fn make_help_shows_every_target_that_says_what_it_is_for() {
 
 #[test]
 fn make_test_asks_the_machine_first_and_goes_on_after_a_binary_that_fails() {
-    let plan = Command::new("make")
-        .args(["--dry-run", "test"])
-        .current_dir(root())
-        .output();
-    let plan = String::from_utf8(plan.expect("make is installed").stdout).expect("UTF-8");
+    let plan = make(&["--dry-run", "test"]);
     let steps: Vec<&str> = plan.lines().collect();
     assert_eq!(steps.first(), Some(&"tests/parts/machine"), "{plan}");
     assert_eq!(

@@ -179,6 +179,7 @@ fn make_install_puts_everything_below_a_prefix_and_the_units_start_it_there() {
     install.args(["install", "PREFIX=/opt/kit"]);
     install.arg(format!("DESTDIR={}", folder.path().display()));
     install.env("BACKUPKIT_BINARY", env!("CARGO_BIN_EXE_backupkit"));
+    install.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     install.current_dir(env!("CARGO_MANIFEST_DIR"));
     let output = install.output().expect("make is installed");
     assert!(output.status.success(), "{output:?}");
