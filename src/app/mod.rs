@@ -45,6 +45,11 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
     if let Command::Init(options) = command {
         return init::run(options, &path, cancel);
     }
+    if let Command::Status(options) = command
+        && options.daemon
+    {
+        return status::daemon(options, &path);
+    }
     let app = App::load(&path, &Derivations::new())?;
     match command {
         // needs no configuration

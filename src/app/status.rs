@@ -8,13 +8,24 @@ use crate::cli;
 use crate::config::{DatabaseSettings, process_env};
 use crate::error::{Error, Kind, Result};
 use crate::operation::status;
-use crate::operation::status::report::{DatabaseStatus, StatusReport};
+use crate::operation::status::report::{DatabaseStatus, Severity, StatusReport};
 use crate::operation::status::subject::StatusSubject;
 use crate::output;
 use crate::repository::check_records::CheckLevel;
 use crate::repository::reference::Reference;
 use chrono::{DateTime, Utc};
 use std::path::Path;
+
+/// `status --daemon` of the configuration at `path`, which is not read: a fault in it does not stop the daemon that has read it before.
+pub(super) fn daemon(options: &cli::StatusArgs, path: &Path) -> Result<()> {
+    options.check()?;
+    let now = Utc::now();
+    let daemon = status::daemon(unattended::keeper(path).attendance(), now)?;
+    match options.json {
+        true => output::json(&output::daemon_json(&daemon, Severity::Ok)),
+        false => output::line(&output::daemon_line(&daemon, now)),
+    }
+}
 
 impl App {
     pub(super) fn status(

@@ -24,6 +24,8 @@ pub use list::{list_json, list_text};
 pub use look::Look;
 pub use prune::{explain_text, pin_json, pin_text, prune_json, prune_text};
 pub use restore::{preview_json, preview_text, restore_json, restore_text};
-pub use status::{nagios_line, nagios_status, status_json, status_nagios, status_text};
+pub use status::{
+    daemon_json, daemon_line, nagios_line, nagios_status, status_json, status_nagios, status_text,
+};
 pub use stdout::{Stdout, coloured, json, line, shown, text_out};
 pub use verify::{report_json, report_text, verified_text, verify_json};

@@ -3,8 +3,8 @@
 use super::error::error_json;
 use super::look::Look;
 use crate::operation::status::report::{
-    CopyState, DatabaseStatus, NewestBackup, NewestCopy, Problem, Severity, StatusReport,
-    StorageStatus,
+    CopyState, DaemonLife, DatabaseStatus, NewestBackup, NewestCopy, Problem, Severity,
+    StatusReport, StorageStatus,
 };
 use crate::text::escape::{printable, printable_list};
 use crate::text::human::{human_age, human_bytes};
@@ -50,17 +50,22 @@ pub fn status_text(report: &StatusReport, look: Look) -> String {
     storages.extend(report.storages.iter().map(storage_row));
     text.push_str(&format!("\n{}", look.table(&storages)));
     if let Some(daemon) = report.daemon.as_ref().filter(|daemon| daemon.alive) {
-        let running = match daemon.running.is_empty() {
-            true => "idle".to_string(),
-            false => format!("at work on {}", printable_list(&daemon.running)),
-        };
-        let since = human_age(report.now - daemon.started_at);
-        text.push_str(&format!(
-            "\nthe daemon, process {}, has run for {since} and is {running}\n",
-            daemon.pid
-        ));
+        text.push_str(&format!("\n{}\n", daemon_line(daemon, report.now)));
     }
     text
+}
+
+/// What a daemon that is alive does.
+pub fn daemon_line(daemon: &DaemonLife, now: DateTime<Utc>) -> String {
+    let running = match daemon.running.is_empty() {
+        true => "idle".to_string(),
+        false => format!("at work on {}", printable_list(&daemon.running)),
+    };
+    let since = human_age(now - daemon.started_at);
+    format!(
+        "the daemon, process {}, has run for {since} and is {running}",
+        daemon.pid
+    )
 }
 
 /// `rows` without the columns that say nothing of any database: those of the newest backup always do, or their lack does.
@@ -157,14 +162,22 @@ pub fn status_json(report: &StatusReport) -> Value {
         "databases": databases,
         "storages": storages,
         "unattended": report.is_unattended(),
-        "daemon": report.daemon.as_ref().map(|daemon| json!({
-            "pid": daemon.pid,
-            "alive": daemon.alive,
-            "started_at": rfc3339::precise(daemon.started_at),
-            "ticked_at": rfc3339::precise(daemon.ticked_at),
-            "running": daemon.running,
-            "state": report.daemon_problem.clone().map_or(Severity::Ok, |problem| problem.level).name(),
-        })),
+        "daemon": report.daemon.as_ref().map(|daemon| {
+            let problem = report.daemon_problem.as_ref();
+            daemon_json(daemon, problem.map_or(Severity::Ok, |problem| problem.level))
+        }),
+    })
+}
+
+/// A daemon, and how well it is.
+pub fn daemon_json(daemon: &DaemonLife, level: Severity) -> Value {
+    json!({
+        "pid": daemon.pid,
+        "alive": daemon.alive,
+        "started_at": rfc3339::precise(daemon.started_at),
+        "ticked_at": rfc3339::precise(daemon.ticked_at),
+        "running": daemon.running,
+        "state": level.name(),
     })
 }
 

@@ -169,6 +169,40 @@ fn keys_of_a_role_that_expire_in_mid_upload_are_renewed() {
     assert_eq!(cloud.server.unfinished(), [""; 0]);
 }
 
+#[test]
+fn an_identity_that_is_not_supported_is_not_replaced_by_the_role_of_the_node() {
+    let database = postgres(18).create_database("web_identity");
+    for (variable, value) in [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/backup"),
+        ("AWS_PROFILE", "backup"),
+        ("AWS_ACCESS_KEY_ID", "alone"),
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let node = role(Arc::clone(&asked));
+        let mut cloud = Cloud::of(&database);
+        let keys = cloud.keys();
+        let (keyless, _) = keys.split_once(", access_key").expect("keys");
+        cloud.sandbox = cloud
+            .sandbox
+            .with("AWS_EC2_METADATA_SERVICE_ENDPOINT", &node)
+            .with(variable, value);
+        cloud.configure(keyless, Entry::of(&database).shape(GZIP));
+        let stderr = cloud.run(&["backup"]).exits(2).stderr;
+        assert!(
+            stderr.contains(&format!("{variable} is set: ")) && stderr.contains("Pod Identity"),
+            "{stderr}"
+        );
+        let text = cloud.run(&["test"]).exits(1).text();
+        assert!(text.contains(variable), "{text}");
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "the node was asked");
+        assert_eq!(cloud.objects(), [""; 0]);
+        // keys of one's own come before whatever else is named
+        cloud.configure(&cloud.keys(), Entry::of(&database).shape(GZIP));
+        cloud.run(&["backup"]).exits(0);
+    }
+}
+
 /// The address of an endpoint that hands out the server's keys, as one in a container does, and counts how often.
 fn role(asked: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -10,7 +10,7 @@ pub mod report;
 pub mod subject;
 
 use crate::cancel::Cancel;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::repository::last_failure::Failure;
 use crate::repository::names::BackupId;
 use crate::repository::places::Places;
@@ -82,6 +82,26 @@ pub fn run(
         daemon,
         daemon_problem,
     })
+}
+
+/// The daemon that obeys the schedules on this machine. Fails where none is seen, and where it stands still.
+pub fn daemon(attendance: Attendance, now: DateTime<Utc>) -> Result<DaemonLife> {
+    let Attendance::Daemon(daemon) = attendance else {
+        return Err(
+            Error::failed("no daemon of this configuration is seen here")
+                .hint("ask as the user that it runs as, and with the same configuration"),
+        );
+    };
+    match judge::daemon(&daemon, now) {
+        None => Ok(daemon),
+        Some(problem) => {
+            let error = Error::failed(format!("the daemon: {}", problem.what));
+            Err(match problem.hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            })
+        }
+    }
 }
 
 /// What the newest backups of all `databases` that are kept on `storage` have together.

@@ -5,7 +5,8 @@
 //!    `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `…_FULL_URI`;
 //! 3. the EC2 instance's role, by IMDSv2.
 //!
-//! The last two expire; they are renewed a while before, and once more when a server calls them expired.
+//! The last two expire; they are renewed a while before, and once more when a server calls them expired. Where the environment
+//! names an identity that we do not take (web identity, a profile), none of the later ones is taken in its place.
 
 use crate::error::{Doing, Error, Kind, Result};
 use crate::http::{Address, Limits, agent};
@@ -26,6 +27,27 @@ const LIMITS: Limits = Limits {
 };
 const CONTAINER: &str = "http://169.254.170.2";
 const INSTANCE: &str = "http://169.254.169.254";
+/// What the environment may name as the identity to use, and why it is not ours.
+const NOT_TAKEN: [(&[&str], &str); 3] = [
+    (
+        &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"],
+        "keys by web identity (such as EKS' roles for service accounts) are not supported",
+    ),
+    (
+        &[
+            "AWS_PROFILE",
+            "AWS_DEFAULT_PROFILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+        ],
+        "profiles of the AWS command line are not read",
+    ),
+    (
+        &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together, and one of them is missing",
+    ),
+];
+const OTHER_WAYS: &str = "set access_key and secret_key of the storage, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or unset it and use \
+     EKS Pod Identity, the role of an ECS task, or that of the EC2 instance";
 const SERVICE: &str = "the EC2 metadata service";
 
 /// One set of keys.
@@ -127,6 +149,7 @@ impl Credentials {
                 token,
             ));
         }
+        self.refuse_other_identity()?;
         if let Some(url) = self.container_url()? {
             return self
                 .ask_container(&url)
@@ -141,6 +164,24 @@ impl Credentials {
         self.ask_instance().map_err(|error| none().because(error))
     }
 
+    /// Fails where the environment names an identity that we do not take: another one in its place, such as the role of the
+    /// node, may have more rights than were meant, or those of somebody else's buckets.
+    fn refuse_other_identity(&self) -> Result<()> {
+        let named = NOT_TAKEN.iter().find_map(|(variables, what)| {
+            let variable = variables
+                .iter()
+                .find(|name| self.variable(name).is_some())?;
+            Some((variable, what))
+        });
+        match named {
+            None => Ok(()),
+            Some((variable, what)) => Err(Error::usage(format!(
+                "{variable} is set: {what}, and no other role is taken in its place"
+            ))
+            .hint(OTHER_WAYS)),
+        }
+    }
+
     fn container_url(&self) -> Result<Option<String>> {
         if let Some(path) = self.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
             return Ok(Some(format!(
@@ -152,9 +193,10 @@ impl Credentials {
             return Ok(None);
         };
         if !is_trustworthy(&full) {
-            return Err(Error::refused(format!(
+            return Err(Error::usage(format!(
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI is {full}, neither https nor an address of this machine"
-            )));
+            ))
+            .hint(OTHER_WAYS));
         }
         Ok(Some(full))
     }
@@ -390,6 +432,39 @@ mod tests {
         for url in ["http://example.com/", "http://10.0.0.1/", "ftp://x", "x"] {
             assert!(!is_trustworthy(url), "{url}");
         }
+    }
+
+    #[test]
+    fn an_identity_that_is_not_taken_is_never_replaced_by_another() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let address = serve(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            document("node", "2026-11-20T08:00:00Z")
+        });
+        for variable in [
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_ROLE_ARN",
+            "AWS_PROFILE",
+            "AWS_DEFAULT_PROFILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
+            let credentials = Credentials::new(
+                None,
+                environment(&[
+                    (variable, "canary".into()),
+                    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", address.clone()),
+                    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", address.clone()),
+                ]),
+            );
+            let error = credentials.get(now()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage, "{variable}");
+            assert!(error.to_string().starts_with(variable), "{error}");
+            assert!(!error.report().to_string().contains("canary"));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 0);
     }
 
     #[test]

@@ -60,6 +60,67 @@ fn the_daemon_is_told_of_while_it_runs_and_not_after_a_tidy_end() {
 }
 
 #[test]
+fn a_probe_finds_the_daemon_that_looks_at_the_clock_and_needs_nothing_else() {
+    let house = house();
+    let probe = |status: i32| house.sandbox.run(&["status", "--daemon"]).exits(status);
+    let missing = probe(1);
+    assert_eq!(missing.text(), "");
+    assert!(missing.stderr.contains("no daemon"), "{}", missing.stderr);
+    let (run, _) = start(&house);
+    // neither what has become of the configuration nor the storages is its business
+    let config = house.sandbox.path("config.yaml");
+    let valid = fs::read(&config).expect("read it");
+    fs::write(&config, "version: none").expect("write it");
+    let text = probe(0).text();
+    let pid = run.pid().as_raw_nonzero().get();
+    assert!(
+        text.starts_with(&format!("the daemon, process {pid}, has run for ")),
+        "{text}"
+    );
+    let document = house.sandbox.run(&["status", "--daemon", "--json"]);
+    let document: Value = serde_json::from_slice(&document.exits(0).stdout).expect("JSON");
+    assert_eq!(
+        (&document["pid"], &document["state"]),
+        (&pid.into(), &"ok".into())
+    );
+    for other in [&["--nagios"][..], &["--db", "one"]] {
+        let arguments = [&["status", "--daemon"], other].concat();
+        house.sandbox.run(&arguments).exits(match other[0] {
+            // whatever goes wrong is unknown to a plugin
+            "--nagios" => 3,
+            _ => 2,
+        });
+    }
+    // stopped, it holds its file and says nothing more: its last word grows old
+    run.signal(Signal::STOP);
+    let life = fs::read_dir(house.sandbox.path("run")).expect("read a directory");
+    let paths = life.map(|entry| entry.expect("an entry").path());
+    let life = paths
+        .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("daemon-"))
+        })
+        .expect("its sign of life");
+    let mut said: Value = serde_json::from_slice(&fs::read(&life).expect("read it")).expect("JSON");
+    said["ticked_at"] = (Utc::now() - TimeDelta::minutes(10)).to_rfc3339().into();
+    fs::write(&life, said.to_string()).expect("write it");
+    let silent = probe(1);
+    assert!(
+        silent
+            .stderr
+            .contains("it has not looked at the clock for 10m"),
+        "{}",
+        silent.stderr
+    );
+    run.signal(Signal::CONT);
+    fs::write(&config, valid).expect("write it");
+    run.signal(Signal::TERM);
+    run.wait().exits(0);
+    probe(1);
+}
+
+#[test]
 fn nobody_is_missed_where_nothing_is_scheduled() {
     let house = House::new("one", "");
     house.plant("one", TimeDelta::hours(1), 10);
