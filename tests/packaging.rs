@@ -1,11 +1,18 @@
 //! What packages install is laid out whole, and every example in it is one that the program takes. `make test-packages`
 //! installs the packages themselves.
 
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What runs in Kubernetes.
+const MANIFESTS: [&str; 3] = [
+    "kubernetes/daemon/deployment.yaml",
+    "kubernetes/cronjob/backup.yaml",
+    "kubernetes/cronjob/verify.yaml",
+];
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backupkit");
 
 fn repository() -> &'static Path {
@@ -87,8 +94,32 @@ fn a_package_holds_what_an_operator_looks_for_and_nothing_that_others_may_write(
     }
     let licences = root.join("usr/share/doc/backupkit/THIRD-PARTY");
     let licences = fs::read_to_string(licences).expect("it is there");
-    for library in ["rustls ", "ring ", "aes-gcm "] {
+    for library in [
+        "rustls ",
+        "ring ",
+        "aes-gcm ",
+        "musl ",
+        "rust-library ",
+        "libunwind ",
+    ] {
         assert!(licences.contains(&format!("\n{library}")), "{library}");
+    }
+    // each with its text, those with a folder of texts and those of no crate too
+    for words in [
+        "Rich Felker",
+        "The Rust Project Developers",
+        "LLVM Exceptions",
+    ] {
+        assert!(licences.contains(words), "{words}");
+    }
+    let bar = "=".repeat(100);
+    let headings: Vec<&str> = licences.split(&bar).skip(1).step_by(2).collect();
+    for library in licences.lines().skip(2).take_while(|line| !line.is_empty()) {
+        let name = library.split("  ").next().expect("a name");
+        let has_text = headings
+            .iter()
+            .any(|names| names.trim().split(", ").any(|owner| owner == name));
+        assert!(has_text, "{name} is there without its text");
     }
 }
 
@@ -119,22 +150,14 @@ fn the_configurations_that_come_along_are_accepted() {
     );
     assert_eq!(databases_of(&yaml), "app_db\n", "{yaml}");
 
-    let manifest = packaging("kubernetes/config.yaml");
-    let (_, rest) = manifest
-        .split_once("config.yaml: |\n")
-        .expect("the configuration");
-    let yaml: String = rest
-        .lines()
-        .map_while(|line| line.strip_prefix("    "))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let yaml = packaging("kubernetes/common/config.yaml");
     assert_eq!(databases_of(&yaml), "app_db\n", "{yaml}");
 }
 
 #[test]
 fn every_secret_that_an_example_names_has_its_file() {
     let config = packaging("config.yaml");
-    let kubernetes = packaging("kubernetes/config.yaml");
+    let kubernetes = packaging("kubernetes/common/config.yaml");
     let places: [(&str, &str, &[PathBuf]); 2] = [
         (
             &config,
@@ -143,11 +166,8 @@ fn every_secret_that_an_example_names_has_its_file() {
         ),
         (
             &kubernetes,
-            "packaging/kubernetes/config.yaml",
-            &[
-                "kubernetes/cronjob.yaml".into(),
-                "kubernetes/daemon.yaml".into(),
-            ],
+            "packaging/kubernetes/common/config.yaml",
+            &MANIFESTS.map(PathBuf::from),
         ),
     ];
     for (text, name, users) in places {
@@ -181,4 +201,46 @@ fn units_and_crontab_run_commands_that_there_are() {
             assert!(help.contains(option), "{file}: {option}");
         }
     }
+}
+
+/// The values under `key`, however deep.
+fn values_of<'a>(tree: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
+    match tree {
+        Value::Object(map) => {
+            found.extend(map.get(key));
+            for inner in map.values() {
+                values_of(inner, key, found);
+            }
+        }
+        Value::Array(list) => {
+            for inner in list {
+                values_of(inner, key, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn pods_and_probes_run_commands_that_there_are() {
+    let mut commands = 0;
+    for manifest in MANIFESTS {
+        let text = packaging(manifest);
+        let tree: Value = serde_yaml::from_str(&text).expect("it is YAML");
+        let (mut arguments, mut probes) = (Vec::new(), Vec::new());
+        values_of(&tree, "args", &mut arguments);
+        values_of(&tree, "command", &mut probes);
+        for words in arguments.into_iter().chain(probes) {
+            let words = words.as_array().expect("a list").iter();
+            let words = words.map(|word| word.as_str().expect("a word"));
+            let words: Vec<&str> = words.filter(|word| *word != "/usr/bin/backupkit").collect();
+            let mut help = Command::new(PROGRAM);
+            let help = run(help.args([words[0], "--help"]));
+            for option in words.iter().filter(|word| word.starts_with("--")) {
+                assert!(help.contains(option), "{manifest}: {words:?}");
+            }
+            commands += 1;
+        }
+    }
+    assert_eq!(commands, 5, "three pods and the probes of one");
 }
