@@ -61,11 +61,12 @@ test-s3: test-parts ## the promises of a storage on every server, with Ceph, whi
 test-lying-s3: test-parts ## backups to an S3 server that lies in every way that we know of
 	cargo test --locked --test lying_s3
 
-test-packages: static ## the static binary, the packages in a fresh chroot, the units under a systemd, the image against real servers; as root
+test-packages: static ## the static binary, the packages in a fresh chroot, the units under a systemd, the manifests, the image against real servers; as root
 	packaging/test-static
 	packaging/test-deb
 	packaging/test-rpm
 	packaging/test-systemd
+	packaging/test-kubernetes
 	packaging/test-image
 
 test-release: ## build a release twice and compare the bytes
