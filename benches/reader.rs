@@ -5,9 +5,7 @@
 
 use backupkit::cancel::Cancel;
 use backupkit::error::{Error, Result};
-use backupkit::format::codec::CodecOptions;
-use backupkit::format::codec::gzip;
-use backupkit::format::codec::gzip::Level;
+use backupkit::format::codec::{CodecOptions, threads, zstd};
 use backupkit::format::inspect::{NoInspection, StreamInspector};
 use backupkit::format::seal::{Derivations, Keys};
 use backupkit::format::write_pipeline;
@@ -50,8 +48,8 @@ fn run(arguments: &[String]) -> Result<String> {
     let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
     let plan = Stages {
-        codec: CodecOptions::Gzip(Level::Adaptive),
-        threads: gzip::threads(),
+        codec: CodecOptions::Zstd(zstd::DEFAULT_LEVEL),
+        threads: threads(),
         seal: Some((&keys, "bench")),
     };
     let target = File::create(file)?;

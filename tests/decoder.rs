@@ -51,6 +51,10 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn zstd(plain: &[u8]) -> Vec<u8> {
+    zstd::encode_all(plain, 3).unwrap()
+}
+
 #[test]
 fn another_decoder_reads_every_shape_of_archive() {
     let folder = tempfile::tempdir().unwrap();
@@ -58,12 +62,15 @@ fn another_decoder_reads_every_shape_of_archive() {
     for length in [0, 1000, 65_536, 200_000] {
         let plain = plain(length);
         let two_members = [gzip(&plain[..length / 2]), gzip(&plain[length / 2..])].concat();
+        let two_frames = [zstd(&plain[..length / 2]), zstd(&plain[length / 2..])].concat();
         let seal = |bytes: &[u8]| seal_bytes(bytes, &keys, LABEL).unwrap();
         for (shape, archive) in [
             ("plain", plain.clone()),
             ("gz", two_members.clone()),
             ("enc", seal(&plain)),
             ("gz.enc", seal(&two_members)),
+            ("zst", two_frames.clone()),
+            ("zst.enc", seal(&two_frames)),
         ] {
             let path = folder.path().join(shape);
             fs::write(&path, archive).unwrap();

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::files::directory::for_large_temporaries;
 use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip::Level;
+use crate::format::codec::zstd;
 use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::format::seal::Keys;
 use crate::postgres::session::Session;
@@ -133,6 +134,7 @@ impl App {
         let codec = match database.backup.compression {
             CompressionSetting::ByPgDump => Codec::None,
             CompressionSetting::Gzip { .. } => Codec::Gzip,
+            CompressionSetting::Zstd { .. } => Codec::Zstd,
         };
         let cipher = match database.backup.encryption.enabled {
             true => Cipher::Container,
@@ -204,13 +206,16 @@ pub(super) fn session_of(connection: Connection) -> Session {
     Session::new(variables, connection.password, connection.database, shown)
 }
 
-/// The level of our gzip; `None` where pg_dump compresses.
+/// How we compress.
 pub(super) fn codec_options(compression: CompressionSetting) -> Result<CodecOptions> {
     Ok(match compression {
         CompressionSetting::ByPgDump => CodecOptions::None,
         CompressionSetting::Gzip { level: None } => CodecOptions::Gzip(Level::Adaptive),
         CompressionSetting::Gzip { level: Some(level) } => {
             CodecOptions::Gzip(Level::Fixed(level as u8))
+        }
+        CompressionSetting::Zstd { level } => {
+            CodecOptions::Zstd(level.map_or(zstd::DEFAULT_LEVEL, |level| level as u8))
         }
     })
 }

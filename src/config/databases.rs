@@ -5,6 +5,8 @@ use super::types::{
     DatabaseSettings, Encryption, ServerFields, ServerKeys,
 };
 use super::validate;
+use crate::format::codec::{gzip, zstd};
+use crate::format::encoding::Codec;
 use crate::postgres::dump_options;
 use crate::postgres::uri;
 use crate::repository::retention::Policy;
@@ -14,6 +16,7 @@ use crate::yaml::document::Node;
 use crate::yaml::expand::ConfigText;
 use crate::yaml::reader::KeyReader;
 use crate::yaml::rules::{self, ValueFault};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,7 +63,7 @@ pub(super) const BACKUP: &[&str] = &[
     "lock_timeout",
     "options",
 ];
-pub(super) const COMPRESSION: &[&str] = &["level"];
+pub(super) const COMPRESSION: &[&str] = &["codec", "level"];
 pub(super) const ENCRYPTION: &[&str] =
     &["enabled", "password", "password_file", "previous_passwords"];
 pub(super) const RETENTION: &[&str] = &[
@@ -285,16 +288,55 @@ impl KeyReader<'_> {
     }
 
     fn compression(&mut self, spot: &Spot) -> Option<CompressionSetting> {
-        if let Node::Mapping(_) = spot.node {
-            let table = self.table(spot, COMPRESSION)?;
-            let level = self.require(&table, "level", "from 1 (fast) to 12 (small)")?;
-            let level = Some(self.number(&level, 1..=12)?);
-            return Some(CompressionSetting::Gzip { level });
-        }
-        Some(match self.flag(spot)? {
-            true => CompressionSetting::Gzip { level: None },
-            false => CompressionSetting::ByPgDump,
+        let Node::Mapping(_) = spot.node else {
+            let expected = "true, false, zstd, gzip or none";
+            // what was there first stays what `true` means: earlier versions read it
+            let of_flag = |compress| if compress { Codec::Gzip } else { Codec::None };
+            return Some(
+                match self.flag_or(spot, expected, of_flag, Codec::of_word)? {
+                    Codec::None => CompressionSetting::ByPgDump,
+                    Codec::Gzip => CompressionSetting::Gzip { level: None },
+                    Codec::Zstd => CompressionSetting::Zstd { level: None },
+                },
+            );
+        };
+        let table = self.table(spot, COMPRESSION)?;
+        let codec = match table.get("codec") {
+            Some(_) => self.choice(
+                &table,
+                "codec",
+                &Codec::ALL.map(|codec| (codec.word(), codec)),
+            )?,
+            None => Codec::Gzip,
+        };
+        let level = match table.get("codec") {
+            Some(_) => table.get("level"),
+            None => Some(self.require(&table, "level", "from 1 (fast) to 12 (small)")?),
+        };
+        Some(match codec {
+            Codec::None => {
+                if let Some(level) = level {
+                    let fault = ValueFault::new("stands beside codec: none, which has no level");
+                    self.key_problem(&level, fault.hint("pg_dump then compresses in its own way"));
+                }
+                CompressionSetting::ByPgDump
+            }
+            Codec::Gzip => CompressionSetting::Gzip {
+                level: self.level(level, gzip::LEVELS)?,
+            },
+            Codec::Zstd => CompressionSetting::Zstd {
+                level: self.level(level, zstd::LEVELS)?,
+            },
         })
+    }
+
+    /// The level that stands there, if one does.
+    fn level(&mut self, spot: Option<Spot>, range: RangeInclusive<u8>) -> Option<Option<u32>> {
+        let range = u32::from(*range.start())..=u32::from(*range.end());
+        match spot {
+            Some(spot) => self.number(&spot, range).map(Some),
+            None => Some(None),
+        }
     }
 
     fn encryption(&mut self, spot: &Spot) -> Option<Encryption> {

@@ -168,7 +168,12 @@ impl KeyReader<'_> {
     }
 
     /// The meaning of a key that takes one of a few words.
-    fn choice<T: Copy>(&mut self, table: &KeyTable, key: &str, known: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        table: &KeyTable,
+        key: &str,
+        known: &[(&str, T)],
+    ) -> Option<T> {
         let spot = table.get(key)?;
         let word = self.word(&spot, rules::anything)?;
         let word = word.trim().to_lowercase();

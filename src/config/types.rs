@@ -183,6 +183,11 @@ pub enum CompressionSetting {
         /// The level that was asked for.
         level: Option<u32>,
     },
+    /// We do, with zstd, at this level (1 to 19) or at the usual one.
+    Zstd {
+        /// The level that was asked for.
+        level: Option<u32>,
+    },
 }
 
 /// The keys under `encryption`.

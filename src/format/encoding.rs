@@ -13,17 +13,20 @@ pub enum Codec {
     None,
     /// Gzip members.
     Gzip,
+    /// Zstandard frames.
+    Zstd,
 }
 
 impl Codec {
     /// Each of them.
-    pub const ALL: [Codec; 2] = [Codec::None, Codec::Gzip];
+    pub const ALL: [Codec; 3] = [Codec::None, Codec::Gzip, Codec::Zstd];
 
     /// What it adds to a name: `.gz`.
     pub const fn suffix(self) -> &'static str {
         match self {
             Codec::None => "",
             Codec::Gzip => ".gz",
+            Codec::Zstd => ".zst",
         }
     }
 
@@ -32,6 +35,7 @@ impl Codec {
         match self {
             Codec::None => "none",
             Codec::Gzip => "gzip",
+            Codec::Zstd => "zstd",
         }
     }
 
@@ -149,8 +153,10 @@ mod tests {
         let expected = [
             ("", "plain"),
             (".gz", "gzip"),
+            (".zst", "zstd"),
             (".enc", "encrypted"),
             (".gz.enc", "gzip and encrypted"),
+            (".zst.enc", "zstd and encrypted"),
         ];
         assert_eq!(
             all,
@@ -160,7 +166,15 @@ mod tests {
 
     #[test]
     fn other_suffixes_are_none_of_ours() {
-        for other in [".enc.gz", ".gz.gz", "gz", ".GZ", ".zst", ".gz.enc.enc", "."] {
+        for other in [
+            ".enc.gz",
+            ".gz.zst",
+            "gz",
+            ".GZ",
+            ".zstd",
+            ".gz.enc.enc",
+            ".",
+        ] {
             assert_eq!(ArchiveEncoding::parse(other), None, "{other}");
         }
     }

@@ -5,7 +5,7 @@
 pub enum ForeignFormat {
     /// Compressed by gzip, within what was unpacked already.
     Gzip,
-    /// Zstandard.
+    /// Compressed by zstd, within what was unpacked already.
     Zstd,
     /// LZ4.
     Lz4,
@@ -82,7 +82,7 @@ impl ForeignFormat {
     pub fn described(self) -> &'static str {
         match self {
             ForeignFormat::Gzip => "compressed by gzip more than once",
-            ForeignFormat::Zstd => "compressed by zstd",
+            ForeignFormat::Zstd => "compressed by zstd more than once",
             ForeignFormat::Lz4 => "compressed by lz4",
             ForeignFormat::Xz => "compressed by xz",
             ForeignFormat::Bzip2 => "compressed by bzip2",

@@ -2,10 +2,11 @@
 //!
 //! The layers follow the bytes, not the name and not the configuration. End of file of the whole means that
 //! every layer has been read to its end and was good: the outermost one ended where its file ended, every
-//! frame's tag held, every gzip member was complete, and the stored bytes match their checksum.
+//! frame's tag held, every gzip member and zstd frame was complete, and the stored bytes match their checksum.
 
-use super::codec::gzip;
-use super::codec::gzip::Decompressor;
+use super::codec::gzip::Gzip;
+use super::codec::zstd::Zstd;
+use super::codec::{Decompressor, threads};
 use super::inspect::StreamInspector;
 use super::measure::{Measure, Measured};
 use super::seal::{ContainerVersion, Expect, Keys, Opener};
@@ -50,7 +51,8 @@ enum Unsealed<R: Read> {
 }
 
 enum Unzipped<R: Read + Send + 'static> {
-    Gzip(Box<Decompressor<Peeked<Unsealed<R>>>>),
+    Gzip(Box<Decompressor<Peeked<Unsealed<R>>, Gzip>>),
+    Zstd(Box<Decompressor<Peeked<Unsealed<R>>, Zstd>>),
     Plain(Box<Peeked<Unsealed<R>>>),
 }
 
@@ -90,7 +92,8 @@ impl<R: Read + Send + 'static> Inbound<R> {
         let unsealed = Peeked::new(unsealed)?;
         let codec = codec_of(unsealed.head());
         let unzipped = match codec {
-            Codec::Gzip => Unzipped::Gzip(Box::new(Decompressor::new(unsealed, gzip::threads())?)),
+            Codec::Gzip => Unzipped::Gzip(Box::new(Decompressor::new(unsealed, threads())?)),
+            Codec::Zstd => Unzipped::Zstd(Box::new(Decompressor::new(unsealed, threads())?)),
             Codec::None => Unzipped::Plain(Box::new(unsealed)),
         };
         let plain = Peeked::new(unzipped)?;
@@ -266,6 +269,7 @@ impl<R: Read + Send + 'static> Read for Unzipped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Unzipped::Gzip(gzip) => gzip.read(buffer),
+            Unzipped::Zstd(zstd) => zstd.read(buffer),
             Unzipped::Plain(plain) => plain.read(buffer),
         }
     }

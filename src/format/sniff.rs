@@ -1,5 +1,6 @@
 //! What a stream is, told from its first bytes and never from its name.
 
+use super::codec::zstd::is_zstd;
 use super::encoding::{Cipher, Codec};
 use super::foreign::{ForeignFormat, LOOK};
 use std::collections::VecDeque;
@@ -90,9 +91,10 @@ pub fn cipher_of(head: &[u8]) -> Cipher {
 
 /// What compressed a stream that begins with `head`.
 pub fn codec_of(head: &[u8]) -> Codec {
-    match head.starts_with(&[0x1f, 0x8b]) {
-        true => Codec::Gzip,
-        false => Codec::None,
+    match head {
+        [0x1f, 0x8b, ..] => Codec::Gzip,
+        head if is_zstd(head) => Codec::Zstd,
+        _ => Codec::None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! The write side, composed here and nowhere else: the plain dump in, stored bytes out.
 //!
-//! `dump, inspector, gzip, seal, measure, upload`: one loop pushes into nested writers, and each stage ends by value
+//! `dump, inspector, codec, seal, measure, upload`: one loop pushes into nested writers, and each stage ends by value
 //! and hands on what it learned. Nothing is read a second time to learn what a stage already knew.
 
-use super::codec::CodecOptions;
-use super::codec::gzip::Compressor;
+use super::codec::gzip::Gzip;
+use super::codec::zstd::Zstd;
+use super::codec::{CodecOptions, Compressor};
 use super::inspect::StreamInspector;
 use super::measure::Measured;
 use super::seal::{Keys, Sealer};
@@ -54,7 +55,12 @@ pub fn write<W: Write>(
     };
     let mut zipping = match plan.codec {
         CodecOptions::Gzip(level) => {
-            Zipping::Gzip(Box::new(Compressor::new(sealing, level, plan.threads)?))
+            let compressor = Compressor::new(sealing, Gzip::new(level), plan.threads)?;
+            Zipping::Gzip(Box::new(compressor))
+        }
+        CodecOptions::Zstd(level) => {
+            let compressor = Compressor::new(sealing, Zstd::new(level), plan.threads)?;
+            Zipping::Zstd(Box::new(compressor))
         }
         CodecOptions::None => Zipping::Plain(sealing),
     };
@@ -143,7 +149,8 @@ impl<W: Write> Write for Sealing<W> {
 }
 
 enum Zipping<W: Write> {
-    Gzip(Box<Compressor<W>>),
+    Gzip(Box<Compressor<W, Gzip>>),
+    Zstd(Box<Compressor<W, Zstd>>),
     Plain(W),
 }
 
@@ -151,6 +158,7 @@ impl<W: Write> Zipping<W> {
     fn finish(self) -> Result<W> {
         match self {
             Zipping::Gzip(compressor) => compressor.finish(),
+            Zipping::Zstd(compressor) => compressor.finish(),
             Zipping::Plain(plain) => Ok(plain),
         }
     }
@@ -160,6 +168,7 @@ impl<W: Write> Write for Zipping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Zipping::Gzip(compressor) => compressor.write(bytes),
+            Zipping::Zstd(compressor) => compressor.write(bytes),
             Zipping::Plain(plain) => plain.write(bytes),
         }
     }
@@ -167,6 +176,7 @@ impl<W: Write> Write for Zipping<W> {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Zipping::Gzip(compressor) => compressor.flush(),
+            Zipping::Zstd(compressor) => compressor.flush(),
             Zipping::Plain(plain) => plain.flush(),
         }
     }

@@ -4,7 +4,7 @@ use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::error::{Error, Result};
 use crate::format::codec::CodecOptions;
-use crate::format::codec::gzip;
+use crate::format::codec;
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Stages, WrittenArchive};
@@ -218,7 +218,7 @@ fn dump_to_storages(
     let label = id.to_string();
     let plan = Stages {
         codec: job.codec,
-        threads: gzip::threads(),
+        threads: codec::threads(),
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
     let progress = Progress::start(&format!("backing up {}", job.database));

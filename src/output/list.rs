@@ -42,6 +42,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "key": entry.archive_key(),
         "location": listed.copies[0].location,
         "bytes": entry.bytes,
+        "compression": entry.encoding.codec.word(),
         "gzip": entry.encoding.codec == Codec::Gzip,
         "encrypted": entry.encoding.cipher.is_encrypted(),
         "manifest": entry.has_manifest,

@@ -1,7 +1,7 @@
 //! The grammar of keys on storage.
 //!
 //! ```text
-//! app_db/20261120_020000.123456789Z.dump[.gz][.enc]          the archive
+//! app_db/20261120_020000.123456789Z.dump[.gz|.zst][.enc]     the archive
 //! app_db/20261120_020000.123456789Z.dump[.gz][.enc].sha256   its checksum, as sha256sum prints it
 //! app_db/20261120_020000.123456789Z.json                     the manifest
 //! app_db/20261120_020000.123456789Z.globals.sql[.gz][.enc]   roles and tablespaces, may have a .sha256 too

@@ -334,13 +334,27 @@ impl KeyReader<'_> {
 
     /// `true` or `false`.
     pub fn flag(&mut self, spot: &Spot) -> Option<bool> {
+        self.flag_or(spot, "true or false", |flag| flag, |_| None)
+    }
+
+    /// What `true` or `false` means, or a word that `of_word` knows.
+    pub fn flag_or<T>(
+        &mut self,
+        spot: &Spot,
+        expected: &str,
+        of_flag: fn(bool) -> T,
+        of_word: fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let value = match spot.node {
-            Node::Flag(value) => Some(*value),
-            Node::Text(_) => switch(&self.word(spot, rules::anything)?),
+            Node::Flag(value) => Some(of_flag(*value)),
+            Node::Text(_) => {
+                let word = self.word(spot, rules::anything)?.trim().to_lowercase();
+                switch(&word).map(of_flag).or_else(|| of_word(&word))
+            }
             _ => None,
         };
         if value.is_none() {
-            let fault = self.wrong_type(spot, "true or false", false);
+            let fault = self.wrong_type(spot, expected, false);
             self.problem(spot, fault);
         }
         value
@@ -533,7 +547,7 @@ impl KeyReader<'_> {
 }
 /// The words that YAML 1.1 has for true and false, which people and older programs write.
 fn switch(word: &str) -> Option<bool> {
-    match word.trim().to_lowercase().as_str() {
+    match word {
         "true" | "yes" | "on" | "y" => Some(true),
         "false" | "no" | "off" | "n" => Some(false),
         _ => None,

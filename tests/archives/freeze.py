@@ -69,7 +69,7 @@ def main(backupkit, bin_dir, directory):
     (directory / "says.txt").write_bytes(client(*psql, "-f", str(HERE / "tiny_says.sql"), "app"))
 
     config = directory / "config.yaml"
-    for compression in "false", "true":
+    for compression in "false", "true", "zstd":
         for encryption in "false", "true":
             config.write_text(CONFIG.format(bin=bin_dir, storage=directory, host=host, port=port, password=PASSWORD,
                                             compression=compression, encryption=encryption))

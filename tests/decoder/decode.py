@@ -1,4 +1,4 @@
-"""Opens an archive without BackupKit, by the words of backupkit-format(5). Needs: pip install 'cryptography>=44'
+"""Opens an archive without BackupKit, by the words of backupkit-format(5). Needs: pip install 'cryptography>=44', for zstd 'zstandard' as well
     python3 decode.py app_db/20261120_020000.123456789Z.dump.gz.enc < password.txt > app.dump
 The output is good only if the exit status is 0."""
 import hashlib, hmac, itertools, struct, sys, zlib
@@ -45,9 +45,21 @@ def gunzip(pieces):
             piece = member.unused_data
     if not member.eof: sys.exit("the gzip stream is cut short")
 
+def unzstd(pieces):
+    import zstandard
+    frame, rest = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj(), b""
+    for piece in pieces:
+        rest += piece
+        while rest:
+            if frame.eof: frame = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+            yield frame.decompress(rest)
+            rest = frame.unused_data
+    if not frame.eof: sys.exit("the zstd stream is cut short")
+
 f = open(sys.argv[1], "rb")
 sealed = f.peek(8)[:8] == b"BKENC002"
 if sys.argv[1].endswith(".enc") and not sealed: sys.exit("this is no BKENC002 container")
 pieces = unseal(f, sys.stdin.buffer.read().removesuffix(b"\n")) if sealed else iter(lambda: f.read(65536), b"")
 pieces = itertools.chain([first := next(pieces, b"")], pieces)
-for piece in gunzip(pieces) if first[:2] == b"\x1f\x8b" else pieces: sys.stdout.buffer.write(piece)
+undo = gunzip if first[:2] == b"\x1f\x8b" else unzstd if first[:4] == b"\x28\xb5\x2f\xfd" else iter
+for piece in undo(pieces): sys.stdout.buffer.write(piece)

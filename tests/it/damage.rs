@@ -4,7 +4,7 @@
 use crate::support::postgres::{Database, Server, postgres};
 use crate::support::processes::{self, Process, process};
 use crate::support::program::Output;
-use crate::support::sandbox::{Sandbox, Shape};
+use crate::support::sandbox::{SHAPES, Sandbox, Shape};
 use crate::support::wait;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -18,6 +18,8 @@ const PLAIN: Shape = Shape::new(false, false);
 const GZIP: Shape = Shape::new(true, false);
 const SEALED: Shape = Shape::new(false, true);
 const GZIP_SEALED: Shape = Shape::new(true, true);
+const ZSTD: Shape = Shape::zstd(false);
+const ZSTD_SEALED: Shape = Shape::zstd(true);
 
 /// The name of the database that the archives are of.
 const NAME: &str = "shop";
@@ -44,9 +46,9 @@ struct Archive {
 impl Archive {
     /// One of this shape. Each is made once.
     fn of(shape: Shape) -> &'static Archive {
-        static ARCHIVES: [OnceLock<Archive>; 4] = [const { OnceLock::new() }; 4];
-        let index = usize::from(shape.compressed) + 2 * usize::from(shape.encrypted);
-        ARCHIVES[index].get_or_init(|| Archive::take(shape))
+        static ARCHIVES: [OnceLock<Archive>; SHAPES.len()] = [const { OnceLock::new() }; _];
+        let index = SHAPES.iter().position(|known| *known == shape);
+        ARCHIVES[index.expect("one of them")].get_or_init(|| Archive::take(shape))
     }
 
     fn take(shape: Shape) -> Archive {
@@ -204,7 +206,7 @@ impl Targets {
 #[test]
 fn an_archive_that_is_not_damaged_is_restored() {
     let source = source();
-    for shape in [PLAIN, GZIP, SEALED, GZIP_SEALED] {
+    for shape in SHAPES {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         targets.store(archive, &archive.bytes, Some(&archive.sha256));
         for (target, options) in [(&targets.full, &["--clean"][..]), (&targets.empty, &[])] {
@@ -349,7 +351,7 @@ fn frames_out_of_their_places_never_reach_the_target() {
 
 #[test]
 fn bytes_after_a_sealed_archive_never_reach_the_target() {
-    for shape in [SEALED, GZIP_SEALED] {
+    for shape in [SEALED, GZIP_SEALED, ZSTD_SEALED] {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let (_, frames) = archive.parts();
         targets.survive(
@@ -420,23 +422,62 @@ fn a_flip_in_a_plain_archive_with_its_checksum_never_reaches_the_target() {
 }
 
 #[test]
-fn a_flip_in_a_gzip_archive_with_its_checksum_never_reaches_the_target() {
-    let (archive, targets) = (Archive::of(GZIP), Targets::new(GZIP));
-    let end = archive.bytes.len();
-    let places = archive
-        .spread(0, 24, 24)
-        .chain(archive.spread(24, end - 9, 8))
-        .chain(archive.spread(end - 9, end, 9));
-    targets.survive(
-        archive,
-        true,
-        places.map(|place| archive.flipped(place, 0x01)),
-    );
+fn a_flip_in_a_compressed_archive_with_its_checksum_never_reaches_the_target() {
+    for shape in [GZIP, ZSTD] {
+        let (archive, targets) = (Archive::of(shape), Targets::new(shape));
+        let end = archive.bytes.len();
+        let places = archive
+            .spread(0, 24, 24)
+            .chain(archive.spread(24, end - 9, 8))
+            .chain(archive.spread(end - 9, end, 9));
+        targets.survive(
+            archive,
+            true,
+            places.map(|place| archive.flipped(place, 0x01)),
+        );
+    }
+}
+
+/// Each frame is good, and none tells its place: what they hold has to.
+#[test]
+fn frames_of_zstd_out_of_their_places_never_reach_the_target() {
+    let (archive, targets) = (Archive::of(ZSTD), Targets::new(ZSTD));
+    let (mut frames, mut rest) = (Vec::new(), &archive.bytes[..]);
+    while !rest.is_empty() {
+        let length = zstd::zstd_safe::find_frame_compressed_size(rest).expect("a whole frame");
+        let (frame, behind) = rest.split_at(length);
+        frames.push(frame);
+        rest = behind;
+    }
+    let last = frames.len() - 1;
+    assert!(last >= 2, "{last}");
+    let mut damage = Vec::new();
+    for place in 0..last {
+        let mut swapped = frames.clone();
+        swapped.swap(place, place + 1);
+        damage.push((format!("frame {place} swapped with the next"), swapped));
+    }
+    for place in 0..=last {
+        let mut dropped = frames.clone();
+        dropped.remove(place);
+        damage.push((format!("frame {place} dropped"), dropped));
+        let mut doubled = frames.clone();
+        doubled.insert(place, frames[place]);
+        damage.push((format!("frame {place} doubled"), doubled));
+        damage.push((
+            format!("cut before frame {place}"),
+            frames[..place].to_vec(),
+        ));
+    }
+    let damage = damage
+        .into_iter()
+        .map(|(what, frames)| Damage::new(what, frames.concat()));
+    targets.survive(archive, false, damage);
 }
 
 #[test]
 fn a_checksum_of_other_bytes_keeps_an_archive_from_the_target() {
-    for shape in [PLAIN, GZIP, GZIP_SEALED] {
+    for shape in [PLAIN, GZIP, ZSTD, GZIP_SEALED] {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let mut sha256 = archive.sha256.clone();
         sha256[63] = if sha256[63] == b'0' { b'1' } else { b'0' };
@@ -454,7 +495,7 @@ fn a_checksum_of_other_bytes_keeps_an_archive_from_the_target() {
 
 #[test]
 fn a_cut_archive_without_a_checksum_never_reaches_the_target() {
-    for shape in [PLAIN, GZIP] {
+    for shape in [PLAIN, GZIP, ZSTD] {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let end = archive.bytes.len();
         let lengths = archive
@@ -493,6 +534,24 @@ fn damage_behind_the_last_row_never_reaches_the_target(server: &'static Server) 
         archive,
         false,
         appended(archive).into_iter().chain(trailer).chain(more),
+    );
+
+    let archive = Archive::of(ZSTD);
+    let end = archive.bytes.len();
+    let checksum = [
+        archive.flipped(end - 4, 1),
+        archive.flipped(end - 1, 1),
+        archive.cut(end - 1),
+        archive.cut(end - 4),
+    ];
+    let more = [
+        archive.and("a frame's start", b"\x28\xb5\x2f\xfd\x04"),
+        archive.and("all of it", &archive.bytes),
+    ];
+    Targets::on(server, ZSTD).survive(
+        archive,
+        false,
+        appended(archive).into_iter().chain(checksum).chain(more),
     );
 
     // only the checksum of the whole can tell

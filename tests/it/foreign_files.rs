@@ -1,7 +1,7 @@
 //! Files that others made of dumps: each is called what it is, by every command that is given it, and told how to go on.
 //! None of them is called damaged, since no one has looked.
 
-use crate::support::archive::{gzip, sha256};
+use crate::support::archive::{gzip, sha256, zstd};
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
 use crate::support::program;
@@ -124,22 +124,31 @@ fn what_is_compressed_in_another_way_is_named_with_the_command_that_unpacks_it()
     let write = |name: &str, bytes: &[u8]| {
         fs::write(scene.sandbox.path(name), bytes).expect("write it");
     };
-    write("twice", &gzip(&gzip(&plain)));
-    scene.is_called(
-        "twice",
-        "is compressed by gzip more than once",
-        " cat ./twice | gzip -dc > ./twice.unpacked",
-    );
-    let configuration = scene.sandbox.path("config.yaml");
-    let unpack = format!(
-        "backupkit -c {} cat ./twice | gzip -dc > ./twice.unpacked",
-        configuration.display()
-    );
-    scene.sandbox.shell(&unpack).exits(0);
-    assert!(fs::read(scene.sandbox.path("twice.unpacked")).expect("it is there") == plain);
+    for (name, twice) in [("gzip", gzip(&gzip(&plain))), ("zstd", zstd(&zstd(&plain)))] {
+        write("twice", &twice);
+        let unpack = format!(" cat ./twice | {name} -dc > ./twice.unpacked");
+        scene.is_called(
+            "twice",
+            &format!("is compressed by {name} more than once"),
+            &unpack,
+        );
+        let configuration = scene.sandbox.path("config.yaml");
+        let unpack = format!("backupkit -c {}{unpack}", configuration.display());
+        scene.sandbox.shell(&unpack).exits(0);
+        assert!(fs::read(scene.sandbox.path("twice.unpacked")).expect("it is there") == plain);
+        // once is not too often
+        write(
+            "once",
+            &if name == "gzip" {
+                gzip(&plain)
+            } else {
+                zstd(&plain)
+            },
+        );
+        scene.sandbox.run(&["verify", "./once"]).exits(0);
+    }
     for (name, begin, what) in [
-        ("zstd", &b"\x28\xb5\x2f\xfd"[..], "compressed by zstd"),
-        ("lz4", b"\x04\x22\x4d\x18", "compressed by lz4"),
+        ("lz4", &b"\x04\x22\x4d\x18"[..], "compressed by lz4"),
         ("xz", b"\xfd7zXZ\0", "compressed by xz"),
         ("bzip2", b"BZh91AY&SY", "compressed by bzip2"),
     ] {

@@ -119,7 +119,7 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
     assert!(!sandbox.path("storage").exists(), "test leaves nothing");
     let line = sandbox.run(&["backup"]).exits(0).text();
     assert!(
-        line.contains("\tok\t") && line.contains(".dump.gz.enc"),
+        line.contains("\tok\t") && line.contains(".dump.zst.enc"),
         "{line}"
     );
     sandbox.run(&["cat", "latest"]).exits(0);

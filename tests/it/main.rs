@@ -9,6 +9,7 @@ mod campaign;
 mod cancel;
 mod cat;
 mod check;
+mod codecs;
 mod completion;
 mod configured;
 mod copies;

@@ -57,9 +57,11 @@ fn every_client_brings_it_back_on(server: u32) {
 fn every_shape_brings_it_back_on(server: u32) {
     let source = postgres(server).shop();
     source.sql(LOOKALIKES);
-    // the last one is what every client does above
-    for shape in &SHAPES[..3] {
-        comes_back(&source, server, *shape);
+    for shape in SHAPES {
+        // this one is what every client does above
+        if shape != Shape::new(true, true) {
+            comes_back(&source, server, shape);
+        }
     }
 }
 

@@ -76,6 +76,11 @@ fn memory_stays_small_with_compressed_and_encrypted_backups() {
     memory_stays_small(Shape::new(true, true));
 }
 
+#[test]
+fn memory_stays_small_with_zstd_and_encrypted_backups() {
+    memory_stays_small(Shape::zstd(true));
+}
+
 /// Parts of 5 MiB, two of them at a time.
 #[test]
 fn memory_stays_small_on_the_way_to_a_bucket() {

@@ -1,6 +1,6 @@
 //! A codec and what it has to know to compress.
 
-use super::gzip::Level;
+use super::gzip;
 use crate::format::encoding::Codec;
 
 /// How to compress.
@@ -9,7 +9,9 @@ pub enum CodecOptions {
     /// Not at all.
     None,
     /// As gzip members.
-    Gzip(Level),
+    Gzip(gzip::Level),
+    /// As zstd frames, at this of zstd's levels.
+    Zstd(u8),
 }
 
 impl CodecOptions {
@@ -18,6 +20,7 @@ impl CodecOptions {
         match self {
             CodecOptions::None => Codec::None,
             CodecOptions::Gzip(_) => Codec::Gzip,
+            CodecOptions::Zstd(_) => Codec::Zstd,
         }
     }
 }

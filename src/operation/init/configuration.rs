@@ -128,7 +128,7 @@ fn database(
         "  - name: {name}\n    type: postgres\n    connection:\n      host: {host}\n      port: {}\n      \
          database: {database}\n      user: {user}\n{login}{RESTORE}    backup:\n      storage: {storage}\n      \
          # When the daemon makes one, in UTC: minute, hour, day of month, month, day of week.\n      \
-         schedule: '0 2 * * *'\n      compression: true\n{encryption}    \
+         schedule: '0 2 * * *'\n      compression: zstd\n{encryption}    \
          # Which backups stay; see what that comes to with: backupkit prune --dry-run --explain\n    \
          # keep_within spares all of the last days, and so what was backed up before a mistake of the same day.\n    \
          retention: {{ keep_within: 3d, keep_daily: 7, keep_weekly: 4, keep_monthly: 12 }}\n    \

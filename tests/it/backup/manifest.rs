@@ -73,7 +73,7 @@ fn the_manifest_says_what_the_archive_is() {
         assert_eq!(manifest["dump"]["format"], "custom");
         let plain = sandbox.run(&["cat", &archive.id()]).exits(0).stdout;
         assert_eq!(manifest["dump"]["bytes"], plain.len());
-        let compression = if shape.compressed { "gzip" } else { "none" };
+        let compression = shape.codec.word();
         let encryption = if shape.encrypted { "BKENC002" } else { "none" };
         assert_eq!(manifest["pipeline"]["compression"], compression);
         assert_eq!(manifest["pipeline"]["encryption"], encryption);

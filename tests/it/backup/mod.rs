@@ -8,6 +8,7 @@ use crate::support::entry::Entry;
 use crate::support::opened::Opened;
 use crate::support::postgres::{Database, postgres};
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, SHAPES, Sandbox, Shape};
+use backupkit::format::encoding::Codec;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 use std::fs;
@@ -188,9 +189,10 @@ fn the_usual_tools_accept_what_is_stored() {
             ))
             .exits(0);
         assert_eq!(checked.text().lines().count(), 1);
-        let list = match (shape.compressed, shape.encrypted) {
-            (false, false) => format!("pg_restore -l {file}"),
-            (true, false) => format!("gzip -t {file} && gzip -dc {file} | pg_restore -l"),
+        let list = match (shape.codec, shape.encrypted) {
+            (Codec::None, false) => format!("pg_restore -l {file}"),
+            (Codec::Gzip, false) => format!("gzip -t {file} && gzip -dc {file} | pg_restore -l"),
+            (Codec::Zstd, false) => format!("zstd -qt {file} && zstd -dc {file} | pg_restore -l"),
             (_, true) => {
                 let decoded = decode(&archive.path, ENCRYPTION_PASSWORD).exits(0);
                 assert!(decoded.stderr.contains(&archive.id()), "{}", decoded.stderr);

@@ -1,7 +1,7 @@
 //! What the bytes of a backup have to be.
 
 use super::{House, PLAIN, SEALED, path, says};
-use crate::support::archive::{gzip, seal};
+use crate::support::archive::{gzip, seal, zstd};
 use crate::support::entry::Entry;
 use crate::support::postgres::Database;
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, Shape};
@@ -22,7 +22,12 @@ fn plain_bytes_under_an_encrypted_name_are_damage() {
 fn a_name_that_differs_from_the_bytes_warns_and_with_strict_sniff_fails() {
     let house = House::new(PLAIN);
     let plain = house.sandbox.back_up("source").bytes();
-    for (name, bytes) in [("dump.gz", plain.clone()), ("dump", gzip(&plain))] {
+    for (name, bytes) in [
+        ("dump.gz", plain.clone()),
+        ("dump", gzip(&plain)),
+        ("dump.zst", gzip(&plain)),
+        ("dump.gz", zstd(&plain)),
+    ] {
         let key = format!("source/20990101_000000.000000000Z.{name}");
         let stored = house.sandbox.store(&key, &bytes);
         house.refuses(

@@ -20,6 +20,8 @@ fn every_kind_of_archive_comes_back_over_several_connections() {
         (16, SHAPES[1]),
         (17, SHAPES[2]),
         (18, SHAPES[3]),
+        (15, SHAPES[4]),
+        (18, SHAPES[5]),
     ] {
         let server = postgres(major);
         let (source, target) = (server.shop(), server.create_database("target"));

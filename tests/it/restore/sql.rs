@@ -1,7 +1,7 @@
 //! Backups that are SQL text.
 
 use super::{House, PLAIN, says, sql_of};
-use crate::support::archive::{gzip, seal};
+use crate::support::archive::{gzip, seal, zstd};
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, SHAPES};
 use std::fs;
 
@@ -12,6 +12,7 @@ fn sql_is_refused_without_its_flag_and_restored_with_it_in_every_shape() {
     for (name, bytes) in [
         ("dump", script.clone()),
         ("dump.gz", gzip(&script)),
+        ("dump.zst", zstd(&script)),
         (
             "dump.enc",
             seal(

@@ -125,6 +125,13 @@ pub fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
+/// `plain` as one frame of zstd, as `zstd` makes it of a pipe: without its length.
+pub fn zstd(plain: &[u8]) -> Vec<u8> {
+    let mut zstd = Command::new("zstd");
+    zstd.args(["-q", "-c"]);
+    program::run(zstd, plain).exits(0).stdout
+}
+
 /// `plain` sealed under `password` with this label.
 pub fn seal(plain: &[u8], password: &str, label: &str) -> Vec<u8> {
     let keys = Keys::new(vec![Secret::new(password)], Derivations::new()).expect("keys");

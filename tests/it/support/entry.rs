@@ -107,10 +107,10 @@ impl Entry {
 
     /// As it stands under `databases`.
     pub fn to_yaml(&self) -> String {
-        let Shape { compressed, .. } = self.shape;
+        let compression = self.shape.compression();
         let mut yaml = format!(
             "  - name: {}\n    type: postgres\n    connection: {{ {} }}\n    backup:\n      storage: {}\n      \
-             compression: {compressed}\n{}",
+             compression: {compression}\n{}",
             self.name, self.connection, self.storage, self.backup
         );
         if self.shape.encrypted {

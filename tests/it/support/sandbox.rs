@@ -4,6 +4,7 @@
 use super::entry::Entry;
 use super::postgres::{Database, bin};
 use super::program::{self, Output, Running};
+use backupkit::format::encoding::Codec;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,36 +17,56 @@ use tempfile::TempDir;
 pub const ENCRYPTION_PASSWORD: &str = "correct horse";
 
 /// How archives are made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    pub compressed: bool,
+    pub codec: Codec,
     pub encrypted: bool,
 }
 
 /// Each shape that an archive can have.
-pub const SHAPES: [Shape; 4] = [
+pub const SHAPES: [Shape; 6] = [
     Shape::new(false, false),
     Shape::new(true, false),
     Shape::new(false, true),
     Shape::new(true, true),
+    Shape::zstd(false),
+    Shape::zstd(true),
 ];
 
 impl Shape {
-    /// Both choices, in this order.
+    /// By gzip or not, encrypted or not.
     pub const fn new(compressed: bool, encrypted: bool) -> Shape {
-        Shape {
-            compressed,
-            encrypted,
+        let codec = match compressed {
+            true => Codec::Gzip,
+            false => Codec::None,
+        };
+        Shape { codec, encrypted }
+    }
+
+    /// By zstd, encrypted or not.
+    pub const fn zstd(encrypted: bool) -> Shape {
+        let codec = Codec::Zstd;
+        Shape { codec, encrypted }
+    }
+
+    /// What stands under `compression`; gzip as people have always written it.
+    pub fn compression(self) -> &'static str {
+        match self.codec {
+            Codec::None => "false",
+            Codec::Gzip => "true",
+            Codec::Zstd => "zstd",
         }
     }
 
     /// What the name of such an archive ends in.
     pub fn suffix(self) -> &'static str {
-        match (self.compressed, self.encrypted) {
-            (false, false) => ".dump",
-            (true, false) => ".dump.gz",
-            (false, true) => ".dump.enc",
-            (true, true) => ".dump.gz.enc",
+        match (self.codec, self.encrypted) {
+            (Codec::None, false) => ".dump",
+            (Codec::Gzip, false) => ".dump.gz",
+            (Codec::Zstd, false) => ".dump.zst",
+            (Codec::None, true) => ".dump.enc",
+            (Codec::Gzip, true) => ".dump.gz.enc",
+            (Codec::Zstd, true) => ".dump.zst.enc",
         }
     }
 }

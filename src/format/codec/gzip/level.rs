@@ -8,7 +8,12 @@
 //! more processor time. Now and then a block goes another way to keep the comparison fresh, and where a block is unlike
 //! those before it, all levels are tried again.
 
-use super::block::{BLOCK, Block};
+use super::member::BLOCK;
+use crate::format::codec::block::Block;
+use std::ops::RangeInclusive;
+
+/// The levels of libdeflate, from fast to small.
+pub const LEVELS: RangeInclusive<u8> = 1..=12;
 
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +28,7 @@ pub enum Level {
 #[derive(Default)]
 pub(super) struct Balance {
     /// What is known of each level, since the data last changed.
-    known: [LevelTrial; LEVELS.len()],
+    known: [LevelTrial; CHOICES.len()],
     /// Blocks chosen for so far.
     chosen: usize,
     /// What the blocks came to, as a sum of packed bytes for each plain one.
@@ -49,7 +54,7 @@ struct PackedCost {
 }
 
 /// Fast, middle, small. Those between them are rarely the best of all for any data.
-const LEVELS: [u8; 3] = [1, 3, 5];
+const CHOICES: [u8; 3] = [1, 3, 5];
 const MIDDLE: usize = 1;
 /// Of what the middle level makes.
 const BUDGET: f64 = 0.993;
@@ -72,15 +77,15 @@ impl Balance {
         {
             Some(unknown) => unknown,
             None if self.chosen.is_multiple_of(PROBE) => {
-                let another = 1 + self.chosen / PROBE % (LEVELS.len() - 1);
-                (best + another) % LEVELS.len()
+                let another = 1 + self.chosen / PROBE % (CHOICES.len() - 1);
+                (best + another) % CHOICES.len()
             }
             None => best,
         };
         if let LevelTrial::Nothing = self.known[choice] {
             self.known[choice] = LevelTrial::Asked;
         }
-        LEVELS[choice]
+        CHOICES[choice]
     }
 
     /// The level that is worth most by what is known; the middle one where that is little.
@@ -100,7 +105,7 @@ impl Balance {
 
     /// Takes note of what a block came to.
     pub(super) fn learn(&mut self, block: &Block) {
-        let Some(level) = LEVELS.iter().position(|level| *level == block.level) else {
+        let Some(level) = CHOICES.iter().position(|level| *level == block.level) else {
             return;
         };
         if block.plain.len() < BLOCK {
@@ -139,14 +144,14 @@ mod tests {
     use std::time::Duration;
 
     /// What a block becomes at each level: its bytes, and the time it takes.
-    type Data = [(usize, u64); LEVELS.len()];
+    type Data = [(usize, u64); CHOICES.len()];
 
     /// Sends `count` blocks of `data` through, and tells how many went at each level.
-    fn send(balance: &mut Balance, count: usize, data: Data) -> [usize; LEVELS.len()] {
-        let mut sent = [0; LEVELS.len()];
+    fn send(balance: &mut Balance, count: usize, data: Data) -> [usize; CHOICES.len()] {
+        let mut sent = [0; CHOICES.len()];
         for _ in 0..count {
             let level = balance.choose();
-            let at = LEVELS.iter().position(|known| *known == level).unwrap();
+            let at = CHOICES.iter().position(|known| *known == level).unwrap();
             let (size, time) = data[at];
             balance.learn(&Block {
                 plain: vec![0; BLOCK],
@@ -160,7 +165,7 @@ mod tests {
         sent
     }
 
-    fn sent(data: Data) -> [usize; LEVELS.len()] {
+    fn sent(data: Data) -> [usize; CHOICES.len()] {
         send(&mut Balance::default(), 960, data)
     }
 
@@ -217,7 +222,7 @@ mod tests {
         let not_worth = [(200_000, 100), (200_000, 101), (200_000, 102)];
         let worth = [(100_000, 100), (90_000, 160), (80_000, 200)];
         send(&mut balance, 100, not_worth);
-        assert_eq!(balance.choose(), LEVELS[0]);
+        assert_eq!(balance.choose(), CHOICES[0]);
         send(&mut balance, 8, worth);
         let [_, _, small] = send(&mut balance, 24, worth);
         assert!(small >= 23, "{small}");

@@ -1,21 +1,13 @@
-use super::block::*;
+use super::member::*;
 use super::*;
 use crate::error::{Error, Kind, Result};
+use crate::format::codec::block::Block;
+use crate::format::codec::testing::{Failing, Full, Raw, filter, sample};
+use crate::format::codec::{Compressor, Decompressor};
 use std::io::{self, Cursor, Read, Write};
-use std::process::{Command, Stdio};
-
-/// Text-like bytes that neither repeat nor resist compression.
-fn sample(length: usize) -> Vec<u8> {
-    let mut state = 0x2026_1120_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        b"abcdefgh 0123456"[(state >> 28) as usize & (state >> 24) as usize]
-    };
-    (0..length).map(|_| next()).collect()
-}
 
 fn compress(plain: &[u8], level: Level, threads: usize) -> Vec<u8> {
-    let mut writer = Compressor::new(Vec::new(), level, threads).unwrap();
+    let mut writer = Compressor::new(Vec::new(), Gzip::new(level), threads).unwrap();
     // pieces that never meet the edge of a block
     for piece in plain.chunks(100_003) {
         writer.write_all(piece).unwrap();
@@ -25,7 +17,7 @@ fn compress(plain: &[u8], level: Level, threads: usize) -> Vec<u8> {
 
 fn decompress(packed: impl Read) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
-    let mut reader = Decompressor::new(packed, 2)?;
+    let mut reader = Decompressor::<_, Gzip>::new(packed, 2)?;
     match reader.read_to_end(&mut plain) {
         Ok(_) => Ok(plain),
         Err(error) => {
@@ -34,22 +26,6 @@ fn decompress(packed: impl Read) -> Result<Vec<u8>> {
             Err(error.into())
         }
     }
-}
-
-fn gzip(arguments: &[&str], input: &[u8]) -> (bool, Vec<u8>) {
-    let mut child = Command::new("gzip")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    feeder.join().unwrap();
-    (output.status.success(), output.stdout)
 }
 
 #[track_caller]
@@ -78,8 +54,11 @@ fn gzip_reads_what_we_write() {
     for length in [0, 1, BLOCK, 3 * BLOCK + 17] {
         let plain = sample(length);
         let packed = compress(&plain, Level::Fixed(3), 2);
-        assert!(gzip(&["-t"], &packed).0, "gzip -t refuses {length} bytes");
-        assert!(gzip(&["-dc"], &packed) == (true, plain));
+        assert!(
+            filter("gzip", &["-t"], &packed).0,
+            "gzip -t refuses {length} bytes"
+        );
+        assert!(filter("gzip", &["-dc"], &packed) == (true, plain));
     }
 }
 
@@ -107,8 +86,8 @@ fn every_level_reads_back_and_a_higher_one_is_no_larger() {
 #[test]
 fn foreign_streams_of_several_members_are_read() {
     let (first, second) = (sample(300_000), sample(7));
-    let mut packed = gzip(&["-c"], &first).1;
-    packed.extend(gzip(&["-9", "-c"], &second).1);
+    let mut packed = filter("gzip", &["-c"], &first).1;
+    packed.extend(filter("gzip", &["-9", "-c"], &second).1);
     let mut plain = [first.clone(), second].concat();
     assert!(decompress(&packed[..]).unwrap() == plain);
 
@@ -133,7 +112,7 @@ fn bytes_after_the_last_member_are_damage() {
     let plain = sample(1000);
     for packed in [
         compress(&plain, Level::Fixed(3), 2),
-        gzip(&["-c"], &plain).1,
+        filter("gzip", &["-c"], &plain).1,
     ] {
         for tail in [
             &b"\0"[..],
@@ -153,7 +132,7 @@ fn every_truncation_is_damage_except_between_members() {
     let plain = sample(BLOCK + 100);
     let ours = compress(&plain, Level::Fixed(1), 2);
     let edge = length_of_ours(&ours[..HEADER]).unwrap();
-    let theirs = gzip(&["-c"], &plain[..200]).1;
+    let theirs = filter("gzip", &["-c"], &plain[..200]).1;
     for cut in (0..40).chain(edge - 40..edge).chain(edge + 1..ours.len()) {
         assert_damaged(&ours[..cut], &format!("ours cut at {cut}"));
     }
@@ -173,7 +152,7 @@ fn no_flipped_byte_gives_other_bytes() {
     let plain = sample(600);
     for packed in [
         compress(&plain, Level::Fixed(6), 1),
-        gzip(&["-nc"], &plain).1,
+        filter("gzip", &["-nc"], &plain).1,
     ] {
         for at in 0..packed.len() {
             for flip in [0x01, 0x80, 0xff] {
@@ -195,7 +174,7 @@ fn blocks_before_the_damage_are_given_and_none_after_it() {
     let mut packed = compress(&plain, Level::Fixed(1), 2);
     let first = length_of_ours(&packed[..HEADER]).unwrap();
     packed[first + 1000] ^= 1;
-    let mut reader = Decompressor::new(&packed[..], 2).unwrap();
+    let mut reader = Decompressor::<_, Gzip>::new(&packed[..], 2).unwrap();
     let mut back = Vec::new();
     let error = Error::from(reader.read_to_end(&mut back).unwrap_err());
     assert!(back == plain[..BLOCK]);
@@ -206,79 +185,25 @@ fn blocks_before_the_damage_are_given_and_none_after_it() {
     assert!(reader.read(&mut [0; 1]).is_err());
 }
 
-/// Gives its bytes a few at a time, with interruptions, then fails.
-struct Failing<R> {
-    bytes: R,
-    calls: usize,
-}
-
-impl<R: Read> Read for Failing<R> {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.calls += 1;
-        if self.calls.is_multiple_of(2) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let few = space.len().min(1000);
-        match self.bytes.read(&mut space[..few])? {
-            0 => Err(Error::new(Kind::WrongPassword, "frame 0 does not open")
-                .hint("try the previous one")
-                .into()),
-            given => Ok(given),
-        }
-    }
-}
-
 #[test]
 fn a_failure_of_the_reader_below_comes_out_as_it_is() {
     let plain = sample(2 * BLOCK);
     for packed in [
         compress(&plain, Level::Fixed(1), 2),
-        gzip(&["-c"], &plain).1,
+        filter("gzip", &["-c"], &plain).1,
     ] {
         // before the first byte, in a header, in the data, in a trailer, at the end
         for cut in [0, 5, 19, 50_000, packed.len() - 3, packed.len()] {
-            let failing = Failing {
-                bytes: &packed[..cut],
-                calls: 0,
-            };
+            let failing = Failing::new(&packed[..cut]);
             let error = decompress(failing).unwrap_err();
             assert_eq!(error.kind(), Kind::WrongPassword, "cut at {cut}: {error:?}");
             assert_eq!(error.first_hint(), Some("try the previous one"));
         }
     }
     let raw = io::Error::from_raw_os_error(5);
-    let mut reader = Decompressor::new(Raw(Some(raw)), 1).unwrap();
+    let mut reader = Decompressor::<_, Gzip>::new(Raw(Some(raw)), 1).unwrap();
     let error = reader.read(&mut [0; 10]).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(5));
-}
-
-struct Raw(Option<io::Error>);
-
-impl Read for Raw {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
-}
-
-/// Takes `room` bytes, three at a time, then fails.
-struct Full {
-    taken: Vec<u8>,
-    room: usize,
-}
-
-impl Write for Full {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let few = bytes.len().min(3).min(self.room - self.taken.len());
-        if few == 0 {
-            return Err(Error::new(Kind::Unavailable, "storage is full").into());
-        }
-        self.taken.extend_from_slice(&bytes[..few]);
-        Ok(few)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[test]
@@ -288,7 +213,7 @@ fn a_writer_that_takes_little_at_a_time_gets_it_all() {
         taken: Vec::new(),
         room: usize::MAX,
     };
-    let mut writer = Compressor::new(full, Level::Fixed(1), 2).unwrap();
+    let mut writer = Compressor::new(full, Gzip::new(Level::Fixed(1)), 2).unwrap();
     writer.write_all(&plain).unwrap();
     let packed = writer.finish().unwrap().taken;
     assert!(decompress(&packed[..]).unwrap() == plain);
@@ -301,7 +226,7 @@ fn a_failure_of_the_writer_below_comes_out_and_the_stream_never_ends_well() {
         taken: Vec::new(),
         room: 1000,
     };
-    let mut writer = Compressor::new(full, Level::Fixed(1), 2).unwrap();
+    let mut writer = Compressor::new(full, Gzip::new(Level::Fixed(1)), 2).unwrap();
     let error = Error::from(writer.write_all(&plain).unwrap_err());
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(writer.write(b"more").is_err());
@@ -313,7 +238,7 @@ fn a_failure_of_the_writer_below_comes_out_and_the_stream_never_ends_well() {
 fn a_compressor_that_is_dropped_writes_no_end() {
     let plain = sample(3 * BLOCK + 1);
     let mut packed = Vec::new();
-    let mut writer = Compressor::new(&mut packed, Level::Fixed(1), 2).unwrap();
+    let mut writer = Compressor::new(&mut packed, Gzip::new(Level::Fixed(1)), 2).unwrap();
     writer.write_all(&plain).unwrap();
     drop(writer);
     if let Ok(back) = decompress(&packed[..]) {
@@ -323,7 +248,8 @@ fn a_compressor_that_is_dropped_writes_no_end() {
 
 #[test]
 fn flushing_sends_on_all_that_was_taken() {
-    let mut writer = Compressor::new(Cursor::new(Vec::new()), Level::Fixed(1), 2).unwrap();
+    let mut writer =
+        Compressor::new(Cursor::new(Vec::new()), Gzip::new(Level::Fixed(1)), 2).unwrap();
     writer.write_all(b"before").unwrap();
     writer.flush().unwrap();
     writer.write_all(b" and after").unwrap();

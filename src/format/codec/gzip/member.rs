@@ -1,9 +1,10 @@
-//! A block and the gzip member it becomes.
+//! A gzip member, made of a block and read back.
 
 use crate::error::{Error, Result};
+use crate::format::codec::block::Block;
+use crate::format::codec::decompress::LONGEST;
 use libdeflater::{CompressionLvl, crc32};
 use rustix::time::{ClockId, clock_gettime};
-use std::time::Duration;
 
 /// Plain bytes in a member: long enough that cutting the stream costs little size.
 pub(super) const BLOCK: usize = 512 * 1024;
@@ -12,21 +13,6 @@ pub(super) const BLOCK: usize = 512 * 1024;
 pub(super) const OURS: [u8; 16] = *b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x08\0BK\x04\0";
 pub(super) const HEADER: usize = OURS.len() + 4;
 pub(super) const TRAILER: usize = 8;
-/// The longest member, packed or plain, that is read as one of ours: room for larger blocks one day.
-pub(super) const LONGEST: usize = 4 * 1024 * 1024;
-
-/// A block on its way through: plain bytes and the member they are in.
-#[derive(Default)]
-pub(super) struct Block {
-    pub(super) plain: Vec<u8>,
-    pub(super) packed: Vec<u8>,
-    /// For the compressor, the level to use.
-    pub(super) level: u8,
-    /// And the processor time it took.
-    pub(super) took: Duration,
-    /// For the decompressor, the byte of the stream at which the member begins.
-    pub(super) at: u64,
-}
 
 /// What a worker keeps from block to block: a compressor for each level it has met.
 #[derive(Default)]

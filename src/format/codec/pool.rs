@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// How many threads help with one stream on this machine: its cores, at most four.
+/// How many threads help with one stream on this machine: its cores, at most eight.
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
 }
 
 /// Blocks in flight for `threads` workers: one at work and one waiting for each, and one being filled.
@@ -33,7 +33,7 @@ pub(super) struct Pool<J> {
 
 impl<J: Send + 'static> Pool<J> {
     /// Starts `threads` workers; each gets a `work` of its own from `make`, with whatever state it keeps.
-    pub(super) fn start<W>(threads: usize, make: impl Fn() -> W) -> Result<Pool<J>>
+    pub(super) fn start<W>(threads: usize, make: impl Fn() -> Result<W>) -> Result<Pool<J>>
     where
         W: FnMut(&mut J) -> Result<()> + Send + 'static,
     {
@@ -45,9 +45,9 @@ impl<J: Send + 'static> Pool<J> {
             workers: Vec::new(),
         };
         for _ in 0..threads.max(1) {
-            let (jobs, mut work) = (Arc::clone(&jobs), make());
+            let (jobs, mut work) = (Arc::clone(&jobs), make()?);
             let worker = std::thread::Builder::new()
-                .name("gzip".into())
+                .name("codec".into())
                 .spawn(move || {
                     while let Some((mut job, back)) = next(&jobs) {
                         let result = work(&mut job).map(|()| job);
@@ -123,13 +123,13 @@ mod tests {
         let both = Arc::new(Barrier::new(2));
         let mut pool = Pool::start(2, || {
             let both = Arc::clone(&both);
-            move |job: &mut u32| {
+            Ok(move |job: &mut u32| {
                 if *job < 2 {
                     both.wait();
                 }
                 *job *= 10;
                 Ok(())
-            }
+            })
         })
         .unwrap();
         (0..9).for_each(|job| pool.submit(job).unwrap());
@@ -144,10 +144,10 @@ mod tests {
     #[test]
     fn a_worker_that_dies_is_an_error_and_not_an_end() {
         let mut pool = Pool::start(1, || {
-            |job: &mut u32| match *job {
+            Ok(|job: &mut u32| match *job {
                 0 => Ok(()),
                 _ => panic!("on purpose"),
-            }
+            })
         })
         .unwrap();
         pool.submit(0).unwrap();
@@ -168,10 +168,10 @@ mod tests {
     #[test]
     fn a_failed_job_is_its_own_failure() {
         let mut pool = Pool::start(2, || {
-            |job: &mut u32| match *job {
+            Ok(|job: &mut u32| match *job {
                 3 => Err(Error::damaged("three")),
                 _ => Ok(()),
-            }
+            })
         })
         .unwrap();
         (0..5).for_each(|job| pool.submit(job).unwrap());
