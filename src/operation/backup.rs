@@ -3,8 +3,8 @@
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::error::{Error, Result};
-use crate::format::codec::CodecOptions;
 use crate::format::codec;
+use crate::format::codec::CodecOptions;
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::write_pipeline;
 use crate::format::write_pipeline::{Stages, WrittenArchive};
@@ -105,6 +105,9 @@ pub fn run(
     let name = &job.database;
     let copies = Copies::hold(places, name, claim, job.lock_wait, now(), cancel)?;
     begins();
+    if let Some(keys) = &job.keys {
+        keys.derive_ahead();
+    }
 
     let client = Client::new(tools, job.session.clone(), APPLICATION, cancel)?.in_english()?;
     let identity = client.identity_if_known()?;
@@ -136,12 +139,8 @@ pub fn run(
         }
         false => Vec::new(),
     };
-    let previous = match job.partial {
-        true => None,
-        false => previous_tables(job, &copies, expected, started, cancel),
-    };
     let dumping = Dumping {
-        previous,
+        expected,
         fixed_output: fixed.is_some(),
         session: dumped.session().clone(),
         source,
@@ -175,12 +174,12 @@ fn source(client: &Client) -> Result<Source> {
 
 /// How a database is dumped, and what is known of it before.
 struct Dumping {
+    /// Which source the backups before it are of.
+    expected: Expected,
     session: Session,
     /// The session is such that the text of rows depends on no setting of the server.
     fixed_output: bool,
     source: Source,
-    /// The tables of the backup before.
-    previous: Option<Vec<Table>>,
     /// The sidecars that hold roles.
     globals: Vec<(String, Vec<u8>)>,
     /// The role that reads.
@@ -226,6 +225,12 @@ fn dump_to_storages(
     copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
     let mut dump = start_pg_dump(job, &dumping, cancel)?;
+    // while it reads the catalogs: what is sealed takes a derivation of its own
+    let started = id.timestamp.moment();
+    let previous = match job.partial {
+        true => None,
+        false => previous_tables(job, &copies, dumping.expected, started, cancel),
+    };
     let mut inspector = DumpInspector::new();
     let meter = progress.meter();
     let (archives, written) =
@@ -237,7 +242,7 @@ fn dump_to_storages(
         Some(DumpContents::Read(summary)) => Some(summary),
         _ => None,
     };
-    let warnings = match (dumping.previous.take(), &read) {
+    let warnings = match (previous, &read) {
         (Some(previous), Some(read)) => shrunk(&previous, &detail(read).tables),
         _ => Vec::new(),
     };

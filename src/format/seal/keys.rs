@@ -4,6 +4,7 @@
 //! remembers the latest, and all that a process writes shares one kdf salt.
 
 use super::key_derivation::Key;
+use crate::background;
 use crate::error::{Error, Kind, Result};
 use crate::files::random;
 use crate::secret::Secret;
@@ -207,6 +208,13 @@ impl Keys {
                     .hint("give it its value: it may be the password of this archive")
             }
         }
+    }
+
+    /// Begins to derive what the first header will need, so that it is there by then.
+    pub fn derive_ahead(&self) {
+        let keys = self.clone();
+        // what fails here fails again where it is needed, and is told there
+        let _ = background::spawn("keys", move || drop(keys.for_writing()));
     }
 
     /// What the current password derives, for a header to be written.
