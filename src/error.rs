@@ -14,6 +14,10 @@ use std::io;
 /// `Result` with our [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What to do where a file system says that it is read-only.
+const READ_ONLY: &str = "a service may write only where its unit lets it: backupkit test says which lines of a drop-in, such as \
+     /etc/systemd/system/backupkit.service.d/50-backupkit-init.conf, do; elsewhere see why the file system is mounted read-only";
+
 type BoxedError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// What sort of failure this is. Scripts see it as the exit status.
@@ -302,7 +306,13 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         match error.downcast::<Error>() {
             Ok(ours) => ours,
-            Err(plain) => Error::new(kind_of(&plain), plain.to_string()),
+            Err(plain) => {
+                let error = Error::new(kind_of(&plain), plain.to_string());
+                match plain.kind() {
+                    io::ErrorKind::ReadOnlyFilesystem => error.hint(READ_ONLY),
+                    _ => error,
+                }
+            }
         }
     }
 }
@@ -388,6 +398,21 @@ mod tests {
         for stays in [Errno::NOSPC, Errno::NOENT, Errno::ACCESS, Errno::ROFS] {
             assert_eq!(kind(stays), Kind::Failed, "{stays:?}");
         }
+    }
+
+    #[test]
+    fn a_file_system_that_is_read_only_says_what_lets_a_service_write() {
+        let error = Error::from(io::Error::from(Errno::ROFS)).doing("cannot create /srv/b");
+        assert!(
+            error
+                .report()
+                .contains("hint: a service may write only where"),
+            "{error:?}"
+        );
+        assert_eq!(
+            Error::from(io::Error::from(Errno::ACCESS)).first_hint(),
+            None
+        );
     }
 
     #[test]

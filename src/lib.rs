@@ -9,7 +9,7 @@
 //! 4  source/
 //! 3  repository/ notify/ config/
 //! 2  format/ storage/ postgres/
-//! 1  yaml/ schedule
+//! 1  yaml/ schedule systemd/
 //! 0  process/ cancel background progress logging http error cause secret text/ files/
 //! ```
 
@@ -37,5 +37,6 @@ pub mod schedule;
 pub mod secret;
 pub mod source;
 pub mod storage;
+pub mod systemd;
 pub mod text;
 pub mod yaml;

@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 7] = [
         "progress",
         "text",
     ],
-    &["schedule", "yaml"],
+    &["schedule", "systemd", "yaml"],
     &["format", "postgres", "storage"],
     &["config", "notify", "repository"],
     &["source"],

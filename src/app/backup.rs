@@ -8,6 +8,7 @@ use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::cli;
 use crate::config::{DatabaseSettings, process_env};
+use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
@@ -122,12 +123,14 @@ impl App {
         cancel: &Cancel,
     ) -> BackupRun<'a> {
         let (started_at, began) = (Utc::now(), Instant::now());
+        let claim = time.claim;
         let mut result = self.dump_and_store(database, false, lock_wait, time, cancel);
         let took = began.elapsed();
         let retention = match &mut result {
             Ok(stored) => {
+                self.forget_failure_here(Task::Backup.name(), &database.name);
                 if let Err(error) = missing_copies(stored) {
-                    self.record_failure(database, &error, started_at);
+                    self.record_failure(database, &error, started_at, claim);
                 }
                 // before retention takes away what there is to compare with
                 let concerns = self.concerns(database, stored, cancel);
@@ -140,7 +143,7 @@ impl App {
             // another daemon makes it
             Err(error) if error.cause() == Some(FailureCause::MinuteTaken) => Vec::new(),
             Err(error) => {
-                self.record_failure(database, error, started_at);
+                self.record_failure(database, error, started_at, claim);
                 Vec::new()
             }
         };

@@ -4,13 +4,15 @@ use crate::config::{Config, process_env};
 use crate::error::Result;
 use crate::format::seal::Derivations;
 use crate::output;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The configuration, and the keys that were derived from its passwords. Each command is a method of it, in a file of
 /// its own beside this one.
 pub(super) struct App {
     pub config: Config,
+    /// Where that is.
+    pub path: PathBuf,
     /// Shared by all runs of a daemon, so that a password is derived once.
     pub derivations: Arc<Derivations>,
 }
@@ -24,6 +26,7 @@ impl App {
         }
         Ok(App {
             config,
+            path: path.to_path_buf(),
             derivations: Arc::clone(derivations),
         })
     }

@@ -2,6 +2,7 @@
 
 use super::backup::tell_concerns;
 use super::context::App;
+use super::undone::CutShort;
 use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
@@ -20,6 +21,7 @@ use crate::operation::backup::{BackupTime, StoredBackup};
 use crate::operation::verify::verified::Verified;
 use crate::output;
 use crate::repository::check_records::CheckOutcome;
+use crate::repository::last_failure::Failure;
 use crate::repository::lease_record::MinuteClaim;
 use crate::repository::pick::Pick;
 use crate::storage::runtime_directory::runtime_directory;
@@ -114,14 +116,16 @@ impl App {
         events: (Sender<daemon::DaemonEvent>, Receiver<daemon::DaemonEvent>),
     ) -> Result<()> {
         let run_timeout = with.run_timeout;
+        let cut_short = Arc::new(self.cut_short(&Cancel::new()?));
         // kept over all configurations, so that a password that stays is not derived again
         let derivations = Arc::clone(&self.derivations);
-        let work = self.work(run_timeout)?;
+        let work = self.work(run_timeout, &cut_short)?;
         daemon::run(
             work,
             Setup {
                 config: path,
-                load: &|| App::load(path, &derivations)?.work(run_timeout),
+                load: &|| App::load(path, &derivations)?.work(run_timeout, &cut_short),
+                cut_short: cut_short.iter().map(CutShort::left).collect(),
                 run_timeout,
                 clock: with.clock,
                 places: with.places,
@@ -131,7 +135,8 @@ impl App {
         )
     }
 
-    fn work(self, run_timeout: Duration) -> Result<Work> {
+    fn work(self, run_timeout: Duration, cut_short: &Arc<Vec<CutShort>>) -> Result<Work> {
+        let cut_short = Arc::clone(cut_short);
         Ok(Work {
             jobs: self.jobs()?,
             max_parallel: self.config.max_parallel,
@@ -141,6 +146,7 @@ impl App {
                     task: run.task.name().to_string(),
                     minute: run.latest,
                     owner: owner.to_string(),
+                    in_place_of: in_place_of(run, &cut_short),
                 };
                 self.scheduled(run, &claim, run_timeout, cancel)
             }),
@@ -216,7 +222,7 @@ impl App {
             }
         };
         if let Some(stopped) = stopped {
-            return self.not_begun(run, database, stopped);
+            return self.not_begun(run, database, claim, stopped);
         }
         match (run.task, &database.verify) {
             (Task::Backup, _) => self.scheduled_backup(run, database, claim, run_timeout, cancel),
@@ -232,7 +238,13 @@ impl App {
     }
 
     /// The end of a run that was due and that the daemon's own end came before.
-    fn not_begun(&self, run: &Run, database: &DatabaseSettings, stopped: Error) -> End {
+    fn not_begun(
+        &self,
+        run: &Run,
+        database: &DatabaseSettings,
+        claim: &MinuteClaim,
+        stopped: Error,
+    ) -> End {
         let (now, task) = (Utc::now(), run.task.name());
         let due = minute(run.due);
         let error = stopped
@@ -241,7 +253,7 @@ impl App {
         log::error!("{}: {}", run.database, error.report());
         let kind = match run.task {
             Task::Backup => {
-                self.record_failure(database, &error, now);
+                self.record_failure(database, &error, now, Some(claim));
                 notify::EventKind::Backup
             }
             Task::Verify => notify::EventKind::Verify,
@@ -344,8 +356,13 @@ impl App {
                 log::info!("{name}: there is no backup to pick for a check yet");
                 return WELL;
             }
-            Ok(checked) => (checked.ending(), checked.event(name)),
+            Ok(checked) => {
+                self.note_check(name, checked);
+                (checked.ending(), checked.event(name))
+            }
             Err(error) => {
+                let failure = Failure::new(name, error, started_at, Utc::now());
+                self.keep_failure_here(Task::Verify.name(), &failure);
                 log::error!("cannot check a backup of {name}: {}", error.report());
                 let event =
                     Event::new(notify::EventKind::Verify, name, started_at, began.elapsed());
@@ -399,6 +416,15 @@ impl VerifyRun {
             false => Ending::Well,
         }
     }
+}
+
+/// The daemon that had taken the minute of `run`, where that was cut short.
+fn in_place_of(run: &Run, cut_short: &[CutShort]) -> Option<String> {
+    let is_of = |cut: &&CutShort| {
+        run.task == Task::Backup && cut.database == run.database && cut.minute.minute == run.latest
+    };
+    let cut = cut_short.iter().find(is_of)?;
+    Some(cut.minute.owner.clone())
 }
 
 /// The end of a run that another host makes.

@@ -76,6 +76,26 @@ impl BackupRun<'_> {
 }
 
 impl VerifyRun {
+    /// Why not all copies are known to be good.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let unlisted = self.unlisted.iter().map(|(storage, error)| {
+            let said = format!("storage {storage}: {}", error.chain());
+            Error::new(error.kind(), said)
+        });
+        let copies = self.copies.iter().filter_map(failure);
+        let failures: Vec<Error> = copies.chain(unlisted).collect();
+        let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
+        let error = Error::new(failures.first()?.kind(), said.join("; "));
+        let hint = self
+            .copies
+            .iter()
+            .find_map(|copy| copy.result.as_ref().err()?.first_hint());
+        Some(match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
+    }
+
     /// The checks of copies of the backups of `database` as one event. One that could not be made is a failure too.
     pub(super) fn event(&self, database: &str) -> Event {
         let mut event = Event::new(
@@ -84,15 +104,7 @@ impl VerifyRun {
             self.started_at,
             self.took,
         );
-        let unlisted = self.unlisted.iter().map(|(storage, error)| {
-            let said = format!("storage {storage}: {}", error.chain());
-            Error::new(error.kind(), said)
-        });
-        let copies = self.copies.iter().filter_map(failure);
-        let failures: Vec<Error> = copies.chain(unlisted).collect();
-        if let Some(first) = failures.first() {
-            let said: Vec<String> = failures.iter().map(|failure| failure.chain()).collect();
-            let error = Error::new(first.kind(), said.join("; "));
+        if let Some(error) = self.failure() {
             event = event.failed(EventOutcome::Failed, &error);
         }
         let evidence = self

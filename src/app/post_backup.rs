@@ -4,10 +4,12 @@
 use super::context::App;
 use crate::cancel::Cancel;
 use crate::config::{DatabaseSettings, process_env};
+use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
 use crate::repository::last_failure::Failure;
+use crate::repository::lease_record::MinuteClaim;
 use crate::repository::listing::Entry;
 use crate::repository::reference::Reference;
 use crate::repository::size_check::SizeLevel;
@@ -20,18 +22,24 @@ use std::time::Duration;
 const LOOKING: Duration = Duration::from_secs(60);
 
 impl App {
-    /// Writes down, on each of its storages, that the run for `database` failed.
+    /// Writes down, on each of its storages, that the run for `database` failed; one that a signal ended with the minute that
+    /// it had taken. Where none of them can be written to, it is written down here.
     pub(super) fn record_failure(
         &self,
         database: &DatabaseSettings,
         error: &Error,
         started_at: DateTime<Utc>,
+        claim: Option<&MinuteClaim>,
     ) {
         // the run that holds the lock tells for itself
         if error.kind() == Kind::Locked {
             return;
         }
         let mut failure = Failure::new(&database.name, error, started_at, Utc::now());
+        failure.undone = claim
+            .filter(|_| error.ends_the_run())
+            .map(MinuteClaim::taken);
+        let unsealed = failure.clone();
         if database.backup.encryption.enabled {
             // the password may be what is missing
             let password = database.backup.encryption.seal_password(&process_env);
@@ -44,7 +52,9 @@ impl App {
                 log::debug!("{}", error.chain());
             }
         }
-        failure_record::record(&failure, &self.places(&database.backup.storage));
+        if !failure_record::record(&failure, &self.places(&database.backup.storage)) {
+            self.keep_failure_here(Task::Backup.name(), &unsealed);
+        }
     }
 
     /// The failure of an earlier run for `database` that people have been told of, and not of its end.

@@ -6,6 +6,7 @@ use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{DatabaseSettings, process_env};
+use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::operation::status;
 use crate::operation::status::report::{DatabaseStatus, Severity, StatusReport};
@@ -22,7 +23,7 @@ pub(super) fn daemon(options: &cli::StatusArgs, path: &Path) -> Result<()> {
     let now = Utc::now();
     let daemon = status::daemon(unattended::keeper(path).attendance(), now)?;
     match options.json {
-        true => output::json(&output::daemon_json(&daemon, Severity::Ok)),
+        true => output::json(&output::daemon_json(&daemon, Severity::Ok, now)),
         false => output::line(&output::daemon_line(&daemon, now)),
     }
 }
@@ -103,13 +104,15 @@ impl App {
             max_unverified_age: database.max_unverified_age,
             next_run: schedule.and_then(|schedule| schedule.next_after(now)),
             next_check: checks.and_then(|checks| checks.next_after(now)),
+            failure_here: self.failure_here(Task::Backup.name(), name),
+            failed_check: self.failure_here(Task::Verify.name(), name),
             keys: Box::new(move || self.keys_for(name, &latest)),
         }
     }
 }
 
-/// No backup at all, or one that is too old or was last proven good too long ago; else one that is not good, else a storage
-/// that could not be asked.
+/// No backup at all, or one that is too old or was last proven good too long ago; else one that is not good, else a daemon that
+/// hangs, else a storage that could not be asked.
 fn verdict(report: &StatusReport) -> Option<Kind> {
     let late = |database: &DatabaseStatus| database.too_old || database.proven.too_long_ago;
     if report.databases.iter().any(late) {
@@ -117,6 +120,9 @@ fn verdict(report: &StatusReport) -> Option<Kind> {
     }
     if report.databases.iter().any(DatabaseStatus::is_damaged) {
         return Some(Kind::Damaged);
+    }
+    if report.daemon_hangs() {
+        return Some(Kind::Failed);
     }
     let failures = report.storages.iter();
     let failures: Vec<Kind> = failures

@@ -2,6 +2,7 @@
 
 use super::compose::{restore_session, session};
 use super::context::App;
+use super::packaged_units;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
@@ -72,6 +73,7 @@ impl App {
             cancel.check()?;
         }
         told.all(check_keeper(&databases, path))?;
+        told.all(packaged_units::check(&self.config, path))?;
         for storage in &self.config.storages {
             let users: Vec<&DatabaseSettings> = databases
                 .iter()

@@ -5,6 +5,7 @@ use super::fallback::plain_restore;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
+use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::files::random::below;
 use crate::operation::verify::record::{self, Recording};
@@ -14,6 +15,7 @@ use crate::operation::verify::{self, CheckedCopy};
 use crate::output;
 use crate::repository::check_records::{CheckLevel, CheckOutcome};
 use crate::repository::evidence::Evidence;
+use crate::repository::last_failure::Failure;
 use crate::repository::located::Located;
 use crate::repository::open::{CopyToOpen, Rules};
 use crate::repository::pick::Pick;
@@ -85,6 +87,7 @@ impl App {
             let mut checked = self.verify_copies(&wanted, options.level, &mut shown, cancel)?;
             checked.unlisted = wanted.failures;
             if !checked.copies.is_empty() || !checked.unlisted.is_empty() {
+                self.note_check(&wanted.database, &checked);
                 self.notify(&checked.event(&wanted.database));
             }
             all.extend(checked.copies);
@@ -98,6 +101,20 @@ impl App {
         match status(&all, lost) {
             Some(kind) => Err(Error::already_told(kind)),
             None => Ok(()),
+        }
+    }
+
+    /// Writes down here that copies could not be checked, which nothing beside the backups tells; what was found bad stands
+    /// there.
+    pub(super) fn note_check(&self, database: &str, checked: &VerifyRun) {
+        let bad = |copy: &Verified| copy.outcome() == CheckOutcome::Bad;
+        match checked.failure() {
+            None => self.forget_failure_here(Task::Verify.name(), database),
+            Some(_) if checked.copies.iter().any(bad) => {}
+            Some(error) => {
+                let failure = Failure::new(database, &error, checked.started_at, Utc::now());
+                self.keep_failure_here(Task::Verify.name(), &failure);
+            }
         }
     }
 

@@ -5,16 +5,25 @@ use super::types::ConnectionKeys;
 use crate::files::exposed;
 use crate::yaml::expand::{Env, SecretText};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The warnings about the configuration at `path`, in which the fields `plain` hold secrets themselves.
-pub(super) fn warnings(
-    path: &Path,
-    plain: &[String],
+/// The files that `secrets` and the URLs of `connections` name, each with the field that it is for.
+pub(super) fn files(
     secrets: &[SecretText],
     connections: &[&ConnectionKeys],
     env: &Env,
-) -> Vec<String> {
+) -> Vec<(String, PathBuf)> {
+    let named = secrets.iter().flat_map(|secret| {
+        let files = secret.files(env).into_iter();
+        files.map(|file| (secret.field().to_string(), file))
+    });
+    let by_url = connections.iter().flat_map(|keys| keys.secret_files(env));
+    named.chain(by_url).collect()
+}
+
+/// The warnings about the configuration at `path`, in which the fields `plain` hold secrets themselves and others are in
+/// `files`.
+pub(super) fn warnings(path: &Path, plain: &[String], files: &[(String, PathBuf)]) -> Vec<String> {
     let mut warnings = Vec::new();
     // what cannot be looked at is told by who reads it
     let is_exposed = |path: &Path| exposed::to_every_user(path).unwrap_or(false);
@@ -28,15 +37,10 @@ pub(super) fn warnings(
             path.display()
         ));
     }
-    let named = secrets.iter().flat_map(|secret| {
-        let files = secret.files(env).into_iter();
-        files.map(|file| (secret.field().to_string(), file))
-    });
-    let by_url = connections.iter().flat_map(|keys| keys.secret_files(env));
     let mut seen = HashSet::new();
-    for (field, file) in named.chain(by_url) {
+    for (field, file) in files {
         let real = file.canonicalize().unwrap_or_else(|_| file.clone());
-        if seen.insert(real) && is_exposed(&file) {
+        if seen.insert(real) && is_exposed(file) {
             warnings.push(format!(
                 "{0} can be read by every user of this machine and holds the secret of {field}: chmod o= {0}",
                 file.display()

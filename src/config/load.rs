@@ -158,6 +158,7 @@ impl KeyReader<'_> {
             databases,
             notifications,
             warnings: Vec::new(),
+            secret_files: Vec::new(),
         })
     }
 

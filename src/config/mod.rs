@@ -98,13 +98,8 @@ impl Config {
         let base = base.map(|base| base.canonicalize().unwrap_or_else(|_| base.to_owned()));
         let loaded = load::load(&name, &text, base.as_deref(), env)?;
         let mut config = loaded.config;
-        let exposed = exposed_secrets::warnings(
-            path,
-            &loaded.plain_secrets,
-            &loaded.secrets,
-            &config.connections(),
-            env,
-        );
+        config.secret_files = exposed_secrets::files(&loaded.secrets, &config.connections(), env);
+        let exposed = exposed_secrets::warnings(path, &loaded.plain_secrets, &config.secret_files);
         config.warnings.extend(exposed);
         let databases = config.databases.iter();
         let unknown =

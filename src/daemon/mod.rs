@@ -23,7 +23,7 @@ use crate::error::{Doing, Error, Result};
 use crate::text::duration;
 use clock::{Clock, until_next_minute};
 use heartbeat::{DaemonDirectories, Heartbeat};
-use plan::{Ending, Planner, Run, ScheduledJob, minute};
+use plan::{Ending, Left, Planner, Run, ScheduledJob, minute};
 use service::Service;
 use signal_hook::consts::SIGHUP;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +56,8 @@ pub struct Setup<'a> {
     pub config: &'a Path,
     /// Loads it again.
     pub load: &'a dyn Fn() -> Result<Work>,
+    /// The runs that were cut short as others tell, for a daemon that does not remember them.
+    pub cut_short: Vec<Left>,
     /// How long a run may take; zero is for ever.
     pub run_timeout: Duration,
     /// What time it is.
@@ -93,7 +95,13 @@ pub fn run(work: Work, setup: Setup) -> Result<()> {
         "daemon started with {}; all times are UTC",
         daemon.setup.config.display()
     );
-    for notice in daemon.planner.recall(daemon.memory.kept(), now) {
+    let mut left = daemon.memory.kept().to_vec();
+    let unknown = daemon.setup.cut_short.iter().filter(|told| {
+        let of_this = |known: &&Left| known.database == told.database && known.task == told.task;
+        daemon.memory.kept().iter().find(of_this).is_none()
+    });
+    left.extend(unknown.cloned());
+    for notice in daemon.planner.recall(&left, now) {
         log::info!("{notice}");
     }
     // a run that ends all of us is not taken up for ever

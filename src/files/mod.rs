@@ -5,5 +5,6 @@ pub mod atomic_write;
 pub mod directory;
 pub mod entries;
 pub mod exposed;
+pub mod permitted;
 pub mod random;
 pub mod regular;

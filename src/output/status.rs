@@ -57,13 +57,16 @@ pub fn status_text(report: &StatusReport, look: Look) -> String {
 
 /// What a daemon that is alive does.
 pub fn daemon_line(daemon: &DaemonLife, now: DateTime<Utc>) -> String {
-    let running = match daemon.running.is_empty() {
-        true => "idle".to_string(),
-        false => format!("at work on {}", printable_list(&daemon.running)),
+    let on = || printable_list(&daemon.running);
+    let state = match (daemon.hangs(now).is_some(), daemon.running.is_empty()) {
+        (true, true) => "hangs".to_string(),
+        (true, false) => format!("hangs, at work on {}", on()),
+        (false, true) => "is idle".to_string(),
+        (false, false) => format!("is at work on {}", on()),
     };
     let since = human_age(now - daemon.started_at);
     format!(
-        "the daemon, process {}, has run for {since} and is {running}",
+        "the daemon, process {}, has run for {since} and {state}",
         daemon.pid
     )
 }
@@ -164,16 +167,18 @@ pub fn status_json(report: &StatusReport) -> Value {
         "unattended": report.is_unattended(),
         "daemon": report.daemon.as_ref().map(|daemon| {
             let problem = report.daemon_problem.as_ref();
-            daemon_json(daemon, problem.map_or(Severity::Ok, |problem| problem.level))
+            let level = problem.map_or(Severity::Ok, |problem| problem.level);
+            daemon_json(daemon, level, report.now)
         }),
     })
 }
 
 /// A daemon, and how well it is.
-pub fn daemon_json(daemon: &DaemonLife, level: Severity) -> Value {
+pub fn daemon_json(daemon: &DaemonLife, level: Severity, now: DateTime<Utc>) -> Value {
     json!({
         "pid": daemon.pid,
         "alive": daemon.alive,
+        "hangs": daemon.hangs(now).is_some(),
         "started_at": rfc3339::precise(daemon.started_at),
         "ticked_at": rfc3339::precise(daemon.ticked_at),
         "running": daemon.running,

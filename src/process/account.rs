@@ -7,6 +7,9 @@ use std::process::Command;
 /// Where accounts stand.
 const PASSWD: &str = "/etc/passwd";
 
+/// Where groups stand.
+const GROUP: &str = "/etc/group";
+
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -30,6 +33,14 @@ impl Account {
             .ok_or_else(|| Error::failed(format!("there is no user {name} in {PASSWD}")))
     }
 
+    /// The numbers of all groups that it is in, by `/etc/group`.
+    pub fn groups(&self) -> Vec<u32> {
+        let text = std::fs::read_to_string(GROUP).unwrap_or_default();
+        let mut groups = groups_of(&text, &self.name);
+        groups.push(self.gid);
+        groups
+    }
+
     /// Has `command` run as this user, with no group but its own.
     pub fn becomes(&self, command: &mut Command) {
         // without groups of its own the standard library leaves out ours
@@ -51,9 +62,27 @@ fn find(passwd: &str, name: &str) -> Option<Account> {
     })
 }
 
+/// The groups that `name` is a member of, by `name:password:gid:member,…`.
+fn groups_of(group: &str, name: &str) -> Vec<u32> {
+    let lines = group.lines().map(|line| line.split(':'));
+    let groups = lines.filter_map(|fields| {
+        let fields: Vec<&str> = fields.collect();
+        let is_member = fields.get(3)?.split(',').any(|member| member == name);
+        fields.get(2).filter(|_| is_member)?.parse().ok()
+    });
+    groups.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_in_the_groups_that_name_it_whole() {
+        let group = "root:x:0:\nssl-cert:x:103:postgres,backupkit\nx:x:7:backupkit2\nbroken\nadm:x:4:backupkit\n";
+        assert_eq!(groups_of(group, "backupkit"), [103, 4]);
+        assert_eq!(groups_of(group, "nobody"), [0; 0]);
+    }
 
     #[test]
     fn a_user_is_found_by_the_whole_name() {

@@ -48,27 +48,34 @@ fn label(database: &str) -> String {
     format!("{database}#last-failure")
 }
 
-/// Writes `failure` down on each of `places`, as far as that can be done. The run's own token is no use here: it may be
-/// cancelled, and that be the failure.
-pub fn record(failure: &Failure, places: &Places) {
+/// Writes `failure` down on each of `places`, as far as that can be done; false where it could be on none. The run's own
+/// token is no use here: it may be cancelled, and that be the failure.
+pub fn record(failure: &Failure, places: &Places) -> bool {
     let key = last_failure_key(&failure.database);
+    let mut is_recorded = false;
     for storage in places.names().filter_map(|name| places.usable(name)) {
         let written = Cancel::new().and_then(|cancel| {
             let cancel = cancel.with_deadline(LIMIT);
             storage.replace(&key, &failure.to_json()?, &cancel)
         });
-        if let Err(error) = written {
-            log::debug!("the failure is not written down: {}", error.report());
+        match written {
+            Ok(()) => is_recorded = true,
+            Err(error) => log::debug!("the failure is not written down: {}", error.report()),
         }
     }
+    is_recorded
 }
 
 /// The last failure of `database` that people have not been told the end of; what cannot be read says nothing.
 pub fn unended(database: &str, places: &Places) -> Option<Failure> {
+    unended_within(database, places, &Cancel::new().ok()?)
+}
+
+/// The same, until `cancel` says stop.
+pub fn unended_within(database: &str, places: &Places, cancel: &Cancel) -> Option<Failure> {
     let storages = places.names().filter_map(|name| places.usable(name));
     let found = storages.filter_map(|storage| {
-        let found = Cancel::new()
-            .and_then(|cancel| read(storage.as_ref(), database, &cancel.with_deadline(LIMIT)));
+        let found = read(storage.as_ref(), database, &cancel.with_deadline(LIMIT));
         found.unwrap_or_else(|error| {
             log::debug!("{}", error.chain());
             None
@@ -83,6 +90,7 @@ pub fn unended(database: &str, places: &Places) -> Option<Failure> {
 pub fn end(failure: Failure, places: &Places) {
     let ended = Failure {
         recovery_due: false,
+        undone: None,
         ..failure
     };
     record(&ended, places);

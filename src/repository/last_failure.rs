@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::process::machine::host_name;
+use crate::repository::lease_record::TakenMinute;
 use crate::text::cut::cut_chars;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ pub struct Failure {
     /// People hear of the next run that ends well. Not of one after a record of an earlier version, which says nothing of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovery_due: bool,
+    /// The minute of the schedule that a daemon's run had taken when a stop cut it short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<TakenMinute>,
     /// The [`Words`] as a base64 container, where backups are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words_sealed: Option<String>,
@@ -78,6 +82,7 @@ impl Failure {
                 hint: error.first_hint().map(|hint| cut_chars(hint, LONGEST)),
             }),
             words_sealed: None,
+            undone: None,
         }
     }
 

@@ -96,6 +96,18 @@ pub struct MinuteClaim {
     pub minute: DateTime<Utc>,
     /// Tells the daemons of one configuration apart.
     pub owner: String,
+    /// The daemon that had taken this minute, where its run was cut short and this one makes up for it.
+    pub in_place_of: Option<String>,
+}
+
+impl MinuteClaim {
+    /// The minute once it is taken.
+    pub fn taken(&self) -> TakenMinute {
+        TakenMinute {
+            minute: self.minute,
+            owner: self.owner.clone(),
+        }
+    }
 }
 
 /// The last minute of a task that was taken.
@@ -154,11 +166,7 @@ impl LeaseRecord {
     ) -> LeaseRecord {
         let mut minutes = before.map_or_else(BTreeMap::new, |before| before.minutes.clone());
         if let Some(claim) = claim {
-            let taken = TakenMinute {
-                minute: claim.minute,
-                owner: claim.owner.clone(),
-            };
-            minutes.insert(claim.task.clone(), taken);
+            minutes.insert(claim.task.clone(), claim.taken());
         }
         LeaseRecord {
             schema: 1,
@@ -190,7 +198,10 @@ impl LeaseRecord {
         let last = self.minutes.get(&claim.task);
         last.is_some_and(|last| {
             let is_believable = last.minute <= now.max(claim.minute) + CLOCKS;
-            last.owner != claim.owner && last.minute >= claim.minute && is_believable
+            let is_replaced =
+                last.minute == claim.minute && claim.in_place_of.as_ref() == Some(&last.owner);
+            let is_its_own = last.owner == claim.owner || is_replaced;
+            !is_its_own && last.minute >= claim.minute && is_believable
         })
     }
 
@@ -269,6 +280,7 @@ mod tests {
             task: "backup".into(),
             minute: at(minute),
             owner: owner.into(),
+            in_place_of: None,
         }
     }
 

@@ -4,7 +4,7 @@ mod bucket;
 mod usual;
 
 use super::ask::Terminal;
-use super::unattended;
+use super::{packaged_units, unattended};
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{check_host, process_env};
@@ -27,9 +27,6 @@ use chrono::Utc;
 use std::path::Path;
 use usual::{REGION, usual_directory, variable};
 
-/// Who the units of the packages run as.
-const SERVICE: &str = "backupkit";
-
 /// Carries `init` out; `path` is the file to write.
 pub(super) fn run(options: &cli::InitArgs, path: &Path, cancel: &Cancel) -> Result<()> {
     let path = std::path::absolute(path)
@@ -43,8 +40,18 @@ pub(super) fn run(options: &cli::InitArgs, path: &Path, cancel: &Cancel) -> Resu
         true => from_options(options)?,
         false => ask(options, &terminal(cancel)?, cancel)?,
     };
-    let written = init::run(&answers, &files, &process_env, Utc::now())?;
-    tell(&files, &written)
+    let mut written = init::run(&answers, &files, &process_env, Utc::now())?;
+    let admitted = packaged_units::admit(&files.configuration, cancel);
+    let left = admitted.map(|admitted| {
+        written.files.extend(admitted.files);
+        admitted.left
+    });
+    tell(&written)?;
+    for left in left? {
+        log::warn!("{}", packaged_units::warning(&left));
+    }
+    say_what_follows(&files.configuration);
+    Ok(())
 }
 
 /// Somebody to ask.
@@ -296,7 +303,7 @@ fn usual_user() -> String {
     found.unwrap_or_else(|| "postgres".to_string())
 }
 
-fn tell(files: &Files, written: &WrittenFiles) -> Result<()> {
+fn tell(written: &WrittenFiles) -> Result<()> {
     for path in &written.files {
         output::line(&path.display().to_string())?;
     }
@@ -312,7 +319,6 @@ fn tell(files: &Files, written: &WrittenFiles) -> Result<()> {
             "keep a copy of {path} somewhere else than on this machine: without it the backups cannot be opened"
         );
     }
-    say_what_follows(&files.configuration);
     Ok(())
 }
 
@@ -320,9 +326,10 @@ fn tell(files: &Files, written: &WrittenFiles) -> Result<()> {
 fn say_what_follows(path: &Path) {
     let which = unattended::named(path);
     // what root stores first, the service could not write beside
-    let service = unattended::has_unit(path) && Account::named(SERVICE).is_ok() && is_root();
+    let user = packaged_units::USER;
+    let service = unattended::has_unit(path) && Account::named(user).is_ok() && is_root();
     let by = match service {
-        true => format!("runuser -u {SERVICE} -- "),
+        true => format!("runuser -u {user} -- "),
         false => String::new(),
     };
     log::info!("see whether everything works with: {by}backupkit test{which}");

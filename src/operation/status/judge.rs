@@ -92,6 +92,21 @@ pub(super) fn database(
             hint.unwrap_or_else(|| format!("try again: {}", back_up())),
         );
     }
+    if let Some(failure) = database.check_failed_since() {
+        let what = format!(
+            "the last check could not be made {} ago: {}",
+            human_age(now - failure.failed_at),
+            one_line(failure.message())
+        );
+        let again = || {
+            format!(
+                "try again: {}",
+                ours::command(&format!("verify --db {}", word(&database.name)))
+            )
+        };
+        let hint = failure.hint().map(one_line);
+        add(Warning, what, hint.unwrap_or_else(again));
+    }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.level));
     problems
 }
@@ -198,23 +213,18 @@ pub(super) fn space(space: &Space, newest: u64) -> Option<Problem> {
 
 /// What is wrong with the daemon, which looks at the clock every minute.
 pub(super) fn daemon(daemon: &DaemonLife, now: DateTime<Utc>) -> Option<Problem> {
-    let silent = now - daemon.ticked_at;
-    let since = human_age(silent);
-    match daemon.alive {
-        false => {
-            let what = format!("it was killed, and last seen {since} ago");
-            Some(Problem::new(Severity::Warning, what).hint(START))
-        }
-        true if silent > TimeDelta::minutes(5) => {
-            let what = format!("it has not looked at the clock for {since}");
-            let hint = format!(
-                "see what it waits for, and start it again: its process is {}",
-                daemon.pid
-            );
-            Some(Problem::new(Severity::Critical, what).hint(hint))
-        }
-        true => None,
+    if !daemon.alive {
+        let since = human_age(now - daemon.ticked_at);
+        let what = format!("it was killed, and last seen {since} ago");
+        return Some(Problem::new(Severity::Warning, what).hint(START));
     }
+    let since = human_age(daemon.hangs(now)?);
+    let what = format!("it hangs: it has not looked at the clock for {since}");
+    let hint = format!(
+        "see what it waits for, and start it again: its process is {}",
+        daemon.pid
+    );
+    Some(Problem::new(Severity::Critical, what).hint(hint))
 }
 
 /// How the daemon is started by whoever started it before.

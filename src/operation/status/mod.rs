@@ -140,6 +140,7 @@ fn look(
         from_the_future: found.from_the_future,
         cut_short,
         failure,
+        failed_check: subject.failed_check,
         problems: Vec::new(),
         max_age: subject.max_age,
         too_old,
@@ -165,13 +166,13 @@ fn cut_short(name: &str, repository: &Repository, cancel: &Cancel) -> Result<Opt
     Ok(newest)
 }
 
-/// The newest record of a failure on any storage, opened where a key does.
+/// The newest record of a failure on any storage or this machine, opened where a key does.
 fn last_failure(
     subject: &StatusSubject,
     places: &Places,
     cancel: &Cancel,
 ) -> Result<Option<Failure>> {
-    let mut newest: Option<Failure> = None;
+    let mut newest = subject.failure_here.clone();
     for name in &subject.storages {
         let found = places.ask(name, |storage| {
             // a record that cannot be read tells nothing, which is not worth more than a line

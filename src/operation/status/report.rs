@@ -54,6 +54,8 @@ pub struct DatabaseStatus {
     pub from_the_future: Option<FutureBackup>,
     /// The last run that failed, if any was written down.
     pub failure: Option<Failure>,
+    /// The last check that could not be made, as this machine knows.
+    pub failed_check: Option<Failure>,
     /// What is to be said, the worst first.
     pub problems: Vec<Problem>,
     /// The limit on the age of the newest backup.
@@ -178,9 +180,33 @@ impl DatabaseStatus {
                 && newest.is_none_or(|newest| failure.failed_at > newest.timestamp.moment())
         })
     }
+
+    /// The last check that could not be made, where none has found a backup good since.
+    pub fn check_failed_since(&self) -> Option<&Failure> {
+        let verified_at = self.proven.verified_at;
+        let failure = self.failed_check.as_ref();
+        failure.filter(|failure| verified_at.is_none_or(|at| at < failure.failed_at))
+    }
+}
+
+/// So long after it looked at the clock last, which it does every minute, a daemon is one that hangs.
+const HANGS: TimeDelta = TimeDelta::minutes(3);
+
+impl DaemonLife {
+    /// How long it has not looked at the clock, where that is too long: stopped, or waiting for what does not come.
+    pub fn hangs(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let silent = now - self.ticked_at;
+        (self.alive && silent > HANGS).then_some(silent)
+    }
 }
 
 impl StatusReport {
+    /// True where there is a daemon on this machine that does not do anything any more.
+    pub fn daemon_hangs(&self) -> bool {
+        let daemon = self.daemon.as_ref();
+        daemon.is_some_and(|daemon| daemon.hangs(self.now).is_some())
+    }
+
     /// True where there are schedules, and nothing on this machine obeys them.
     pub fn is_unattended(&self) -> bool {
         self.daemon.is_none() && self.daemon_problem.is_some()

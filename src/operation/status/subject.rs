@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::format::seal::Keys;
 use crate::repository::Expected;
 use crate::repository::check_records::CheckLevel;
+use crate::repository::last_failure::Failure;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub struct StatusSubject<'a> {
     pub next_run: Option<DateTime<Utc>>,
     /// The next scheduled check.
     pub next_check: Option<DateTime<Utc>>,
+    /// The last failure of a run that could not be written down beside its backups.
+    pub failure_here: Option<Failure>,
+    /// The last check that could not be made, as this machine knows.
+    pub failed_check: Option<Failure>,
     /// What opens what its last failure said.
     pub keys: Box<dyn Fn() -> Result<Keys> + 'a>,
 }

@@ -264,6 +264,54 @@ fn what_a_stop_keeps_from_being_made_is_told_and_made_by_the_next_start() {
 }
 
 #[test]
+fn a_run_that_a_stop_cut_short_is_made_once_by_a_daemon_that_remembers_nothing() {
+    let database = tiny();
+    let sandbox = Sandbox::new(18);
+    let told = Receiver::good();
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [failure, success], config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    let entry = Entry::of(&database).named(NAME);
+    sandbox.configure_with(&top, &[entry.backup("schedule: '1 0 * * *'")]);
+    // a container that is made again has none of these files
+    let forget = || {
+        for name in sandbox.files("run") {
+            fs::remove_file(sandbox.path("run").join(name)).expect("it is there");
+        }
+    };
+    let held = database.hold("t");
+    let daemon = FastDaemon::start(&sandbox);
+    wait::until("it runs", || {
+        (fast::life(&sandbox)?.0.running == [NAME]).then_some(())
+    });
+    daemon.clock.stop();
+    daemon.stop();
+    drop(held);
+    assert_eq!(told.request().json()["status"], "failure");
+    assert_eq!(archives(&sandbox, NAME), 0);
+
+    forget();
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::hours(2));
+    daemon.clock.stop();
+    let event = told.request().json();
+    assert_eq!(
+        (&event["status"], &event["recovered"]),
+        (&"success".into(), &true.into()),
+        "{event}"
+    );
+    daemon.stop();
+    assert_eq!(archives(&sandbox, NAME), 1);
+
+    forget();
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::hours(4));
+    wait::until("it runs", || fast::life(&sandbox));
+    daemon.stop();
+    assert_eq!((told.rest().len(), archives(&sandbox, NAME)), (0, 1));
+}
+
+#[test]
 fn the_end_of_a_failure_is_told_although_the_daemon_was_started_anew_meanwhile() {
     let database = tiny();
     let sandbox = Sandbox::new(18);

@@ -152,3 +152,116 @@ fn a_daemon_that_was_killed_is_a_warning() {
     assert!(text.contains("daemon: warning: it was killed"), "{text}");
     assert!(!text.contains("the daemon, process"), "{text}");
 }
+
+#[test]
+fn a_daemon_that_is_stopped_or_waits_for_ever_hangs_and_is_critical_at_work_or_not() {
+    let house = house();
+    let (run, told) = start(&house);
+    assert_eq!(told["hangs"], false);
+    run.signal(Signal::STOP);
+    for (running, said) in [
+        (vec![], " and hangs"),
+        (vec!["app"], " and hangs, at work on app"),
+    ] {
+        // what it would say of itself, had it been stopped an hour ago
+        for name in house.sandbox.files("run") {
+            let path = house.sandbox.path("run").join(name);
+            let text = fs::read_to_string(&path).expect("a file");
+            let Ok(mut life) = serde_json::from_str::<Value>(&text) else {
+                continue;
+            };
+            if life.get("ticked_at").is_some() {
+                life["ticked_at"] = (Utc::now() - TimeDelta::hours(1)).to_rfc3339().into();
+                life["running"] = running.clone().into();
+                let text = format!("{life:<0$}", text.len());
+                fs::write(&path, text).expect("write it in place");
+            }
+        }
+        let told = house.json(1)["daemon"].clone();
+        assert_eq!(
+            (&told["alive"], &told["hangs"], &told["state"]),
+            (&true.into(), &true.into(), &"critical".into())
+        );
+        let line = house.nagios(2);
+        assert!(
+            line.starts_with(
+                "BACKUPKIT CRITICAL - daemon: it hangs: it has not looked at the clock for 1 h"
+            ),
+            "{line}"
+        );
+        let text = house.sandbox.run(&["status"]).exits(1).text();
+        assert!(text.contains("daemon: critical: it hangs"), "{text}");
+        assert!(text.trim_end().ends_with(said), "{text}");
+    }
+    run.signal(Signal::CONT);
+    wait::until("it looks at the clock again", || {
+        run.signal(Signal::HUP);
+        let output = house.sandbox.run(&["status"]);
+        output.status.success().then_some(())
+    });
+}
+
+#[test]
+fn what_cannot_be_written_down_beside_the_backups_is_told_on_this_machine_until_something_ends_well()
+ {
+    let mut house = House::new("one", "");
+    house.plant("one", TimeDelta::hours(1), 10);
+    house.disk.make_read_only();
+    let said = house.sandbox.run(&["backup"]).exits(1).stderr;
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(
+        said.contains("hint: a service may write only where its unit lets it"),
+        "{said}"
+    );
+    let line = house.nagios(1);
+    assert!(
+        line.starts_with("BACKUPKIT WARNING - app: the last run failed "),
+        "{line}"
+    );
+    let document = house.json(0);
+    let failure = &document["databases"][0]["last_failure"];
+    assert_eq!(failure["since_last_success"], true);
+    assert!(
+        failure["hint"]
+            .to_string()
+            .contains("backupkit test says which lines"),
+        "{failure}"
+    );
+    assert!(
+        house
+            .sandbox
+            .files("run")
+            .iter()
+            .any(|name| name.starts_with("failed-"))
+    );
+    house.disk.make_writable();
+    house.plant("one", TimeDelta::zero(), 10);
+    house.nagios(0);
+}
+
+#[test]
+fn a_check_that_could_not_be_made_is_told_until_one_is() {
+    let server = postgres(18);
+    let database = server.create_database("unchecked");
+    let sandbox = Sandbox::new(18);
+    sandbox.configure_as(&[("app", &database)], Shape::new(true, true));
+    sandbox.run(&["backup"]).exits(0);
+    let nagios = |status: i32| sandbox.run(&["status", "--nagios"]).exits(status).text();
+    nagios(0);
+    let mut check = sandbox.command(&["verify", "--level", "restore"]);
+    check.env("BACKUPKIT_ENC_PASSWORD", "another");
+    crate::support::program::run(check, "").exits(12);
+    let line = nagios(1);
+    assert!(
+        line.starts_with("BACKUPKIT WARNING - app: the last check could not be made "),
+        "{line}"
+    );
+    sandbox.run(&["verify", "--level", "restore"]).exits(0);
+    nagios(0);
+    assert!(
+        !sandbox
+            .files("run")
+            .iter()
+            .any(|name| name.starts_with("failed-"))
+    );
+}

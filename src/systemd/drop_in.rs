@@ -1,0 +1,189 @@
+//! The drop-in that lets the services of the packages come to what a configuration names.
+
+use super::SERVICES;
+use super::service_sandbox::{Obstacle, ServiceSandbox};
+use super::unit_settings::UnitSettings;
+use crate::error::{Doing, Result};
+use crate::files::atomic_write;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Its name: after that of the packages, and before what `systemctl edit` writes.
+pub const NAME: &str = "50-backupkit-init.conf";
+/// Where administrators put theirs.
+const PLACE: &str = "etc/systemd/system";
+
+/// A path that a run reads, or writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedPath {
+    /// What the configuration has it for: `storage local`.
+    pub subject: String,
+    pub path: PathBuf,
+    pub is_written: bool,
+}
+
+/// What keeps services from a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarredPath {
+    pub used: UsedPath,
+    pub obstacle: Obstacle,
+    /// The services that it keeps away.
+    pub services: Vec<&'static str>,
+}
+
+impl BarredPath {
+    /// The lines under `[Service]` that let them through; none where the path cannot be written as systemd reads it.
+    pub fn lines(&self) -> Option<Vec<String>> {
+        // a path that is not there must not keep the service from starting, and what becomes of it be said by the run
+        let path = written(&self.used.path)?;
+        Some(match (self.obstacle, self.used.is_written) {
+            (Obstacle::ReadOnlySystem | Obstacle::ReadOnlyHome, _) => {
+                vec![format!("ReadWritePaths={path}")]
+            }
+            (Obstacle::HiddenHome, true) => {
+                vec!["ProtectHome=tmpfs".into(), format!("BindPaths={path}")]
+            }
+            (Obstacle::HiddenHome, false) => vec![
+                "ProtectHome=tmpfs".into(),
+                format!("BindReadOnlyPaths={path}"),
+            ],
+            // a socket there is another one after each start of its server, so that it cannot be shown alone
+            (Obstacle::PrivateTmp, _) => vec![
+                "PrivateTmp=no".into(),
+                "ReadWritePaths=/tmp /var/tmp".into(),
+            ],
+        })
+    }
+}
+
+/// What of `used` is barred to services below `root`, by the settings that they have without drop-ins of the name `but`.
+pub fn barred(root: &Path, used: &[UsedPath], but: &str) -> Vec<BarredPath> {
+    let mut barred: Vec<BarredPath> = Vec::new();
+    for service in SERVICES {
+        let Some(settings) = UnitSettings::read(root, service, but) else {
+            continue;
+        };
+        let sandbox = ServiceSandbox::of(&settings);
+        for used in used {
+            let obstacle = match used.is_written {
+                true => sandbox.to_write(&used.path),
+                false => sandbox.to_read(&used.path),
+            };
+            let Some(obstacle) = obstacle else {
+                continue;
+            };
+            match barred
+                .iter_mut()
+                .find(|known| known.used == *used && known.obstacle == obstacle)
+            {
+                Some(known) => known.services.push(service),
+                None => barred.push(BarredPath {
+                    used: used.clone(),
+                    obstacle,
+                    services: vec![service],
+                }),
+            }
+        }
+    }
+    barred
+}
+
+/// Writes the drop-in of each service below `root` that something of `used` is barred to, and removes it where nothing
+/// is. Returns what was written, and what no line lets through.
+pub fn write(
+    root: &Path,
+    used: &[UsedPath],
+    config: &Path,
+) -> Result<(Vec<PathBuf>, Vec<BarredPath>)> {
+    let barred = barred(root, used, NAME);
+    let mut files = Vec::new();
+    for service in SERVICES {
+        let of_service = barred
+            .iter()
+            .filter(|barred| barred.services.contains(&service));
+        let lines: BTreeSet<String> = of_service.filter_map(BarredPath::lines).flatten().collect();
+        let directory = root.join(PLACE).join(format!("{service}.d"));
+        let path = directory.join(NAME);
+        let doing = || format!("cannot write {}", path.display());
+        if lines.is_empty() {
+            if path.exists() {
+                std::fs::remove_file(&path).doing(doing)?;
+            }
+            continue;
+        }
+        let lines: Vec<String> = lines.into_iter().collect();
+        let text = format!(
+            "# What {} names and the service could not come to otherwise. backupkit init writes this file anew.\n[Service]\n{}\n",
+            config.display(),
+            lines.join("\n")
+        );
+        std::fs::create_dir_all(&directory).doing(doing)?;
+        atomic_write::replace(&path, text.as_bytes(), 0o644).doing(doing)?;
+        files.push(path);
+    }
+    let strange = barred.into_iter().filter(|barred| barred.lines().is_none());
+    Ok((files, strange.collect()))
+}
+
+/// The path as systemd reads it, with the sign that it may be missing.
+fn written(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    let strange = |letter: char| letter.is_control() || matches!(letter, '"' | '\'' | '\\' | ':');
+    if text.contains(strange) {
+        return None;
+    }
+    let text = format!("-{}", text.replace('%', "%%"));
+    Some(match text.contains(char::is_whitespace) {
+        true => format!("\"{text}\""),
+        false => text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const PACKAGED: &str = "[Service]\nProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nReadWritePaths=-/var/backups/backupkit\n";
+
+    fn used(path: &str, is_written: bool) -> UsedPath {
+        UsedPath {
+            subject: "storage local".into(),
+            path: path.into(),
+            is_written,
+        }
+    }
+
+    #[test]
+    fn what_is_written_lets_every_service_through_and_is_gone_when_nothing_is_barred() {
+        let root = tempfile::tempdir().unwrap();
+        let packaged = root.path().join("usr/lib/systemd/system");
+        fs::create_dir_all(&packaged).unwrap();
+        let config = Path::new("/etc/backupkit/config.yaml");
+        let all = [
+            used("/srv/of all/b%", true),
+            used("/root/b", true),
+            used("/home/x/password", false),
+            used("/tmp", false),
+            used("/var/tmp/drill", true),
+            used("/var/backups/backupkit", true),
+        ];
+        // without units there is nothing to let through
+        assert_eq!(write(root.path(), &all, config).unwrap(), (vec![], vec![]));
+        for service in SERVICES {
+            fs::write(packaged.join(service), PACKAGED).unwrap();
+        }
+        assert_eq!(barred(root.path(), &all, NAME).len(), 5);
+        let (files, strange) = write(root.path(), &all, config).unwrap();
+        assert_eq!((files.len(), strange), (3, vec![]));
+        assert_eq!(barred(root.path(), &all, ""), []);
+        // what it says itself does not make it needless
+        assert_eq!(write(root.path(), &all, config).unwrap().0, files);
+        let (files, strange) = write(root.path(), &[used("/srv/\"b", true)], config).unwrap();
+        assert_eq!((files.len(), strange.len()), (0, 1));
+        for service in SERVICES {
+            let directory = root.path().join(PLACE).join(format!("{service}.d"));
+            assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+        }
+    }
+}
