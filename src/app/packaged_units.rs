@@ -222,12 +222,13 @@ fn not_permitted(used: &UsedPath) -> Option<(String, String)> {
         path,
         is_written,
     } = used;
+    let is_shown = drop_in::is_shown(Path::new(ROOT), path);
     // what is not there is told by who wants it
     let barred = match is_written {
-        true => visitor.barred_from_writing(path),
+        true => visitor.barred_from_writing(path, is_shown),
         // a directory here is that of a socket
         false if path.is_dir() => return None,
-        false => visitor.barred_from_reading(path),
+        false => visitor.barred_from_reading(path, is_shown),
     };
     let by = barred.ok().flatten()?;
     let (shown, by) = (path.display(), by.display());

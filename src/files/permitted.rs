@@ -20,21 +20,21 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// What is in the way of this user to reading the file `path`.
-    pub fn barred_from_reading(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        self.barred(path, READ)
+    /// What is in the way of this user to reading the file `path`; `is_shown` to it alone, whatever lies above it.
+    pub fn barred_from_reading(&self, path: &Path, is_shown: bool) -> io::Result<Option<PathBuf>> {
+        self.barred(path, READ, is_shown)
     }
 
-    /// What is in the way to writing into the directory `path`.
-    pub fn barred_from_writing(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        self.barred(path, WRITE | ENTER)
+    /// What is in the way to writing into the directory `path`, likewise.
+    pub fn barred_from_writing(&self, path: &Path, is_shown: bool) -> io::Result<Option<PathBuf>> {
+        self.barred(path, WRITE | ENTER, is_shown)
     }
 
-    fn barred(&self, path: &Path, wanted: u32) -> io::Result<Option<PathBuf>> {
+    fn barred(&self, path: &Path, wanted: u32, is_shown: bool) -> io::Result<Option<PathBuf>> {
         let real = path.canonicalize()?;
         let mut way: Vec<&Path> = real.ancestors().skip(1).collect();
         way.reverse();
-        for directory in way {
+        for directory in way.into_iter().filter(|_| !is_shown) {
             if !self.may(directory, ENTER)? {
                 return Ok(Some(directory.to_path_buf()));
             }
@@ -88,16 +88,21 @@ mod tests {
             set_permissions(&place_path, Permissions::from_mode(0o755)).unwrap();
             set_permissions(&folder, Permissions::from_mode(outer)).unwrap();
             set_permissions(&file, Permissions::from_mode(own)).unwrap();
-            let said = |who: &Visitor| who.barred_from_reading(&file).unwrap();
+            let said = |who: &Visitor| who.barred_from_reading(&file, false).unwrap();
             assert_eq!(said(&member).as_ref(), of_member, "{outer:o} {own:o}");
             assert_eq!(said(&stranger).as_ref(), of_stranger, "{outer:o} {own:o}");
+            let shown = stranger.barred_from_reading(&file, true).unwrap();
+            assert_eq!(shown.is_none(), own & 0o4 != 0, "{outer:o} {own:o}");
         }
         set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
-        assert_eq!(member.barred_from_writing(&folder).unwrap(), None);
-        assert_eq!(stranger.barred_from_writing(&folder).unwrap(), Some(folder));
+        assert_eq!(member.barred_from_writing(&folder, false).unwrap(), None);
+        assert_eq!(
+            stranger.barred_from_writing(&folder, false).unwrap(),
+            Some(folder)
+        );
         assert!(
             member
-                .barred_from_reading(&place_path.join("missing"))
+                .barred_from_reading(&place_path.join("missing"), false)
                 .is_err()
         );
     }

@@ -88,6 +88,14 @@ pub fn barred(root: &Path, used: &[UsedPath], but: &str) -> Vec<BarredPath> {
     barred
 }
 
+/// True where each service below `root` is shown `path` by itself.
+pub fn is_shown(root: &Path, path: &Path) -> bool {
+    let services = SERVICES.iter();
+    let settings = services.filter_map(|service| UnitSettings::read(root, service, ""));
+    let mut sandboxes = settings.map(|settings| ServiceSandbox::of(&settings));
+    sandboxes.all(|sandbox| sandbox.shows(path))
+}
+
 /// Writes the drop-in of each service below `root` that something of `used` is barred to, and removes it where nothing
 /// is. Returns what was written, and what no line lets through.
 pub fn write(

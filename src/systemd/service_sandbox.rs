@@ -93,9 +93,14 @@ impl ServiceSandbox {
         }
     }
 
+    /// True where `path` is shown to the service by itself, so that what lies above it does not matter.
+    pub fn shows(&self, path: &Path) -> bool {
+        lies_below(path, &self.bound)
+    }
+
     /// What keeps the service from reading `path`.
     pub fn to_read(&self, path: &Path) -> Option<Obstacle> {
-        let is_bound = lies_below(path, &self.bound);
+        let is_bound = self.shows(path);
         match self.home {
             HomeProtection::Closed if lies_below(path, &HOMES) => Some(Obstacle::HiddenHome),
             HomeProtection::Empty if lies_below(path, &HOMES) && !is_bound => {
