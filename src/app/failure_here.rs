@@ -17,20 +17,9 @@ impl App {
     fn failure_file(&self, task: &str, database: &str) -> String {
         let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         let path = path.canonicalize().unwrap_or(path);
-        let parts = [
-            path.as_os_str().as_bytes(),
-            task.as_bytes(),
-            database.as_bytes(),
-        ];
-        format!(
-            "failed-{}.json",
-            digest(
-                &parts
-                    .map(|part| [part, b"\0"].concat())
-                    .each_ref()
-                    .map(|part| &part[..])
-            )
-        )
+        let path = path.as_os_str().as_bytes();
+        let digest = digest(&[path, b"\0", task.as_bytes(), b"\0", database.as_bytes()]);
+        format!("failed-{digest}.json")
     }
 
     /// Writes down here that `task` failed.

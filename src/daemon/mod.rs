@@ -96,11 +96,12 @@ pub fn run(work: Work, setup: Setup) -> Result<()> {
         daemon.setup.config.display()
     );
     let mut left = daemon.memory.kept().to_vec();
-    let unknown = daemon.setup.cut_short.iter().filter(|told| {
-        let of_this = |known: &&Left| known.database == told.database && known.task == told.task;
-        daemon.memory.kept().iter().find(of_this).is_none()
-    });
-    left.extend(unknown.cloned());
+    for told in &daemon.setup.cut_short {
+        let is_known = |known: &Left| known.database == told.database && known.task == told.task;
+        if !left.iter().any(is_known) {
+            left.push(told.clone());
+        }
+    }
     for notice in daemon.planner.recall(&left, now) {
         log::info!("{notice}");
     }
