@@ -185,7 +185,7 @@ fn a_daemon_that_is_stopped_or_waits_for_ever_hangs_and_is_critical_at_work_or_n
         let line = house.nagios(2);
         assert!(
             line.starts_with(
-                "BACKUPKIT CRITICAL - daemon: it hangs: it has not looked at the clock for 1 h"
+                "BACKUPKIT CRITICAL - daemon: it hangs: it has not looked at the clock for 1h"
             ),
             "{line}"
         );
