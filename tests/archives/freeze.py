@@ -5,7 +5,7 @@
 
 BACKUPKIT is the program, BIN_DIR the `bin` of a PostgreSQL with server and clients, DIRECTORY must not exist.
 What is expected of the archives is told by the server, by Python and by decode.py, never by BackupKit.
-Needs `pip install 'cryptography>=45'`.
+Needs `pip install 'cryptography>=45' zstandard`.
 """
 import gzip, hashlib, json, os, pathlib, struct, subprocess, sys
 
@@ -76,7 +76,8 @@ def main(backupkit, bin_dir, directory):
             config.chmod(0o600)
             subprocess.run([backupkit, "backup", "-c", config], check=True)
     config.unlink()
-    (directory / "app_db/.lock").unlink()
+    for left in [directory / "app_db/.lock", *directory.glob("app_db/lease.*.json")]:
+        left.unlink()
 
     (directory / "go_db").mkdir()
     dump = client("pg_dump", "--format=custom", "--compress=0", "app")

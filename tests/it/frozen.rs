@@ -19,7 +19,9 @@ fn expected(directory: &Path) -> BTreeMap<String, String> {
 }
 
 fn directories() -> Vec<PathBuf> {
-    vec![repository().join("tests/archives/0.1.0")]
+    ["0.1.0", "0.1.0-zstd"]
+        .map(|version| repository().join("tests/archives").join(version))
+        .into()
 }
 
 /// A sandbox whose storage holds the backups of `directory`, with the database that they are restored into.
