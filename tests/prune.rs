@@ -108,7 +108,7 @@ fn foreign(stamp: &str, which: u64) -> String {
         6 => format!("app/old/{stamp}.dump.gz"),
         7 => format!("app/{stamp}.sql"),
         8 => format!("{stamp}.dump.gz"),
-        9 => format!("app/{stamp}.dump.zst"),
+        9 => format!("app/{stamp}.dump.xz"),
         10 => "app/last-failure.json".to_string(),
         _ => format!("App/{stamp}.dump.gz"),
     }

@@ -1,10 +1,10 @@
 //! The grammar of keys on storage.
 //!
 //! ```text
-//! app_db/20261120_020000.123456789Z.dump[.gz|.zst][.enc]     the archive
-//! app_db/20261120_020000.123456789Z.dump[.gz][.enc].sha256   its checksum, as sha256sum prints it
+//! app_db/20261120_020000.123456789Z.dump[.gz|.zst][.enc]          the archive
+//! app_db/20261120_020000.123456789Z.dump[.gz|.zst][.enc].sha256   its checksum, as sha256sum prints it
 //! app_db/20261120_020000.123456789Z.json                     the manifest
-//! app_db/20261120_020000.123456789Z.globals.sql[.gz][.enc]   roles and tablespaces, may have a .sha256 too
+//! app_db/20261120_020000.123456789Z.globals.sql[.gz|.zst][.enc]   roles and tablespaces, may have a .sha256 too
 //! app_db/20261120_020000.123456789Z.run                      a run that is writing it, or died; gone once the manifest is there
 //! app_db/20261120_020000.123456789Z.20261121_060000.000000000Z.verified.json   what the check found that began then
 //! app_db/20261120_020000.123456789Z.verified.json            the same of several checks, as earlier versions wrote it
@@ -12,7 +12,7 @@
 //! app_db/20261120_020000.123456789Z.accepted                 from here on, another source is meant
 //! app_db/20261120_020000.123456789Z.clock-accepted           up to here, the clock was right
 //! app_db/20261120_020000.123456789Z.probe                    a test that the storage can be written to
-//! main/20261125_010000.000000000Z.full.tar[.gz][.enc]        the objects of other sources than a database, each with a .sha256:
+//! main/20261125_010000.000000000Z.full.tar[.gz|.zst][.enc]   the objects of other sources than a database, each with a .sha256:
 //! main/20261125_010000.000000000Z.incr.tar                    a cluster, and what changed in it
 //! main/20261125_010000.000000000Z.tblspc-24583.tar            a further tablespace of it
 //! main/20261125_010000.000000000Z.backup_manifest             PostgreSQL's own list of its files
@@ -388,7 +388,7 @@ mod tests {
             assert!(is_ours(&key) && is_ours(&format!("{key}.tmp")));
             assert!(keys.insert(key));
         }
-        assert_eq!(keys.len(), 24 + 4 * 14);
+        assert_eq!(keys.len(), 8 + 6 * 18);
         for mark in [
             "app_db/lease.7.json".to_string(),
             format!("{id}.reading-db1-1f0c9a3e"),
@@ -420,7 +420,7 @@ mod tests {
             &format!("app_db/{STAMP}.sha256"),
             &format!("app_db/{STAMP}.json.sha256"),
             &format!("app_db/{STAMP}.pin.gz"),
-            &format!("app_db/{STAMP}.globals.sql.zst"),
+            &format!("app_db/{STAMP}.globals.sql.xz"),
             &format!("app_db/{STAMP}.globals"),
             &format!("app_db/{STAMP}.verified"),
             &format!("app_db/{STAMP}.{STAMP}"),

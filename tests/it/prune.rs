@@ -280,7 +280,7 @@ fn what_is_not_an_old_backup_of_that_database_is_never_touched() {
         "app/notes.txt".to_string(),
         "app/last-failure.json".to_string(),
         format!("{id}.dump.gz.bak"),
-        format!("{id}.dump.zst"),
+        format!("{id}.dump.xz"),
         format!("{id}.sql"),
         format!("{id}x.dump"),
         "app/20190101_020000.dump".to_string(),
