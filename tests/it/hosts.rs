@@ -172,7 +172,7 @@ fn a_backup_that_was_killed_is_followed_on_another_host_when_its_lease_is_over()
     let backup = hosts.a.sandbox.start(&["backup"]);
     hosts.a.proxy.wait_for("PUT", ".run?");
     backup.signal(Signal::KILL);
-    drop(backup);
+    backup.wait();
     let refused = hosts.on_b(&["backup"], 11).stderr;
     assert!(
         refused.contains("is backing this database up now"),
@@ -188,7 +188,7 @@ fn a_backup_that_was_killed_is_followed_on_another_host_when_its_lease_is_over()
         (hosts.proxy.count("PUT", ".run?") == 2).then_some(())
     });
     backup.signal(Signal::KILL);
-    drop(backup);
+    backup.wait();
     hosts.on_b(&["backup"], 0);
     assert_eq!(hosts.ids().len(), 2);
 }
