@@ -5,6 +5,7 @@
 //! It says nothing any more once something has ended well, and is removed then.
 
 use super::context::App;
+use crate::daemon::identity;
 use crate::error::{Doing, Result};
 use crate::files::{atomic_write, regular};
 use crate::process::machine::digest;
@@ -12,22 +13,40 @@ use crate::repository::last_failure::{Failure, LARGEST};
 use crate::storage::runtime_directory::{runtime_directories, runtime_directory};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::PathBuf;
 
 impl App {
-    fn failure_file(&self, task: &str, database: &str) -> String {
-        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-        let path = path.canonicalize().unwrap_or(path);
-        let path = path.as_os_str().as_bytes();
-        let digest = digest(&[path, b"\0", task.as_bytes(), b"\0", database.as_bytes()]);
-        format!("failed-{digest}.json")
+    /// Its names, the one to write first: one for each name that the configuration has, of which a link may lead elsewhere
+    /// under a run.
+    fn failure_files(&self, task: &str, database: &str) -> Vec<String> {
+        let of = |path: &PathBuf| {
+            let parts = [
+                path.as_os_str().as_bytes(),
+                task.as_bytes(),
+                database.as_bytes(),
+            ];
+            let ended = parts.map(|part| [part, b"\0"].concat());
+            format!("failed-{}.json", digest(&ended.each_ref().map(|part| &part[..])))
+        };
+        identity::names(&self.path).iter().map(of).collect()
     }
 
     /// Writes down here that `task` failed.
     pub(super) fn keep_failure_here(&self, task: &str, failure: &Failure) {
+        let names = self.failure_files(task, &failure.database);
         let write = || -> Result<()> {
-            let path = runtime_directory()?.join(self.failure_file(task, &failure.database));
+            let directory = runtime_directory()?;
+            let path = directory.join(&names[0]);
             atomic_write::replace(&path, &failure.to_json()?, 0o640)
-                .doing(|| format!("cannot write {}", path.display()))
+                .doing(|| format!("cannot write {}", path.display()))?;
+            // what root's run wrote is for the service to read and to forget
+            if let Ok(found) = std::fs::metadata(&directory)
+                && let Err(error) = chown(&path, Some(found.uid()), Some(found.gid()))
+            {
+                log::debug!("{} stays this user's: {error}", path.display());
+            }
+            Ok(())
         };
         if let Err(error) = write() {
             log::debug!("the failure is not written down: {}", error.report());
@@ -36,9 +55,11 @@ impl App {
 
     /// The last failure of `task` that is written down here by whatever user.
     pub(super) fn failure_here(&self, task: &str, database: &str) -> Option<Failure> {
-        let name = self.failure_file(task, database);
-        let found = runtime_directories().into_iter().filter_map(|directory| {
-            let path = directory.join(&name);
+        let names = self.failure_files(task, database);
+        let paths = runtime_directories()
+            .into_iter()
+            .flat_map(|directory| names.iter().map(move |name| directory.join(name)));
+        let found = paths.filter_map(|path| {
             let text = regular::read_small(&path, LARGEST).ok()?;
             Failure::from_json(&text, &path.display().to_string()).ok()
         });
@@ -47,13 +68,15 @@ impl App {
 
     /// Forgets it: `task` has ended well.
     pub(super) fn forget_failure_here(&self, task: &str, database: &str) {
-        let name = self.failure_file(task, database);
+        let names = self.failure_files(task, database);
         for directory in runtime_directories() {
-            match std::fs::remove_file(directory.join(&name)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    log::debug!("{name} stays: {error}")
+            for name in &names {
+                match std::fs::remove_file(directory.join(name)) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        log::debug!("{name} stays: {error}")
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
     }

@@ -7,7 +7,7 @@
 pub mod clock;
 mod event;
 pub mod heartbeat;
-mod identity;
+pub mod identity;
 pub mod next_runs;
 mod owner;
 pub mod pid1;
