@@ -61,16 +61,16 @@ fn a_package_holds_what_an_operator_looks_for_and_nothing_that_others_may_write(
     };
     for (path, expected) in [
         ("/usr/bin/backupkit", 0o755),
-        ("/etc/backupkit/config.yaml", 0o640),
+        ("/usr/share/backupkit/config.yaml", 0o644),
         ("/etc/backupkit/credentials", 0o755),
         ("/usr/lib/systemd/system/backupkit.service", 0o644),
         (
-            "/usr/lib/systemd/system/backupkit.service.d/sandbox.conf",
+            "/usr/lib/systemd/system/backupkit.service.d/10-sandbox.conf",
             0o644,
         ),
         ("/usr/lib/systemd/system/backupkit-backup.service", 0o644),
         (
-            "/usr/lib/systemd/system/backupkit-backup.service.d/sandbox.conf",
+            "/usr/lib/systemd/system/backupkit-backup.service.d/10-sandbox.conf",
             0o644,
         ),
         ("/usr/lib/systemd/system/backupkit-backup.timer", 0o644),

@@ -27,7 +27,10 @@ impl App {
                 database.as_bytes(),
             ];
             let ended = parts.map(|part| [part, b"\0"].concat());
-            format!("failed-{}.json", digest(&ended.each_ref().map(|part| &part[..])))
+            format!(
+                "failed-{}.json",
+                digest(&ended.each_ref().map(|part| &part[..]))
+            )
         };
         identity::names(&self.path).iter().map(of).collect()
     }

@@ -301,17 +301,21 @@ impl KeyReader<'_> {
             );
         };
         let table = self.table(spot, COMPRESSION)?;
-        let codec = match table.get("codec") {
-            Some(_) => self.choice(
+        let level = table.get("level");
+        let codec = match (table.get("codec"), &level) {
+            // earlier versions knew no other
+            (None, Some(_)) => Codec::Gzip,
+            (None, None) => {
+                if table.misspelt.is_empty() {
+                    self.require(&table, "codec", "say zstd, gzip or none")?;
+                }
+                return None;
+            }
+            (Some(_), _) => self.choice(
                 &table,
                 "codec",
                 &Codec::ALL.map(|codec| (codec.word(), codec)),
             )?,
-            None => Codec::Gzip,
-        };
-        let level = match table.get("codec") {
-            Some(_) => table.get("level"),
-            None => Some(self.require(&table, "level", "from 1 (fast) to 12 (small)")?),
         };
         Some(match codec {
             Codec::None => {

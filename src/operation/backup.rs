@@ -224,13 +224,13 @@ fn dump_to_storages(
     let mark = RunMark::of_dump(job.partial, job.before_restore);
     copies.mark(id, &mark, cancel)?;
     let archives = copies.start(&key, cancel)?;
-    let mut dump = start_pg_dump(job, &dumping, cancel)?;
-    // while it reads the catalogs: what is sealed takes a derivation of its own
+    // before pg_dump holds its locks, since a storage may be slow to answer
     let started = id.timestamp.moment();
     let previous = match job.partial {
         true => None,
         false => previous_tables(job, &copies, dumping.expected, started, cancel),
     };
+    let mut dump = start_pg_dump(job, &dumping, cancel)?;
     let mut inspector = DumpInspector::new();
     let meter = progress.meter();
     let (archives, written) =

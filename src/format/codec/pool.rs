@@ -6,6 +6,7 @@
 
 use crate::error::{Doing, Error, Result};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,8 +24,9 @@ pub(super) fn blocks_for(threads: usize) -> usize {
 /// Where one job is worked on, and the way its result takes back.
 type Ticket<J> = (J, SyncSender<Result<J>>);
 
-/// A few threads that work on jobs `J`. Dropping it waits for the jobs still under way.
+/// A few threads that work on jobs `J`. Dropping it waits for the jobs still under way, one a thread, and begins no other.
 pub(super) struct Pool<J> {
+    is_closed: Arc<AtomicBool>,
     queue: Option<Sender<Ticket<J>>>,
     /// One receiver a job, the oldest first.
     pending: VecDeque<Receiver<Result<J>>>,
@@ -39,17 +41,20 @@ impl<J: Send + 'static> Pool<J> {
     {
         let (queue, jobs) = channel::<Ticket<J>>();
         let jobs = Arc::new(Mutex::new(jobs));
+        let is_closed = Arc::new(AtomicBool::new(false));
         let mut pool = Pool {
+            is_closed: Arc::clone(&is_closed),
             queue: Some(queue),
             pending: VecDeque::new(),
             workers: Vec::new(),
         };
         for _ in 0..threads.max(1) {
-            let (jobs, mut work) = (Arc::clone(&jobs), make()?);
+            let (jobs, is_closed) = (Arc::clone(&jobs), Arc::clone(&is_closed));
+            let mut work = make()?;
             let worker = std::thread::Builder::new()
                 .name("codec".into())
                 .spawn(move || {
-                    while let Some((mut job, back)) = next(&jobs) {
+                    while let Some((mut job, back)) = next(&jobs, &is_closed) {
                         let result = work(&mut job).map(|()| job);
                         // nobody waits for it any more when the pool was dropped
                         let _ = back.send(result);
@@ -95,6 +100,7 @@ impl<J: Send + 'static> Pool<J> {
 
 impl<J> Drop for Pool<J> {
     fn drop(&mut self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         drop(self.queue.take());
         for worker in self.workers.drain(..) {
             // a panic was already reported as the failure of its job
@@ -103,9 +109,11 @@ impl<J> Drop for Pool<J> {
     }
 }
 
-fn next<J>(jobs: &Mutex<Receiver<Ticket<J>>>) -> Option<Ticket<J>> {
+fn next<J>(jobs: &Mutex<Receiver<Ticket<J>>>, is_closed: &AtomicBool) -> Option<Ticket<J>> {
     let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-    jobs.recv().ok()
+    let ticket = jobs.recv().ok()?;
+    // what is queued when the pool is dropped would take a slow level many seconds
+    (!is_closed.load(Ordering::Relaxed)).then_some(ticket)
 }
 
 fn died() -> Error {
@@ -116,6 +124,34 @@ fn died() -> Error {
 mod tests {
     use super::*;
     use std::sync::Barrier;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn a_pool_that_is_dropped_begins_nothing_more() {
+        let (begun, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
+        let mut pool = Pool::start(1, || {
+            let (begun, release) = (Arc::clone(&begun), Arc::clone(&release));
+            Ok(move |_: &mut u32| {
+                if begun.fetch_add(1, Ordering::SeqCst) == 0 {
+                    release.wait();
+                    release.wait();
+                }
+                Ok(())
+            })
+        })
+        .unwrap();
+        (0..5).for_each(|job| pool.submit(job).unwrap());
+        let is_closed = Arc::clone(&pool.is_closed);
+        // the first is under way
+        release.wait();
+        let dropping = std::thread::spawn(move || drop(pool));
+        while !is_closed.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        release.wait();
+        dropping.join().unwrap();
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+    }
 
     #[test]
     fn jobs_come_back_in_order_though_they_are_done_in_another() {
