@@ -15,8 +15,8 @@ use std::io;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What to do where a file system says that it is read-only.
-const READ_ONLY: &str = "a service may write only where its unit lets it: backupkit test says which lines of a drop-in, such as \
-     /etc/systemd/system/backupkit.service.d/50-backupkit-init.conf, do; elsewhere see why the file system is mounted read-only";
+const READ_ONLY: &str = "a service may write only where its unit lets it: backupkit test says which lines do, \
+     for systemctl edit; elsewhere see why the file system is mounted read-only";
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync + 'static>;
 

@@ -21,6 +21,7 @@ pub mod reference;
 mod restore;
 mod restore_login;
 mod retention;
+mod service_user;
 mod status;
 pub mod test;
 mod unattended;

@@ -6,15 +6,12 @@ use crate::daemon::heartbeat::{Life, Seen};
 use crate::operation::status::Attendance;
 use crate::operation::status::report::DaemonLife;
 use crate::storage::runtime_directory::runtime_directories;
+use crate::systemd::unit_settings::UnitSettings;
 use crate::text::shell::word;
 use std::path::{Path, PathBuf};
 
-/// The unit that runs the daemon, where packages and administrators put it.
-const UNITS: [&str; 3] = [
-    "/etc/systemd/system/backupkit.service",
-    "/usr/lib/systemd/system/backupkit.service",
-    "/lib/systemd/system/backupkit.service",
-];
+/// The unit that runs the daemon.
+const UNIT: &str = "backupkit.service";
 /// There while the timer that takes the daemon's place is enabled.
 const TIMER: &str = "/etc/systemd/system/timers.target.wants/backupkit-backup.timer";
 
@@ -66,9 +63,9 @@ pub(super) fn start(path: &Path) -> String {
     }
 }
 
-/// True where systemd has a unit that runs the daemon with the configuration at `path`.
+/// True where systemd has a unit, and no masked one, that runs the daemon with the configuration at `path`.
 pub(super) fn has_unit(path: &Path) -> bool {
-    is_usual(path) && UNITS.iter().any(|unit| Path::new(unit).exists())
+    is_usual(path) && UnitSettings::read(Path::new("/"), UNIT, "").is_some()
 }
 
 /// What a command needs to find the configuration at `path`: ` -c FILE`, or nothing where it finds that one by itself.
@@ -100,6 +97,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn is_usual(path: &Path) -> bool {
-    path == Path::new(DEFAULT_PATH)
+/// True for the path of the configuration that the units and everybody else run by, however it is written.
+pub(super) fn is_usual(path: &Path) -> bool {
+    absolute(path) == Path::new(DEFAULT_PATH)
 }

@@ -8,3 +8,4 @@ pub mod exposed;
 pub mod permitted;
 pub mod random;
 pub mod regular;
+pub mod system_directory;

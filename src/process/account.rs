@@ -33,6 +33,19 @@ impl Account {
             .ok_or_else(|| Error::failed(format!("there is no user {name} in {PASSWD}")))
     }
 
+    /// As [`Account::named`], for a name or a number as systemd takes them.
+    pub fn named_or_numbered(user: &str) -> Result<Account> {
+        let Ok(uid) = user.parse() else {
+            return Account::named(user);
+        };
+        let name = user.to_string();
+        Ok(Account {
+            name,
+            uid,
+            gid: uid,
+        })
+    }
+
     /// The numbers of all groups that it is in, by `/etc/group`.
     pub fn groups(&self) -> Vec<u32> {
         let text = std::fs::read_to_string(GROUP).unwrap_or_default();
@@ -47,6 +60,17 @@ impl Account {
         command.uid(self.uid).gid(self.gid);
         command.env("USER", &self.name).env("LOGNAME", &self.name);
     }
+}
+
+/// The number of the group that this name or number stands for, by `/etc/group`.
+pub fn group_numbered(group: &str) -> Option<u32> {
+    group.parse().ok().or_else(|| {
+        let text = std::fs::read_to_string(GROUP).unwrap_or_default();
+        let mut lines = text.lines().map(|line| line.split(':'));
+        lines.find_map(|mut fields| {
+            (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
+        })
+    })
 }
 
 /// Finds `name:password:uid:gid:…`.

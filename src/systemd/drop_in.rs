@@ -5,6 +5,7 @@ use super::service_sandbox::{Obstacle, ServiceSandbox};
 use super::unit_settings::UnitSettings;
 use crate::error::{Doing, Result};
 use crate::files::atomic_write;
+use crate::files::system_directory::is_system_directory;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -32,10 +33,14 @@ pub struct BarredPath {
 }
 
 impl BarredPath {
-    /// The lines under `[Service]` that let them through; none where the path cannot be written as systemd reads it.
+    /// The lines under `[Service]` that let them through; none where the path cannot be written as systemd reads it, is
+    /// that of a directory of the system, or is barred by what only its own removal undoes.
     pub fn lines(&self) -> Option<Vec<String>> {
         // a path that is not there must not keep the service from starting, and what becomes of it be said by the run
         let path = written(&self.used.path)?;
+        if self.obstacle != Obstacle::PrivateTmp && is_system_directory(&self.used.path) {
+            return None;
+        }
         Some(match (self.obstacle, self.used.is_written) {
             (Obstacle::ReadOnlySystem | Obstacle::ReadOnlyHome, _) => {
                 vec![format!("ReadWritePaths={path}")]
@@ -50,8 +55,11 @@ impl BarredPath {
             // a socket there is another one after each start of its server, so that it cannot be shown alone
             (Obstacle::PrivateTmp, _) => vec![
                 "PrivateTmp=no".into(),
-                "ReadWritePaths=/tmp /var/tmp".into(),
+                "ReadWritePaths=-/tmp -/var/tmp".into(),
             ],
+            (Obstacle::Emptied, true) => vec![format!("BindPaths={path}")],
+            (Obstacle::Emptied, false) => vec![format!("BindReadOnlyPaths={path}")],
+            (Obstacle::Inaccessible | Obstacle::KeptReadOnly, _) => return None,
         })
     }
 }
@@ -96,15 +104,22 @@ pub fn is_shown(root: &Path, path: &Path) -> bool {
     sandboxes.all(|sandbox| sandbox.shows(path))
 }
 
+/// What [`write`] did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The drop-ins that there are now.
+    pub files: Vec<PathBuf>,
+    /// The services whose drop-in is another one than before.
+    pub changed: Vec<&'static str>,
+    /// What no line lets through.
+    pub strange: Vec<BarredPath>,
+}
+
 /// Writes the drop-in of each service below `root` that something of `used` is barred to, and removes it where nothing
-/// is. Returns what was written, and what no line lets through.
-pub fn write(
-    root: &Path,
-    used: &[UsedPath],
-    config: &Path,
-) -> Result<(Vec<PathBuf>, Vec<BarredPath>)> {
+/// is.
+pub fn write(root: &Path, used: &[UsedPath], config: &Path) -> Result<Written> {
     let barred = barred(root, used, NAME);
-    let mut files = Vec::new();
+    let mut done = Written::default();
     for service in SERVICES {
         let of_service = barred
             .iter()
@@ -116,6 +131,7 @@ pub fn write(
         if lines.is_empty() {
             if path.exists() {
                 std::fs::remove_file(&path).doing(doing)?;
+                done.changed.push(service);
             }
             continue;
         }
@@ -126,11 +142,15 @@ pub fn write(
             lines.join("\n")
         );
         std::fs::create_dir_all(&directory).doing(doing)?;
-        atomic_write::replace(&path, text.as_bytes(), 0o644).doing(doing)?;
-        files.push(path);
+        if std::fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+            atomic_write::replace(&path, text.as_bytes(), 0o644).doing(doing)?;
+            done.changed.push(service);
+        }
+        done.files.push(path);
     }
     let strange = barred.into_iter().filter(|barred| barred.lines().is_none());
-    Ok((files, strange.collect()))
+    done.strange = strange.collect();
+    Ok(done)
 }
 
 /// The path as systemd reads it, with the sign that it may be missing.
@@ -177,18 +197,25 @@ mod tests {
             used("/var/backups/backupkit", true),
         ];
         // without units there is nothing to let through
-        assert_eq!(write(root.path(), &all, config).unwrap(), (vec![], vec![]));
+        assert_eq!(
+            write(root.path(), &all, config).unwrap(),
+            Written::default()
+        );
         for service in SERVICES {
             fs::write(packaged.join(service), PACKAGED).unwrap();
         }
         assert_eq!(barred(root.path(), &all, NAME).len(), 5);
-        let (files, strange) = write(root.path(), &all, config).unwrap();
-        assert_eq!((files.len(), strange), (3, vec![]));
+        let first = write(root.path(), &all, config).unwrap();
+        assert_eq!((first.files.len(), &first.strange), (3, &vec![]));
+        assert_eq!(first.changed, SERVICES);
         assert_eq!(barred(root.path(), &all, ""), []);
         // what it says itself does not make it needless
-        assert_eq!(write(root.path(), &all, config).unwrap().0, files);
-        let (files, strange) = write(root.path(), &[used("/srv/\"b", true)], config).unwrap();
-        assert_eq!((files.len(), strange.len()), (0, 1));
+        let again = write(root.path(), &all, config).unwrap();
+        assert_eq!((again.files, again.changed), (first.files, vec![]));
+        let none = [used("/srv/\"b", true), used("/", true), used("/home", true)];
+        let none = write(root.path(), &none, config).unwrap();
+        assert_eq!((none.files.len(), none.strange.len()), (0, 3));
+        assert_eq!(none.changed, SERVICES);
         for service in SERVICES {
             let directory = root.path().join(PLACE).join(format!("{service}.d"));
             assert_eq!(fs::read_dir(directory).unwrap().count(), 0);

@@ -28,6 +28,12 @@ pub struct ServiceSandbox {
     writable: Vec<PathBuf>,
     /// What of the machine is shown in its place.
     bound: Vec<PathBuf>,
+    /// `InaccessiblePaths=`.
+    inaccessible: Vec<PathBuf>,
+    /// `ReadOnlyPaths=`.
+    kept_read_only: Vec<PathBuf>,
+    /// `TemporaryFileSystem=`.
+    emptied: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,12 @@ pub enum Obstacle {
     HiddenHome,
     /// `PrivateTmp=`: what is written there goes with the service, and what others have there is not seen.
     PrivateTmp,
+    /// `InaccessiblePaths=`.
+    Inaccessible,
+    /// `ReadOnlyPaths=`.
+    KeptReadOnly,
+    /// `TemporaryFileSystem=`.
+    Emptied,
 }
 
 impl ServiceSandbox {
@@ -90,6 +102,16 @@ impl ServiceSandbox {
             private_tmp: settings.last("PrivateTmp").is_some_and(is_true),
             writable,
             bound: bound("BindReadOnlyPaths").chain(written).collect(),
+            inaccessible: paths(settings, "InaccessiblePaths"),
+            kept_read_only: paths(settings, "ReadOnlyPaths"),
+            // options stand behind the colon
+            emptied: paths(settings, "TemporaryFileSystem")
+                .into_iter()
+                .map(|path| {
+                    let path = path.to_string_lossy();
+                    PathBuf::from(path.split(':').next().unwrap_or_default())
+                })
+                .collect(),
         }
     }
 
@@ -101,6 +123,12 @@ impl ServiceSandbox {
     /// What keeps the service from reading `path`.
     pub fn to_read(&self, path: &Path) -> Option<Obstacle> {
         let is_bound = self.shows(path);
+        if lies_below(path, &self.inaccessible) {
+            return Some(Obstacle::Inaccessible);
+        }
+        if lies_below(path, &self.emptied) && !is_bound {
+            return Some(Obstacle::Emptied);
+        }
         match self.home {
             HomeProtection::Closed if lies_below(path, &HOMES) => Some(Obstacle::HiddenHome),
             HomeProtection::Empty if lies_below(path, &HOMES) && !is_bound => {
@@ -117,6 +145,11 @@ impl ServiceSandbox {
     pub fn to_write(&self, path: &Path) -> Option<Obstacle> {
         if let Some(obstacle) = self.to_read(path) {
             return Some(obstacle);
+        }
+        // the one that lies closer counts, and of two of the same path the stricter
+        let kept = depth(path, &self.kept_read_only);
+        if kept.is_some() && kept >= depth(path, &self.writable) {
+            return Some(Obstacle::KeptReadOnly);
         }
         if lies_below(path, &self.writable) || lies_below(path, &KERNELS) {
             return None;
@@ -135,6 +168,9 @@ impl Obstacle {
             Obstacle::ReadOnlySystem => "ProtectSystem=",
             Obstacle::ReadOnlyHome | Obstacle::HiddenHome => "ProtectHome=",
             Obstacle::PrivateTmp => "PrivateTmp=",
+            Obstacle::Inaccessible => "InaccessiblePaths=",
+            Obstacle::KeptReadOnly => "ReadOnlyPaths=",
+            Obstacle::Emptied => "TemporaryFileSystem=",
         }
     }
 }
@@ -146,6 +182,12 @@ fn is_true(value: &str) -> bool {
 
 fn lies_below(path: &Path, roots: &[impl AsRef<Path>]) -> bool {
     roots.iter().any(|root| path.starts_with(root))
+}
+
+/// How deep the deepest of `roots` lies that `path` is below.
+fn depth(path: &Path, roots: &[PathBuf]) -> Option<usize> {
+    let above = roots.iter().filter(|root| path.starts_with(root));
+    above.map(|root| root.components().count()).max()
 }
 
 /// The paths of `key`, without the letters that say what becomes of one that is missing.
@@ -223,6 +265,31 @@ mod tests {
             ("PrivateTmp=no", "/tmp/b", None, Some(ReadOnlySystem)),
             ("PrivateTmp=no\nReadWritePaths=/tmp", "/tmp/b", None, None),
             ("BindPaths=/tmp/b", "/tmp/b/x", None, None),
+            (
+                "InaccessiblePaths=-/var/backups",
+                "/var/backups/b",
+                Some(Inaccessible),
+                Some(Inaccessible),
+            ),
+            (
+                "ReadOnlyPaths=/var/backups/b",
+                "/var/backups/b/x",
+                None,
+                Some(KeptReadOnly),
+            ),
+            ("ReadOnlyPaths=/var/backups", "/var/backups/b", None, None),
+            (
+                "TemporaryFileSystem=/srv:ro",
+                "/srv/b",
+                Some(Emptied),
+                Some(Emptied),
+            ),
+            (
+                "TemporaryFileSystem=/srv:ro\nBindPaths=/srv/b",
+                "/srv/b",
+                None,
+                None,
+            ),
         ] {
             let sandbox = sandbox(&format!("{packaged}{more}\n"));
             assert_eq!(sandbox.to_read(Path::new(path)), reads, "{more}: {path}");

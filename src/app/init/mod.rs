@@ -4,6 +4,7 @@ mod bucket;
 mod usual;
 
 use super::ask::Terminal;
+use super::packaged_units::Admitted;
 use super::{packaged_units, unattended};
 use crate::cancel::Cancel;
 use crate::cli;
@@ -18,7 +19,6 @@ use crate::postgres::databases;
 use crate::postgres::pooler;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
-use crate::process::account::{Account, is_root};
 use crate::secret::Secret;
 use crate::text::escape::printable;
 use crate::text::human::human_bytes;
@@ -42,15 +42,15 @@ pub(super) fn run(options: &cli::InitArgs, path: &Path, cancel: &Cancel) -> Resu
     };
     let mut written = init::run(&answers, &files, &process_env, Utc::now())?;
     let admitted = packaged_units::admit(&files.configuration, cancel);
-    let left = admitted.map(|admitted| {
-        written.files.extend(admitted.files);
-        admitted.left
-    });
-    tell(&written)?;
-    for left in left? {
-        log::warn!("{}", packaged_units::warning(&left));
+    if let Ok(admitted) = &admitted {
+        written.files.extend(admitted.files.iter().cloned());
     }
-    say_what_follows(&files.configuration);
+    tell(&written)?;
+    let admitted = admitted?;
+    for left in &admitted.left {
+        log::warn!("{}", packaged_units::warning(left));
+    }
+    say_what_follows(&files.configuration, &admitted);
     Ok(())
 }
 
@@ -323,17 +323,20 @@ fn tell(written: &WrittenFiles) -> Result<()> {
 }
 
 /// From here to backups that are made every night.
-fn say_what_follows(path: &Path) {
+fn say_what_follows(path: &Path, admitted: &Admitted) {
     let which = unattended::named(path);
     // what root stores first, the service could not write beside
-    let user = packaged_units::USER;
-    let service = unattended::has_unit(path) && Account::named(user).is_ok() && is_root();
-    let by = match service {
-        true => format!("runuser -u {user} -- "),
-        false => String::new(),
+    let by = match &admitted.user {
+        Some(user) if !admitted.is_shown && user != "root" => format!("runuser -u {user} -- "),
+        _ => String::new(),
     };
     log::info!("see whether everything works with: {by}backupkit test{which}");
-    log::info!("then make the first backup with: {by}backupkit backup{which}");
+    match admitted.is_shown {
+        true => {
+            log::info!("then make the first backup with: systemctl start backupkit-backup");
+        }
+        false => log::info!("then make the first backup with: {by}backupkit backup{which}"),
+    }
     let start = unattended::start(path);
     match unattended::has_unit(path) {
         true => log::info!("and have one made every night with: {start}"),
