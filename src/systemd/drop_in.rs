@@ -104,7 +104,7 @@ pub fn is_shown(root: &Path, path: &Path) -> bool {
     sandboxes.all(|sandbox| sandbox.shows(path))
 }
 
-/// What [`write`] did.
+/// What [`write()`] did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// The drop-ins that there are now.
