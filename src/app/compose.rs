@@ -14,6 +14,7 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::repository::places::{Place, Places};
 use crate::repository::reference::Reference;
+use crate::repository::source_kind::SourceClass;
 use crate::repository::{Expected, Repository};
 use crate::secret::Secret;
 use crate::source::logical::drill::options::DrillOptions;
@@ -83,6 +84,7 @@ impl App {
         // options that cannot be resolved make no backup either, so which count makes no difference
         let options = configured.backup.options(&process_env);
         Expected {
+            class: Some(SourceClass::Database),
             sealed: configured.backup.encryption.enabled,
             partial: options.is_ok_and(|options| options.is_partial()),
         }

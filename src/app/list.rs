@@ -36,7 +36,7 @@ impl App {
         }
         if options.json {
             output::json(&output::list_json(&listed))?;
-        } else if !listed.backups.is_empty() || !listed.others.is_empty() {
+        } else if !listed.backups.is_empty() || !listed.fragments.is_empty() {
             output::shown(&output::list_text(
                 &listed,
                 Utc::now(),
@@ -47,7 +47,7 @@ impl App {
         if let Some(kind) = overall(listed.storages.len() - failures.len(), &failures) {
             return Err(Error::already_told(kind));
         }
-        if listed.backups.is_empty() && listed.others.is_empty() {
+        if listed.backups.is_empty() && listed.fragments.is_empty() {
             log::info!("there are no backups yet");
         }
         if listed.older > 0 {

@@ -229,7 +229,7 @@ fn tell_warnings(outcome: &PruneOutcome) {
     let Ok(pruned) = &outcome.result else { return };
     let times = pruned.spared().filter_map(|(_, spared)| match spared {
         Spared::Until(from) => Some(from),
-        Spared::BeingRead | Spared::Changed => None,
+        Spared::BeingRead | Spared::Changed | Spared::Needed => None,
     });
     let times: Vec<_> = times.collect();
     if let Some(first) = times.iter().min() {

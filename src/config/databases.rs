@@ -420,7 +420,7 @@ impl KeyReader<'_> {
             keep_weekly: count("keep_weekly").unwrap_or_default(),
             keep_monthly: count("keep_monthly").unwrap_or_default(),
             keep_yearly: count("keep_yearly").unwrap_or_default(),
-            keep_within: None,
+            ..Policy::default()
         };
         let keep_within = table
             .get("keep_within")

@@ -235,6 +235,7 @@ fn dump_to_storages(
     let meter = progress.meter();
     let (archives, written) =
         write_pipeline::write(&mut dump, archives, &plan, &mut inspector, &meter)?;
+    copies.finish(archives)?;
     drop(progress);
 
     let globals = std::mem::take(&mut dumping.globals);
@@ -269,7 +270,7 @@ fn dump_to_storages(
     let mut sidecars = globals;
     sidecars.push((id.checksum_key(encoding), checksum.into_bytes()));
     sidecars.push((id.manifest_key(), manifest.to_json()?));
-    let CommittedCopies { copies, holds } = copies.commit(archives, &key, &sidecars, cancel)?;
+    let CommittedCopies { copies, holds } = copies.commit(&sidecars, cancel)?;
     Ok(StoredBackup {
         manifest,
         copies,

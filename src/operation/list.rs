@@ -8,7 +8,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::repository::check_records::{Check, CheckOutcome};
 use crate::repository::held::{self, Copy, HeldBackup};
-use crate::repository::listing::{Entry, Listing, OtherBackup};
+use crate::repository::listing::{Entry, Fragment, Listing};
 use crate::repository::manifest::Manifest;
 use crate::repository::places::Places;
 use crate::repository::sidecars::{listing_of, read_manifest, records_of};
@@ -24,8 +24,8 @@ pub const NEWEST: usize = 20;
 pub struct ListedBackups {
     /// The backups, by database and the newest first.
     pub backups: Vec<ListedBackup>,
-    /// What is not of a database, the newest first: shown, and left alone.
-    pub others: Vec<ListedOther>,
+    /// What may be a part of a backup, the newest first: shown, and left alone.
+    pub fragments: Vec<ListedFragment>,
     /// How many older ones were left out.
     pub older: usize,
     /// Each storage, in the order of the configuration.
@@ -59,13 +59,13 @@ impl ListedBackup {
     }
 }
 
-/// A backup of another source than a database on one storage.
+/// What may be a part of a backup, on one storage.
 #[derive(Debug)]
-pub struct ListedOther {
+pub struct ListedFragment {
     /// The storage's name.
     pub storage: String,
     /// What its listing says.
-    pub backup: OtherBackup,
+    pub fragment: Fragment,
 }
 
 /// A backup on one storage.
@@ -113,14 +113,14 @@ pub fn run(
 ) -> Result<ListedBackups> {
     let names: Vec<String> = places.names().map(str::to_string).collect();
     let mut listings: Vec<(String, Vec<Entry>)> = Vec::new();
-    let mut others: Vec<ListedOther> = Vec::new();
+    let mut fragments: Vec<ListedFragment> = Vec::new();
     for name in &names {
         let found = places.ask(name, |storage| listings_of(storage, databases, cancel))?;
         let found = found.map(|found| {
-            let here = found.iter().flat_map(|listing| &listing.others);
-            others.extend(here.map(|other| ListedOther {
+            let here = found.iter().flat_map(|listing| &listing.fragments);
+            fragments.extend(here.map(|fragment| ListedFragment {
                 storage: name.clone(),
-                backup: other.clone(),
+                fragment: fragment.clone(),
             }));
             let entries = found.iter().flat_map(Listing::entries).collect();
             (name.clone(), entries)
@@ -160,10 +160,10 @@ pub fn run(
         }
         backups.push(describe(copies, *count <= NEWEST, places, cancel)?);
     }
-    others.sort_by(|a, b| b.backup.id.cmp(&a.backup.id));
+    fragments.sort_by(|a, b| b.fragment.id.cmp(&a.fragment.id));
     Ok(ListedBackups {
         backups,
-        others,
+        fragments,
         older,
         storages,
     })
@@ -247,7 +247,7 @@ fn total(entries: &[Entry]) -> StorageTotal {
     let moments = entries.iter().map(|entry| entry.id.timestamp.moment());
     StorageTotal {
         backups: entries.len(),
-        bytes: entries.iter().map(|entry| entry.bytes).sum(),
+        bytes: entries.iter().map(Entry::total_bytes).sum(),
         oldest: moments.min(),
     }
 }

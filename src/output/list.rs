@@ -3,9 +3,10 @@
 use super::error::error_json;
 use super::look::Look;
 use crate::format::encoding::Codec;
-use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedOther};
+use crate::operation::list::{Holding, ListedBackup, ListedBackups, ListedCopy, ListedFragment};
 use crate::repository::check_records::{Check, CheckOutcome};
-use crate::repository::listing::OtherBackup;
+use crate::repository::listing::Fragment;
+use crate::repository::source_kind::SourceKind;
 use crate::text::duration;
 use crate::text::human::{human_age, human_bytes};
 use crate::text::rfc3339;
@@ -17,17 +18,17 @@ use std::time::Duration;
 pub fn list_json(listed: &ListedBackups) -> Value {
     let backups: Vec<Value> = listed.backups.iter().map(backup_json).collect();
     let storages: Vec<Value> = listed.storages.iter().map(holding_json).collect();
-    let others: Vec<Value> = listed.others.iter().map(other_json).collect();
+    let fragments = listed.fragments.iter();
+    let others: Vec<Value> = fragments.map(fragment_json).collect();
     json!({ "backups": backups, "older": listed.older, "others": others, "storages": storages })
 }
 
-fn other_json(other: &ListedOther) -> Value {
-    let OtherBackup { id, kind, bytes } = &other.backup;
+fn fragment_json(listed: &ListedFragment) -> Value {
     json!({
-        "id": id.to_string(),
-        "storage": other.storage,
-        "kind": kind,
-        "bytes": bytes,
+        "id": listed.fragment.id.to_string(),
+        "storage": listed.storage,
+        "kind": null,
+        "bytes": listed.fragment.bytes,
     })
 }
 
@@ -41,7 +42,8 @@ fn backup_json(listed: &ListedBackup) -> Value {
         "storage": listed.copies[0].storage,
         "key": entry.archive_key(),
         "location": listed.copies[0].location,
-        "bytes": entry.bytes,
+        "kind": entry.kind,
+        "bytes": entry.total_bytes(),
         "compression": entry.encoding.codec.word(),
         "gzip": entry.encoding.codec == Codec::Gzip,
         "encrypted": entry.encoding.cipher.is_encrypted(),
@@ -55,6 +57,15 @@ fn backup_json(listed: &ListedBackup) -> Value {
         let objects = manifest.objects();
         let plain_bytes: u64 = objects.iter().map(|object| object.plain_bytes).sum();
         backup["plain_bytes"] = plain_bytes.into();
+        if let Some(parent) = manifest.parent() {
+            backup["parent"] = parent.into();
+        }
+        if let Some(cluster) = manifest.cluster() {
+            backup["timeline"] = cluster.timeline.into();
+            backup["start_lsn"] = cluster.start_lsn.clone().into();
+            backup["stop_lsn"] = cluster.stop_lsn.clone().into();
+            backup["damaged_pages"] = cluster.damaged_pages.into();
+        }
         backup["partial"] = manifest.is_partial().into();
         if let [only] = objects.as_slice() {
             backup["sha256"] = only.sha256.clone().into();
@@ -64,9 +75,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
             .as_secs_f64()
             .into();
         backup["server_version"] = json!(
-            manifest
-                .dump()
-                .and_then(|part| part.dump.server_version.clone())
+            manifest.server_version()
         );
     }
     backup
@@ -76,7 +85,7 @@ fn copy_json(copy: &ListedCopy) -> Value {
     json!({
         "storage": copy.storage,
         "location": copy.location,
-        "bytes": copy.entry.bytes,
+        "bytes": copy.entry.total_bytes(),
         "manifest": copy.entry.has_manifest,
         "pinned": copy.entry.pinned,
         "damaged": copy.damaged,
@@ -116,7 +125,8 @@ pub fn list_text(listed: &ListedBackups, now: DateTime<Utc>, look: Look) -> Stri
     ];
     let mut rows = vec![header.map(String::from)];
     rows.extend(listed.backups.iter().map(|backup| row(backup, now)));
-    rows.extend(listed.others.iter().map(|other| other_row(other, now)));
+    let fragments = listed.fragments.iter();
+    rows.extend(fragments.map(|listed| fragment_row(listed, now)));
     let header = ["STORAGE", "BACKUPS", "SIZE", "OLDEST"];
     let mut storages = vec![header.map(String::from)];
     storages.extend(listed.storages.iter().map(holding_row));
@@ -132,6 +142,16 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
         Some(suffixes) => suffixes.replace('.', "+"),
         None => "plain".into(),
     };
+    match entry.kind {
+        SourceKind::Dump => {}
+        SourceKind::FullCluster | SourceKind::FullFiles => kind.insert_str(0, "full "),
+        SourceKind::IncrementalCluster | SourceKind::IncrementalFiles => {
+            kind.insert_str(0, "incr ");
+        }
+    }
+    if manifest.is_some_and(|manifest| manifest.damaged_pages() > 0) {
+        kind.push_str(" damaged-pages");
+    }
     if manifest.is_some_and(|manifest| manifest.is_partial()) {
         kind.push_str(" partial");
     }
@@ -148,13 +168,13 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     [
         entry.id.to_string(),
         human_age(now - entry.id.timestamp.moment()),
-        human_bytes(entry.bytes),
+        human_bytes(entry.total_bytes()),
         manifest
             .filter(|_| entry.bytes > 0)
             .map_or_else(unknown, |manifest| {
                 let objects = manifest.objects();
                 let plain: u64 = objects.iter().map(|object| object.plain_bytes).sum();
-                format!("{:.1}", plain as f64 / entry.bytes as f64)
+                format!("{:.1}", plain as f64 / entry.total_bytes() as f64)
             }),
         manifest.map_or_else(unknown, |manifest| {
             duration::display(took(manifest.started_at, manifest.finished_at))
@@ -167,19 +187,19 @@ fn row(backup: &ListedBackup, now: DateTime<Utc>) -> [String; 8] {
     ]
 }
 
-/// A backup of another source than a database, of which no more is known than its names tell.
-fn other_row(other: &ListedOther, now: DateTime<Utc>) -> [String; 8] {
+/// What may be a part of a backup, of which no more is known than its names tell.
+fn fragment_row(listed: &ListedFragment, now: DateTime<Utc>) -> [String; 8] {
     let unknown = || "-".to_string();
-    let OtherBackup { id, kind, bytes } = &other.backup;
+    let Fragment { id, bytes } = &listed.fragment;
     [
         id.to_string(),
         human_age(now - id.timestamp.moment()),
         human_bytes(*bytes),
         unknown(),
         unknown(),
-        kind.map_or_else(unknown, |kind| kind.to_string()),
+        "fragment".into(),
         unknown(),
-        other.storage.clone(),
+        listed.storage.clone(),
     ]
 }
 

@@ -53,7 +53,7 @@ pub fn prune_text(outcome: &PruneOutcome, look: Look) -> String {
                 let (id, bytes) = (backup.id.to_string(), look.bytes(backup.bytes));
                 let word = match spared {
                     Spared::Until(_) => "marked",
-                    Spared::BeingRead | Spared::Changed => "spared",
+                    Spared::BeingRead | Spared::Changed | Spared::Needed => "spared",
                 };
                 line(&[word, &id, storage, &bytes]);
             }
@@ -146,6 +146,7 @@ fn spared_text(spared: Spared) -> String {
     match spared {
         Spared::Until(from) => format!("marked, goes from {} on", rfc3339::second(from)),
         Spared::BeingRead => "being read, so it stays this time".into(),
+        Spared::Needed => "one that stays this time needs it".into(),
         Spared::Changed => "another host changed something, so it stays this time".into(),
     }
 }
@@ -198,6 +199,8 @@ fn reason_text(reason: &Reason) -> String {
         Reason::Newest => "newest".into(),
         Reason::NewestFull => "newest full one".into(),
         Reason::Last(count) => format!("last {count}"),
+        Reason::LastFull(count) => format!("last {count} full"),
+        Reason::Needed => "needed by one that stays".into(),
         Reason::Within(limit) => format!("within {}", duration::spelled(*limit)),
         Reason::NewestOf(period) => format!("{} {period}", rule_of(*period)),
         Reason::Proven => "newest proven by a drill".into(),
@@ -290,7 +293,7 @@ pub(super) fn summary_json(outcome: &PruneOutcome) -> Value {
                 "id": backup.id.to_string(),
                 "from": rfc3339::second(from),
             })),
-            Spared::BeingRead | Spared::Changed => None,
+            Spared::BeingRead | Spared::Changed | Spared::Needed => None,
         });
         object["marked"] = marked.collect();
         object["swept"] = json!(pruned.swept);

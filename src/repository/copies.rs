@@ -42,6 +42,10 @@ pub struct CommittedCopies {
 pub struct Copies {
     database: String,
     places: Vec<Place>,
+    /// What is written out and not committed, by the name of its storage, in the order in which it appears.
+    written: Vec<(String, Box<dyn Upload>)>,
+    /// The keys of all that is written out.
+    keys: Vec<String>,
     /// The storages on which the backup is marked as being written, the key of the mark and what it says.
     marks: Vec<Marked>,
     holds: Holds,
@@ -53,11 +57,16 @@ struct Marked {
     mark: RunMark,
 }
 
-/// The archive on its way to every storage that is left.
-pub enum Archives {
-    /// To a single one.
+/// One object on its way to every storage that is left.
+pub struct Archives {
+    key: String,
+    /// The names of those storages, in the order of their uploads.
+    to: Vec<String>,
+    uploads: Uploads,
+}
+
+enum Uploads {
     One(Box<dyn Upload>),
-    /// To several.
     Several(Tee),
 }
 
@@ -75,6 +84,8 @@ impl Copies {
         let mut copies = Copies {
             database: database.to_string(),
             places,
+            written: Vec::new(),
+            keys: Vec::new(),
             marks: Vec::new(),
             holds: Holds::default(),
         };
@@ -191,35 +202,63 @@ impl Copies {
         }
     }
 
-    /// Starts writing the archive to each storage.
+    /// Starts writing the object `key` to each storage that is left.
     pub fn start(&mut self, key: &str, cancel: &Cancel) -> Result<Archives> {
-        let mut uploads = self.each(ends_it, |storage| storage.create(key, cancel))?;
-        match (uploads.len(), uploads.pop()) {
-            (1, Some(only)) => Ok(Archives::One(only)),
+        let mut to = Vec::new();
+        let mut uploads = self.each(ends_it, |storage| {
+            let upload = storage.create(key, cancel)?;
+            to.push(storage.name().to_string());
+            Ok(upload)
+        })?;
+        let uploads = match (uploads.len(), uploads.pop()) {
+            (1, Some(only)) => Uploads::One(only),
             (_, last) => {
                 uploads.extend(last);
-                Ok(Archives::Several(Tee::new(uploads, STALLED, cancel)?))
+                Uploads::Several(Tee::new(uploads, STALLED, cancel)?)
             }
-        }
+        };
+        Ok(Archives {
+            key: key.to_string(),
+            to,
+            uploads,
+        })
     }
 
-    /// Makes the archive under `key` and then its `sidecars` appear on each storage. All of a copy is written out
-    /// before any of it is committed, so that running out of space is noticed while nothing has appeared.
+    /// All of an object is written; it appears with the others. A storage that failed on the way has lost its copy.
+    pub fn finish(&mut self, archives: Archives) -> Result<()> {
+        let ended = match archives.uploads {
+            Uploads::One(only) => vec![Ok(only)],
+            Uploads::Several(tee) => tee.finish()?,
+        };
+        let mut ended: Vec<(String, Result<Box<dyn Upload>>)> =
+            archives.to.into_iter().zip(ended).collect();
+        self.keys.push(archives.key);
+        let mut written = Vec::new();
+        self.each(ends_it, |storage| {
+            let at = ended.iter().position(|(name, _)| name == storage.name());
+            let (name, upload) = match at {
+                Some(at) => ended.swap_remove(at),
+                None => return Err(Error::failed("it was not written to from the start")),
+            };
+            written.push((name, upload?));
+            Ok(())
+        })?;
+        self.written.extend(written);
+        Ok(())
+    }
+
+    /// Makes all that was finished appear on each storage, and then its `sidecars`. All of a copy is written out before any
+    /// of it is committed, so that running out of space is noticed while nothing has appeared.
     pub fn commit(
         mut self,
-        archives: Archives,
-        key: &str,
         sidecars: &[(String, Vec<u8>)],
         cancel: &Cancel,
     ) -> Result<CommittedCopies> {
-        let archives = match archives {
-            Archives::One(only) => vec![Ok(only)],
-            Archives::Several(fan) => fan.finish()?,
-        };
-        let mut archives = archives.into_iter();
+        let mut objects = std::mem::take(&mut self.written);
         let written = self.each(ends_it, |storage| {
             let mut uploads = Vec::new();
-            uploads.extend(archives.next().transpose()?);
+            let own = objects.extract_if(.., |(name, _)| name == storage.name());
+            uploads.extend(own.map(|(_, upload)| upload));
             for (key, bytes) in sidecars {
                 let mut upload = storage.create(key, cancel)?;
                 upload.write_all(bytes)?;
@@ -227,10 +266,13 @@ impl Copies {
             }
             Ok(uploads)
         })?;
+        // of storages that lost their copy
+        drop(objects);
         cancel.check()?;
         self.refresh(cancel)?;
 
-        let mut keys = vec![key.to_string()];
+        let mut keys = std::mem::take(&mut self.keys);
+        let key = keys.first().cloned().unwrap_or_default();
         keys.extend(sidecars.iter().map(|(key, _)| key.clone()));
         let mut written = written.into_iter();
         let mut left: Vec<String> = Vec::new();
@@ -279,7 +321,7 @@ impl Copies {
         self.unmark();
         let copy = |place: Place| StoredCopy {
             storage: place.name,
-            result: place.storage.map(|storage| storage.locate(key)),
+            result: place.storage.map(|storage| storage.locate(&key)),
         };
         let places = std::mem::take(&mut self.places);
         Ok(CommittedCopies {
@@ -344,22 +386,23 @@ impl Copies {
 impl Drop for Copies {
     /// A run that failed leaves no mark behind: what it wrote is gone with it. One that is killed leaves it to the next.
     fn drop(&mut self) {
+        self.written.clear();
         self.unmark();
     }
 }
 
 impl Write for Archives {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Archives::One(upload) => upload.write(bytes),
-            Archives::Several(fan) => fan.write(bytes),
+        match &mut self.uploads {
+            Uploads::One(upload) => upload.write(bytes),
+            Uploads::Several(tee) => tee.write(bytes),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Archives::One(upload) => upload.flush(),
-            Archives::Several(fan) => fan.flush(),
+        match &mut self.uploads {
+            Uploads::One(upload) => upload.flush(),
+            Uploads::Several(tee) => tee.flush(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The backups that a storage holds, from the keys it lists alone.
 
-use super::manifest::{Manifest, SourceKind};
+use super::manifest::Manifest;
 use super::mark_names::{HostMark, MarkKind};
 use super::names::{self, Acceptance, BackupId, Name, ObjectName, Part, Timestamp};
+use super::source_kind::{SourceClass, SourceKind};
 use crate::format::encoding::ArchiveEncoding;
 use std::collections::BTreeMap;
 
@@ -11,10 +12,14 @@ use std::collections::BTreeMap;
 pub struct Entry {
     /// Which backup.
     pub id: BackupId,
+    /// What it is of.
+    pub kind: SourceKind,
     /// What its archive went through.
     pub encoding: ArchiveEncoding,
     /// Size of the archive on storage.
     pub bytes: u64,
+    /// Its further objects, where it is of another source than a database.
+    pub objects: Vec<ListedObject>,
     /// True where a manifest lies beside it.
     pub has_manifest: bool,
     /// True where a checksum lies beside it.
@@ -30,8 +35,20 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The key of the object that it is known by.
     pub fn archive_key(&self) -> String {
-        self.id.archive_key(self.encoding)
+        self.id.key(self.kind.archive(self.encoding))
+    }
+
+    /// The key of the checksum of that object.
+    pub fn checksum_key(&self) -> String {
+        self.id.key(self.kind.checksum(self.encoding))
+    }
+
+    /// The size of all of its objects on storage.
+    pub fn total_bytes(&self) -> u64 {
+        let others: u64 = self.objects.iter().map(|object| object.bytes).sum();
+        self.bytes + others
     }
 
     /// True where records of checks lie beside it.
@@ -49,15 +66,52 @@ impl Entry {
         self.encoding.cipher.is_encrypted()
     }
 
-    /// True where the archive has not the size that its manifest tells, and so is not what was stored.
+    /// True where an object has not the size that its manifest tells or is not there, so that this is not what was stored.
     pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
-        // a manifest may be about an archive encoded in another way under the same name
-        let key = self.archive_key();
         let objects = manifest.map(Manifest::objects).unwrap_or_default();
+        // a manifest may be about an archive encoded in another way under the same name
+        if !objects.iter().any(|object| object.key == self.archive_key()) {
+            return false;
+        }
         objects
             .iter()
-            .any(|object| object.key == key && object.bytes != self.bytes)
+            .any(|object| self.bytes_of(&object.key) != Some(object.bytes))
     }
+
+    /// The size of the object under `key`, where it is one of this backup.
+    pub fn bytes_of(&self, key: &str) -> Option<u64> {
+        if key == self.archive_key() {
+            return Some(self.bytes);
+        }
+        let mut objects = self.objects.iter();
+        let found = objects.find(|object| object.key(&self.id) == key);
+        found.map(|object| object.bytes)
+    }
+}
+
+/// One object of a backup of another source than a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedObject {
+    pub name: ObjectName,
+    pub encoding: ArchiveEncoding,
+    /// Its size on storage.
+    pub bytes: u64,
+}
+
+impl ListedObject {
+    /// Its key in the backup `id`.
+    pub fn key(&self, id: &BackupId) -> String {
+        id.key(Part::Object(self.name, self.encoding))
+    }
+}
+
+/// The object that a backup is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedArchive {
+    pub kind: SourceKind,
+    pub encoding: ArchiveEncoding,
+    /// Its size on storage.
+    pub bytes: u64,
 }
 
 /// Everything that lies under one moment of one database.
@@ -65,8 +119,10 @@ impl Entry {
 pub struct Backup {
     /// Which backup.
     pub id: BackupId,
-    /// Its archives and their sizes. One, unless someone laid the same backup there encoded in another way.
-    pub archives: Vec<(ArchiveEncoding, u64)>,
+    /// Its archives. One, unless someone laid the same backup there encoded in another way.
+    pub archives: Vec<ListedArchive>,
+    /// The further objects of another source than a database.
+    pub objects: Vec<ListedObject>,
     /// What lies beside them.
     pub sidecars: Vec<Part>,
 }
@@ -82,9 +138,23 @@ impl Backup {
         self.has(Part::Run) && !self.has(Part::Manifest)
     }
 
-    /// Size of its archives on storage.
+    /// Size of its archives and objects on storage.
     pub fn bytes(&self) -> u64 {
-        self.archives.iter().map(|(_, bytes)| bytes).sum()
+        let archives: u64 = self.archives.iter().map(|archive| archive.bytes).sum();
+        let objects: u64 = self.objects.iter().map(|object| object.bytes).sum();
+        archives + objects
+    }
+
+    /// What a name with this backup is configured as.
+    pub fn class(&self) -> Option<SourceClass> {
+        let first = self.archives.first();
+        first.map(|archive| archive.kind.class())
+    }
+
+    /// The keys of its archives, by which it is known.
+    pub fn archive_keys(&self) -> impl Iterator<Item = String> {
+        let archives = self.archives.iter();
+        archives.map(|archive| self.id.key(archive.kind.archive(archive.encoding)))
     }
 
     /// The checks of which a record lies beside it, the oldest first.
@@ -100,12 +170,14 @@ impl Backup {
 
     /// Its archives.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.archives.iter().map(|&(encoding, bytes)| Entry {
+        self.archives.iter().map(|archive| Entry {
             id: self.id.clone(),
-            encoding,
-            bytes,
+            kind: archive.kind,
+            encoding: archive.encoding,
+            bytes: archive.bytes,
+            objects: self.objects.clone(),
             has_manifest: self.has(Part::Manifest),
-            has_checksum: self.has(Part::Checksum(encoding)),
+            has_checksum: self.has(archive.kind.checksum(archive.encoding)),
             pinned: self.has(Part::Pin),
             has_run: self.has(Part::Run),
             checks: self.checks(),
@@ -124,12 +196,10 @@ pub struct UnfinishedRun {
     pub is_spared: bool,
 }
 
-/// A backup of another source than a database.
+/// Objects of a backup that lacks the one that it would be known by, and a manifest: shown, and left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherBackup {
+pub struct Fragment {
     pub id: BackupId,
-    /// What it is of; `None` where the object that tells is not there.
-    pub kind: Option<SourceKind>,
     /// The size of its objects together.
     pub bytes: u64,
 }
@@ -137,9 +207,9 @@ pub struct OtherBackup {
 /// What lies under one moment of one database.
 #[derive(Default)]
 struct MomentFiles {
-    archives: Vec<(ArchiveEncoding, u64)>,
-    /// The objects of another source.
-    objects: Vec<(ObjectName, u64)>,
+    archives: Vec<ListedArchive>,
+    /// The further objects of another source.
+    objects: Vec<ListedObject>,
     sidecars: Vec<Part>,
     /// Something lies there that may need what lies beside it: a write in progress, a name of a newer version.
     spared: bool,
@@ -150,8 +220,8 @@ struct MomentFiles {
 pub struct Listing {
     /// The backups, oldest first. Foreign names and writes in progress make none.
     pub backups: Vec<Backup>,
-    /// Backups of other sources than a database, oldest first: shown, and left alone.
-    pub others: Vec<OtherBackup>,
+    /// What may be a part of a backup, oldest first.
+    pub fragments: Vec<Fragment>,
     /// Keys of ours that have lost what they belonged to, sorted.
     pub orphans: Vec<String>,
     /// What runs have begun and not ended, whether anything of it is there yet or not, oldest first.
@@ -191,8 +261,23 @@ impl Listing {
             let backup = found.entry(name.id).or_default();
             match name.part {
                 _ if name.temporary => backup.spared = true,
-                Part::Archive(encoding) => backup.archives.push((encoding, bytes)),
-                Part::Object(object, _) => backup.objects.push((object, bytes)),
+                Part::Archive(encoding) => backup.archives.push(ListedArchive {
+                    kind: SourceKind::Dump,
+                    encoding,
+                    bytes,
+                }),
+                Part::Object(object, encoding) => match SourceKind::known_by(object) {
+                    Some(kind) => backup.archives.push(ListedArchive {
+                        kind,
+                        encoding,
+                        bytes,
+                    }),
+                    None => backup.objects.push(ListedObject {
+                        name: object,
+                        encoding,
+                        bytes,
+                    }),
+                },
                 sidecar => backup.sidecars.push(sidecar),
             }
         }
@@ -232,41 +317,43 @@ impl Listing {
     fn add(&mut self, id: BackupId, moment: MomentFiles) {
         let MomentFiles {
             mut archives,
-            objects,
+            mut objects,
             mut sidecars,
             spared,
         } = moment;
-        if !objects.is_empty() {
-            self.others.push(OtherBackup {
-                kind: objects.iter().find_map(|(object, _)| kind_by(*object)),
-                bytes: objects.iter().map(|(_, bytes)| bytes).sum(),
-                id,
-            });
-            return;
-        }
         // in one order, whatever order the storage lists in
         archives.sort();
+        objects.sort();
         sidecars.sort_by_key(Part::to_string);
         let has = |part| sidecars.contains(&part);
         let is_unfinished = has(Part::Run) && !has(Part::Manifest);
+        let archive_keys = archives.iter();
+        let archive_keys = archive_keys.map(|one| id.key(one.kind.archive(one.encoding)));
+        let object_keys = objects.iter().map(|object| object.key(&id));
         if is_unfinished {
-            let archives = archives
-                .iter()
-                .map(|(encoding, _)| id.archive_key(*encoding));
             let others = sidecars.iter().filter(|part| **part != Part::Run);
+            let others = others.map(|part| id.key(*part));
             self.unfinished.push(UnfinishedRun {
+                keys: archive_keys.chain(object_keys).chain(others).collect(),
                 id: id.clone(),
-                keys: archives.chain(others.map(|part| id.key(*part))).collect(),
                 is_spared: spared,
             });
         } else if has(Part::Run) {
             // its run was killed before it could take the mark away
             self.orphans.push(id.key(Part::Run));
+        } else if archives.is_empty() && !objects.is_empty() && !has(Part::Manifest) {
+            // no deletion leaves objects without the manifest, so someone may be copying them here
+            let bytes = objects.iter().map(|object| object.bytes).sum();
+            self.fragments.push(Fragment { id, bytes });
+            return;
+        } else if archives.is_empty() && !spared {
+            self.orphans.extend(object_keys);
         }
         if !archives.is_empty() {
             self.backups.push(Backup {
                 id,
                 archives,
+                objects,
                 sidecars,
             });
         } else if !spared && !is_unfinished {
@@ -288,21 +375,12 @@ impl Listing {
     }
 }
 
-/// What a backup with this object is of, where that object tells.
-fn kind_by(object: ObjectName) -> Option<SourceKind> {
-    match object {
-        ObjectName::FullCluster => Some(SourceKind::FullCluster),
-        ObjectName::IncrementalCluster => Some(SourceKind::IncrementalCluster),
-        ObjectName::FullFiles => Some(SourceKind::FullFiles),
-        ObjectName::IncrementalFiles => Some(SourceKind::IncrementalFiles),
-        ObjectName::Tablespace(_) | ObjectName::BackupManifest | ObjectName::Wal => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn a_backup_of_another_source_is_shown_and_nothing_of_it_is_an_orphan() {
+    fn a_backup_of_a_cluster_has_all_of_its_objects_and_nothing_of_it_is_an_orphan() {
         let at = |suffix: &str| format!("main/20261125_010000.000000000Z{suffix}");
         let keys = [
             at(".full.tar.gz"),
@@ -313,19 +391,26 @@ mod tests {
             at(".pin"),
         ];
         let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
-        assert!(listing.backups.is_empty() && listing.orphans.is_empty());
-        let other = &listing.others[0];
-        assert_eq!(
-            (other.kind, other.bytes),
-            (Some(SourceKind::FullCluster), 21)
-        );
+        assert!(listing.fragments.is_empty() && listing.orphans.is_empty());
+        let backup = &listing.backups[0];
+        assert_eq!(backup.class(), Some(SourceClass::Cluster));
+        assert_eq!((backup.bytes(), backup.objects.len()), (21, 2));
+        let entry = &listing.entries()[0];
+        assert!(entry.has_checksum && entry.has_manifest && entry.pinned);
+        assert_eq!(entry.archive_key(), keys[0]);
+        assert_eq!(entry.bytes_of(&keys[2]), Some(7));
+        assert_eq!(entry.bytes_of(&at(".wal.tar")), None);
+        // what a deletion leaves has its manifest still; without one somebody may be copying the backup here
+        let left = Listing::new([(&*keys[2], 7), (&*keys[3], 7), (&*keys[4], 7)]);
+        assert_eq!(left.orphans, [keys[3].clone(), keys[4].clone(), keys[2].clone()]);
+        let copied = Listing::new([(&*keys[2], 7), (&*keys[3], 7)]);
+        assert!(copied.orphans.is_empty() && copied.backups.is_empty());
+        assert_eq!(copied.fragments[0].bytes, 14);
         // what only a newer version knows keeps what lies beside it, too
         let keys = [at(".later.tar"), at(".json"), at(".sha256")];
         let listing = Listing::new(keys.iter().map(|key| (key.as_str(), 7)));
         assert_eq!(listing, Listing::default());
     }
-
-    use super::*;
 
     #[test]
     fn an_archive_without_a_manifest_is_a_backup_and_a_manifest_alone_is_none() {

@@ -50,7 +50,7 @@ pub fn read_checksum(selected: &Located, cancel: &Cancel) -> Result<Option<Strin
     let (reader, name): (Box<dyn Read>, String) = match selected {
         Located::Stored { entry, .. } if !entry.has_checksum => return Ok(None),
         Located::Stored { storage, entry } => {
-            let key = entry.id.checksum_key(entry.encoding);
+            let key = entry.checksum_key();
             (storage.open(&key, cancel)?, key)
         }
         Located::File(path) => {

@@ -3,6 +3,7 @@
 //! JSON, additive: readers ignore fields they do not know. A manifest is a claim and not a proof: keys
 //! derive from its own name, and nothing is deleted or left unchecked on its word.
 
+use super::source_kind::SourceKind;
 use crate::error::{Error, Result};
 use crate::text::escape::printable;
 use chrono::{DateTime, Utc};
@@ -77,9 +78,41 @@ pub struct ObjectsPart {
     /// The backup that it needs to be restored, by its timestamp.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// Where in the history of its cluster it lies.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterFacts>,
+    /// What its source adds, where sealing is not configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
     /// [`SealedDetails`] as a base64 container, where sealing is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details_sealed: Option<String>,
+}
+
+/// Where in the history of its cluster a base backup lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterFacts {
+    /// The cluster's, as text; see [`Source::system_identifier`].
+    pub system_identifier: String,
+    /// The server's version, such as `17.11`.
+    pub server_version: String,
+    /// The timeline that it is of.
+    pub timeline: u32,
+    /// Where the WAL that it needs begins, such as `0/2000028`.
+    pub start_lsn: String,
+    /// Where that ends: from there on it is consistent.
+    pub stop_lsn: String,
+    /// When the server began it.
+    pub start_time: DateTime<Utc>,
+    /// When the server ended it.
+    pub stop_time: DateTime<Utc>,
+    /// The size of a WAL segment, in bytes.
+    pub wal_segment_size: u64,
+    /// Whether the cluster has checksums of its pages.
+    pub checksums: bool,
+    /// How many pages were damaged on the server already.
+    #[serde(default)]
+    pub damaged_pages: u64,
 }
 
 /// What `details_sealed` seals: the plain part once more, a difference from which is damage, and what only those who can
@@ -93,39 +126,11 @@ pub struct SealedDetails {
     /// The backup that it needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// Where in the history of its cluster it lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterFacts>,
     /// What its source adds.
     pub details: serde_json::Value,
-}
-
-/// What a backup is of, and how much of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum SourceKind {
-    /// One database, by pg_dump.
-    #[serde(rename = "dump")]
-    Dump,
-    #[serde(rename = "full")]
-    FullCluster,
-    /// What changed in a cluster since its parent.
-    #[serde(rename = "incr")]
-    IncrementalCluster,
-    /// A whole tree of files.
-    #[serde(rename = "full.files")]
-    FullFiles,
-    /// What changed in a tree of files since its parent.
-    #[serde(rename = "incr.files")]
-    IncrementalFiles,
-}
-
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SourceKind::Dump => "dump",
-            SourceKind::FullCluster => "full cluster",
-            SourceKind::IncrementalCluster => "incremental cluster",
-            SourceKind::FullFiles => "full files",
-            SourceKind::IncrementalFiles => "incremental files",
-        })
-    }
 }
 
 /// One object of a backup as it lies on storage.
@@ -158,6 +163,9 @@ struct ManifestFields {
     tables_sealed: Option<String>,
     objects: Option<Vec<StoredObject>>,
     parent: Option<String>,
+    #[serde(flatten)]
+    cluster: Option<ClusterFacts>,
+    details: Option<serde_json::Value>,
     details_sealed: Option<String>,
 }
 
@@ -179,6 +187,8 @@ impl TryFrom<ManifestFields> for Manifest {
                 kind,
                 objects: fields.objects.ok_or_else(|| missing("objects"))?,
                 parent: fields.parent,
+                cluster: fields.cluster,
+                details: fields.details,
                 details_sealed: fields.details_sealed,
             }),
         };
@@ -229,11 +239,32 @@ impl Manifest {
         self.objects().iter().map(|object| object.bytes).sum()
     }
 
-    /// The timestamps of the backups without which it cannot be restored.
-    pub fn parents(&self) -> Vec<&str> {
+    /// The timestamp of the backup without which it cannot be restored.
+    pub fn parent(&self) -> Option<&str> {
         match &self.part {
-            SourcePart::Dump(_) => Vec::new(),
-            SourcePart::Objects(part) => part.parent.iter().map(String::as_str).collect(),
+            SourcePart::Dump(_) => None,
+            SourcePart::Objects(part) => part.parent.as_deref(),
+        }
+    }
+
+    /// What it says of a base backup, where it is of one.
+    pub fn cluster(&self) -> Option<&ClusterFacts> {
+        match &self.part {
+            SourcePart::Dump(_) => None,
+            SourcePart::Objects(part) => part.cluster.as_ref(),
+        }
+    }
+
+    /// How many pages were damaged on the server already.
+    pub fn damaged_pages(&self) -> u64 {
+        self.cluster().map_or(0, |cluster| cluster.damaged_pages)
+    }
+
+    /// The version of the server, as it says it.
+    pub fn server_version(&self) -> Option<&str> {
+        match &self.part {
+            SourcePart::Dump(part) => part.dump.server_version.as_deref(),
+            SourcePart::Objects(part) => Some(&part.cluster.as_ref()?.server_version),
         }
     }
 

@@ -34,6 +34,7 @@ pub fn seal_details(
         kind: part.kind,
         objects: part.objects.clone(),
         parent: part.parent.clone(),
+        cluster: part.cluster.clone(),
         details,
     };
     let plain = serde_json::to_vec(&sealed)
@@ -46,21 +47,21 @@ pub fn seal_details(
 /// The details that are sealed in `part` of the backup `id`; damaged where the plain part says something else.
 pub fn open_details(
     part: &ObjectsPart,
-    keys: &Keys,
+    keys: &dyn Fn() -> Result<Keys>,
     id: &BackupId,
 ) -> Result<Option<serde_json::Value>> {
     let Some(sealed) = &part.details_sealed else {
-        return Ok(None);
+        return Ok(part.details.clone());
     };
     let damaged = |what: &str| Error::damaged(format!("the manifest of {id} {what}"));
     let container =
         Base64::decode_vec(sealed).map_err(|_| damaged("has sealed details that are no base64"))?;
     let label = format!("{id}{DETAILS_LABEL}");
-    let plain = seal::open_bytes(&container, keys, Expect::Label(&label))?;
+    let plain = seal::open_bytes(&container, &keys()?, Expect::Label(&label))?;
     let sealed: SealedDetails = serde_json::from_slice(&plain)
         .map_err(|error| damaged("has sealed details that cannot be read").because(error))?;
-    let same =
-        (sealed.kind, &sealed.objects, &sealed.parent) == (part.kind, &part.objects, &part.parent);
+    let same = (sealed.kind, &sealed.objects) == (part.kind, &part.objects)
+        && (&sealed.parent, &sealed.cluster) == (&part.parent, &part.cluster);
     match same {
         true => Ok(Some(sealed.details)),
         false => Err(damaged(
@@ -114,7 +115,8 @@ pub fn detail(
 mod tests {
     use super::*;
     use crate::format::seal::Derivations;
-    use crate::repository::manifest::{SourceKind, StoredObject};
+    use crate::repository::manifest::StoredObject;
+    use crate::repository::source_kind::SourceKind;
     use crate::secret::Secret;
 
     #[test]
@@ -130,16 +132,18 @@ mod tests {
                 plain_bytes: 9,
             }],
             parent: None,
+            cluster: None,
+            details: None,
             details_sealed: None,
         };
-        assert_eq!(open_details(&part, &keys, &id).unwrap(), None);
+        assert_eq!(open_details(&part, &|| Ok(keys.clone()), &id).unwrap(), None);
         let details = serde_json::json!({ "tablespaces": ["/srv/fast"] });
         seal_details(&mut part, details.clone(), &keys, &id).unwrap();
-        assert_eq!(open_details(&part, &keys, &id).unwrap(), Some(details));
+        assert_eq!(open_details(&part, &|| Ok(keys.clone()), &id).unwrap(), Some(details));
         let other = BackupId::parse("main/20261126_010000.000000000Z").unwrap();
-        assert!(open_details(&part, &keys, &other).is_err());
+        assert!(open_details(&part, &|| Ok(keys.clone()), &other).is_err());
         part.objects[0].bytes = 6;
-        let error = open_details(&part, &keys, &id).unwrap_err();
+        let error = open_details(&part, &|| Ok(keys.clone()), &id).unwrap_err();
         assert_eq!(error.kind(), Kind::Damaged);
     }
 }

@@ -11,6 +11,7 @@ pub mod copies;
 pub mod deletion;
 pub mod doomed;
 pub mod evidence;
+mod expected;
 pub mod failure_record;
 pub mod foreign_file;
 pub mod held;
@@ -36,6 +37,7 @@ pub mod retention;
 pub mod run_mark;
 pub mod sidecars;
 pub mod size_check;
+pub mod source_kind;
 pub mod standing;
 
 use crate::cancel::Cancel;
@@ -44,26 +46,20 @@ use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::format::foreign;
 use crate::format::sniff::{Content, cipher_of, codec_of};
 use crate::storage::Storage;
+pub use expected::Expected;
+
 use check_records::CheckRecords;
 use chrono::{DateTime, Utc};
 use held::{Copy, HeldBackup};
 use listing::{Entry, Listing};
-use names::BackupId;
+use manifest::Manifest;
+use names::{BackupId, Timestamp};
 use places::Places;
 use standing::{KnownCopy, KnownManifest, Objection, Purpose, Standing, judge};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
 use std::rc::Rc;
-
-/// What the configuration makes of a name, as far as it decides what counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Expected {
-    /// Backups are encrypted, so that what is not could have been put there by anybody.
-    pub sealed: bool,
-    /// Backups leave out part of the database, so that a partial one is what there is to have.
-    pub partial: bool,
-}
 
 /// The backups of one name on those of its storages that answer.
 pub struct Repository<'a> {
@@ -75,6 +71,8 @@ pub struct Repository<'a> {
     is_strict: bool,
     manifests: RefCell<HashMap<(String, BackupId, ArchiveEncoding), Rc<KnownManifest>>>,
     records: RefCell<HashMap<(String, BackupId), Rc<CheckRecords>>>,
+    /// Which backups can be restored as far as what they need is concerned.
+    whole: RefCell<HashMap<BackupId, bool>>,
 }
 
 /// A backup that counts, one of its copies that does, and what was passed over on the way to it.
@@ -122,6 +120,7 @@ impl<'a> Repository<'a> {
             is_strict: false,
             manifests: RefCell::default(),
             records: RefCell::default(),
+            whole: RefCell::default(),
         })
     }
 
@@ -200,9 +199,43 @@ impl<'a> Repository<'a> {
                 manifest: &manifest,
                 records: records.as_deref(),
             };
-            Ok(judge(known, self.expected.sealed, self.now))
+            let standing = judge(known, self.expected, self.now);
+            match self.has_parents(&copy.entry, &manifest, cancel)? {
+                true => Ok(standing),
+                false => Ok(standing.with(Objection::ParentLost)),
+            }
         };
         backup.copies.iter().map(standing).collect()
+    }
+
+    /// True where the backups that `entry` needs are there, on any storage, and good as far as is known.
+    fn has_parents(
+        &self,
+        entry: &Entry,
+        manifest: &KnownManifest,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        if !entry.kind.is_incremental() {
+            return Ok(true);
+        }
+        if let Some(known) = self.whole.borrow().get(&entry.id) {
+            return Ok(*known);
+        }
+        let parent = manifest.read().and_then(Manifest::parent);
+        let parent = parent.and_then(Timestamp::parse);
+        // a parent is older, so that no claim leads in a circle
+        let parent = parent.filter(|parent| *parent < entry.id.timestamp);
+        let mut held = self.backups().into_iter();
+        let held = held.find(|held| Some(held.id.timestamp) == parent);
+        let is_whole = match held {
+            Some(held) => {
+                let standings = self.standings(&held, cancel)?;
+                standings.iter().any(Standing::can_be_restored)
+            }
+            None => false,
+        };
+        self.whole.borrow_mut().insert(entry.id.clone(), is_whole);
+        Ok(is_whole)
     }
 
     /// True where what `standing` tells does not matter for `purpose`.

@@ -8,6 +8,7 @@
 //!
 //! - The newest backup stays, the newest that counts does, and so does the newest that a restore proved.
 //! - A pinned backup stays.
+//! - What a backup that stays needs to be restored stays with it.
 //! - The full backup before one in which a table lost most of its rows stays for [`AFTER_LOSS`], and so does that one:
 //!   people who delete rows by mistake often makes a backup next.
 //! - What does not count (partial, made before a restore, damaged, ...) never takes the place of what does: the rules are
@@ -38,6 +39,12 @@ pub struct Policy {
     pub keep_yearly: u32,
     /// Everything younger than this.
     pub keep_within: Option<Duration>,
+    /// The newest so many full ones, of what has incremental ones too.
+    pub keep_full: u32,
+    /// Every full one that is younger than this.
+    pub full: Option<Duration>,
+    /// Every incremental one that is younger than this.
+    pub incremental: Option<Duration>,
 }
 
 /// One backup, as far as retention cares.
@@ -53,6 +60,10 @@ pub struct Candidate {
     pub proven: bool,
     /// A table has lost most of its rows since the backup before.
     pub lost_rows: bool,
+    /// It holds what changed since another one, and needs that.
+    pub incremental: bool,
+    /// The one that it needs, by its place among the candidates, where that is there.
+    pub parent: Option<usize>,
 }
 
 /// How long a backup of which rows were lost keeps the one before it.
@@ -67,6 +78,8 @@ impl Candidate {
             pinned: false,
             proven: false,
             lost_rows: false,
+            incremental: false,
+            parent: None,
         }
     }
 }
@@ -113,6 +126,10 @@ pub enum Reason {
     Last(u32),
     /// Younger than this.
     Within(Duration),
+    /// Among the newest so many full ones.
+    LastFull(u32),
+    /// One that stays needs it.
+    Needed,
     /// The newest of its period.
     NewestOf(Period),
     /// The newest that a restore proved.
@@ -161,7 +178,11 @@ impl Verdict {
             Verdict::Keep(reasons) => reasons.iter().any(|reason| {
                 matches!(
                     reason,
-                    Reason::Newest | Reason::NewestFull | Reason::Last(_) | Reason::NewestOf(_)
+                    Reason::Newest
+                        | Reason::NewestFull
+                        | Reason::Last(_)
+                        | Reason::LastFull(_)
+                        | Reason::NewestOf(_)
                 )
             }),
         }
@@ -237,19 +258,17 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Pl
     let mut stays = Stays::new(candidates);
     stays.add(newest_first.first(), Reason::Newest);
     stays.add(full.first(), Reason::NewestFull);
+    // by itself, too, where what counts is an incremental one of another chain
+    let whole = full.iter().find(|index| !candidates[**index].incremental);
+    stays.add(whole, Reason::NewestFull);
     stays.apply(policy, &newest_first);
     if full.len() < newest_first.len() {
         stays.apply(policy, &full);
     }
-    if let Some(limit) = policy.keep_within {
-        // longer than chrono can count is as good as for ever
-        let limit_delta = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
-        for &index in &newest_first {
-            if now - candidates[index].at < limit_delta {
-                stays.add(Some(&index), Reason::Within(limit));
-            }
-        }
-    }
+    let any = |_: &Candidate| true;
+    stays.apply_age(policy.keep_within, any, now);
+    stays.apply_age(policy.full, |candidate| !candidate.incremental, now);
+    stays.apply_age(policy.incremental, |candidate| candidate.incremental, now);
     let proven = newest_first.iter().find(|&&index| candidates[index].proven);
     stays.add(proven, Reason::Proven);
     for index in newest_first
@@ -266,6 +285,7 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Pl
             stays.add(Some(after), Reason::Loss);
         }
     }
+    stays.keep_what_is_needed();
     stays.into_plan(policy)
 }
 
@@ -300,6 +320,13 @@ impl<'a> Stays<'a> {
         for index in newest_first.iter().take(policy.keep_last as usize) {
             self.add(Some(index), Reason::Last(policy.keep_last));
         }
+        let candidates = self.candidates;
+        let full = newest_first
+            .iter()
+            .filter(|index| !candidates[**index].incremental);
+        for index in full.take(policy.keep_full as usize) {
+            self.add(Some(index), Reason::LastFull(policy.keep_full));
+        }
         for (limit, period_of) in policy.periods() {
             let mut seen = BTreeSet::new();
             for index in newest_first {
@@ -312,6 +339,39 @@ impl<'a> Stays<'a> {
                     self.add(Some(index), Reason::NewestOf(period));
                     self.periods.entry(period).or_insert(at);
                 }
+            }
+        }
+    }
+
+    /// The rule about the age of those that are `meant`.
+    fn apply_age(
+        &mut self,
+        limit: Option<Duration>,
+        meant: impl Fn(&Candidate) -> bool,
+        now: DateTime<Utc>,
+    ) {
+        let Some(limit) = limit else { return };
+        // longer than chrono can count is as good as for ever
+        let longest = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
+        for index in 0..self.candidates.len() {
+            let candidate = &self.candidates[index];
+            if meant(candidate) && now - candidate.at < longest {
+                self.add(Some(&index), Reason::Within(limit));
+            }
+        }
+    }
+
+    /// Keeps what those that stay need, and what that needs.
+    fn keep_what_is_needed(&mut self) {
+        for index in 0..self.candidates.len() {
+            let mut at = index;
+            while !self.reasons[at].is_empty()
+                && let Some(parent) = self.candidates[at].parent
+                // a claim that leads in a circle ends there
+                && !self.reasons[parent].contains(&Reason::Needed)
+            {
+                self.add(Some(&parent), Reason::Needed);
+                at = parent;
             }
         }
     }

@@ -15,6 +15,9 @@
 //! from the future      x          x         x          x         x
 //! before a restore     x          x         x          x         x
 //! partial              x          x         *          *         *     * unless partial ones are what is made
+//! damaged at source    x          x         x          x         -
+//! parent lost          x          x         x          x         -
+//! other source         x          x         x          x         x
 //! unknown manifest     -          x         x          -         -
 //! ```
 //!
@@ -22,6 +25,7 @@
 //! damage, so damage does not hide a backup from it.
 
 use super::check_records::{CheckLevel, CheckRecords};
+use super::expected::Expected;
 use super::listing::Entry;
 use super::manifest::Manifest;
 use super::names::BackupId;
@@ -66,6 +70,10 @@ pub enum Objection {
     FailedAssertion(DateTime<Utc>),
     /// Its manifest is there and cannot be read, so it may be anything.
     UnknownManifest,
+    /// So many of its pages were damaged on the server already: it can be restored, with that damage.
+    DamagedAtSource(u64),
+    /// A backup that it needs is not there, or not good.
+    ParentLost,
     /// There is nothing in it.
     Empty,
     /// It has no manifest and does not begin as its name says.
@@ -84,6 +92,8 @@ pub enum Objection {
     Partial,
     /// It is not encrypted, and encryption is configured: anybody who can write to the storage could have put it there.
     Unsealed,
+    /// It is of something else than its name is configured for: a dump where a cluster is backed up.
+    OtherSource,
 }
 
 impl Objection {
@@ -95,6 +105,8 @@ impl Objection {
                 Objection::Empty
                 | Objection::OtherContent
                 | Objection::OtherSize
+                | Objection::DamagedAtSource(_)
+                | Objection::ParentLost
                 | Objection::FoundBad(..),
                 purpose,
             ) => purpose != Purpose::Verify,
@@ -112,7 +124,8 @@ impl Objection {
                 Objection::Unfinished
                 | Objection::Unsealed
                 | Objection::FromTheFuture
-                | Objection::BeforeRestore,
+                | Objection::BeforeRestore
+                | Objection::OtherSource,
                 _,
             ) => true,
         }
@@ -127,6 +140,9 @@ impl Objection {
             Objection::FromTheFuture => "from the future",
             Objection::UnknownManifest => "unreadable manifest",
             Objection::Unfinished => "unfinished",
+            Objection::DamagedAtSource(_) => "damaged pages",
+            Objection::ParentLost => "parent lost",
+            Objection::OtherSource => "other source",
             Objection::Empty => "empty",
             Objection::OtherContent => "other content",
             Objection::OtherSize => "other size",
@@ -146,6 +162,16 @@ impl Objection {
             }
             Objection::UnknownManifest => "its manifest cannot be read".into(),
             Objection::Unfinished => "the run that writes it has not ended".into(),
+            Objection::DamagedAtSource(pages) => format!(
+                "{pages} of its pages {} damaged on the server when it was made",
+                if pages == 1 { "was" } else { "were" }
+            ),
+            Objection::ParentLost => {
+                "a backup that it needs to be restored is not there, or not good".into()
+            }
+            Objection::OtherSource => {
+                "it is of something else than this name is configured for".into()
+            }
             Objection::Empty => "it is empty".into(),
             Objection::OtherContent => "it has no manifest and is not what its name says".into(),
             Objection::OtherSize => "it has not the size that its manifest tells".into(),
@@ -172,6 +198,8 @@ impl Objection {
             Objection::Empty
                 | Objection::OtherContent
                 | Objection::OtherSize
+                | Objection::DamagedAtSource(_)
+                | Objection::ParentLost
                 | Objection::FoundBad(..)
         )
     }
@@ -215,8 +243,8 @@ impl KnownManifest {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing(Vec<Objection>);
 
-/// What speaks against the copy that is `known` at the moment `now`; with `sealed_only`, that it is not sealed.
-pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standing {
+/// What speaks against the copy that is `known` at the moment `now`, by itself, where so is `expected` of it.
+pub fn judge(known: KnownCopy, expected: Expected, now: DateTime<Utc>) -> Standing {
     let KnownCopy {
         entry,
         manifest,
@@ -226,13 +254,21 @@ pub fn judge(known: KnownCopy, sealed_only: bool, now: DateTime<Utc>) -> Standin
     let records = records.map(|records| records.until(now + SKEW));
     let records = records.as_ref();
     let bad = records.and_then(|records| records.last_bad(&entry.archive_key(), entry.bytes));
+    let damaged_pages = read.map_or(0, Manifest::damaged_pages);
     let facts = [
         (read.is_some_and(Manifest::is_partial), Objection::Partial),
         (
             read.is_some_and(Manifest::is_before_restore),
             Objection::BeforeRestore,
         ),
-        (sealed_only && !entry.is_sealed(), Objection::Unsealed),
+        (expected.sealed && !entry.is_sealed(), Objection::Unsealed),
+        (
+            expected
+                .class
+                .is_some_and(|class| class != entry.kind.class()),
+            Objection::OtherSource,
+        ),
+        (damaged_pages > 0, Objection::DamagedAtSource(damaged_pages)),
         (
             entry.id.timestamp.moment() > now + SKEW,
             Objection::FromTheFuture,
@@ -272,6 +308,21 @@ impl Standing {
     /// True where nothing speaks against it for `purpose`.
     pub fn counts(&self, purpose: Purpose, partial_is_usual: bool) -> bool {
         self.objection(purpose, partial_is_usual).is_none()
+    }
+
+    /// The same, and this speaks against it.
+    pub fn with(mut self, objection: Objection) -> Standing {
+        self.0.push(objection);
+        self
+    }
+
+    /// True where it is known to be neither damaged nor unfinished, so that what needs it can be restored.
+    pub fn can_be_restored(&self) -> bool {
+        let matters = |objection: &Objection| {
+            !matches!(objection, Objection::FailedAssertion(_))
+                && objection.matters_for(Purpose::Restore, true)
+        };
+        !self.0.iter().any(matters)
     }
 
     /// The worst damage that is known of.

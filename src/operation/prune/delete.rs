@@ -10,7 +10,7 @@ use crate::repository::doomed::{Doomed, INTERVAL};
 use crate::repository::lease::Lease;
 use crate::repository::listing::{Backup, Listing};
 use crate::repository::mark_names::MarkKind;
-use crate::repository::names::BackupId;
+use crate::repository::names::{BackupId, Part};
 use crate::repository::reading_mark::is_living;
 use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
@@ -30,6 +30,8 @@ pub enum Spared {
     BeingRead,
     /// Something was said of it, or stored, while this run looked at the others.
     Changed,
+    /// One that is spared needs it.
+    Needed,
 }
 
 /// What is to be deleted where, and by whom.
@@ -43,6 +45,10 @@ pub(super) struct DeletionJob<'a> {
     pub listing: &'a Listing,
     /// What goes by what lies there when it is asked.
     pub again: &'a dyn Fn() -> Result<Vec<BackupId>>,
+    /// Which backup needs which, of all that are there.
+    pub parents: &'a BTreeMap<BackupId, BackupId>,
+    /// What else than backups of the kind that is configured is left out of a listing.
+    pub judged: &'a dyn Fn(&Backup) -> bool,
     pub now: DateTime<Utc>,
 }
 
@@ -151,8 +157,24 @@ impl Deleting<'_> {
         }
     }
 
+    /// Spares what one needs that is spared itself.
+    fn spare_what_is_needed(&mut self) {
+        let stays: Vec<BackupId> = self.done.spared.keys().cloned().collect();
+        for id in stays {
+            let mut needs = self.job.parents.get(&id);
+            while let Some(parent) = needs {
+                if self.doomed.remove(parent) {
+                    self.done.spared.insert(parent.clone(), Spared::Needed);
+                }
+                needs = self.job.parents.get(parent);
+            }
+        }
+    }
+
+    /// The newest first, so that what needs another one goes before it.
     fn batches(&mut self) -> Result<()> {
-        let all: Vec<BackupId> = self.doomed.iter().cloned().collect();
+        self.spare_what_is_needed();
+        let all: Vec<BackupId> = self.doomed.iter().rev().cloned().collect();
         for batch in all.chunks(BATCH) {
             // what an earlier look spared is announced no more
             let batch = batch.iter().filter(|id| self.doomed.contains(id));
@@ -174,7 +196,7 @@ impl Deleting<'_> {
         if !lease.is_conditional() {
             self.require_alone(&fresh, &announced)?;
         }
-        fresh.backups.retain(|backup| !backup.is_unfinished());
+        fresh.backups.retain(job.judged);
         if fresh.backups != self.left {
             let goes: BTreeSet<BackupId> = (self.job.again)()?.into_iter().collect();
             for id in &self.doomed - &goes {
@@ -192,6 +214,7 @@ impl Deleting<'_> {
                 self.done.spared.insert(id.clone(), Spared::BeingRead);
             }
         }
+        self.spare_what_is_needed();
         let goes =
             |backup: &&Backup| batch.contains(&backup.id) && self.doomed.contains(&backup.id);
         let going: Vec<&Backup> = fresh.backups.iter().filter(goes).collect();
@@ -226,17 +249,23 @@ impl Deleting<'_> {
         fresh: &Listing,
         announced: &AnnouncedDeletion,
     ) -> Result<()> {
-        let (mut archives, mut beside) = (Vec::new(), Vec::new());
-        for backup in going {
-            let encodings = backup.archives.iter();
-            archives.extend(encodings.map(|(encoding, _)| backup.id.archive_key(*encoding)));
-            let sidecars = backup.sidecars.iter();
-            beside.extend(sidecars.map(|part| backup.id.key(*part)));
+        let (mut archives, mut beside, mut manifests) = (Vec::new(), Vec::new(), Vec::new());
+        for backup in going.iter().rev() {
+            archives.extend(backup.archive_keys());
+            let objects = backup.objects.iter();
+            beside.extend(objects.map(|object| object.key(&backup.id)));
+            // the manifest last, so that what a killed run leaves is known for a leftover
+            let (manifest, sidecars): (Vec<Part>, Vec<Part>) = backup
+                .sidecars
+                .iter()
+                .partition(|part| **part == Part::Manifest);
+            beside.extend(sidecars.iter().map(|part| backup.id.key(*part)));
+            manifests.extend(manifest.iter().map(|part| backup.id.key(*part)));
             let readers = fresh.reading.iter().filter(|(id, _)| *id == backup.id);
             beside.extend(readers.map(|(_, key)| key.clone()));
         }
         let until = || announced.until();
-        for keys in [archives, beside] {
+        for keys in [archives, beside, manifests] {
             if !keys.is_empty() {
                 let job = self.job;
                 let deleted = job.storage.delete_until(&keys, Some(&until), self.cancel);

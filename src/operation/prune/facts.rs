@@ -14,10 +14,11 @@ use crate::repository::check_records::CheckLevel;
 use crate::repository::held::{Copy, HeldBackup};
 use crate::repository::listing::Backup;
 use crate::repository::manifest::Source;
-use crate::repository::names::{Part, Timestamp};
+use crate::repository::names::{BackupId, Part, Timestamp};
 use crate::repository::retention::{self, Candidate, Plan, Policy, Reason, Verdict};
 use crate::repository::standing::{Objection, Purpose, SKEW};
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
 /// The sources of this many of the newest backups are always compared.
 const NEWEST: usize = 20;
@@ -30,6 +31,8 @@ struct BackupFact {
     partial: bool,
     lost_rows: bool,
     source: Option<Source>,
+    /// The one that it needs.
+    parent: Option<Timestamp>,
 }
 
 /// What is known so far of the backups of one database on one storage.
@@ -89,7 +92,9 @@ impl<'a> RetentionFacts<'a> {
             let plan = retention::plan(&self.candidates(), policy, now);
             let mut learnt = false;
             for (index, verdict) in plan.verdicts.iter().enumerate() {
-                if !verdict.keeps() || verdict.rests_on_counting() {
+                // one that stays keeps what it needs
+                let may_keep_others = plan.deleted() > 0 && self.is_incremental(index);
+                if !verdict.keeps() || verdict.rests_on_counting() || may_keep_others {
                     learnt |= self.learn(index, cancel)?;
                 }
                 // the next one that counts may tell that this one is what it lost rows of
@@ -119,6 +124,31 @@ impl<'a> RetentionFacts<'a> {
         })
     }
 
+    /// What needs what, as far as that was looked up.
+    pub fn parents(&self) -> BTreeMap<BackupId, BackupId> {
+        let backups = self.backups.iter().enumerate();
+        let pairs = backups.filter_map(|(index, backup)| {
+            let parent = self.parent(index)?;
+            Some((backup.id.clone(), self.backups[parent].id.clone()))
+        });
+        pairs.collect()
+    }
+
+    fn is_incremental(&self, index: usize) -> bool {
+        let archives = &self.backups[index].archives;
+        archives.iter().any(|archive| archive.kind.is_incremental())
+    }
+
+    /// The place of the backup that this one needs.
+    fn parent(&self, index: usize) -> Option<usize> {
+        let parent = self.known[index].as_ref()?.parent?;
+        let older = self.backups[..index].iter();
+        older
+            .rev()
+            .position(|backup| backup.id.timestamp == parent)
+            .map(|steps| index - 1 - steps)
+    }
+
     fn counts(&self, index: usize) -> Option<bool> {
         let fact = self.known[index].as_ref()?;
         Some(fact.objection.is_none())
@@ -142,6 +172,8 @@ impl<'a> RetentionFacts<'a> {
                 lost_rows: self.known[index]
                     .as_ref()
                     .is_some_and(|fact| fact.lost_rows),
+                incremental: self.is_incremental(index),
+                parent: self.parent(index),
                 ..Candidate::full(backup.id.timestamp.moment())
             })
             .collect()
@@ -208,6 +240,7 @@ impl<'a> RetentionFacts<'a> {
             partial: false,
             lost_rows: false,
             source: None,
+            parent: None,
         };
         for copy in self.copies(index) {
             let held = HeldBackup {
@@ -223,6 +256,7 @@ impl<'a> RetentionFacts<'a> {
                 fact.partial = manifest.is_partial();
                 fact.lost_rows = manifest.has_lost_rows();
                 fact.source = manifest.source.clone();
+                fact.parent = manifest.parent().and_then(Timestamp::parse);
             }
         }
         fact.objection = least.flatten();

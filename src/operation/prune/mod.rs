@@ -175,6 +175,8 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
             lease,
             listing: &listing,
             again: &|| judge_again(job, places, now, cancel),
+            parents: &facts.parents(),
+            judged: &|backup| is_judged(job, backup),
             now,
         };
         let doomed = pruned.deleted().map(|backup| backup.id.clone()).collect();
@@ -205,13 +207,19 @@ fn look<'a>(
         [(_, listing)] => listing.clone(),
         _ => Listing::default(),
     };
-    listing.backups.retain(|backup| !backup.is_unfinished());
+    listing.backups.retain(|backup| is_judged(job, backup));
     if let Some(stored) = &job.stored
         && !listing.backups.iter().any(|backup| backup.id == *stored)
     {
         return Err(not_listed(job, stored));
     }
     Ok((repository, listing))
+}
+
+/// False for what a run is writing, and for a backup of something else than the name is configured for.
+fn is_judged(job: &PruneJob, backup: &Backup) -> bool {
+    let class = job.expected.class;
+    !backup.is_unfinished() && class.is_none_or(|class| backup.class() == Some(class))
 }
 
 /// The verdicts by what lies there now: these backups go.
