@@ -47,7 +47,7 @@ fn with(connection: &str, backup: &str) -> Config {
 }
 
 fn connect(connection: &str) -> Connection {
-    with(connection, "").databases[0]
+    with(connection, "").sources[0]
         .connection
         .resolve(&set)
         .unwrap()
@@ -59,7 +59,7 @@ fn the_example_loads_with_and_without_its_variables() {
         let config = Config::parse("example.yaml", EXAMPLE, env).unwrap();
         assert!(config.warnings.is_empty());
         assert_eq!(config.storages.len(), 2);
-        let database = config.database("app_db").unwrap();
+        let database = config.source("app_db").unwrap();
         assert_eq!(database.backup.storage, ["local"]);
         assert_eq!(
             database.backup.compression,
@@ -84,7 +84,7 @@ fn the_example_loads_with_and_without_its_variables() {
 #[test]
 fn values_are_what_the_variables_say_whatever_characters_they_hold() {
     let config = parse(EXAMPLE);
-    let database = &config.databases[0];
+    let database = &config.sources[0];
     let connection = database.connection.resolve(&set).unwrap();
     assert_eq!(
         (connection.host.as_str(), connection.port),
@@ -112,7 +112,7 @@ fn a_missing_variable_stops_only_what_needs_it() {
     let config = parse(EXAMPLE);
     let local = config.storage("local").unwrap().directory(&unset).unwrap();
     assert_eq!(local.as_deref(), Some(Path::new("/var/backups/backupkit")));
-    let database = &config.databases[0];
+    let database = &config.sources[0];
     let error = database.connection.resolve(&unset).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
     assert_eq!(
@@ -138,7 +138,7 @@ fn a_missing_variable_stops_only_what_needs_it() {
 #[test]
 fn an_unknown_name_is_answered_with_the_known_ones() {
     let config = parse(EXAMPLE);
-    let error = config.database("app-db").unwrap_err();
+    let error = config.source("app-db").unwrap_err();
     assert_eq!(
         (error.kind(), error.first_hint()),
         (Kind::NotFound, Some("did you mean app_db?"))
@@ -173,7 +173,7 @@ fn a_url_stands_for_the_five_fields_and_keys_beside_it_win() {
 fn a_bad_url_from_a_variable_is_told_without_its_text() {
     let config = with(r#"url: "${URL}""#, "");
     let env = |name: &str| (name == "URL").then(|| OsString::from("postgres://me:can@ary@db1/app"));
-    let error = config.databases[0].connection.resolve(&env).unwrap_err();
+    let error = config.sources[0].connection.resolve(&env).unwrap_err();
     assert!(!error.report().contains("ary@"), "{error:?}");
     assert_eq!(
         error.to_string(),
@@ -196,7 +196,7 @@ fn a_port_may_be_a_number_a_string_or_a_variable() {
     }
     let config = with(r#"host: h, port: "${PGPORT}", database: app, user: me"#, "");
     let env = |name: &str| (name == "PGPORT").then(|| OsString::from("many"));
-    let error = config.databases[0].connection.resolve(&env).unwrap_err();
+    let error = config.sources[0].connection.resolve(&env).unwrap_err();
     assert_eq!(
         error.to_string(),
         "databases[0].connection.port must be a port number from 1 to 65535, found \"many\""
@@ -210,13 +210,7 @@ fn an_optional_value_that_becomes_empty_counts_as_left_out() {
     let password = connect(&format!("{PLAIN}, password: \"${{NONE:-}}\"")).password;
     assert!(password.is_none());
     let config = with(PLAIN, r#"schedule: """#);
-    assert!(
-        config.databases[0]
-            .backup
-            .schedule(&unset)
-            .unwrap()
-            .is_none()
-    );
+    assert!(config.sources[0].backup.schedule(&unset).unwrap().is_none());
 }
 
 #[test]
@@ -225,7 +219,7 @@ fn passwords_to_open_with_come_in_order_and_only_when_asked_for() {
         PLAIN,
         r#"encryption: { enabled: false, password: "now", previous_passwords: ["${NONE}", "before"] }"#,
     );
-    let encryption = &config.databases[0].backup.encryption;
+    let encryption = &config.sources[0].backup.encryption;
     assert!(encryption.seal_password(&unset).unwrap().is_none());
     let mut passwords = encryption.open_passwords(&unset);
     assert_eq!(passwords.next().unwrap().unwrap().expose(), "now");
@@ -244,7 +238,7 @@ fn options_with_variables_are_checked_once_they_are_known() {
     let config = with(PLAIN, r#"options: ["-v", "${MORE}"]"#);
     let more =
         |value: &'static str| move |name: &str| (name == "MORE").then(|| OsString::from(value));
-    let backup = &config.databases[0].backup;
+    let backup = &config.sources[0].backup;
     let options = backup.options(&more("--table=a")).unwrap();
     assert_eq!(
         (options.args.as_slice(), options.is_partial()),
@@ -343,7 +337,7 @@ fn a_password_from_a_file_needs_no_variable_and_is_no_plain_secret() {
         &connection,
         &format!("encryption: {{ enabled: true, {file} }}"),
     );
-    let database = &config.databases[0];
+    let database = &config.sources[0];
     let login = database.connection.resolve(&unset).unwrap().password;
     let seal = database.backup.encryption.seal_password(&unset).unwrap();
     for password in [login, seal] {
@@ -452,7 +446,7 @@ fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
     let with =
         |keys: &str| parse(&EXAMPLE.replace("    retention:", &format!("{keys}\n    retention:")));
     let config = with("    verify: { schedule: '0 6 * * 3' }");
-    let verify = config.databases[0].verify.as_ref().unwrap();
+    let verify = config.sources[0].verify.as_ref().unwrap();
     assert_eq!(
         (verify.level, verify.pick),
         (CheckLevel::Full, VerifyPick::Latest)
@@ -462,20 +456,20 @@ fn checks_on_a_schedule_say_when_how_deep_and_of_what() {
         .unwrap()
         .next_after(DateTime::UNIX_EPOCH);
     assert_eq!(next.unwrap().to_rfc3339(), "1970-01-07T06:00:00+00:00");
-    assert_eq!(config.databases[0].max_unverified_age, None);
+    assert_eq!(config.sources[0].max_unverified_age, None);
     let config = with(
         "    verify: { schedule: '@weekly', level: restore, pick: random }\n    max_unverified_age: 8d",
     );
-    let verify = config.databases[0].verify.as_ref().unwrap();
+    let verify = config.sources[0].verify.as_ref().unwrap();
     assert_eq!(
         (verify.level, verify.pick),
         (CheckLevel::Restore, VerifyPick::Random)
     );
-    let days = config.databases[0]
+    let days = config.sources[0]
         .max_unverified_age
         .map(|age| age.as_secs() / 86_400);
     assert_eq!(days, Some(8));
-    assert!(parse(EXAMPLE).databases[0].verify.is_none());
+    assert!(parse(EXAMPLE).sources[0].verify.is_none());
 }
 
 #[test]
@@ -515,14 +509,14 @@ databases:
     backup: { storage: local }
 ";
     let config = parse(yaml);
-    let plain = config.drill(config.database("plain").ok(), &unset).unwrap();
+    let plain = config.drill(config.source("plain").ok(), &unset).unwrap();
     assert_eq!(plain.connection.unwrap().host, "db1");
     assert_eq!(plain.user.as_deref(), Some("drills"));
     assert_eq!(plain.directory.as_deref(), Some(Path::new("/srv/drills")));
     assert_eq!(plain.timeout.unwrap().as_secs(), 300);
     assert!(plain.assertions.is_empty() && plain.commands.is_empty());
 
-    let app = config.database("app").ok();
+    let app = config.source("app").ok();
     let later = |name: &str| match name {
         "LATER" => Some("0".into()),
         "DB_PASSWORD" => Some("p".into()),
@@ -573,7 +567,7 @@ fn words_of_older_configurations_mean_what_they_meant() {
         ("off", false),
     ] {
         assert_eq!(
-            with("both", flag).databases[0].backup.globals,
+            with("both", flag).sources[0].backup.globals,
             expected,
             "{flag}"
         );

@@ -7,15 +7,20 @@ use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::cli;
-use crate::config::{DatabaseSettings, process_env};
+use crate::config::{
+    BackupMethod, BaseBackupSettings, Checkpoint, DumpSettings, SourceSettings, process_env,
+};
 use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
 use crate::operation::backup::{self, BackupTime, StoredBackup};
+use crate::operation::base_backup::{self, BaseJob, BaseType};
 use crate::operation::prune::outcome::PruneOutcome;
 use crate::output;
+use crate::postgres::replication::CheckpointSpeed;
 use crate::repository::hold::Holds;
+use crate::repository::reference::Reference;
 use crate::source::logical::dump_job::DumpJob;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -23,7 +28,7 @@ use std::time::{Duration, Instant};
 
 /// How the run for one database ended, its retention included.
 pub(super) struct BackupRun<'a> {
-    pub database: &'a DatabaseSettings,
+    pub database: &'a SourceSettings,
     pub result: Result<StoredBackup>,
     /// What retention did on the storage of each copy, where it did anything.
     pub retention: Vec<Option<PruneOutcome<'a>>>,
@@ -40,15 +45,16 @@ impl BackupRun<'_> {
 
 impl App {
     pub(super) fn backup(&self, options: &cli::BackupArgs, cancel: &Cancel) -> Result<()> {
-        let databases = self.chosen(&options.db)?;
+        let sources = self.backed_up(options)?;
+        let base = options.r#type.unwrap_or(BaseType::Full);
         let began = Instant::now();
         let (mut statuses, mut ok, mut failed, mut missing, mut bytes) = (Vec::new(), 0, 0, 0, 0);
         // a stdout that cannot be written to must not stop the backups
         let mut printed = Ok(());
         let look = output::Look::of_stdout();
-        for database in databases {
+        for database in sources {
             self.notify_start(notify::EventKind::Backup, &database.name, cancel);
-            let ended = self.backup_database(database, options.lock_wait, by_hand(), cancel);
+            let ended = self.back_up(database, base, options.lock_wait, by_hand(), cancel);
             let ending = match ended.is_well() {
                 true => self.unended_failure(database),
                 false => None,
@@ -114,17 +120,49 @@ impl App {
         }
     }
 
-    /// Backs one database up and prunes what its retention does not keep: one run, no matter who asked for it.
-    pub(super) fn backup_database<'a>(
+    /// What the command is about: all that is named, else all that is configured, and with a type all clusters.
+    fn backed_up(&self, options: &cli::BackupArgs) -> Result<Vec<&SourceSettings>> {
+        let mut sources = self.chosen(&options.db)?;
+        let Some(base) = options.r#type else {
+            return Ok(sources);
+        };
+        if options.db.is_empty() {
+            sources.retain(|source| source.backup.base().is_some());
+        }
+        match sources.iter().find(|one| one.backup.base().is_none()) {
+            Some(dumped) => Err(Error::usage(format!(
+                "--type {base} is for clusters, and {} is a database",
+                dumped.name
+            ))
+            .hint("leave it out: a dump is always of the whole database")),
+            None if sources.is_empty() => Err(Error::usage(format!(
+                "--type {base} is for clusters, and none is configured"
+            ))
+            .hint("man 5 backupkit.yaml shows clusters: below CLUSTERS")),
+            None => Ok(sources),
+        }
+    }
+
+    /// Backs one database or cluster up and prunes what its retention does not keep: one run, no matter who asked for it.
+    /// `base` is what is made of a cluster.
+    pub(super) fn back_up<'a>(
         &self,
-        database: &'a DatabaseSettings,
+        database: &'a SourceSettings,
+        base: BaseType,
         lock_wait: Duration,
         time: BackupTime,
         cancel: &Cancel,
     ) -> BackupRun<'a> {
         let (started_at, began) = (Utc::now(), Instant::now());
         let claim = time.claim;
-        let mut result = self.dump_and_store(database, false, lock_wait, time, cancel);
+        let mut result = match &database.backup.method {
+            BackupMethod::Dump(dump) => {
+                self.dump_and_store(database, dump, false, lock_wait, time, cancel)
+            }
+            BackupMethod::Base(settings) => {
+                self.store_base(database, settings, base, lock_wait, time, cancel)
+            }
+        };
         let took = began.elapsed();
         let retention = match &mut result {
             Ok(stored) => {
@@ -158,18 +196,16 @@ impl App {
 
     pub(super) fn dump_and_store(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
+        dump: &DumpSettings,
         before_restore: bool,
         lock_wait: Duration,
         time: BackupTime,
         cancel: &Cancel,
     ) -> Result<StoredBackup> {
         let places = self.targets(&database.backup.storage);
-        let dump_options = database.backup.options(&process_env)?;
-        let keys = match database.backup.encryption.seal_password(&process_env)? {
-            Some(password) => Some(Keys::new(vec![password], Arc::clone(&self.derivations))?),
-            None => None,
-        };
+        let dump_options = dump.options(&process_env)?;
+        let keys = self.sealing_keys(database)?;
         let job = DumpJob {
             database: database.name.clone(),
             session: session(database)?,
@@ -178,8 +214,8 @@ impl App {
             partial: dump_options.is_partial(),
             before_restore,
             options: dump_options.args,
-            globals: database.backup.globals,
-            lock_timeout: database.backup.lock_timeout,
+            globals: dump.globals,
+            lock_timeout: dump.lock_timeout,
             lock_wait,
         };
         backup::run(
@@ -190,6 +226,50 @@ impl App {
             time,
             cancel,
         )
+    }
+
+    fn store_base(
+        &self,
+        cluster: &SourceSettings,
+        settings: &BaseBackupSettings,
+        base: BaseType,
+        lock_wait: Duration,
+        time: BackupTime,
+        cancel: &Cancel,
+    ) -> Result<StoredBackup> {
+        let reading = || {
+            let latest = Reference::Latest {
+                database: None,
+                by: None,
+            };
+            self.keys_for(&cluster.name, &latest)
+        };
+        let job = BaseJob {
+            cluster: cluster.name.clone(),
+            session: session(cluster)?,
+            codec: codec_options(cluster.backup.compression)?,
+            keys: self.sealing_keys(cluster)?,
+            reading: &reading,
+            base,
+            max_chain: settings.incremental.as_ref().map(|one| one.max_chain),
+            checkpoint: match settings.checkpoint {
+                Checkpoint::Fast => CheckpointSpeed::Fast,
+                Checkpoint::Spread => CheckpointSpeed::Spread,
+            },
+            max_rate: settings.max_rate,
+            lock_wait,
+        };
+        let places = self.targets(&cluster.backup.storage);
+        let expected = self.expected(&cluster.name);
+        base_backup::run(&job, places, expected, &self.tools()?, time, cancel)
+    }
+
+    /// What seals new backups, where they are sealed.
+    fn sealing_keys(&self, source: &SourceSettings) -> Result<Option<Keys>> {
+        let password = source.backup.encryption.seal_password(&process_env)?;
+        password
+            .map(|password| Keys::new(vec![password], Arc::clone(&self.derivations)))
+            .transpose()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::{CompressionSetting, Connection, DatabaseSettings, process_env};
+use crate::config::{BackupMethod, CompressionSetting, Connection, SourceSettings, process_env};
 use crate::error::{Error, Result};
 use crate::files::directory::for_large_temporaries;
 use crate::format::codec::CodecOptions;
@@ -31,13 +31,13 @@ const DRILL_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl App {
     /// The databases named, or all.
-    pub(super) fn chosen(&self, names: &[String]) -> Result<Vec<&DatabaseSettings>> {
+    pub(super) fn chosen(&self, names: &[String]) -> Result<Vec<&SourceSettings>> {
         if names.is_empty() {
-            return Ok(self.config.databases.iter().collect());
+            return Ok(self.config.sources.iter().collect());
         }
-        let mut chosen: Vec<&DatabaseSettings> = Vec::new();
+        let mut chosen: Vec<&SourceSettings> = Vec::new();
         for name in names {
-            let database = self.config.database(name)?;
+            let database = self.config.source(name)?;
             if !chosen.iter().any(|known| known.name == database.name) {
                 chosen.push(database);
             }
@@ -52,7 +52,7 @@ impl App {
     /// The names of the storages to look for backups of `database` on: `only` that one, else its own, or all where
     /// it is not configured.
     pub(super) fn storages_of(&self, database: &str, only: Option<&str>) -> Vec<String> {
-        match (only, self.config.database(database)) {
+        match (only, self.config.source(database)) {
             (Some(only), _) => vec![only.to_string()],
             (None, Ok(database)) => database.backup.storage.clone(),
             (None, Err(_)) => {
@@ -78,15 +78,22 @@ impl App {
 
     /// What the configuration makes of `database`, as far as it decides which backups count.
     pub(super) fn expected(&self, database: &str) -> Expected {
-        let Ok(configured) = self.config.database(database) else {
+        let Ok(configured) = self.config.source(database) else {
             return Expected::default();
         };
-        // options that cannot be resolved make no backup either, so which count makes no difference
-        let options = configured.backup.options(&process_env);
+        let (class, partial) = match &configured.backup.method {
+            BackupMethod::Dump(dump) => {
+                // options that cannot be resolved make no backup either, so which count makes no difference
+                let options = dump.options(&process_env);
+                let partial = options.is_ok_and(|options| options.is_partial());
+                (SourceClass::Database, partial)
+            }
+            BackupMethod::Base(_) => (SourceClass::Cluster, false),
+        };
         Expected {
-            class: Some(SourceClass::Database),
+            class: Some(class),
             sealed: configured.backup.encryption.enabled,
-            partial: options.is_ok_and(|options| options.is_partial()),
+            partial,
         }
     }
 
@@ -108,7 +115,7 @@ impl App {
 
     /// How backups of `database` are drilled.
     pub(super) fn drill(&self, database: &str) -> Result<DrillOptions> {
-        let configured = self.config.database(database).ok();
+        let configured = self.config.source(database).ok();
         let keys = self.config.drill(configured, &process_env)?;
         let directory = keys.directory.unwrap_or_else(for_large_temporaries);
         Ok(DrillOptions {
@@ -126,13 +133,13 @@ impl App {
 
     pub(super) fn encrypts(&self, database: &str) -> bool {
         self.config
-            .database(database)
+            .source(database)
             .is_ok_and(|database| database.backup.encryption.enabled)
     }
 
     /// What backups of `database` look like by the configuration.
     pub(super) fn configured_encoding(&self, database: &str) -> Option<ArchiveEncoding> {
-        let database = self.config.database(database).ok()?;
+        let database = self.config.source(database).ok()?;
         let codec = match database.backup.compression {
             CompressionSetting::ByPgDump => Codec::None,
             CompressionSetting::Gzip { .. } => Codec::Gzip,
@@ -148,11 +155,10 @@ impl App {
     /// The passwords that may open a backup of `database`: its own, the current one first. For a file, which may be
     /// anybody's, and for a name that is not configured, those of the other databases too.
     pub(super) fn keys_for(&self, database: &str, reference: &Reference) -> Result<Keys> {
-        let own = |known: &&DatabaseSettings| known.name == database;
-        let mut databases: Vec<&DatabaseSettings> =
-            self.config.databases.iter().filter(own).collect();
+        let own = |known: &&SourceSettings| known.name == database;
+        let mut databases: Vec<&SourceSettings> = self.config.sources.iter().filter(own).collect();
         if databases.is_empty() || matches!(reference, Reference::Path(_)) {
-            databases.extend(self.config.databases.iter().filter(|known| !own(known)));
+            databases.extend(self.config.sources.iter().filter(|known| !own(known)));
         }
         let mut passwords: Vec<Secret> = Vec::new();
         let mut missing: Vec<Error> = Vec::new();
@@ -177,13 +183,13 @@ impl App {
 }
 
 /// How to reach the server of `database`.
-pub(super) fn session(database: &DatabaseSettings) -> Result<Session> {
+pub(super) fn session(database: &SourceSettings) -> Result<Session> {
     let connection = database.connection.resolve(&process_env)?;
     Ok(session_of(connection))
 }
 
 /// How to reach it for a restore, where no option says otherwise.
-pub(super) fn restore_session(database: &DatabaseSettings) -> Result<Session> {
+pub(super) fn restore_session(database: &SourceSettings) -> Result<Session> {
     let mut connection = database.restore_connection(&process_env)?;
     connection.password = database.restore_password(&connection.user, &process_env)?;
     Ok(session_of(connection))

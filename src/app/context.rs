@@ -33,7 +33,7 @@ impl App {
 
     /// The names of the configured databases, for completions.
     pub(super) fn database_names(&self) -> Result<()> {
-        let mut databases = self.config.databases.iter();
+        let mut databases = self.config.sources.iter();
         databases.try_for_each(|database| output::line(&database.name))
     }
 }

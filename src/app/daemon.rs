@@ -7,7 +7,7 @@ use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::cli;
-use crate::config::{DatabaseSettings, VerifyPick, VerifySettings, process_env};
+use crate::config::{SourceSettings, VerifyPick, VerifySettings, process_env};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::heartbeat::DaemonDirectories;
 use crate::daemon::next_runs::NextRuns;
@@ -18,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::seal::Derivations;
 use crate::notify::{self, Event};
 use crate::operation::backup::{BackupTime, StoredBackup};
+use crate::operation::base_backup::BaseType;
 use crate::operation::verify::verified::Verified;
 use crate::output;
 use crate::repository::check_records::CheckOutcome;
@@ -156,11 +157,20 @@ impl App {
     /// What is to be done by schedule.
     fn jobs(&self) -> Result<Vec<ScheduledJob>> {
         let mut jobs = Vec::new();
-        for database in &self.config.databases {
+        for database in &self.config.sources {
             if let Some(schedule) = database.backup.schedule(&process_env)? {
                 jobs.push(ScheduledJob {
                     database: database.name.clone(),
                     task: Task::Backup,
+                    schedule,
+                });
+            }
+            if let Some(base) = database.backup.base()
+                && let Some(schedule) = base.incremental_schedule(&process_env)?
+            {
+                jobs.push(ScheduledJob {
+                    database: database.name.clone(),
+                    task: Task::Incremental,
                     schedule,
                 });
             }
@@ -181,7 +191,7 @@ impl App {
             .iter()
             .map(|job| NextRuns::of(job, now, SHOWN))
             .collect();
-        let databases = self.config.databases.iter().map(|known| &*known.name);
+        let databases = self.config.sources.iter().map(|known| &*known.name);
         let unscheduled: Vec<&str> = databases
             .filter(|name| jobs.iter().all(|job| job.database != *name))
             .collect();
@@ -211,7 +221,7 @@ impl App {
             0 => log::info!("{name}: {task} of {} begins", minute(run.due)),
             number => log::info!("{name}: try {number} of {} of {task} begins", PAUSES.len()),
         }
-        let database = match self.config.database(name) {
+        let database = match self.config.source(name) {
             Ok(database) => database,
             Err(error) => {
                 log::error!("{}", error.report());
@@ -225,7 +235,9 @@ impl App {
             return self.not_begun(run, database, claim, stopped);
         }
         match (run.task, &database.verify) {
-            (Task::Backup, _) => self.scheduled_backup(run, database, claim, run_timeout, cancel),
+            (Task::Backup | Task::Incremental, _) => {
+                self.scheduled_backup(run, database, claim, run_timeout, cancel)
+            }
             (Task::Verify, Some(verify)) => match self.take_minute(database, claim, cancel) {
                 Ok(()) => self.scheduled_check(run, verify, run_timeout, cancel),
                 Err(error) if error.cause() == Some(FailureCause::MinuteTaken) => {
@@ -241,7 +253,7 @@ impl App {
     fn not_begun(
         &self,
         run: &Run,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         claim: &MinuteClaim,
         stopped: Error,
     ) -> End {
@@ -252,7 +264,7 @@ impl App {
             .hint("the daemon makes up for it if it is started before the next one is due");
         log::error!("{}: {}", run.database, error.report());
         let kind = match run.task {
-            Task::Backup => {
+            Task::Backup | Task::Incremental => {
                 self.record_failure(database, &error, now, Some(claim));
                 notify::EventKind::Backup
             }
@@ -266,7 +278,7 @@ impl App {
     fn scheduled_backup(
         &self,
         run: &Run,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         claim: &MinuteClaim,
         run_timeout: Duration,
         cancel: &Cancel,
@@ -283,7 +295,11 @@ impl App {
             begins: &begins,
             now: &Utc::now,
         };
-        let mut ended = self.backup_database(database, LOCK_WAIT, time, cancel);
+        let base = match run.task {
+            Task::Incremental => BaseType::Incremental,
+            _ => BaseType::Full,
+        };
+        let mut ended = self.back_up(database, base, LOCK_WAIT, time, cancel);
         if let Err(error) = &ended.result
             && error.cause() == Some(FailureCause::MinuteTaken)
         {

@@ -31,7 +31,7 @@ impl App {
         {
             let mut backups = listed.backups.iter();
             if !backups.any(|backup| backup.entry().id.database == *name) {
-                self.config.database(name)?;
+                self.config.source(name)?;
             }
         }
         if options.json {

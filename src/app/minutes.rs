@@ -3,7 +3,7 @@
 
 use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::DatabaseSettings;
+use crate::config::SourceSettings;
 use crate::error::{Kind, Result};
 use crate::repository::hold::{Hold, HoldRequest};
 use crate::repository::lease_record::{LeasedWork, MinuteClaim};
@@ -18,7 +18,7 @@ impl App {
     /// can be written down about it, it is nobody's.
     pub(super) fn take_minute(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         claim: &MinuteClaim,
         cancel: &Cancel,
     ) -> Result<()> {

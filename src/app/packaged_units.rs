@@ -197,7 +197,7 @@ fn used_paths(config: &Config, path: &Path) -> Vec<UsedPath> {
             add(format!("storage {}", storage.name), directory, true);
         }
     }
-    for database in &config.databases {
+    for database in &config.sources {
         let drill = config.drill(Some(database), &process_env).ok();
         if let Some(directory) = drill.as_ref().and_then(|drill| drill.directory.clone()) {
             add("drill.directory".into(), directory, true);

@@ -3,7 +3,7 @@
 
 use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::{DatabaseSettings, process_env};
+use crate::config::{SourceSettings, process_env};
 use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
@@ -26,7 +26,7 @@ impl App {
     /// it had taken. Where none of them can be written to, it is written down here.
     pub(super) fn record_failure(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         error: &Error,
         started_at: DateTime<Utc>,
         claim: Option<&MinuteClaim>,
@@ -58,19 +58,19 @@ impl App {
     }
 
     /// The failure of an earlier run for `database` that people have been told of, and not of its end.
-    pub(super) fn unended_failure(&self, database: &DatabaseSettings) -> Option<Failure> {
+    pub(super) fn unended_failure(&self, database: &SourceSettings) -> Option<Failure> {
         failure_record::unended(&database.name, &self.places(&database.backup.storage))
     }
 
     /// Writes down that people have been told of the end of `failure`.
-    pub(super) fn end_failure(&self, database: &DatabaseSettings, failure: Failure) {
+    pub(super) fn end_failure(&self, database: &SourceSettings, failure: Failure) {
         failure_record::end(failure, &self.places(&database.backup.storage));
     }
 
     /// What is unusual about the backup that was just `stored`, beside those before it.
     pub(super) fn concerns(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Vec<String> {
@@ -86,7 +86,7 @@ impl App {
 
     fn look_back(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         stored: &StoredBackup,
         cancel: &Cancel,
     ) -> Result<Vec<String>> {

@@ -2,7 +2,7 @@
 
 use super::context::App;
 use crate::cancel::Cancel;
-use crate::config::DatabaseSettings;
+use crate::config::SourceSettings;
 use crate::error::{Error, Kind, Result};
 use crate::repository::Repository;
 use crate::repository::located::Located;
@@ -28,7 +28,7 @@ impl App {
     /// What a backup's name on the command line means with this configuration.
     fn meant(&self, text: &str) -> Result<Meant> {
         let storages = self.config.storages.iter();
-        let databases = self.config.databases.iter();
+        let databases = self.config.sources.iter();
         let databases: Vec<&str> = databases.map(|known| &*known.name).collect();
         let meant = Meant::parse(
             text,
@@ -54,7 +54,7 @@ impl App {
     fn without_database(&self, stamp: &str) -> Error {
         let what = format!("{stamp} is a time stamp without the database before it");
         let error = Error::new(Kind::NotFound, what);
-        error.hint(match self.config.databases.as_slice() {
+        error.hint(match self.config.sources.as_slice() {
             [only] => format!("name the backup as {}/{stamp}", only.name),
             _ => format!(
                 "name the backup as DB/{stamp}, as it is listed by: {}",
@@ -70,7 +70,7 @@ impl App {
             format!("{text:?} names no backup, no configured database and no file"),
         );
         let name = text.split('/').next().unwrap_or(text);
-        match self.config.database(name) {
+        match self.config.source(name) {
             Ok(database) => error.hint(format!(
                 "a backup is named by its time stamp, as it is listed by: {} --db {}",
                 ours::command("list"),
@@ -152,7 +152,7 @@ impl App {
         cancel: &Cancel,
     ) -> Result<Located> {
         let found = repository.find(&named.reference, purpose, cancel);
-        let located = found.map_err(|error| match self.config.database(&named.database) {
+        let located = found.map_err(|error| match self.config.source(&named.database) {
             Err(unknown) if error.kind() == Kind::NotFound => with_nearest(error, &unknown),
             _ => error,
         })?;
@@ -167,9 +167,9 @@ impl App {
     }
 
     /// The database for a reference that names none: `--db`, else the only one; only a path takes the first.
-    fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&DatabaseSettings> {
-        match (chosen, self.config.databases.as_slice()) {
-            (Some(name), _) => self.config.database(name),
+    fn unnamed(&self, reference: &Reference, chosen: Option<&str>) -> Result<&SourceSettings> {
+        match (chosen, self.config.sources.as_slice()) {
+            (Some(name), _) => self.config.source(name),
             (None, [only]) => Ok(only),
             (None, [first, ..]) if matches!(reference, Reference::Path(_)) => Ok(first),
             (None, [first, ..]) => Err(Error::usage("several databases are configured")

@@ -7,7 +7,7 @@ use super::reference::NamedBackup;
 use super::restore_login;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::DatabaseSettings;
+use crate::config::{DumpSettings, SourceSettings};
 use crate::error::{Doing, Error, Result};
 use crate::operation;
 use crate::operation::pin;
@@ -120,9 +120,10 @@ impl App {
         &self,
         options: &cli::RestoreArgs,
         source: &str,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         configured: Session,
     ) -> Result<RestoreRequest> {
+        let dump = dump_settings(database)?;
         let target = match &options.to {
             Some(name) => configured.to_database(name),
             None => configured.clone(),
@@ -131,7 +132,7 @@ impl App {
             known: configured.database().to_string(),
             session: target,
             create: options.create,
-            lock_timeout: database.backup.lock_timeout,
+            lock_timeout: dump.lock_timeout,
             options: PgRestoreOptions {
                 clean: options.clean,
                 data_only: options.data_only,
@@ -169,8 +170,10 @@ impl App {
     }
 
     /// Stores what the target holds now, where retention leaves it alone.
-    fn back_up_and_pin(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<()> {
-        let mut stored = self.dump_and_store(database, true, Duration::ZERO, by_hand(), cancel)?;
+    fn back_up_and_pin(&self, database: &SourceSettings, cancel: &Cancel) -> Result<()> {
+        let dump = dump_settings(database)?;
+        let mut stored =
+            self.dump_and_store(database, dump, true, Duration::ZERO, by_hand(), cancel)?;
         // the pin takes the lock itself
         stored.holds = Holds::default();
         let id = stored.id();
@@ -189,15 +192,24 @@ impl App {
     }
 
     /// The database to restore into. A backup that names its database goes to that one; to another only with `--force`.
-    fn target(&self, named: &NamedBackup, options: &cli::RestoreArgs) -> Result<&DatabaseSettings> {
+    fn target(&self, named: &NamedBackup, options: &cli::RestoreArgs) -> Result<&SourceSettings> {
         match (named.reference.database(), options.db.as_deref()) {
             (Some(named), Some(target)) if named != target && !options.force => Err(
                 Error::refused(format!("the backup is of {named}, and --db says {target}"))
                     .hint("add --force if the one is to be restored into the other"),
             ),
-            (_, target) => self.config.database(target.unwrap_or(&named.database)),
+            (_, target) => self.config.source(target.unwrap_or(&named.database)),
         }
     }
+}
+
+/// The keys of the database `target`; fails where it is a cluster, which no dump is restored into.
+fn dump_settings(target: &SourceSettings) -> Result<&DumpSettings> {
+    target.backup.dump().ok_or_else(|| {
+        let name = &target.name;
+        Error::usage(format!("{name} is a cluster, and a dump goes into a database"))
+            .hint("name a database with --db, or restore a backup of the cluster into a directory with --to-dir")
+    })
 }
 
 /// What the comparison with the backup came to, in words.

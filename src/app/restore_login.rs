@@ -5,7 +5,7 @@ use super::compose::session_of;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::cli::RestoreArgs;
-use crate::config::{Connection, DatabaseSettings, process_env};
+use crate::config::{Connection, SourceSettings, process_env};
 use crate::error::{Error, Result};
 use crate::files::exposed;
 use crate::postgres::client::{APPLICATION, Client};
@@ -18,7 +18,7 @@ use std::path::Path;
 
 /// The server, the login and the database that `--to` may replace.
 pub(super) fn session(
-    database: &DatabaseSettings,
+    database: &SourceSettings,
     options: &RestoreArgs,
     tools: &Tools,
     cancel: &Cancel,
@@ -85,7 +85,7 @@ fn asked_for(connection: &Connection, tools: &Tools, cancel: &Cancel) -> Result<
 }
 
 /// What is backed up first has to be what is then replaced.
-fn require_same_place(connection: &Connection, database: &DatabaseSettings) -> Result<()> {
+fn require_same_place(connection: &Connection, database: &SourceSettings) -> Result<()> {
     let backed_up = database.backup_place(&process_env)?;
     let place = |of: &Connection| format!("{}:{}/{}", of.host, of.port, of.database);
     match place(connection) == place(&backed_up) {

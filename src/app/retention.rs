@@ -4,7 +4,7 @@ use super::context::App;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::DatabaseSettings;
+use crate::config::SourceSettings;
 use crate::error::{Error, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
@@ -93,7 +93,7 @@ impl App {
 
     fn prune_one<'a>(
         &self,
-        database: &'a DatabaseSettings,
+        database: &'a SourceSettings,
         storage: &str,
         options: &cli::PruneArgs,
         keys: Option<&Keys>,
@@ -134,7 +134,7 @@ impl App {
     /// goes wrong is a warning: the backup stands.
     pub(super) fn prune_after_backup<'a>(
         &self,
-        database: &'a DatabaseSettings,
+        database: &'a SourceSettings,
         stored: &StoredBackup,
         lock_wait: Duration,
         cancel: &Cancel,
@@ -165,7 +165,7 @@ impl App {
 
     fn prune_copies<'a>(
         &self,
-        database: &'a DatabaseSettings,
+        database: &'a SourceSettings,
         stored: &StoredBackup,
         options: &cli::PruneArgs,
         keys: Option<&Keys>,

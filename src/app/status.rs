@@ -5,7 +5,7 @@ use super::overall_status::overall;
 use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{DatabaseSettings, process_env};
+use crate::config::{SourceSettings, process_env};
 use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::operation::status;
@@ -75,7 +75,7 @@ impl App {
 
     fn subject<'a>(
         &'a self,
-        database: &'a DatabaseSettings,
+        database: &'a SourceSettings,
         now: DateTime<Utc>,
     ) -> StatusSubject<'a> {
         let name = &database.name;

@@ -6,7 +6,10 @@ use super::packaged_units;
 use super::unattended::{self, Keeper};
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::config::{DatabaseSettings, Notification, Route, process_env};
+use crate::config::{
+    BackupMethod, BaseBackupSettings, DumpSettings, Notification, Route, SourceSettings,
+    process_env,
+};
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::http;
@@ -75,7 +78,7 @@ impl App {
         told.all(check_keeper(&databases, path))?;
         told.all(packaged_units::check(&self.config, path))?;
         for storage in &self.config.storages {
-            let users: Vec<&DatabaseSettings> = databases
+            let users: Vec<&SourceSettings> = databases
                 .iter()
                 .filter(|database| database.backup.storage.contains(&storage.name))
                 .copied()
@@ -119,12 +122,35 @@ impl App {
         checks
     }
 
-    fn check_database(&self, database: &DatabaseSettings, cancel: &Cancel) -> Result<Vec<Finding>> {
+    fn check_database(&self, database: &SourceSettings, cancel: &Cancel) -> Result<Vec<Finding>> {
+        let mut checks = match &database.backup.method {
+            BackupMethod::Dump(dump) => self.check_dumps(database, dump, cancel)?,
+            BackupMethod::Base(base) => check_base_backups(self, database, base, cancel)?,
+        };
+        let name = &database.name;
+        checks.push(check_schedule(database));
+        match database.backup.encryption.seal_password(&process_env) {
+            Ok(Some(password)) => {
+                checks.extend(test::encryption::short(name, &password));
+                checks.push(test::encryption::round_trip(name, password));
+            }
+            Ok(None) => {}
+            Err(error) => checks.push(Finding::broken(&format!("encryption of {name}"), &error)),
+        }
+        Ok(checks)
+    }
+
+    fn check_dumps(
+        &self,
+        database: &SourceSettings,
+        dump: &DumpSettings,
+        cancel: &Cancel,
+    ) -> Result<Vec<Finding>> {
         let name = &database.name;
         let subject = format!("database {name}");
         let mut checks = match (session(database), self.tools()) {
             (Ok(session), Ok(tools)) => {
-                let options = database.backup.options(&process_env);
+                let options = dump.options(&process_env);
                 let chosen = options
                     .as_ref()
                     .is_ok_and(|options| !options.args.is_empty());
@@ -133,7 +159,7 @@ impl App {
                 let drill = drilled.then(|| self.drill(name)).transpose();
                 let wanted = test::database::Wanted {
                     chosen,
-                    globals: database.backup.globals,
+                    globals: dump.globals,
                     drill: drill.as_ref().map_or(None, Option::as_ref),
                 };
                 let mut checks = test::database::run(name, &session, &tools, &wanted, cancel)?;
@@ -149,22 +175,13 @@ impl App {
             (Err(error), _) | (_, Err(error)) => vec![Finding::broken(&subject, &error)],
         };
         checks.extend(self.check_restore_login(database, cancel)?);
-        checks.push(check_schedule(database));
-        match database.backup.encryption.seal_password(&process_env) {
-            Ok(Some(password)) => {
-                checks.extend(test::encryption::short(name, &password));
-                checks.push(test::encryption::round_trip(name, password));
-            }
-            Ok(None) => {}
-            Err(error) => checks.push(Finding::broken(&format!("encryption of {name}"), &error)),
-        }
         Ok(checks)
     }
 
     /// Whether the login for restores would do. A backup is made without it.
     fn check_restore_login(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         cancel: &Cancel,
     ) -> Result<Option<Finding>> {
         let (name, is_own) = (&database.name, database.has_restore_connection());
@@ -184,7 +201,7 @@ impl App {
     fn check_storage(
         &self,
         name: &str,
-        users: &[&DatabaseSettings],
+        users: &[&SourceSettings],
         told: &mut CheckList,
         cancel: &Cancel,
     ) -> Result<()> {
@@ -269,7 +286,7 @@ impl App {
 
     fn check_archives(
         &self,
-        database: &DatabaseSettings,
+        database: &SourceSettings,
         storage: &dyn Storage,
         entries: &[Entry],
         cancel: &Cancel,
@@ -304,7 +321,7 @@ impl App {
         &self,
         subject: &str,
         route: &Notification,
-        databases: &[&DatabaseSettings],
+        databases: &[&SourceSettings],
         cancel: &Cancel,
     ) -> Result<Finding> {
         let names: Vec<&str> = match notify::is_per_database(route, &process_env) {
@@ -386,10 +403,28 @@ impl StorageFailure {
     }
 }
 
+fn check_base_backups(
+    app: &App,
+    cluster: &SourceSettings,
+    base: &BaseBackupSettings,
+    cancel: &Cancel,
+) -> Result<Vec<Finding>> {
+    let name = &cluster.name;
+    match (session(cluster), app.tools()) {
+        (Ok(session), Ok(tools)) => {
+            let incremental = base.incremental.is_some();
+            test::cluster::run(name, &session, &tools, incremental, cancel)
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            Ok(vec![Finding::broken(&format!("cluster {name}"), &error)])
+        }
+    }
+}
+
 /// Whether anybody obeys the schedules of `databases` in the configuration at `path`.
-fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Finding> {
+fn check_keeper(databases: &[&SourceSettings], path: &Path) -> Option<Finding> {
     let subject = "daemon";
-    let scheduled = |database: &&&DatabaseSettings| {
+    let scheduled = |database: &&&SourceSettings| {
         let schedule = database.backup.schedule(&process_env);
         database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
     };
@@ -418,7 +453,7 @@ fn check_keeper(databases: &[&DatabaseSettings], path: &Path) -> Option<Finding>
 }
 
 /// The next runs, and whether `max_age` allows the time between them.
-fn check_schedule(database: &DatabaseSettings) -> Finding {
+fn check_schedule(database: &SourceSettings) -> Finding {
     let subject = format!("schedule of {}", database.name);
     let schedule = match database.backup.schedule(&process_env) {
         Ok(Some(schedule)) => schedule,

@@ -34,7 +34,7 @@ impl App {
     /// The runs of scheduled databases that ended so, and that nothing has made up for.
     pub(super) fn cut_short(&self, cancel: &Cancel) -> Vec<CutShort> {
         let cancel = cancel.with_deadline(LOOKING);
-        let databases = self.config.databases.iter();
+        let databases = self.config.sources.iter();
         let scheduled = databases.filter(|database| {
             let schedule = database.backup.schedule(&process_env);
             schedule.is_ok_and(|schedule| schedule.is_some())

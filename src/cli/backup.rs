@@ -1,11 +1,12 @@
 //! What `backup` accepts.
 
-use super::values::duration;
+use super::values::{base_type, duration};
+use crate::operation::base_backup::BaseType;
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Back up all configured databases, or those named with --db.
+/// Back up all configured databases and clusters, or those named with --name.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
@@ -17,6 +18,10 @@ pub struct BackupArgs {
     /// only this database, by its configured name; may be repeated
     #[argh(option, arg_name = "NAME")]
     pub db: Vec<String>,
+
+    /// of a cluster, make a full backup (the default) or incr, what changed since the last one (PostgreSQL 17 and newer)
+    #[argh(option, arg_name = "TYPE", from_str_fn(base_type))]
+    pub r#type: Option<BaseType>,
 
     /// wait this long for another run of the same database, such as 30m (default: 0, fail at once)
     #[argh(

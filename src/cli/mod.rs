@@ -69,7 +69,7 @@ pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Aske
     if words.is_empty() {
         return Err(nothing());
     }
-    let words = help_last(common_last(separated(words)));
+    let words = help_last(common_last(same_words(separated(words))));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Arguments::from_args(&["backupkit"], &words) {
         Ok(arguments) => {
@@ -97,6 +97,15 @@ fn separated(words: Vec<String>) -> Vec<String> {
         }
     }
     separated
+}
+
+/// `--name`, which fits clusters as well, for the older word for the same.
+fn same_words(mut words: Vec<String>) -> Vec<String> {
+    let options = words.iter_mut().take_while(|word| *word != "--");
+    for word in options.filter(|word| *word == "--name") {
+        *word = "--db".to_string();
+    }
+    words
 }
 
 /// `backupkit -c FILE list` as `backupkit list -c FILE`: every command has the common options.

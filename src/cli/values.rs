@@ -1,5 +1,6 @@
 //! How the values of options are read.
 
+use crate::operation::base_backup::BaseType;
 use crate::repository::check_records::CheckLevel;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::time::Duration;
@@ -80,6 +81,15 @@ pub(super) fn name(text: &str) -> std::result::Result<String, String> {
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::text::duration::parse(text)
+}
+
+/// `full` or `incr`.
+pub(super) fn base_type(text: &str) -> std::result::Result<BaseType, String> {
+    match text {
+        "full" => Ok(BaseType::Full),
+        "incr" => Ok(BaseType::Incremental),
+        _ => Err(format!("{text:?} is neither full nor incr")),
+    }
 }
 
 /// `exists`, `checksum`, `full` or `restore`.

@@ -1,8 +1,8 @@
 //! The keys under `databases`.
 
 use super::types::{
-    BackupSettings, CompressionSetting, ConnectionKeys, DatabaseDrill, DatabaseRestore,
-    DatabaseSettings, Encryption, ServerFields, ServerKeys,
+    BackupMethod, BackupSettings, CompressionSetting, ConnectionKeys, DatabaseDrill,
+    DatabaseRestore, DumpSettings, Encryption, ServerFields, ServerKeys, SourceSettings, WatchKeys,
 };
 use super::validate;
 use crate::format::codec::{gzip, zstd};
@@ -63,6 +63,8 @@ pub(super) const BACKUP: &[&str] = &[
     "lock_timeout",
     "options",
 ];
+/// Where a connection to a cluster goes: every cluster has it, unless somebody dropped it.
+pub(super) const ANY_DATABASE: &str = "postgres";
 pub(super) const COMPRESSION: &[&str] = &["codec", "level"];
 pub(super) const ENCRYPTION: &[&str] =
     &["enabled", "password", "password_file", "previous_passwords"];
@@ -80,7 +82,7 @@ impl KeyReader<'_> {
         &mut self,
         spot: &Spot,
         storages: &[Option<String>],
-    ) -> Option<DatabaseSettings> {
+    ) -> Option<SourceSettings> {
         let table = self.table(spot, DATABASE)?;
         let name = self.required_word(
             &table,
@@ -114,33 +116,51 @@ impl KeyReader<'_> {
             Some(spot) => self.database_restore(&spot),
             None => Some(DatabaseRestore::default()),
         };
-        let verify = match table.get("verify") {
-            Some(spot) => self.verify(&spot).map(Some),
-            None => Some(None),
-        };
-        let max_unverified_age = table
-            .get("max_unverified_age")
-            .and_then(|spot| self.duration(&spot))
-            .filter(|limit| !limit.is_zero());
-        let max_age = table.get("max_age").and_then(|spot| self.duration(&spot));
-        Some(DatabaseSettings {
+        let watch = self.watch(&table)?;
+        Some(SourceSettings {
             name: name?,
             connection: connection?,
             backup: backup?,
             retention: retention?,
             drill: drill?,
             restore: restore?,
-            verify: verify?,
-            max_unverified_age,
-            max_age: max_age.filter(|limit| !limit.is_zero()),
+            verify: watch.verify,
+            max_unverified_age: watch.max_unverified_age,
+            max_age: watch.max_age,
+        })
+    }
+
+    /// What is known to go wrong if nobody looks.
+    pub(super) fn watch(&mut self, table: &KeyTable) -> Option<WatchKeys> {
+        let verify = match table.get("verify") {
+            Some(spot) => Some(self.verify(&spot)?),
+            None => None,
+        };
+        let mut limit = |key: &str| {
+            let limit = table.get(key).and_then(|spot| self.duration(&spot));
+            limit.filter(|limit| !limit.is_zero())
+        };
+        Some(WatchKeys {
+            verify,
+            max_unverified_age: limit("max_unverified_age"),
+            max_age: limit("max_age"),
         })
     }
 
     pub(super) fn connection(&mut self, spot: &Spot) -> Option<ConnectionKeys> {
+        self.connection_to(spot, None)
+    }
+
+    /// A connection to this `database`, where none is named.
+    pub(super) fn connection_to(
+        &mut self,
+        spot: &Spot,
+        database: Option<&str>,
+    ) -> Option<ConnectionKeys> {
         let table = self.table(spot, CONNECTION)?;
         let server = match table.get("url") {
             Some(url) => self.url(&table, &url),
-            None => self.five_fields(&table),
+            None => self.five_fields(&table, spot, database),
         };
         Some(ConnectionKeys {
             sslmode: self.optional_text(&table, "sslmode", validate::sslmode),
@@ -186,7 +206,12 @@ impl KeyReader<'_> {
         Some(ServerKeys::Url(url))
     }
 
-    fn five_fields(&mut self, table: &KeyTable) -> Option<ServerKeys> {
+    fn five_fields(
+        &mut self,
+        table: &KeyTable,
+        spot: &Spot,
+        default: Option<&str>,
+    ) -> Option<ServerKeys> {
         let host = self.required_text(
             table,
             "host",
@@ -196,12 +221,18 @@ impl KeyReader<'_> {
         let port = self
             .require(table, "port", "usually 5432")
             .and_then(|spot| self.port(&spot));
-        let database = self.required_text(
-            table,
-            "database",
-            "the database's name on the server",
-            rules::no_control,
-        );
+        let database = match (table.get("database"), default) {
+            (None, Some(default)) => {
+                let field = format!("{}.database", spot.path);
+                Some(ConfigText::new(&field, default, rules::no_control))
+            }
+            _ => self.required_text(
+                table,
+                "database",
+                "the database's name on the server",
+                rules::no_control,
+            ),
+        };
         let user = self.required_text(table, "user", "who logs in", rules::no_control);
         let given = table.get("password").or_else(|| table.get("password_file"));
         let password = given.map(|_| self.password_or_file(table));
@@ -236,20 +267,26 @@ impl KeyReader<'_> {
             None => Some(false),
         };
         Some(BackupSettings {
-            globals: globals?,
             schedule: self.optional_text(&table, "schedule", validate::schedule),
-            options: table
-                .get("options")
-                .and_then(|spot| self.options(&spot))
-                .unwrap_or_default(),
             storage: storage?,
             compression: compression?,
             encryption: encryption?,
-            lock_timeout: lock_timeout?,
+            method: BackupMethod::Dump(DumpSettings {
+                globals: globals?,
+                lock_timeout: lock_timeout?,
+                options: table
+                    .get("options")
+                    .and_then(|spot| self.options(&spot))
+                    .unwrap_or_default(),
+            }),
         })
     }
 
-    fn destinations(&mut self, spot: &Spot, storages: &[Option<String>]) -> Option<Vec<String>> {
+    pub(super) fn destinations(
+        &mut self,
+        spot: &Spot,
+        storages: &[Option<String>],
+    ) -> Option<Vec<String>> {
         let items = self.one_or_more(spot)?;
         if items.is_empty() {
             self.problem(
@@ -287,7 +324,7 @@ impl KeyReader<'_> {
         self.problem(spot, fault.hint(hint));
     }
 
-    fn compression(&mut self, spot: &Spot) -> Option<CompressionSetting> {
+    pub(super) fn compression(&mut self, spot: &Spot) -> Option<CompressionSetting> {
         let Node::Mapping(_) = spot.node else {
             let expected = "true, false, zstd, gzip or none";
             // what was there first stays what `true` means: earlier versions read it
@@ -343,7 +380,7 @@ impl KeyReader<'_> {
         }
     }
 
-    fn encryption(&mut self, spot: &Spot) -> Option<Encryption> {
+    pub(super) fn encryption(&mut self, spot: &Spot) -> Option<Encryption> {
         let table = self.table(spot, ENCRYPTION)?;
         let enabled = self
             .require(&table, "enabled", "say true or false")
@@ -410,6 +447,11 @@ impl KeyReader<'_> {
 
     fn retention(&mut self, spot: &Spot) -> Option<Policy> {
         let table = self.table(spot, RETENTION)?;
+        Some(self.retention_rules(&table))
+    }
+
+    /// The rules that retention of any source knows.
+    pub(super) fn retention_rules(&mut self, table: &KeyTable) -> Policy {
         let mut count = |key: &str| match table.get(key) {
             Some(spot) => self.number(&spot, 0..=u32::MAX),
             None => Some(0),
@@ -425,9 +467,9 @@ impl KeyReader<'_> {
         let keep_within = table
             .get("keep_within")
             .and_then(|spot| self.duration(&spot));
-        Some(Policy {
+        Policy {
             keep_within: keep_within.filter(|limit| !limit.is_zero()),
             ..retention
-        })
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! From the text of the file to a [`Config`]: its top level, and the rules that hold between its sections.
 
+use super::clusters::{CLUSTER_BACKUP, CLUSTER_RETENTION, INCREMENTAL};
 use super::databases::{BACKUP, CONNECTION, DATABASE, ENCRYPTION, RETENTION};
 use super::drill::{DATABASE_DRILL, DRILL};
 use super::notifications::{EMAIL, WEBHOOK};
 use super::restore::RESTORE;
-use super::types::{Config, DatabaseSettings, DrillSettings, StorageSettings};
+use super::types::{Config, DrillSettings, SourceSettings, StorageSettings};
 use super::verify::VERIFY;
 use crate::error::{Error, Result};
 use crate::storage::registry::KINDS;
@@ -32,6 +33,7 @@ const FILE: &[&str] = &[
     "max_parallel",
     "storage",
     "databases",
+    "clusters",
     "notifications",
 ];
 
@@ -44,6 +46,10 @@ pub(super) fn home_of(key: &str) -> Option<String> {
         ("databases[].backup", BACKUP),
         ("databases[].backup.encryption", ENCRYPTION),
         ("databases[].retention", RETENTION),
+        // what databases have as well is theirs
+        ("clusters[].backup", &CLUSTER_BACKUP[4..]),
+        ("clusters[].backup.incremental", &INCREMENTAL[1..]),
+        ("clusters[].retention", &CLUSTER_RETENTION[2..]),
         ("drill", DRILL),
         ("databases[].drill", DATABASE_DRILL),
         ("databases[].restore", RESTORE),
@@ -140,22 +146,32 @@ impl KeyReader<'_> {
         let storages = self.section(&file, "storage", "name at least one place for backups");
         let storages = self.each(storages, |reader, spot| reader.storage(spot));
         let names = self.names(&storages, "storage");
-        let databases = self.section(&file, "databases", "name at least one database");
-        let databases = self.each(databases, |reader, spot| reader.database(spot, &names));
-        self.names(&databases, "database");
+        let clusters = file.get("clusters").and_then(|spot| self.list(&spot));
+        let clusters = clusters.unwrap_or_default();
+        // a configuration with clusters alone is fine
+        let databases = match clusters.is_empty() {
+            true => self.section(&file, "databases", "name at least one database"),
+            false => {
+                let databases = file.get("databases").and_then(|spot| self.list(&spot));
+                databases.unwrap_or_default()
+            }
+        };
+        let mut sources = self.each(databases, |reader, spot| reader.database(spot, &names));
+        sources.extend(self.each(clusters, |reader, spot| reader.cluster(spot, &names)));
+        self.names(&sources, "database or cluster");
         let notifications = file.get("notifications").and_then(|spot| self.list(&spot));
         let notifications = self.each(notifications.unwrap_or_default(), |reader, spot| {
             reader.notification(spot)
         });
         version?;
-        let (databases, notifications) = (good(databases), good(notifications));
-        self.one_check_each(&notifications, databases.len());
+        let (sources, notifications) = (good(sources), good(notifications));
+        self.one_check_each(&notifications, sources.len());
         Some(Config {
             bin_dir,
             drill: drill?,
             max_parallel: max_parallel? as usize,
             storages: good(storages),
-            databases,
+            sources,
             notifications,
             warnings: Vec::new(),
             secret_files: Vec::new(),
@@ -231,7 +247,7 @@ impl Named for StorageSettings {
     }
 }
 
-impl Named for DatabaseSettings {
+impl Named for SourceSettings {
     fn name(&self) -> &str {
         &self.name
     }

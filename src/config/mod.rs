@@ -8,6 +8,7 @@
 //! Loading looks at the environment only for what every command needs: names, kinds, numbers and switches.
 //! Everything that is wrong with a file is told in one error, each with line, column, key path and a hint.
 
+mod clusters;
 mod databases;
 mod drill;
 mod exposed_secrets;
@@ -26,9 +27,9 @@ pub use crate::yaml::expand::{ConfigText, Env, SecretText, process_env};
 pub use notifications::PER_DATABASE;
 pub use resolve::{Connection, DrillKeys, Email, Mailbox, Webhook};
 pub use types::{
-    BackupSettings, CompressionSetting, Config, ConnectionKeys, DatabaseSettings, EmailKeys,
-    Encryption, Notification, Route, StorageSettings, Tls, VerifyPick, VerifySettings, WebhookKeys,
-    WebhookTemplate,
+    BackupMethod, BackupSettings, BaseBackupSettings, Checkpoint, CompressionSetting, Config,
+    ConnectionKeys, DumpSettings, EmailKeys, Encryption, Notification, Route, SourceSettings,
+    StorageSettings, Tls, VerifyPick, VerifySettings, WebhookKeys, WebhookTemplate,
 };
 pub use validate::host_fault;
 
@@ -101,7 +102,7 @@ impl Config {
         config.secret_files = exposed_secrets::files(&loaded.secrets, &config.connections(), env);
         let exposed = exposed_secrets::warnings(path, &loaded.plain_secrets, &config.secret_files);
         config.warnings.extend(exposed);
-        let databases = config.databases.iter();
+        let databases = config.sources.iter();
         let unknown =
             databases.flat_map(|database| database.backup.encryption.unknown_previous(env));
         config.warnings.extend(unknown.collect::<Vec<_>>());

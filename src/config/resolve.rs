@@ -4,8 +4,9 @@
 //! resolved that the caller did not ask for.
 
 use super::types::{
-    BackupSettings, Config, ConnectionKeys, DatabaseSettings, EmailKeys, Encryption, Notification,
-    RestoreConnection, ServerKeys, StorageSettings, Tls, WebhookKeys,
+    BackupMethod, BackupSettings, BaseBackupSettings, Config, ConnectionKeys, DumpSettings,
+    EmailKeys, Encryption, Notification, RestoreConnection, ServerKeys, SourceSettings,
+    StorageSettings, Tls, WebhookKeys,
 };
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump_options;
@@ -93,7 +94,7 @@ pub struct DrillKeys {
 
 impl Config {
     /// How backups of `database` are drilled; of one that is not configured, by the top level alone.
-    pub fn drill(&self, database: Option<&DatabaseSettings>, env: &Env) -> Result<DrillKeys> {
+    pub fn drill(&self, database: Option<&SourceSettings>, env: &Env) -> Result<DrillKeys> {
         let all = |texts: &[ConfigText]| texts.iter().map(|text| text.resolve(env)).collect();
         let own = database.map(|database| &database.drill);
         let connection = own.and_then(|own| own.connection.as_ref());
@@ -110,11 +111,11 @@ impl Config {
 
     /// Every connection that is configured.
     pub(super) fn connections(&self) -> Vec<&ConnectionKeys> {
-        let of_drills = self.databases.iter().map(|database| &database.drill);
+        let of_drills = self.sources.iter().map(|database| &database.drill);
         let of_drills = of_drills.map(|drill| drill.connection.as_ref());
-        let databases = self.databases.iter();
+        let databases = self.sources.iter();
         let databases = databases.map(|database| Some(&database.connection));
-        let restores = self.databases.iter();
+        let restores = self.sources.iter();
         let restores = restores.map(|database| match &database.restore.connection {
             Some(RestoreConnection::Whole(keys)) => Some(&**keys),
             _ => None,
@@ -126,11 +127,11 @@ impl Config {
         all.flatten().collect()
     }
 
-    /// The database of that name. [`Kind::NotFound`] names those there are.
-    pub fn database(&self, name: &str) -> Result<&DatabaseSettings> {
-        let names = self.databases.iter().map(|database| &database.name);
-        let found = self.databases.iter().find(|database| database.name == name);
-        found.ok_or_else(|| not_found("database", name, names))
+    /// What is backed up under that name. [`Kind::NotFound`] names those there are.
+    pub fn source(&self, name: &str) -> Result<&SourceSettings> {
+        let names = self.sources.iter().map(|database| &database.name);
+        let found = self.sources.iter().find(|database| database.name == name);
+        found.ok_or_else(|| not_found("database or cluster", name, names))
     }
 
     /// The storage of that name. [`Kind::NotFound`] names those there are.
@@ -293,6 +294,24 @@ impl BackupSettings {
             .transpose()
     }
 
+    /// The keys of dumps, where it is made by pg_dump.
+    pub fn dump(&self) -> Option<&DumpSettings> {
+        match &self.method {
+            BackupMethod::Dump(dump) => Some(dump),
+            BackupMethod::Base(_) => None,
+        }
+    }
+
+    /// The keys of base backups, where it is one.
+    pub fn base(&self) -> Option<&BaseBackupSettings> {
+        match &self.method {
+            BackupMethod::Base(base) => Some(base),
+            BackupMethod::Dump(_) => None,
+        }
+    }
+}
+
+impl DumpSettings {
     /// What is passed to pg_dump besides our own arguments.
     pub fn options(&self, env: &Env) -> Result<DumpOptions> {
         let args: Result<Vec<String>> = self.options.iter().map(|arg| arg.resolve(env)).collect();

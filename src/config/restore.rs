@@ -3,7 +3,7 @@
 
 use super::databases::CONNECTION;
 use super::resolve::Connection;
-use super::types::{DatabaseRestore, DatabaseSettings, DifferingKeys, RestoreConnection};
+use super::types::{DatabaseRestore, DifferingKeys, RestoreConnection, SourceSettings};
 use super::validate;
 use crate::error::Result;
 use crate::secret::Secret;
@@ -53,7 +53,7 @@ impl KeyReader<'_> {
     }
 }
 
-impl DatabaseSettings {
+impl SourceSettings {
     /// True where restores have a login of their own.
     pub fn has_restore_connection(&self) -> bool {
         self.restore.connection.is_some()

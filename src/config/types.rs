@@ -22,8 +22,8 @@ pub struct Config {
     pub max_parallel: usize,
     /// The storages; their names are unique.
     pub storages: Vec<StorageSettings>,
-    /// The databases; their names are unique and safe as directory names.
-    pub databases: Vec<DatabaseSettings>,
+    /// What is backed up; the names are unique and safe as directory names.
+    pub sources: Vec<SourceSettings>,
     /// Who is told about results.
     pub notifications: Vec<Notification>,
     /// What is not wrong but should be looked at, one sentence each.
@@ -40,9 +40,9 @@ pub struct StorageSettings {
     pub(super) keys: Box<dyn StorageKeys>,
 }
 
-/// One database to back up.
+/// One database or cluster to back up.
 #[derive(Debug)]
-pub struct DatabaseSettings {
+pub struct SourceSettings {
     /// Its name: unique, and its directory on storage.
     pub name: String,
     /// How to reach it.
@@ -164,10 +164,26 @@ pub struct BackupSettings {
     pub(super) schedule: Option<ConfigText>,
     /// Names of storages that exist; at least one.
     pub storage: Vec<String>,
-    /// Whether the dump is compressed by us.
+    /// How it is compressed.
     pub compression: CompressionSetting,
     /// The passwords, and whether new backups are sealed.
     pub encryption: Encryption,
+    /// How it is read from the server.
+    pub method: BackupMethod,
+}
+
+/// How a backup is read from the server.
+#[derive(Debug)]
+pub enum BackupMethod {
+    /// One database, by pg_dump.
+    Dump(DumpSettings),
+    /// A whole cluster, as it lies on disk.
+    Base(BaseBackupSettings),
+}
+
+/// The keys of dumps alone.
+#[derive(Debug)]
+pub struct DumpSettings {
     /// Whether roles and tablespaces are stored beside each backup.
     pub globals: bool,
     /// How long a dump may wait for table locks; zero is for ever.
@@ -175,10 +191,46 @@ pub struct BackupSettings {
     pub(super) options: Vec<ConfigText>,
 }
 
+/// The keys of base backups alone.
+#[derive(Debug)]
+pub struct BaseBackupSettings {
+    /// Incremental ones are made, too.
+    pub incremental: Option<IncrementalSettings>,
+    /// How the server makes the checkpoint that a backup begins with.
+    pub checkpoint: Checkpoint,
+    /// No more than so many bytes a second are read.
+    pub max_rate: Option<u64>,
+}
+
+/// The keys under `incremental`.
+#[derive(Debug)]
+pub struct IncrementalSettings {
+    pub(super) schedule: Option<ConfigText>,
+    /// So many follow a full one at most.
+    pub max_chain: u32,
+}
+
+/// How the server makes the checkpoint that a base backup begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// At once.
+    Fast,
+    /// Over the time that checkpoints take by the settings of the server.
+    Spread,
+}
+
+/// What tells that something goes wrong.
+#[derive(Debug)]
+pub(super) struct WatchKeys {
+    pub verify: Option<VerifySettings>,
+    pub max_unverified_age: Option<Duration>,
+    pub max_age: Option<Duration>,
+}
+
 /// Who compresses the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompressionSetting {
-    /// `compression: false`: pg_dump, in its own way.
+    /// `compression: false`: not we. pg_dump does, in its own way.
     ByPgDump,
     /// We do, with gzip, at this level (1 to 12) or at one of our choice.
     Gzip {

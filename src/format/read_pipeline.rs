@@ -128,6 +128,11 @@ impl<R: Read + Send + 'static> Inbound<R> {
             .map_err(Error::from)
     }
 
+    /// The plain stream, whose end means what it means for the whole.
+    pub fn into_reader(self) -> impl Read + Send {
+        self.plain
+    }
+
     /// Copies the plain stream to `target`, which gets the last [`HELD_BACK`] bytes only once every layer and
     /// `inspector` have ended well. Returns the number of bytes. On an error `target` lacks at least the end.
     pub fn copy_to(

@@ -1,6 +1,7 @@
 //! What the commands do, one file a command, and what several of them share.
 
 pub mod backup;
+pub mod base_backup;
 pub mod cat;
 pub mod diff;
 pub mod init;

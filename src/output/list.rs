@@ -74,9 +74,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
         backup["duration_seconds"] = took(manifest.started_at, manifest.finished_at)
             .as_secs_f64()
             .into();
-        backup["server_version"] = json!(
-            manifest.server_version()
-        );
+        backup["server_version"] = json!(manifest.server_version());
     }
     backup
 }

@@ -17,6 +17,7 @@ pub mod pooler;
 pub mod preload;
 pub mod psql;
 pub mod quoting;
+pub mod replication;
 pub mod rights;
 pub mod search_path;
 pub mod server;

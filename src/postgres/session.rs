@@ -190,6 +190,19 @@ impl Session {
         self.variable("PGUSER")
     }
 
+    /// What libpq would take for its variable `name`: that of the configuration, else that of the environment where that says
+    /// how to log in.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        let own = self.variables.iter().find(|(known, _)| known == name);
+        let of_login =
+            LOGIN.iter().any(|login| name.starts_with(login)) && self.throwaway.is_none();
+        match own {
+            Some((_, value)) => Some(value.clone()),
+            None if of_login => std::env::var(name).ok(),
+            None => None,
+        }
+    }
+
     fn variable(&self, name: &str) -> &str {
         let found = self.variables.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)

@@ -133,6 +133,18 @@ impl Copies {
         })
     }
 
+    /// All storages that are left, to be asked.
+    pub fn left(&self) -> Vec<Place> {
+        let left = self.places.iter().filter_map(|place| {
+            let storage = place.storage.as_ref().ok()?;
+            Some(Place {
+                name: place.name.clone(),
+                storage: Ok(Arc::clone(storage)),
+            })
+        });
+        left.collect()
+    }
+
     /// Marks `id` as being written on each storage, before any of its objects is there.
     pub fn mark(&mut self, id: &BackupId, mark: &RunMark, cancel: &Cancel) -> Result<()> {
         let key = id.key(Part::Run);
@@ -247,10 +259,12 @@ impl Copies {
         Ok(())
     }
 
-    /// Makes all that was finished appear on each storage, and then its `sidecars`. All of a copy is written out before any
+    /// Makes all that was finished appear on each storage, and then its `sidecars`; `archive` is the key that the backup is
+    /// known by. All of a copy is written out before any
     /// of it is committed, so that running out of space is noticed while nothing has appeared.
     pub fn commit(
         mut self,
+        archive: &str,
         sidecars: &[(String, Vec<u8>)],
         cancel: &Cancel,
     ) -> Result<CommittedCopies> {
@@ -272,7 +286,6 @@ impl Copies {
         self.refresh(cancel)?;
 
         let mut keys = std::mem::take(&mut self.keys);
-        let key = keys.first().cloned().unwrap_or_default();
         keys.extend(sidecars.iter().map(|(key, _)| key.clone()));
         let mut written = written.into_iter();
         let mut left: Vec<String> = Vec::new();
@@ -321,7 +334,7 @@ impl Copies {
         self.unmark();
         let copy = |place: Place| StoredCopy {
             storage: place.name,
-            result: place.storage.map(|storage| storage.locate(&key)),
+            result: place.storage.map(|storage| storage.locate(archive)),
         };
         let places = std::mem::take(&mut self.places);
         Ok(CommittedCopies {

@@ -70,7 +70,10 @@ impl Entry {
     pub fn differs_from(&self, manifest: Option<&Manifest>) -> bool {
         let objects = manifest.map(Manifest::objects).unwrap_or_default();
         // a manifest may be about an archive encoded in another way under the same name
-        if !objects.iter().any(|object| object.key == self.archive_key()) {
+        if !objects
+            .iter()
+            .any(|object| object.key == self.archive_key())
+        {
             return false;
         }
         objects
@@ -402,7 +405,10 @@ mod tests {
         assert_eq!(entry.bytes_of(&at(".wal.tar")), None);
         // what a deletion leaves has its manifest still; without one somebody may be copying the backup here
         let left = Listing::new([(&*keys[2], 7), (&*keys[3], 7), (&*keys[4], 7)]);
-        assert_eq!(left.orphans, [keys[3].clone(), keys[4].clone(), keys[2].clone()]);
+        assert_eq!(
+            left.orphans,
+            [keys[3].clone(), keys[4].clone(), keys[2].clone()]
+        );
         let copied = Listing::new([(&*keys[2], 7), (&*keys[3], 7)]);
         assert!(copied.orphans.is_empty() && copied.backups.is_empty());
         assert_eq!(copied.fragments[0].bytes, 14);

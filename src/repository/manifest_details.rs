@@ -136,10 +136,16 @@ mod tests {
             details: None,
             details_sealed: None,
         };
-        assert_eq!(open_details(&part, &|| Ok(keys.clone()), &id).unwrap(), None);
+        assert_eq!(
+            open_details(&part, &|| Ok(keys.clone()), &id).unwrap(),
+            None
+        );
         let details = serde_json::json!({ "tablespaces": ["/srv/fast"] });
         seal_details(&mut part, details.clone(), &keys, &id).unwrap();
-        assert_eq!(open_details(&part, &|| Ok(keys.clone()), &id).unwrap(), Some(details));
+        assert_eq!(
+            open_details(&part, &|| Ok(keys.clone()), &id).unwrap(),
+            Some(details)
+        );
         let other = BackupId::parse("main/20261126_010000.000000000Z").unwrap();
         assert!(open_details(&part, &|| Ok(keys.clone()), &other).is_err());
         part.objects[0].bytes = 6;

@@ -4,6 +4,7 @@
 //! [`Repository`] is what commands ask. It lists each storage once, reads what lies beside a backup when it is asked for
 //! it, and remembers it.
 
+pub mod chain;
 pub mod check_records;
 pub mod checksum_line;
 pub mod clock_jump;
@@ -27,6 +28,7 @@ pub mod manifest;
 pub mod manifest_details;
 pub mod mark_names;
 pub mod names;
+pub mod objects;
 pub mod open;
 pub mod pick;
 pub mod pins;

@@ -213,6 +213,20 @@ impl ObjectName {
     }
 }
 
+impl ObjectName {
+    /// The label of the container that such an object of the backup `id` is sealed in.
+    pub fn label(self, id: &BackupId) -> String {
+        match self {
+            ObjectName::FullCluster => format!("{id}#full.tar"),
+            ObjectName::IncrementalCluster => format!("{id}#incr.tar"),
+            ObjectName::Tablespace(oid) => format!("{id}#tblspc-{oid}"),
+            ObjectName::BackupManifest => format!("{id}#backup_manifest"),
+            ObjectName::Wal => format!("{id}#wal"),
+            ObjectName::FullFiles | ObjectName::IncrementalFiles => format!("{id}#files.tar"),
+        }
+    }
+}
+
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let ObjectName::Tablespace(oid) = self {

@@ -61,10 +61,15 @@ pub fn stored(selected: &Located, cancel: &Cancel) -> Result<Bytes> {
         Located::Stored { storage, entry } => storage.open(&entry.archive_key(), cancel)?,
         Located::File(path) => Box::new(foreign_file::open(path)?),
     };
-    Ok(Box::new(Watched {
+    Ok(watched(inner, cancel))
+}
+
+/// These bytes, as long as the run is not cancelled.
+pub fn watched(inner: Bytes, cancel: &Cancel) -> Bytes {
+    Box::new(Watched {
         inner,
         cancel: cancel.clone(),
-    }))
+    })
 }
 
 /// Opens the layers of `stored`, which are the bytes of `selected` and hash to `sha256` where that is known.

@@ -10,6 +10,7 @@
 use super::lease::{Lease, may_be_held};
 use super::listing::{Listing, UnfinishedRun};
 use super::names::{BackupId, Part};
+use super::source_kind::SourceKind;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::process::machine::{host_name, machine_digest};
@@ -32,8 +33,8 @@ pub struct RunMark {
     pub schema: u32,
     /// Who wrote it: `backupkit` and its version.
     pub tool: String,
-    /// What is backed up: `dump`.
-    pub kind: String,
+    /// What is backed up.
+    pub kind: SourceKind,
     /// Options leave out part of the database.
     #[serde(default)]
     pub partial: bool,
@@ -54,11 +55,20 @@ impl RunMark {
     /// The mark of a dump on this machine.
     pub fn of_dump(partial: bool, before_restore: bool) -> RunMark {
         RunMark {
-            schema: 1,
-            tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
-            kind: "dump".into(),
             partial,
             before_restore,
+            ..RunMark::of(SourceKind::Dump)
+        }
+    }
+
+    /// The mark of a backup of this kind on this machine.
+    pub fn of(kind: SourceKind) -> RunMark {
+        RunMark {
+            schema: 1,
+            tool: format!("backupkit {}", env!("CARGO_PKG_VERSION")),
+            kind,
+            partial: false,
+            before_restore: false,
             host: host_name(),
             machine: machine_digest(),
             lease: None,

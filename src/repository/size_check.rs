@@ -119,7 +119,9 @@ impl Repository<'_> {
         let mut sizes = Vec::new();
         let backups = self.backups();
         let earlier = backups.iter().filter(|backup| {
-            backup.id < newest.entry.id && backup.encoding == newest.entry.encoding
+            let is_alike = backup.encoding == newest.entry.encoding
+                && backup.copies[0].entry.kind == newest.entry.kind;
+            backup.id < newest.entry.id && is_alike
         });
         let here = earlier.filter_map(|backup| {
             let mut copies = backup.copies.iter();
@@ -133,13 +135,13 @@ impl Repository<'_> {
                 .is_some_and(|manifest| manifest.is_partial());
             let standings = self.standings(backup, cancel)?;
             if is_partial == partial && standings[at].counts(Purpose::Compare, partial) {
-                sizes.push(backup.copies[at].entry.bytes);
+                sizes.push(backup.copies[at].entry.total_bytes());
             }
             if sizes.len() == COMPARED {
                 break;
             }
         }
-        Ok(SizeChange::new(newest.entry.bytes, &sizes))
+        Ok(SizeChange::new(newest.entry.total_bytes(), &sizes))
     }
 }
 

@@ -2,3 +2,4 @@
 //! are looked into, restored and proved.
 
 pub mod logical;
+pub mod physical;

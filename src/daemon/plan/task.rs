@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Task {
     /// Back it up and apply its retention.
     Backup,
+    /// Back up what changed in a cluster, and apply its retention.
+    Incremental,
     /// Check one of its backups.
     Verify,
 }
@@ -17,6 +19,7 @@ impl Task {
     pub fn name(self) -> &'static str {
         match self {
             Task::Backup => "backup",
+            Task::Incremental => "incremental",
             Task::Verify => "verify",
         }
     }

@@ -197,9 +197,9 @@ mod tests {
         let text = super::text(&answers(), &files());
         let config = Config::parse("config.yaml", &text, &|_| None).unwrap();
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-        let names: Vec<&str> = config.databases.iter().map(|known| &*known.name).collect();
+        let names: Vec<&str> = config.sources.iter().map(|known| &*known.name).collect();
         assert_eq!(names, ["app", "a_p_p", "a_p_p_2"]);
-        let connection = config.databases[1].connection.resolve(&|_| None).unwrap();
+        let connection = config.sources[1].connection.resolve(&|_| None).unwrap();
         assert_eq!(
             (&*connection.database, &*connection.user),
             ("a p$p", "o'brien")

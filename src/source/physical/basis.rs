@@ -1,0 +1,196 @@
+//! What a base backup begins from: nothing, or the backup that an incremental one adds to.
+
+use super::server_facts::ServerFacts;
+use crate::cancel::Cancel;
+use crate::error::{Error, Kind, Result};
+use crate::format::seal::Keys;
+use crate::postgres::replication::{BaseBackupOptions, BaseBackupStart, ReplicationConnection};
+use crate::progress::Meter;
+use crate::repository::chain::ChainLink;
+use crate::repository::names::{ObjectName, Timestamp};
+use crate::repository::objects::{ObjectReader, objects_of};
+use crate::repository::places::Places;
+use crate::repository::standing::Purpose;
+use crate::repository::{Expected, Repository};
+use chrono::{DateTime, Utc};
+use std::io::Read;
+use std::sync::Arc;
+
+/// The first major version with incremental backups.
+const FIRST_INCREMENTAL: u32 = 17;
+/// No larger backup_manifest is sent to a server: that of ten million files.
+const LARGEST_MANIFEST: u64 = 2 << 30;
+
+/// What is known before the choice.
+pub struct BasisRequest<'a> {
+    /// The name of the cluster in the configuration.
+    pub name: &'a str,
+    pub expected: Expected,
+    pub server: &'a ServerFacts,
+    pub system_identifier: u64,
+    /// So many incremental ones may follow a full one.
+    pub max_chain: Option<u32>,
+    /// What opens earlier backups.
+    pub reading: &'a dyn Fn() -> Result<Keys>,
+    pub now: DateTime<Utc>,
+}
+
+/// What a backup begins from.
+pub struct Basis {
+    parent: Option<Parent>,
+    full_because: Option<String>,
+}
+
+struct Parent {
+    timestamp: Timestamp,
+    /// PostgreSQL's list of its files, as it was stored.
+    manifest: Box<dyn Read + Send>,
+}
+
+impl Basis {
+    /// A full backup, with the reason where an incremental one was asked for.
+    pub fn full(because: Option<String>) -> Basis {
+        Basis {
+            parent: None,
+            full_because: because,
+        }
+    }
+
+    /// The backup that this one adds to.
+    pub fn parent(&self) -> Option<Timestamp> {
+        self.parent.as_ref().map(|parent| parent.timestamp)
+    }
+
+    /// Why it is a full one.
+    pub fn full_because(&self) -> Option<&str> {
+        self.full_because.as_deref()
+    }
+
+    /// Asks the server for an incremental backup, where there is something to add to. Where the server refuses, this is a full
+    /// one from then on.
+    pub fn ask(
+        &mut self,
+        connection: &mut ReplicationConnection,
+        options: &BaseBackupOptions,
+    ) -> Result<Option<BaseBackupStart>> {
+        let Some(parent) = &mut self.parent else {
+            return Ok(None);
+        };
+        let asked = connection
+            .upload_manifest(&mut parent.manifest)
+            .and_then(|()| connection.begin_base_backup(options));
+        match asked {
+            Ok(start) => Ok(Some(start)),
+            Err(error) if connection.is_ready() => {
+                *self = Basis::full(Some(format!("the server refuses it: {}", error.chain())));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The newest backup that an incremental one can add to, on whichever of `places` it is; else why there is none.
+pub fn choose(request: &BasisRequest, places: &Places, cancel: &Cancel) -> Result<Basis> {
+    let server = request.server;
+    if server.major < FIRST_INCREMENTAL {
+        return Ok(Basis::full(Some(format!(
+            "the server is PostgreSQL {}, and only {FIRST_INCREMENTAL} and newer make incremental ones",
+            server.version
+        ))));
+    }
+    if !server.summarizes_wal {
+        return Ok(Basis::full(Some(
+            "the server has summarize_wal off, without which it does not know what changed".into(),
+        )));
+    }
+    let names: Vec<String> = places.names().map(str::to_string).collect();
+    let opened = Repository::open(
+        request.name,
+        &names,
+        places,
+        request.expected,
+        request.now,
+        cancel,
+    );
+    let repository = opened?;
+    let mut passed_over = Vec::new();
+    let newest = repository.newest(Purpose::Restore, |_| true, &mut passed_over, cancel)?;
+    let Some(newest) = newest else {
+        return Ok(Basis::full(Some(
+            "there is no good backup to add to".into(),
+        )));
+    };
+    let chain = repository.chain(&newest.copy, cancel)?;
+    let Some(last) = chain.last() else {
+        return Ok(Basis::full(Some(
+            "there is no good backup to add to".into(),
+        )));
+    };
+    if let Some(because) = unfit(request, &chain, last) {
+        return Ok(Basis::full(Some(because)));
+    }
+    match parent(request, last, &repository, cancel) {
+        Ok(parent) => Ok(Basis {
+            parent: Some(parent),
+            full_because: None,
+        }),
+        Err(error) if error.ends_the_run() => Err(error),
+        Err(error) => Ok(Basis::full(Some(format!(
+            "the backup before cannot be read: {}",
+            error.chain()
+        )))),
+    }
+}
+
+/// Why nothing is added to the end of `chain`, which is `last`.
+fn unfit(request: &BasisRequest, chain: &[ChainLink], last: &ChainLink) -> Option<String> {
+    let known = last.manifest.cluster();
+    let of_this =
+        known.is_some_and(|known| known.system_identifier == request.system_identifier.to_string());
+    if !of_this {
+        return Some("the backup before is of another cluster".into());
+    }
+    let major = known.and_then(|known| known.server_version.split('.').next()?.parse().ok());
+    if major != Some(request.server.major) {
+        return Some("the backup before is of another major version of PostgreSQL".into());
+    }
+    let longest = request.max_chain? as usize;
+    // the full one is not counted
+    (chain.len() > longest)
+        .then(|| format!("{longest} incremental ones follow the last full one, which is max_chain"))
+}
+
+fn parent(
+    request: &BasisRequest,
+    last: &ChainLink,
+    repository: &Repository,
+    cancel: &Cancel,
+) -> Result<Parent> {
+    let entry = &last.copy.entry;
+    let objects = objects_of(entry, &last.manifest)?;
+    let found = objects
+        .iter()
+        .find(|object| object.name == ObjectName::BackupManifest);
+    let found = found.ok_or_else(|| {
+        Error::new(
+            Kind::Damaged,
+            format!("{} has no backup_manifest", entry.id),
+        )
+    })?;
+    let storage = repository.places().usable(&last.copy.storage);
+    let storage = storage.ok_or_else(|| {
+        Error::failed(format!("the storage {} does not answer", last.copy.storage))
+    })?;
+    let reader = ObjectReader {
+        storage: storage.as_ref(),
+        copy: &last.copy,
+        keys: request.reading,
+        sealed_only: request.expected.sealed,
+    };
+    let manifest = reader.open(found, Arc::new(Meter::default()), cancel)?;
+    Ok(Parent {
+        timestamp: entry.id.timestamp,
+        manifest: Box::new(manifest.into_reader().take(LARGEST_MANIFEST)),
+    })
+}

@@ -1,0 +1,122 @@
+//! What a base backup has to know of the server, asked by SQL before it begins.
+
+use super::details::ConfigurationFile;
+use crate::error::{Error, Result};
+use crate::postgres::client::Client;
+use std::collections::BTreeMap;
+
+/// The settings that a recovering server must not have smaller than its origin had.
+pub const RECOVERY_INSISTS_ON: [&str; 5] = [
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+];
+/// The settings that name configuration files.
+const FILES: [&str; 3] = ["config_file", "hba_file", "ident_file"];
+
+/// What is known of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Such as `17.11`.
+    pub version: String,
+    pub major: u32,
+    /// In bytes.
+    pub wal_segment_size: u64,
+    /// Pages have checksums.
+    pub checksums: bool,
+    /// WAL is summarized, which incremental backups need; never before PostgreSQL 17.
+    pub summarizes_wal: bool,
+    /// It is a standby.
+    pub is_standby: bool,
+    pub wal_level: String,
+    /// [`RECOVERY_INSISTS_ON`].
+    pub settings: BTreeMap<String, String>,
+    /// The names of its databases, by OID.
+    pub databases: BTreeMap<u32, String>,
+    /// What lies outside of the data directory.
+    pub configuration: Vec<ConfigurationFile>,
+}
+
+impl ServerFacts {
+    /// Asks the server of `client`.
+    pub fn ask(client: &Client) -> Result<ServerFacts> {
+        let rows = client.query(
+            "SELECT name, setting FROM pg_settings WHERE name IN ('server_version', 'server_version_num', 'wal_segment_size', \
+             'data_checksums', 'summarize_wal', 'wal_level', 'max_connections', 'max_worker_processes', 'max_wal_senders', \
+             'max_prepared_transactions', 'max_locks_per_transaction', 'data_directory', 'config_file', 'hba_file', \
+             'ident_file')",
+        )?;
+        let pairs = rows.into_iter().filter_map(|row| {
+            let mut columns = row.into_iter();
+            Some((columns.next()?, columns.next()?))
+        });
+        let found: BTreeMap<String, String> = pairs.collect();
+        let number = |name: &str| -> Result<u64> {
+            let text = found.get(name).and_then(|text| text.parse().ok());
+            text.ok_or_else(|| Error::failed(format!("the server does not tell its {name}")))
+        };
+        let is_on = |name: &str| found.get(name).is_some_and(|text| text == "on");
+        let version = found.get("server_version").cloned().unwrap_or_default();
+        let settings = RECOVERY_INSISTS_ON
+            .iter()
+            .filter_map(|name| Some((name.to_string(), found.get(*name)?.clone())));
+        Ok(ServerFacts {
+            version: version.split(' ').next().unwrap_or_default().to_string(),
+            major: (number("server_version_num")? / 10_000) as u32,
+            wal_segment_size: number("wal_segment_size")?,
+            checksums: is_on("data_checksums"),
+            summarizes_wal: is_on("summarize_wal"),
+            is_standby: client.query("SELECT pg_is_in_recovery()")? == [["t"]],
+            wal_level: found.get("wal_level").cloned().unwrap_or_default(),
+            settings: settings.collect(),
+            databases: databases(client)?,
+            configuration: configuration(client, &found)?,
+        })
+    }
+}
+
+fn databases(client: &Client) -> Result<BTreeMap<u32, String>> {
+    let rows = client.query_names("SELECT oid::text, datname FROM pg_database")?;
+    let pairs = rows.into_iter().filter_map(|row| {
+        let mut columns = row.into_iter();
+        Some((columns.next()?.parse().ok()?, columns.next()?))
+    });
+    Ok(pairs.collect())
+}
+
+/// The configuration files outside of the data directory. Who may not read them is told where they are.
+fn configuration(
+    client: &Client,
+    found: &BTreeMap<String, String>,
+) -> Result<Vec<ConfigurationFile>> {
+    let Some(data_directory) = found.get("data_directory") else {
+        log::debug!("the role may not see where the configuration lies");
+        return Ok(Vec::new());
+    };
+    let inside = format!("{}/", data_directory.trim_end_matches('/'));
+    let mut files = Vec::new();
+    for setting in FILES {
+        let Some(path) = found.get(setting).filter(|path| !path.starts_with(&inside)) else {
+            continue;
+        };
+        let read = client.query(&format!(
+            "SELECT pg_read_file(current_setting('{setting}'))"
+        ));
+        let text = match read {
+            Ok(rows) => rows.into_iter().flatten().next(),
+            Err(error) => {
+                client.cancel().check()?;
+                log::debug!("{path} is not stored: {}", error.chain());
+                None
+            }
+        };
+        files.push(ConfigurationFile {
+            setting: setting.to_string(),
+            path: path.clone(),
+            text,
+        });
+    }
+    Ok(files)
+}

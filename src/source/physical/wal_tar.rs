@@ -1,0 +1,194 @@
+//! The WAL that a base backup needs, as a tar of whole segments, written while the server sends it.
+//!
+//! It begins with the segment that the backup starts in and ends with the one that it stops in, whose rest is zeros as in a
+//! segment that the server has just begun. Where it stops is known only when the backup has ended.
+
+use super::tar_header;
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::postgres::replication::{Lsn, WalStream};
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often it looks whether the end is known by now.
+const LOOK: Duration = Duration::from_millis(200);
+/// Two blocks of zeros end a tar.
+const END: usize = 1024;
+/// The rest of a segment is made so many bytes at a time.
+const ZEROS: u64 = 1 << 20;
+
+/// Where the WAL of a backup ends, once that is known.
+#[derive(Debug, Default)]
+pub struct WalEnd(AtomicU64);
+
+impl WalEnd {
+    const ABANDONED: u64 = u64::MAX;
+
+    /// The backup stops at `lsn`.
+    pub fn set(&self, lsn: Lsn) {
+        self.0.store(lsn.0, Ordering::Release);
+    }
+
+    /// There will be no backup. What is known stays known.
+    pub fn abandon(&self) {
+        let (from, to) = (0, WalEnd::ABANDONED);
+        // it fails where the end is known by now
+        let _ = self
+            .0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    fn get(&self) -> Result<Option<Lsn>> {
+        match self.0.load(Ordering::Acquire) {
+            0 => Ok(None),
+            WalEnd::ABANDONED => Err(Error::failed("the base backup has failed")),
+            lsn => Ok(Some(Lsn(lsn))),
+        }
+    }
+}
+
+/// What sends WAL in order.
+pub trait WalSource {
+    /// The next piece and where it begins; `None` where nothing came within `patience`.
+    fn next(&mut self, patience: Duration) -> Result<Option<(Lsn, Vec<u8>)>>;
+
+    /// All before `lsn` is read and wanted no more.
+    fn confirm(&mut self, lsn: Lsn);
+}
+
+impl WalSource for WalStream {
+    fn next(&mut self, patience: Duration) -> Result<Option<(Lsn, Vec<u8>)>> {
+        WalStream::next(self, patience)
+    }
+
+    fn confirm(&mut self, lsn: Lsn) {
+        WalStream::confirm(self, lsn);
+    }
+}
+
+/// The tar, to be read.
+pub struct WalTar<'a, S> {
+    source: S,
+    timeline: u32,
+    segment_size: u64,
+    /// What has been handed on of the WAL.
+    at: Lsn,
+    end: &'a WalEnd,
+    ready: Vec<u8>,
+    taken: usize,
+    state: TarState,
+    cancel: Cancel,
+}
+
+#[derive(PartialEq, Eq)]
+enum TarState {
+    /// The header of the next segment comes next.
+    Between,
+    Within,
+    Ended,
+}
+
+impl<'a, S: WalSource> WalTar<'a, S> {
+    /// The WAL of `timeline` that `source` sends, from `start` on, which is where a segment begins.
+    pub fn new(
+        source: S,
+        timeline: u32,
+        segment_size: u64,
+        start: Lsn,
+        end: &'a WalEnd,
+        cancel: &Cancel,
+    ) -> WalTar<'a, S> {
+        WalTar {
+            source,
+            timeline,
+            segment_size,
+            at: start,
+            end,
+            ready: Vec::new(),
+            taken: 0,
+            state: TarState::Between,
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// Has something ready, or is at the end.
+    fn fill(&mut self) -> Result<()> {
+        self.ready.clear();
+        self.taken = 0;
+        while self.ready.is_empty() && self.state != TarState::Ended {
+            self.cancel.check()?;
+            let reached = self.end.get()?.is_some_and(|end| self.at >= end);
+            match (&self.state, reached) {
+                (TarState::Between, true) => {
+                    self.ready.resize(END, 0);
+                    self.state = TarState::Ended;
+                }
+                (TarState::Within, true) => self.pad(),
+                _ => {
+                    if let Some((lsn, bytes)) = self.source.next(LOOK)? {
+                        self.add(lsn, &bytes)?;
+                        self.source.confirm(self.at);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, lsn: Lsn, mut bytes: &[u8]) -> Result<()> {
+        if lsn != self.at {
+            return Err(Error::failed(format!(
+                "the server sent WAL from {lsn} on where {} was due",
+                self.at
+            )));
+        }
+        while !bytes.is_empty() {
+            if self.state == TarState::Between {
+                self.begin_segment();
+            }
+            let left = self.segment_size - self.at.0 % self.segment_size;
+            let count = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let (own, rest) = bytes.split_at(count);
+            self.ready.extend_from_slice(own);
+            self.advance(count as u64);
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self) {
+        let name = self.at.segment_name(self.timeline, self.segment_size);
+        self.ready
+            .extend_from_slice(&tar_header::of_file(&name, self.segment_size));
+        self.state = TarState::Within;
+    }
+
+    /// A segment is a whole number of blocks of the tar, so that nothing stands between two.
+    fn advance(&mut self, count: u64) {
+        self.at = Lsn(self.at.0 + count);
+        if self.at.0.is_multiple_of(self.segment_size) {
+            self.state = TarState::Between;
+        }
+    }
+
+    fn pad(&mut self) {
+        let left = self.segment_size - self.at.0 % self.segment_size;
+        let count = left.min(ZEROS);
+        self.ready.resize(count as usize, 0);
+        self.advance(count);
+    }
+}
+
+impl<S: WalSource> Read for WalTar<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.ready.len() {
+            self.fill()?;
+        }
+        let left = &self.ready[self.taken..];
+        let count = left.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&left[..count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
