@@ -2,6 +2,7 @@
 
 mod ask;
 mod backup;
+mod base_restore;
 mod cat;
 mod compose;
 mod context;

@@ -38,9 +38,12 @@ impl App {
         let began = Instant::now();
         let named = self.named(&options.from, options.at, options.db.as_deref())?;
         let source = &named.database;
+        let selected = self.find(&named, Purpose::Restore, cancel)?;
+        if self.restore_base(options, &named, &selected, cancel)? {
+            return Ok(());
+        }
         let database = self.target(&named, options)?;
         let tools = self.tools()?;
-        let selected = self.find(&named, Purpose::Restore, cancel)?;
         // a password is asked for once there is something to restore
         let session = restore_login::session(database, options, &tools, cancel)?;
         let job = self.restore_job(options, source, database, session)?;

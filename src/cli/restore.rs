@@ -1,6 +1,6 @@
 //! What `restore` accepts.
 
-use super::values::{host, jobs, moment, name, port, renamed};
+use super::values::{host, jobs, moment, name, port, renamed, tablespace_map};
 use crate::error::{Error, Result};
 use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
@@ -74,6 +74,19 @@ pub struct RestoreArgs {
     /// only say what would happen
     #[argh(switch)]
     pub dry_run: bool,
+
+    // a cluster
+    /// restore a backup of a cluster into this directory, which is new or empty
+    #[argh(option, arg_name = "DIR")]
+    pub to_dir: Option<PathBuf>,
+
+    /// put the tablespace with this OID into DIR; may be repeated
+    #[argh(option, arg_name = "OID=DIR", from_str_fn(tablespace_map))]
+    pub tablespace_map: Vec<(u32, PathBuf)>,
+
+    /// give the files of the cluster to this user
+    #[argh(option, arg_name = "USER")]
+    pub owner: Option<String>,
 
     // which part of it
     /// only this table, view or sequence, as name or schema.name, with all that belongs to it; may be repeated
@@ -188,6 +201,31 @@ pub struct RestoreArgs {
 }
 
 impl RestoreArgs {
+    /// Refuses what is about databases, for a backup of a cluster.
+    pub fn refuse_dump_options(&self) -> Result<()> {
+        let given = [
+            ("--to", self.to.is_some()),
+            ("--create", self.create),
+            ("--clean", self.clean),
+            ("--backup-first", self.backup_first),
+            ("--table", !self.table.is_empty()),
+            ("--schema", !self.schema.is_empty()),
+            ("--data-only", self.data_only),
+            ("--schema-only", self.schema_only),
+            ("--globals", self.globals),
+            ("--jobs", self.jobs.is_some()),
+            ("--tablespace", !self.tablespace.is_empty()),
+            ("--no-tablespaces", self.no_tablespaces),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((option, _)) => Err(Error::usage(format!(
+                "{option} is for dumps, and this is a backup of a cluster"
+            ))
+            .hint("a cluster is restored as a whole: --to-dir DIR, --tablespace-map OID=DIR, --owner USER")),
+        }
+    }
+
     /// Refuses what does not go together.
     pub fn check(&self) -> Result<()> {
         let pairs = [
@@ -218,6 +256,16 @@ impl RestoreArgs {
                 .hint("leave one of them out; see what each does with: backupkit restore --help"));
         }
         let needs = [
+            (
+                !self.tablespace_map.is_empty() && self.to_dir.is_none(),
+                "--tablespace-map",
+                "--to-dir",
+            ),
+            (
+                self.owner.is_some() && self.to_dir.is_none(),
+                "--owner",
+                "--to-dir",
+            ),
             (
                 self.locale.is_some() && !self.create,
                 "--locale",

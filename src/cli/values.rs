@@ -3,6 +3,7 @@
 use crate::operation::base_backup::BaseType;
 use crate::repository::check_records::CheckLevel;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A day, of which the last moment counts, or a time of day with or without seconds and zone, as in RFC 3339 or with a
@@ -81,6 +82,16 @@ pub(super) fn name(text: &str) -> std::result::Result<String, String> {
 /// `90s`, `45m`, `1h30m`, `14d`, `0`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     crate::text::duration::parse(text)
+}
+
+/// `OID=DIR`, at the first `=`, the directory as an absolute path.
+pub(super) fn tablespace_map(text: &str) -> std::result::Result<(u32, PathBuf), String> {
+    let pair = text.split_once('=');
+    let pair = pair.and_then(|(oid, path)| Some((oid.parse().ok()?, PathBuf::from(path))));
+    match pair {
+        Some((oid, path)) if path.is_absolute() => Ok((oid, path)),
+        _ => Err(format!("{text:?} is not such as 16385=/srv/fast")),
+    }
 }
 
 /// `full` or `incr`.

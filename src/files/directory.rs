@@ -1,5 +1,6 @@
 //! Directories: made private, made durable, opened without following a link; and where temporary ones belong.
 
+use crate::error::{Doing, Error};
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -43,6 +44,24 @@ pub fn for_large_temporaries() -> PathBuf {
         Some(path) if !path.is_empty() => PathBuf::from(path),
         _ => PathBuf::from("/var/tmp"),
     }
+}
+
+/// Fails unless `needed` bytes are free on the file system of `path`.
+pub fn require_room(path: &Path, needed: u64) -> crate::error::Result<()> {
+    let shown = path.display();
+    let found = rustix::fs::statvfs(path)
+        .map_err(std::io::Error::from)
+        .doing(|| format!("cannot look at the free space of {shown}"))?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "about {} MiB are needed, and {shown} has {} MiB free",
+        needed.div_ceil(1 << 20),
+        free >> 20
+    ))
+    .hint("free some space, or name a larger place"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 use super::backup::{BackupTime, StoredBackup};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::files::random;
 use crate::format::codec::{self, CodecOptions};
 use crate::format::encoding::{ArchiveEncoding, Cipher};
 use crate::format::inspect::NoInspection;
@@ -162,7 +163,7 @@ fn begin(
     cancel: &Cancel,
 ) -> Result<StoredBackup> {
     let mut wal = ReplicationConnection::connect(&job.session, &application_name("wal"), cancel)?;
-    let slot = application_name("backup").replace('-', "_");
+    let slot = format!("backupkit_{}", random::token()?);
     wal.create_temporary_slot(&slot)?;
 
     let progress = Progress::start(&format!("backing up {}", job.cluster));
@@ -388,7 +389,10 @@ fn store(
             stop_time: now(),
             wal_segment_size: begun.server.wal_segment_size,
             checksums: begun.server.checksums,
-            damaged_pages: damage.len() as u64,
+            damaged_pages: match end.has_damaged_pages {
+                true => facts.page_failure_count().max(1),
+                false => 0,
+            },
         }),
         details: None,
         details_sealed: None,
@@ -431,7 +435,7 @@ fn store(
     Ok(StoredBackup {
         manifest,
         copies,
-        warnings: reason.into_iter().chain(facts.suspicions()).collect(),
+        warnings: reason.into_iter().collect(),
         holds,
     })
 }

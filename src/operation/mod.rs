@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod base_backup;
+pub mod base_restore;
 pub mod cat;
 pub mod diff;
 pub mod init;

@@ -3,6 +3,7 @@
 //! Each file words the result of one command, which `operation/` defines; none of them decides anything.
 
 mod backup;
+mod base_restore;
 mod check;
 mod daemon;
 mod diff;
@@ -16,6 +17,7 @@ mod stdout;
 mod verify;
 
 pub use backup::{backup_json, backup_summary, backup_text};
+pub use base_restore::{base_restore_json, base_restore_text};
 pub use check::{check_json, print_check};
 pub use daemon::{next_runs_json, next_runs_text};
 pub use diff::{diff_json, diff_text};

@@ -34,6 +34,8 @@ pub enum Program {
     Postgres,
     /// Looks for corruption in tables and indexes.
     PgAmcheck,
+    /// Makes one base backup of a full and incremental ones.
+    PgCombinebackup,
 }
 
 impl Program {
@@ -47,6 +49,7 @@ impl Program {
             Program::Initdb => "initdb",
             Program::Postgres => "postgres",
             Program::PgAmcheck => "pg_amcheck",
+            Program::PgCombinebackup => "pg_combinebackup",
         }
     }
 }
@@ -301,6 +304,20 @@ impl Tools {
         let found = self.all(Program::PgAmcheck, cancel)?;
         let of_that_version = found.into_iter().filter(|tool| tool.major == major);
         Ok(newest(of_that_version))
+    }
+
+    /// The pg_combinebackup of this major version, which has to be the same as that of the server.
+    pub fn pg_combinebackup(&self, major: u32, cancel: &Cancel) -> Result<Tool> {
+        let found = self.all(Program::PgCombinebackup, cancel)?;
+        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
+        newest(of_that_version).ok_or_else(|| {
+            Error::failed(format!(
+                "pg_combinebackup of PostgreSQL {major} is not installed, and incremental backups are combined by it"
+            ))
+            .hint(format!(
+                "install the server's package (Debian: apt-get install postgresql-{major}), or name its directory as bin_dir"
+            ))
+        })
     }
 
     /// The newest psql, or `None`.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How often the server is told how far we are.
 const STATUS: Duration = Duration::from_secs(10);
+/// How long the end may take.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// Seconds between the epochs of Unix and of PostgreSQL.
 const EPOCH: u64 = 946_684_800;
 
@@ -93,6 +95,18 @@ impl WalStream {
     /// All before `lsn` is not wanted again.
     pub fn confirm(&mut self, lsn: Lsn) {
         self.confirmed = self.confirmed.max(lsn);
+    }
+
+    /// No more is wanted. A server that does not answer loses nothing by it.
+    pub fn end(&mut self) {
+        self.connection.patience(GOODBYE);
+        let ended = self.tell().and_then(|()| {
+            self.connection.frames.send(&frame(b'c', b""))?;
+            self.connection.until_ready()
+        });
+        if let Err(error) = ended {
+            log::debug!("{}", error.chain());
+        }
     }
 
     fn tell(&mut self) -> Result<()> {

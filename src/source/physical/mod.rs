@@ -1,8 +1,13 @@
 //! A whole cluster as it lies on disk: base backups, and the WAL that they need.
 
+pub mod backup_manifest;
 pub mod base_inspector;
 pub mod basis;
 pub mod details;
+mod incremental_file;
+pub mod page;
+pub mod restore;
 pub mod server_facts;
 mod tar_header;
+pub mod tar_stream;
 pub mod wal_tar;

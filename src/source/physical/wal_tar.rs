@@ -55,6 +55,9 @@ pub trait WalSource {
 
     /// All before `lsn` is read and wanted no more.
     fn confirm(&mut self, lsn: Lsn);
+
+    /// No more is wanted.
+    fn end(&mut self);
 }
 
 impl WalSource for WalStream {
@@ -64,6 +67,10 @@ impl WalSource for WalStream {
 
     fn confirm(&mut self, lsn: Lsn) {
         WalStream::confirm(self, lsn);
+    }
+
+    fn end(&mut self) {
+        WalStream::end(self);
     }
 }
 
@@ -121,6 +128,7 @@ impl<'a, S: WalSource> WalTar<'a, S> {
             let reached = self.end.get()?.is_some_and(|end| self.at >= end);
             match (&self.state, reached) {
                 (TarState::Between, true) => {
+                    self.source.end();
                     self.ready.resize(END, 0);
                     self.state = TarState::Ended;
                 }

@@ -1,0 +1,241 @@
+//! The directories that a base backup is restored into: new or empty, and of nobody else.
+
+use crate::error::{Doing, Error, Result};
+use crate::files::entries;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What marks a directory that is being restored into, and holds what is needed meanwhile.
+pub const RESTORING: &str = "backupkit.restoring";
+/// What makes a data directory one, and gets its name last.
+pub const CONTROL: &str = "global/pg_control";
+
+/// A directory to restore into. Dropped before [`TargetDirectory::finish`], all that was written into it is removed again.
+pub struct TargetDirectory {
+    path: PathBuf,
+    /// It was not there before.
+    is_new: bool,
+    owner: Option<(u32, u32)>,
+    is_finished: bool,
+}
+
+impl TargetDirectory {
+    /// Takes `path`, which has to be new or empty, or to hold nothing but what a restore of ours that died has left. What is
+    /// restored into it belongs to `owner`, else to who owns the directory.
+    pub fn take(path: &Path, owner: Option<(u32, u32)>) -> Result<TargetDirectory> {
+        let doing = || format!("cannot restore into {}", path.display());
+        let found = match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found.doing(doing)?),
+        };
+        let mut directory = TargetDirectory {
+            path: std::path::absolute(path).doing(doing)?,
+            is_new: found.is_none(),
+            owner,
+            // nothing of ours is in it yet
+            is_finished: true,
+        };
+        match &found {
+            Some(found) if !found.is_dir() => {
+                return Err(
+                    Error::refused(format!("{} is no directory", path.display()))
+                        .hint("name a directory that is new or empty"),
+                );
+            }
+            Some(found) => {
+                require_empty(path)?;
+                let us = rustix::process::geteuid().as_raw();
+                if directory.owner.is_none() && found.uid() != us {
+                    directory.owner = Some((found.uid(), found.gid()));
+                }
+            }
+            None => fs::create_dir(path).map_err(|error| {
+                let error = Error::from(error).doing(doing());
+                error.hint(
+                    "the directory that it lies in has to be there, and to let this user write",
+                )
+            })?,
+        }
+        directory.is_finished = false;
+        fs::set_permissions(path, Permissions::from_mode(0o700)).doing(doing)?;
+        fs::create_dir_all(path.join(RESTORING)).doing(doing)?;
+        Ok(directory)
+    }
+
+    /// Where it is, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory of its own for what is needed only meanwhile.
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join(RESTORING)
+    }
+
+    /// Removes what was needed only meanwhile and the mark, once all of it is durable; then the directory is whole.
+    pub fn finish(mut self) -> Result<()> {
+        let doing = || format!("cannot finish {}", self.path.display());
+        entries::remove_tree(&self.scratch()).doing(doing)?;
+        sync(&self.path)?;
+        self.is_finished = true;
+        Ok(())
+    }
+
+    /// Gives all that is in it to its owner.
+    pub fn give_away(&self) -> Result<()> {
+        match self.owner {
+            Some(owner) => give_to(&self.path, owner),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for TargetDirectory {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        let removed = match self.is_new {
+            true => entries::remove_tree(&self.path),
+            false => empty(&self.path),
+        };
+        if let Err(error) = removed {
+            log::warn!(
+                "cannot remove what was restored into {}: {error}; do not start a server there",
+                self.path.display()
+            );
+        }
+    }
+}
+
+/// Removes everything in `path`: what makes a server start goes first, and the mark last.
+fn empty(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path.join(CONTROL)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name() == RESTORING {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => entries::remove_tree(&entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    match entries::remove_tree(&path.join(RESTORING)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Fails where something lies in `path`; what a restore of ours has left there is removed.
+fn require_empty(path: &Path) -> Result<()> {
+    let doing = || format!("cannot look into {}", path.display());
+    if path.join(RESTORING).is_dir() {
+        log::info!(
+            "removing what a restore that died has left in {}",
+            path.display()
+        );
+        empty(path).doing(doing)?;
+    }
+    let mut found = fs::read_dir(path).doing(doing)?;
+    // a file system of its own has that
+    let other =
+        found.find(|entry| !matches!(entry, Ok(entry) if entry.file_name() == "lost+found"));
+    let Some(entry) = other else {
+        return Ok(());
+    };
+    let entry = entry.doing(doing)?;
+    let what = match path.join("postmaster.pid").exists() {
+        true => format!("a server runs in {}, or was killed there", path.display()),
+        false => format!(
+            "{} is not empty: {} lies in it",
+            path.display(),
+            entry.file_name().display()
+        ),
+    };
+    Err(Error::refused(what)
+        .hint("name a directory that is new or empty; nothing is ever overwritten"))
+}
+
+/// Makes everything durable that was written to the file system of `path`.
+pub fn sync(path: &Path) -> Result<()> {
+    let doing = || format!("cannot make {} durable", path.display());
+    let file = File::open(path).doing(doing)?;
+    rustix::fs::syncfs(&file)
+        .map_err(io::Error::from)
+        .doing(doing)
+}
+
+/// Gives `path` and everything in it to `owner`. Links are given, and not followed.
+pub fn give_to(path: &Path, owner: (u32, u32)) -> Result<()> {
+    let doing = || format!("cannot give {} to its owner", path.display());
+    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1)).doing(doing)?;
+    if !fs::symlink_metadata(path).doing(doing)?.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).doing(doing)? {
+        give_to(&entry.doing(doing)?.path(), owner)?;
+    }
+    Ok(())
+}
+
+/// A directory for a tablespace: new or empty, private.
+pub fn take_tablespace(path: &Path) -> Result<()> {
+    let doing = || format!("cannot make {}", path.display());
+    let elsewhere = "put a tablespace elsewhere with --tablespace-map OID=DIR";
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(path).doing(doing)?;
+        }
+        found => match found.doing(doing)?.is_dir() {
+            true => require_empty(path).map_err(|error| error.also_hint(elsewhere))?,
+            false => {
+                let what = format!("{} is no directory", path.display());
+                return Err(Error::refused(what).hint(elsewhere));
+            }
+        },
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700)).doing(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn what_lies_in_a_directory_is_never_touched() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("precious"), "x").unwrap();
+        let refused = TargetDirectory::take(parent.path(), None).map(drop);
+        assert_eq!(refused.unwrap_err().kind(), Kind::Refused);
+        assert_eq!(fs::read(parent.path().join("precious")).unwrap(), b"x");
+        assert!(!parent.path().join(RESTORING).exists());
+    }
+
+    #[test]
+    fn what_was_not_finished_is_removed_and_what_died_is_taken_up() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let directory = TargetDirectory::take(&path, None).unwrap();
+        fs::create_dir(path.join("global")).unwrap();
+        fs::write(path.join(CONTROL), "x").unwrap();
+        // as if it were killed
+        std::mem::forget(directory);
+        assert!(path.join(CONTROL).exists());
+        let directory = TargetDirectory::take(&path, None).unwrap();
+        assert!(!path.join(CONTROL).exists());
+        fs::write(path.join("PG_VERSION"), "17").unwrap();
+        drop(directory);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        let directory = TargetDirectory::take(&path, None).unwrap();
+        fs::write(path.join("PG_VERSION"), "17").unwrap();
+        directory.finish().unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+    }
+}
