@@ -6,7 +6,7 @@ use super::reference::NamedBackup;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::error::{Error, Result};
-use crate::operation::base_restore::{self, BaseRestore, RestoredBase, StoredLink};
+use crate::operation::base_restore::{self, BaseRestore, RestoredBase};
 use crate::output;
 use crate::process::account::Account;
 use crate::repository::chain::ChainLink;
@@ -14,6 +14,7 @@ use crate::repository::held::Copy;
 use crate::repository::located::Located;
 use crate::repository::reading_mark::ReadingMark;
 use crate::repository::source_kind::SourceClass;
+use crate::source::physical::restore::assemble::{Assembly, StoredLink};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,7 +53,7 @@ impl App {
         let (Some(directory), began) = (&options.to_dir, Instant::now()) else {
             return Ok(false);
         };
-        let chain = self.chain_of(named, selected, cancel)?;
+        let chain = self.chain_of(&named.database, selected, cancel)?;
         let mut reading = Vec::new();
         if !options.dry_run {
             for link in &chain {
@@ -67,9 +68,11 @@ impl App {
         let owner = options.owner.as_deref().map(Account::named).transpose()?;
         let tablespaces: BTreeMap<_, _> = options.tablespace_map.iter().cloned().collect();
         let job = BaseRestore {
-            chain: &chain,
-            keys: &keys,
-            sealed_only: self.encrypts(&named.database) && !options.force,
+            source: Assembly {
+                chain: &chain,
+                keys: &keys,
+                sealed_only: self.encrypts(&named.database) && !options.force,
+            },
             directory,
             tablespaces: &tablespaces,
             owner: owner.map(|owner| (owner.uid, owner.gid)),
@@ -101,15 +104,15 @@ impl App {
     /// All that `selected` needs to be restored, itself last, each on a storage that has it.
     pub(super) fn chain_of(
         &self,
-        named: &NamedBackup,
+        name: &str,
         selected: &Located,
         cancel: &Cancel,
     ) -> Result<Vec<StoredLink>> {
         let Located::Stored { storage, entry } = selected else {
             return Err(Error::usage("a file is no backup of a cluster"));
         };
-        let places = self.places(&self.storages_of(&named.database, None));
-        let repository = self.repository(&named.database, &places, cancel)?;
+        let places = self.places(&self.storages_of(name, None));
+        let repository = self.repository(name, &places, cancel)?;
         let copy = Copy {
             storage: storage.name().to_string(),
             entry: entry.clone(),

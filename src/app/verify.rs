@@ -171,6 +171,8 @@ impl App {
         let checked = CheckedCopy {
             opening,
             drill: &|| self.drill(&wanted.database),
+            chain: &|| self.chain_of(&wanted.database, copy, cancel),
+            sealed_only: self.encrypts(&wanted.database),
         };
         // a copy that is gone is noticed below
         let _reading = match level {

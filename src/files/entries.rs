@@ -84,6 +84,18 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     remove_in(&above, name, DEEPEST)
 }
 
+/// Gives `path` and everything in it to this user and group. Links are given, and not followed.
+pub fn give_to(path: &Path, owner: (u32, u32)) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
+    if !std::fs::symlink_metadata(path)?.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
+        give_to(&entry?.path(), owner)?;
+    }
+    Ok(())
+}
+
 fn remove_in(above: impl AsFd, name: &OsStr, levels: usize) -> io::Result<()> {
     if levels == 0 {
         return Err(io::Error::other("it is too deep"));

@@ -484,6 +484,7 @@ fn details(
     ClusterDetails {
         databases: databases.collect(),
         tablespaces: tablespaces.collect(),
+        superuser: begun.server.superuser.clone(),
         files: facts.file_count(),
         settings: begun.server.settings.clone(),
         configuration: begun.server.configuration.clone(),

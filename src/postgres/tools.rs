@@ -36,6 +36,8 @@ pub enum Program {
     PgAmcheck,
     /// Makes one base backup of a full and incremental ones.
     PgCombinebackup,
+    /// Reads every page of a cluster that is stopped.
+    PgChecksums,
 }
 
 impl Program {
@@ -50,6 +52,7 @@ impl Program {
             Program::Postgres => "postgres",
             Program::PgAmcheck => "pg_amcheck",
             Program::PgCombinebackup => "pg_combinebackup",
+            Program::PgChecksums => "pg_checksums",
         }
     }
 }
@@ -318,6 +321,13 @@ impl Tools {
                 "install the server's package (Debian: apt-get install postgresql-{major}), or name its directory as bin_dir"
             ))
         })
+    }
+
+    /// The pg_checksums of this major version, or `None`.
+    pub fn pg_checksums(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
+        let found = self.all(Program::PgChecksums, cancel)?;
+        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
+        Ok(newest(of_that_version))
     }
 
     /// The newest psql, or `None`.

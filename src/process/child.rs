@@ -9,7 +9,7 @@ use crate::cancel::{Cancel, Woken};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::text::escape::quoted_lines;
 use rustix::event::PollFlags;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -160,6 +160,15 @@ impl Child {
             Woken::Ready => self.reap().map(Some),
             Woken::TimedOut => Ok(None),
         }
+    }
+
+    /// Asks the child alone to end in order, as its own SIGINT means it, and waits for at most `limit`.
+    pub fn end_in_order(&mut self, limit: Duration, cancel: &Cancel) -> Result<ExitStatus> {
+        if self.status.is_none() {
+            // a failure means that it has ended
+            let _ = kill_process(Pid::from_child(&self.inner), Signal::INT);
+        }
+        self.wait(cancel, Some(limit))
     }
 
     fn reap(&mut self) -> Result<ExitStatus> {

@@ -11,6 +11,7 @@
 //! the backup. What was found is written down in `record`, and
 //! summed up in `report`.
 
+mod base;
 mod full;
 pub mod record;
 pub mod report;
@@ -24,9 +25,12 @@ use crate::error::{Kind, Result};
 use crate::repository::check_records::CheckLevel;
 use crate::repository::evidence::Evidence;
 
+use crate::repository::located::Located;
 use crate::repository::open::CopyToOpen;
+use crate::repository::source_kind::SourceClass;
 use crate::source::logical::drill;
 use crate::source::logical::drill::options::DrillOptions;
+use crate::source::physical::restore::assemble::StoredLink;
 use sidecars::Claims;
 
 /// One copy of a backup to be checked.
@@ -35,10 +39,21 @@ pub struct CheckedCopy<'a> {
     pub opening: CopyToOpen<'a>,
     /// How it is drilled; asked for only by [`CheckLevel::Restore`].
     pub drill: &'a dyn Fn() -> Result<DrillOptions>,
+    /// All that a backup of a cluster needs, itself last; asked for only where it is one.
+    pub chain: &'a dyn Fn() -> Result<Vec<StoredLink>>,
+    /// Only what is encrypted is read.
+    pub sealed_only: bool,
 }
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
 pub fn check(checked: &CheckedCopy, level: CheckLevel, cancel: &Cancel) -> Result<Evidence> {
+    if let Located::Stored { entry, .. } = checked.opening.copy
+        && entry.kind.class() == SourceClass::Cluster
+    {
+        let mut evidence = Evidence::default();
+        let looked = base::look(checked, level, &mut evidence, cancel);
+        return judged(looked, evidence);
+    }
     let (claims, mut evidence) = sidecars::look(checked.opening.copy, cancel)?;
     let looked = match level {
         CheckLevel::Exists => Ok(()),
@@ -52,6 +67,11 @@ pub fn check(checked: &CheckedCopy, level: CheckLevel, cancel: &Cancel) -> Resul
         }
         CheckLevel::Restore => restore(checked, claims, &mut evidence, cancel),
     };
+    judged(looked, evidence)
+}
+
+/// What a look came to: damage is what it was to find.
+fn judged(looked: Result<()>, mut evidence: Evidence) -> Result<Evidence> {
     match looked {
         Ok(()) => Ok(evidence),
         // sealed for another name, or with parameters that no writer of ours uses

@@ -13,6 +13,7 @@ use super::session::{Session, plain_environment};
 use super::tools::ServerPrograms;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::files::entries;
 use crate::process::account::Account;
 use crate::process::{self, Child, Ended};
 use confinement::ConfinementGap;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The superuser, as on any server.
+/// The superuser, as on any server that was not restored from files.
 pub const SUPERUSER: &str = "postgres";
 /// In a directory of its own, any port is free.
 const PORT: &str = "5432";
@@ -31,6 +32,8 @@ const PORT: &str = "5432";
 const INITDB_LIMIT: Duration = Duration::from_secs(300);
 /// Longer than a server takes to start on an empty cluster.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// Longer than a server takes to stop that nobody uses.
+const STOP_LIMIT: Duration = Duration::from_secs(600);
 /// How often a server that starts is looked at.
 const AGAIN: Duration = Duration::from_millis(20);
 /// What an empty cluster takes, and its write-ahead log when it is full.
@@ -97,9 +100,90 @@ pub struct Cluster {
     directory: Directory,
     owner: Option<Account>,
     major: u32,
+    superuser: String,
 }
 
+/// What a server starts from that was not made by initdb: files of a backup.
+pub struct RestoredFiles<'a> {
+    /// Writes the data directory, the first, with what it needs meanwhile in the private directory around it, the second.
+    pub write: &'a mut dyn FnMut(&Path, &Path) -> Result<()>,
+    /// The name of the role that initdb made there.
+    pub superuser: &'a str,
+    /// Those settings of the origin that replaying its WAL insists on.
+    pub settings: &'a [(String, String)],
+}
+
+/// Files of our own in the place of the configuration that was restored, which could reach others.
+const OWN_CONFIGURATION: &str = "backupkit.conf";
+const OWN_HBA: &str = "backupkit_hba.conf";
+const OWN_IDENT: &str = "backupkit_ident.conf";
+/// Longer than a server takes to replay the WAL of a backup.
+const REPLAY_LIMIT: Duration = Duration::from_secs(12 * 3600);
+
 impl Cluster {
+    /// Starts a server from the files of a backup, and waits until it has replayed their WAL. Nothing of the configuration that
+    /// was restored is read.
+    pub fn start_from(
+        plan: &ClusterPlan,
+        files: RestoredFiles,
+        cancel: &Cancel,
+    ) -> Result<Cluster> {
+        initdb::clear(plan.parent, plan.owner, cancel)?;
+        initdb::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
+        let directory = Directory::make(plan.parent, plan.owner)?;
+        require_short_path(directory.path())?;
+        let data = data(directory.path());
+        (files.write)(&data, directory.path())?;
+        let doing = || "cannot write the configuration of a throwaway server";
+        for (name, text) in [
+            (OWN_CONFIGURATION, ""),
+            (OWN_HBA, "local all all trust\n"),
+            (OWN_IDENT, ""),
+        ] {
+            std::fs::write(data.join(name), text).doing(doing)?;
+        }
+        // whatever it says overrides all else
+        std::fs::write(data.join("postgresql.auto.conf"), "").doing(doing)?;
+        if let Some(owner) = plan.owner {
+            entries::give_to(&data, (owner.uid, owner.gid))
+                .doing(|| "cannot give the files to the user that drills run as")?;
+        }
+        let own = |setting: &str, name: &str| {
+            (setting.to_string(), data.join(name).display().to_string())
+        };
+        let mut settings = vec![
+            own("config_file", OWN_CONFIGURATION),
+            own("hba_file", OWN_HBA),
+            own("ident_file", OWN_IDENT),
+            own("data_directory", ""),
+            ("primary_conninfo".into(), String::new()),
+            ("primary_slot_name".into(), String::new()),
+            ("recovery_end_command".into(), String::new()),
+            ("archive_cleanup_command".into(), String::new()),
+            ("restore_command".into(), String::new()),
+            ("external_pid_file".into(), String::new()),
+        ];
+        settings.extend(files.settings.iter().cloned());
+        let server = postgres(plan, directory.path(), &settings).map_err(with_way_out)?;
+        let mut cluster = Cluster {
+            server: Some(server),
+            directory,
+            owner: plan.owner.cloned(),
+            major: plan.programs.postgres.major,
+            superuser: files.superuser.to_string(),
+        };
+        cluster.wait_until_ready(REPLAY_LIMIT, cancel)?;
+        Ok(cluster)
+    }
+
+    /// Stops the server in order, and returns its data directory, which stays until this is dropped.
+    pub fn stop(&mut self, cancel: &Cancel) -> Result<PathBuf> {
+        if let Some(mut server) = self.server.take() {
+            server.end_in_order(STOP_LIMIT, cancel)?;
+        }
+        Ok(data(self.directory.path()))
+    }
+
     /// Makes a cluster and starts its server. First removes what earlier runs had to leave behind.
     pub fn start(plan: &ClusterPlan, cancel: &Cancel) -> Result<Cluster> {
         match confinement::gap(cancel)? {
@@ -114,14 +198,15 @@ impl Cluster {
         initdb(plan, directory.path(), cancel)
             .map_err(with_way_out)
             .doing(|| "cannot make a throwaway cluster")?;
-        let server = postgres(plan, directory.path()).map_err(with_way_out)?;
+        let server = postgres(plan, directory.path(), &[]).map_err(with_way_out)?;
         let mut cluster = Cluster {
             server: Some(server),
             directory,
             owner: plan.owner.cloned(),
             major: plan.programs.postgres.major,
+            superuser: SUPERUSER.to_string(),
         };
-        cluster.wait_until_ready(cancel)?;
+        cluster.wait_until_ready(START_LIMIT, cancel)?;
         Ok(cluster)
     }
 
@@ -134,7 +219,7 @@ impl Cluster {
             ("PGPASSFILE", passwords.as_str()),
             ("PGHOST", directory.as_str()),
             ("PGPORT", PORT),
-            ("PGUSER", SUPERUSER),
+            ("PGUSER", self.superuser.as_str()),
             // whatever the surroundings demand of other servers
             ("PGSSLMODE", "disable"),
             ("PGGSSENCMODE", "disable"),
@@ -166,9 +251,9 @@ impl Cluster {
     }
 
     /// The server itself says when it accepts connections, in the last line of a file.
-    fn wait_until_ready(&mut self, cancel: &Cancel) -> Result<()> {
+    fn wait_until_ready(&mut self, limit: Duration, cancel: &Cancel) -> Result<()> {
         let status_file = data(self.directory.path()).join("postmaster.pid");
-        let give_up = Instant::now() + START_LIMIT;
+        let give_up = Instant::now() + limit;
         let Some(server) = &mut self.server else {
             return Ok(());
         };
@@ -186,7 +271,7 @@ impl Cluster {
             }
         }
         Err(Error::failed(format!(
-            "the throwaway server did not start within {START_LIMIT:?}"
+            "the throwaway server did not start within {limit:?}"
         )))
     }
 }
@@ -226,7 +311,7 @@ fn initdb(plan: &ClusterPlan, directory: &Path, cancel: &Cancel) -> Result<()> {
     process::run("initdb", command, cancel, INITDB_LIMIT, explain).map(|_| ())
 }
 
-fn postgres(plan: &ClusterPlan, directory: &Path) -> Result<Child> {
+fn postgres(plan: &ClusterPlan, directory: &Path, settings: &[(String, String)]) -> Result<Child> {
     let mut command = confinement::of_server(&plan.programs.postgres, directory).command();
     command.envs(confinement::environment(directory));
     lived_in(&mut command, plan, directory);
@@ -238,6 +323,9 @@ fn postgres(plan: &ClusterPlan, directory: &Path) -> Result<Child> {
     set(&format!("port={PORT}"));
     SETTINGS.iter().for_each(|setting| set(setting));
     preloading(plan).iter().for_each(|setting| set(setting));
+    for (name, value) in settings {
+        set(&format!("{name}={value}"));
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null());
     process::spawn("postgres", command)
 }

@@ -10,6 +10,8 @@ pub struct ClusterDetails {
     pub databases: Vec<DatabaseFacts>,
     /// Its tablespaces but the two that lie in the data directory.
     pub tablespaces: Vec<TablespaceFacts>,
+    /// The role that initdb made.
+    pub superuser: String,
     /// How many files it has.
     pub files: u64,
     /// Those settings of the server that a recovery refuses to be without, by their name.

@@ -31,6 +31,8 @@ pub struct ServerFacts {
     /// It is a standby.
     pub is_standby: bool,
     pub wal_level: String,
+    /// The role that initdb made.
+    pub superuser: String,
     /// [`RECOVERY_INSISTS_ON`].
     pub settings: BTreeMap<String, String>,
     /// The names of its databases, by OID.
@@ -71,10 +73,17 @@ impl ServerFacts {
             is_standby: client.query("SELECT pg_is_in_recovery()")? == [["t"]],
             wal_level: found.get("wal_level").cloned().unwrap_or_default(),
             settings: settings.collect(),
+            superuser: superuser(client)?,
             databases: databases(client)?,
             configuration: configuration(client, &found)?,
         })
     }
+}
+
+fn superuser(client: &Client) -> Result<String> {
+    // which is always the same number
+    let rows = client.query_names("SELECT rolname FROM pg_roles WHERE oid = 10")?;
+    Ok(rows.into_iter().flatten().next().unwrap_or_default())
 }
 
 fn databases(client: &Client) -> Result<BTreeMap<u32, String>> {

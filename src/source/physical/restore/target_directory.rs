@@ -86,7 +86,8 @@ impl TargetDirectory {
     /// Gives all that is in it to its owner.
     pub fn give_away(&self) -> Result<()> {
         match self.owner {
-            Some(owner) => give_to(&self.path, owner),
+            Some(owner) => entries::give_to(&self.path, owner)
+                .doing(|| format!("cannot give {} to its owner", self.path.display())),
             None => Ok(()),
         }
     }
@@ -169,19 +170,6 @@ pub fn sync(path: &Path) -> Result<()> {
     rustix::fs::syncfs(&file)
         .map_err(io::Error::from)
         .doing(doing)
-}
-
-/// Gives `path` and everything in it to `owner`. Links are given, and not followed.
-pub fn give_to(path: &Path, owner: (u32, u32)) -> Result<()> {
-    let doing = || format!("cannot give {} to its owner", path.display());
-    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1)).doing(doing)?;
-    if !fs::symlink_metadata(path).doing(doing)?.is_dir() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(path).doing(doing)? {
-        give_to(&entry.doing(doing)?.path(), owner)?;
-    }
-    Ok(())
 }
 
 /// A directory for a tablespace: new or empty, private.

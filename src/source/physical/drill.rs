@@ -1,0 +1,283 @@
+//! The drill of a base backup: a throwaway server started from its files, every page and row of it read.
+//!
+//! ```text
+//! assemble       the chain from its storages, combined             what a restore does, into a private directory
+//! start          WAL replayed, nothing of the origin's configuration read
+//! pg_amcheck     every heap and B-tree of every database
+//! pg_dump        every row of every table, through the reader of dumps
+//! pg_checksums   every page once more, when it is stopped
+//! ```
+//!
+//! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held is an error with the way out.
+
+use super::restore::assemble::Assembly;
+use super::restore::target_directory::CONTROL;
+use super::restore::unpack::{self, CONTROL_UNNAMED, Places};
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Kind, Result};
+use crate::format::inspect::StreamInspector;
+use crate::postgres::client::Client;
+use crate::postgres::cluster::{Cluster, ClusterPlan, RestoredFiles};
+use crate::postgres::session::{Session, plain_environment};
+use crate::postgres::tools::Tool;
+use crate::process::account::{self, Account};
+use crate::process::{self, Ended, explain_plainly};
+use crate::progress::Progress;
+use crate::repository::evidence::Evidence;
+use crate::source::logical::archive::DumpContents;
+use crate::source::logical::drill::options::DrillOptions;
+use crate::source::logical::dump::PgDump;
+use crate::source::logical::dump_inspector::DumpInspector;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How our sessions are called on the server.
+const APPLICATION: &str = "backupkit drill";
+/// What a server has to have room for beside the files and the chain.
+const GROWTH: u64 = 2;
+/// How much is read of a dump at a time.
+const PIECE: usize = 1024 * 1024;
+/// How long pg_checksums may take.
+const LIMIT: Duration = Duration::from_secs(12 * 3600);
+
+/// Holds a drill of the backup that `source` is about, whose plain size was found before, and adds what it finds to `evidence`.
+pub fn run(
+    source: &Assembly,
+    options: &DrillOptions,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    let (facts, details) = source.last_cluster()?;
+    let major = source.major()?;
+    options.tools.need_psql(cancel)?;
+    let programs = options.tools.server(major, cancel)?;
+    let owner = match account::is_root() {
+        true => Some(Account::named(&options.user).map_err(|error| {
+            error.hint("name a user of this machine as drill.user: a server does not run as root")
+        })?),
+        false => None,
+    };
+    let combiner = source.combiner(&options.tools, cancel)?;
+    let objects = source
+        .chain
+        .iter()
+        .flat_map(|link| link.link.manifest.objects());
+    let bytes: u64 = objects.map(|object| object.plain_bytes).sum();
+    let plan = ClusterPlan {
+        programs: &programs,
+        parent: &options.directory,
+        owner: owner.as_ref(),
+        expected_bytes: bytes.saturating_mul(GROWTH),
+        preloaded: &[],
+        database: "postgres",
+    };
+    let settings: Vec<(String, String)> = details
+        .settings
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let oids: Vec<u32> = details.tablespaces.iter().map(|one| one.oid).collect();
+    log::info!(
+        "starting a throwaway PostgreSQL {} from the backup, in {}",
+        programs.postgres.version,
+        options.directory.display()
+    );
+    let began = Instant::now();
+    // damage is found while the files are written; what fails when they are there is the server's word
+    let mut are_written = false;
+    let mut write = |data: &Path, directory: &Path| -> Result<()> {
+        assemble(
+            source,
+            data,
+            directory,
+            &oids,
+            combiner.as_ref(),
+            owner.as_ref(),
+            cancel,
+        )?;
+        are_written = true;
+        Ok(())
+    };
+    let files = RestoredFiles {
+        write: &mut write,
+        superuser: &details.superuser,
+        settings: &settings,
+    };
+    let mut cluster = match Cluster::start_from(&plan, files, cancel) {
+        Ok(cluster) => cluster,
+        Err(error) if are_written && error.kind() == Kind::Failed => {
+            cancel.check()?;
+            evidence.fault(format!("no server starts from it: {}", error.chain()));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
+    let client = Client::new(
+        &options.tools,
+        cluster.session("postgres"),
+        APPLICATION,
+        cancel,
+    )?;
+    let client = client.required()?;
+    let databases = client
+        .query_names("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")?;
+    let databases: Vec<String> = databases.into_iter().flatten().collect();
+    let limited = cancel.with_deadline(options.timeout);
+    match options.tools.pg_amcheck(major, cancel)? {
+        Some(tool) => amcheck(&tool, client.session(), evidence, &limited)?,
+        None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
+    }
+    let mut tables = 0;
+    for database in &databases {
+        match read_rows(&cluster.session(database), options, major, cancel) {
+            Ok(read) => tables += read,
+            Err(error) if error.kind() == Kind::Failed => {
+                cancel.check()?;
+                evidence.fault(format!(
+                    "the rows of {database} cannot all be read: {}",
+                    error.chain()
+                ));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    evidence.tables = Some(tables);
+    let data = cluster.stop(cancel)?;
+    match options.tools.pg_checksums(major, cancel)? {
+        Some(tool) if facts.checksums => checksums(&tool, &data, owner.as_ref(), evidence, cancel)?,
+        Some(_) => evidence.note("the cluster has no checksums of its pages"),
+        None => evidence.note("pg_checksums is not installed, so pages are not read once more"),
+    }
+    Ok(())
+}
+
+/// Writes the files to `data`, with the tablespaces in `directory` as well.
+fn assemble(
+    source: &Assembly,
+    data: &Path,
+    directory: &Path,
+    oids: &[u32],
+    combiner: Option<&Tool>,
+    owner: Option<&Account>,
+    cancel: &Cancel,
+) -> Result<()> {
+    unpack::make_directory(data)?;
+    let scratch = directory.join("chain");
+    unpack::make_directory(&scratch)?;
+    let mut tablespaces = BTreeMap::new();
+    for oid in oids {
+        let path = directory.join(format!("tablespace-{oid}"));
+        unpack::make_directory(&path)?;
+        tablespaces.insert(*oid, path);
+    }
+    let places = Places {
+        data: data.to_path_buf(),
+        tablespaces,
+    };
+    let progress = Progress::start(&format!("restoring {} for a drill", source.id()?));
+    source.assemble(&places, &scratch, combiner, &progress, cancel)?;
+    crate::files::entries::remove_tree(&scratch)
+        .doing(|| format!("cannot remove {}", scratch.display()))?;
+    unpack::link_tablespaces(&places)?;
+    if let Some(owner) = owner {
+        for path in places.tablespaces.values() {
+            crate::files::entries::give_to(path, (owner.uid, owner.gid))
+                .doing(|| "cannot give the files to the user that drills run as")?;
+        }
+    }
+    fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL)).doing(|| "cannot name pg_control")
+}
+
+/// Looks for corruption in every database.
+fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
+    fn explain(ended: &Ended) -> Error {
+        match ended.status.code() {
+            Some(2) => Error::in_lines(Kind::Damaged, &ended.to_string()),
+            _ => explain_plainly(ended),
+        }
+    }
+    let mut command = session.command(&tool.path, APPLICATION);
+    command.args([
+        "--all",
+        "--install-missing",
+        "--heapallindexed",
+        "--no-password",
+    ]);
+    match process::run("pg_amcheck", command, cancel, LIMIT, explain) {
+        Ok(_) => {}
+        Err(error) if error.kind() == Kind::Damaged => {
+            evidence.fault(format!("pg_amcheck finds corruption: {}", error.chain()));
+        }
+        Err(error) if error.kind() == Kind::Failed => {
+            evidence.note(format!("indexes are not looked into: {}", error.chain()));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Reads every row of a database, and returns how many tables it has.
+fn read_rows(
+    session: &Session,
+    options: &DrillOptions,
+    major: u32,
+    cancel: &Cancel,
+) -> Result<u64> {
+    let pg_dump = options.tools.pg_dump(Some(major), cancel)?;
+    let mut output = PgDump {
+        session,
+        role: session.user(),
+        application: APPLICATION,
+        options: &[],
+        lock_timeout: Duration::ZERO,
+        compressed_by_pg_dump: false,
+    }
+    .start(&pg_dump, cancel)?;
+    let mut inspector = DumpInspector::new();
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match output.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => inspector.feed(&buffer[..count])?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    inspector.end()?;
+    match inspector.into_contents() {
+        Some(DumpContents::Read(summary)) => Ok(summary.tables.len() as u64),
+        _ => Ok(0),
+    }
+}
+
+/// Reads every page once more.
+fn checksums(
+    tool: &Tool,
+    data: &Path,
+    owner: Option<&Account>,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut command = Command::new(&tool.path);
+    plain_environment(&mut command);
+    if let Some(owner) = owner {
+        owner.becomes(&mut command);
+    }
+    command.current_dir(data).arg("--check").arg("-D").arg(data);
+    match process::run("pg_checksums", command, cancel, LIMIT, explain_plainly) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == Kind::Failed => {
+            evidence.fault(format!(
+                "pg_checksums finds damaged pages: {}",
+                error.chain()
+            ));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}

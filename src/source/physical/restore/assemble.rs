@@ -1,0 +1,211 @@
+//! A base backup and all that it needs, read from their storages and made into one data directory.
+
+use super::combine;
+use super::target_directory::CONTROL;
+use super::unpack::{
+    self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, Places, Unpacker, WalUnpacker,
+};
+use crate::cancel::Cancel;
+use crate::error::{Doing, Error, Result};
+use crate::format::inspect::NoInspection;
+use crate::format::seal::Keys;
+use crate::postgres::tools::{Tool, Tools};
+use crate::progress::Progress;
+use crate::repository::chain::ChainLink;
+use crate::repository::manifest::{ClusterFacts, SourcePart};
+use crate::repository::manifest_details;
+use crate::repository::names::{BackupId, ObjectName};
+use crate::repository::objects::{ManifestObject, ObjectReader, objects_of};
+use crate::source::physical::details::ClusterDetails;
+use crate::storage::Storage;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One backup of a chain and the storage that it is read from.
+pub struct StoredLink {
+    pub storage: Arc<dyn Storage>,
+    pub link: ChainLink,
+}
+
+/// What is read, and with what.
+#[derive(Clone, Copy)]
+pub struct Assembly<'a> {
+    /// All that is needed, the full backup first and the one that is wanted last; one at least.
+    pub chain: &'a [StoredLink],
+    pub keys: &'a dyn Fn() -> Result<Keys>,
+    /// Only what is encrypted is read.
+    pub sealed_only: bool,
+}
+
+impl Assembly<'_> {
+    fn last(&self) -> Result<&StoredLink> {
+        let last = self.chain.last();
+        last.ok_or_else(|| Error::failed("there is no backup to restore"))
+    }
+
+    /// The backup that is wanted.
+    pub fn id(&self) -> Result<BackupId> {
+        Ok(self.last()?.link.copy.entry.id.clone())
+    }
+
+    /// What its manifest says of the cluster.
+    pub fn last_cluster(&self) -> Result<(ClusterFacts, ClusterDetails)> {
+        let link = &self.last()?.link;
+        let id = &link.copy.entry.id;
+        let damaged = |what: &str| Error::damaged(format!("the manifest of {id} {what}"));
+        let SourcePart::Objects(part) = &link.manifest.part else {
+            return Err(damaged("says that it is a dump"));
+        };
+        let facts = part.cluster.clone();
+        let facts = facts.ok_or_else(|| damaged("does not say which cluster it is of"))?;
+        let details = manifest_details::open_details(part, self.keys, id)?;
+        let details = details.ok_or_else(|| damaged("has no details"))?;
+        let details = serde_json::from_value(details)
+            .map_err(|error| damaged("has details that cannot be read").because(error))?;
+        Ok((facts, details))
+    }
+
+    /// pg_combinebackup of the version that it takes, where there is something to combine.
+    pub fn combiner(&self, tools: &Tools, cancel: &Cancel) -> Result<Option<Tool>> {
+        match self.chain.len() {
+            0 | 1 => Ok(None),
+            _ => tools.pg_combinebackup(self.major()?, cancel).map(Some),
+        }
+    }
+
+    /// The major version of the server that it is of.
+    pub fn major(&self) -> Result<u32> {
+        let (facts, _) = self.last_cluster()?;
+        let major = facts.server_version.split('.').next();
+        let major = major.and_then(|text| text.parse().ok());
+        major.ok_or_else(|| Error::damaged("the manifest tells no version of the server"))
+    }
+
+    /// Writes all of it to `places`, whose directories are there and empty but for `scratch`, an own directory in them. Its
+    /// pg_control is not named so, and its tablespaces are not linked yet. Returns the size of the files that were read.
+    pub fn assemble(
+        &self,
+        places: &Places,
+        scratch: &Path,
+        combiner: Option<&Tool>,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<u64> {
+        match (self.chain, combiner) {
+            ([only], _) => unpack_one(self, only, places, progress, cancel),
+            (_, Some(combiner)) => combine_all(self, combiner, scratch, places, progress, cancel),
+            _ => Err(Error::failed("there is nothing to restore")),
+        }
+    }
+}
+
+/// One full backup where it is to be. Returns the size of its files.
+fn unpack_one(
+    job: &Assembly,
+    stored: &StoredLink,
+    places: &Places,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<u64> {
+    let id = &stored.link.copy.entry.id;
+    let doing = || format!("cannot restore {id}");
+    let objects = objects_of(&stored.link.copy.entry, &stored.link.manifest)?;
+    let reader = ObjectReader {
+        storage: stored.storage.as_ref(),
+        copy: &stored.link.copy,
+        keys: job.keys,
+        sealed_only: job.sealed_only,
+    };
+    let meter = progress.meter();
+    let find = |name: ObjectName| objects.iter().find(|object| object.name == name);
+    let missing = |what: &str| Error::damaged(format!("{id} has no {what}"));
+    let mut expected = ExpectedFiles::default();
+    let manifest = find(ObjectName::BackupManifest).ok_or_else(|| missing("backup_manifest"))?;
+    let mut file = unpack::create_file(&places.data.join("backup_manifest"))?;
+    let mut sink = ManifestSink::new(&mut expected);
+    let mut opened = reader.open(manifest, progress.meter(), cancel)?;
+    opened.copy_to(&mut file, &mut sink, &meter).doing(doing)?;
+    let bytes = expected.bytes();
+
+    let tars = objects.iter().filter_map(|object| match object.name {
+        ObjectName::Tablespace(oid) => Some((object, Some(oid))),
+        ObjectName::FullCluster | ObjectName::IncrementalCluster => Some((object, None)),
+        _ => None,
+    });
+    let tars: Vec<(&ManifestObject, Option<u32>)> = tars.collect();
+    for (object, tablespace) in tars {
+        let mut unpacker = Unpacker::new(places, tablespace, &mut expected);
+        let mut opened = reader.open(object, progress.meter(), cancel)?;
+        opened
+            .copy_to(&mut unpacker, &mut NoInspection, &meter)
+            .doing(doing)?;
+        unpacker.finish().doing(doing)?;
+    }
+    expected.require_none_left().doing(doing)?;
+    if let Some(wal) = find(ObjectName::Wal) {
+        let mut unpacker = WalUnpacker::new(places.data.join("pg_wal"));
+        let mut opened = reader.open(wal, progress.meter(), cancel)?;
+        opened
+            .copy_to(&mut unpacker, &mut NoInspection, &meter)
+            .doing(doing)?;
+        unpacker.finish().doing(doing)?;
+    }
+    Ok(bytes)
+}
+
+/// Unpacks each backup of the chain aside, and has pg_combinebackup make one of them. Returns the size of what was unpacked.
+fn combine_all(
+    job: &Assembly,
+    combiner: &Tool,
+    scratch: &Path,
+    places: &Places,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<u64> {
+    let (mut inputs, mut mapped, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (number, stored) in job.chain.iter().enumerate() {
+        let data = scratch.join(format!("{number}"));
+        unpack::make_directory(&data)?;
+        let mut tablespaces = BTreeMap::new();
+        for object in objects_of(&stored.link.copy.entry, &stored.link.manifest)? {
+            if let ObjectName::Tablespace(oid) = object.name {
+                let path = scratch.join(format!("{number}.{oid}"));
+                unpack::make_directory(&path)?;
+                tablespaces.insert(oid, path);
+            }
+        }
+        let input = Places {
+            data: data.clone(),
+            tablespaces,
+        };
+        bytes += unpack_one(job, stored, &input, progress, cancel)?;
+        unpack::link_tablespaces(&input)?;
+        fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL))
+            .doing(|| "cannot name pg_control")?;
+        inputs.push(data);
+        if number + 1 == job.chain.len() {
+            let pairs = input.tablespaces.into_iter();
+            let pairs =
+                pairs.filter_map(|(oid, path)| Some((path, places.tablespaces.get(&oid)?.clone())));
+            mapped.extend(pairs);
+        }
+    }
+    progress.now(&format!("combining {} backups", inputs.len()));
+    let output = scratch.join("combined");
+    combine::combine(combiner, &inputs, &output, &mapped, cancel)?;
+    // the WAL of the last one came with its files
+    let doing = || format!("cannot move the result into {}", places.data.display());
+    fs::rename(output.join(CONTROL), output.join(CONTROL_UNNAMED)).doing(doing)?;
+    // the links are made anew, to the same places
+    let links = output.join("pg_tblspc");
+    for entry in fs::read_dir(&links).doing(doing)? {
+        fs::remove_file(entry.doing(doing)?.path()).doing(doing)?;
+    }
+    for entry in fs::read_dir(&output).doing(doing)? {
+        let entry = entry.doing(doing)?;
+        fs::rename(entry.path(), places.data.join(entry.file_name())).doing(doing)?;
+    }
+    Ok(bytes)
+}
