@@ -14,6 +14,7 @@ use crate::operation::status::subject::StatusSubject;
 use crate::output;
 use crate::repository::check_records::CheckLevel;
 use crate::repository::reference::Reference;
+use crate::schedule::Schedule;
 use chrono::{DateTime, Utc};
 use std::path::Path;
 
@@ -85,6 +86,14 @@ impl App {
             log::warn!("the next run is not known: {}", error.report());
             None
         });
+        let incremental = database.backup.base();
+        let incremental = incremental.map(|base| base.incremental_schedule(&process_env));
+        let incremental = incremental.transpose().unwrap_or_else(|error| {
+            log::warn!("the next run is not known: {}", error.report());
+            None
+        });
+        let next = |schedule: Option<Schedule>| schedule.and_then(|one| one.next_after(now));
+        let next_runs = [next(schedule), next(incremental.flatten())];
         let verify = database.verify.as_ref();
         let checks = verify.map(|verify| verify.schedule(&process_env));
         let checks = checks.transpose().unwrap_or_else(|error| {
@@ -102,7 +111,7 @@ impl App {
             max_age: database.max_age,
             verify_level: verify.map_or(CheckLevel::Restore, |verify| verify.level),
             max_unverified_age: database.max_unverified_age,
-            next_run: schedule.and_then(|schedule| schedule.next_after(now)),
+            next_run: next_runs.into_iter().flatten().min(),
             next_check: checks.and_then(|checks| checks.next_after(now)),
             failure_here: self.failure_here(Task::Backup.name(), name),
             failed_check: self.failure_here(Task::Verify.name(), name),

@@ -4,6 +4,7 @@
 
 mod absent;
 mod backup;
+mod base_backups;
 #[path = "../campaign/mod.rs"]
 mod campaign;
 mod cancel;

@@ -162,6 +162,8 @@ impl Cluster {
             ("archive_cleanup_command".into(), String::new()),
             ("restore_command".into(), String::new()),
             ("external_pid_file".into(), String::new()),
+            // what the settings of its origin go with
+            ("wal_level".into(), "replica".into()),
         ];
         settings.extend(files.settings.iter().cloned());
         let server = postgres(plan, directory.path(), &settings).map_err(with_way_out)?;
