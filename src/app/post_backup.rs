@@ -2,9 +2,9 @@
 //! a backup that ended well.
 
 use super::context::App;
+use super::failure_here::FailedTask;
 use crate::cancel::Cancel;
 use crate::config::{DatabaseSettings, process_env};
-use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
@@ -53,7 +53,7 @@ impl App {
             }
         }
         if !failure_record::record(&failure, &self.places(&database.backup.storage)) {
-            self.keep_failure_here(Task::Backup.name(), &unsealed);
+            self.keep_failure_here(FailedTask::Backup, &unsealed);
         }
     }
 
