@@ -283,11 +283,17 @@ impl App {
             Err(error) => log::error!("cannot back up {name}: {}", error.report()),
         }
         let ending = ending(&ended.result);
-        let unended = match ending {
-            Ending::Well => self.unended_failure(database),
+        let last = match ending {
+            Ending::Well => self.last_failure(database),
             _ => None,
         };
-        let recovered = unended.is_some();
+        // of the end of what this daemon told of, a run by hand may have told
+        let is_news = run.told.is_some_and(|told| {
+            let is_ended = |last: &Failure| !last.recovery_due && told.is_before(last.failed_at);
+            !last.as_ref().is_some_and(is_ended)
+        });
+        let unended = last.filter(|last| last.recovery_due);
+        let recovered = unended.is_some() || is_news;
         let end = self.end(
             run,
             ending,
@@ -340,7 +346,12 @@ impl App {
             }
             Ok(checked) => {
                 self.note_check(name, checked, verify.level);
-                (checked.ending(), checked.event(name))
+                let recovered = run.told.is_some();
+                let event = Event {
+                    recovered,
+                    ..checked.event(name)
+                };
+                (checked.ending(), event)
             }
             Err(error) => {
                 let failure = Failure::new(name, error, started_at, Utc::now());
@@ -376,8 +387,7 @@ impl App {
 
     /// The end of a run, told where that is due.
     fn end(&self, run: &Run, ending: Ending, event: Event) -> End {
-        // one that a run by hand told of, or this daemon
-        let recovered = ending == Ending::Well && (event.recovered || run.told.is_some());
+        let recovered = ending == Ending::Well && event.recovered;
         let heard = !run.tells(ending) || self.notify(&Event { recovered, ..event });
         End { ending, heard }
     }

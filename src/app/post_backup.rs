@@ -59,7 +59,13 @@ impl App {
 
     /// The failure of an earlier run for `database` that people have been told of, and not of its end.
     pub(super) fn unended_failure(&self, database: &DatabaseSettings) -> Option<Failure> {
-        failure_record::unended(&database.name, &self.places(&database.backup.storage))
+        self.last_failure(database)
+            .filter(|failure| failure.recovery_due)
+    }
+
+    /// The last run for `database` that failed, whether people have been told of its end or not.
+    pub(super) fn last_failure(&self, database: &DatabaseSettings) -> Option<Failure> {
+        failure_record::last(&database.name, &self.places(&database.backup.storage))
     }
 
     /// Writes down that people have been told of the end of `failure`.

@@ -104,7 +104,16 @@ impl Config {
         let databases = config.databases.iter();
         let unknown =
             databases.flat_map(|database| database.backup.encryption.unknown_previous(env));
-        config.warnings.extend(unknown.collect::<Vec<_>>());
+        // databases that have the same one are warned of once
+        let mut told: Vec<&SecretText> = Vec::new();
+        let mut warnings = Vec::new();
+        for (password, said) in unknown {
+            if !told.iter().any(|known| known.is_written_as(password)) {
+                told.push(password);
+                warnings.push(said);
+            }
+        }
+        config.warnings.extend(warnings);
         Ok(config)
     }
 

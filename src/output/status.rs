@@ -38,8 +38,10 @@ pub fn status_text(report: &StatusReport, look: Look) -> String {
         .map(|(name, problem)| {
             let (level, what) = (look.state(problem.level.name()), printable(&problem.what));
             let hint = problem.hint.as_deref().map(printable);
-            let hint = hint.map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
-            format!("{}: {level}: {what}\n{hint}", printable(&name))
+            let hint = hint.map_or_else(String::new, |hint| {
+                look.paragraph(&format!("  hint: {hint}"))
+            });
+            look.paragraph(&format!("{}: {level}: {what}", printable(&name))) + &hint
         })
         .collect();
     if !said.is_empty() {

@@ -172,6 +172,12 @@ impl SecretText {
         files
     }
 
+    /// True where `other` has the same variables and the same text, whatever key it stands under.
+    pub(crate) fn is_written_as(&self, other: &SecretText) -> bool {
+        let (ours, theirs) = (&self.template.raw, &other.template.raw);
+        self.place == other.place && ours.expose() == theirs.expose()
+    }
+
     /// Why a variable in it has no value; a file is not read for it, but has to be there.
     pub(crate) fn unset(&self, env: &Env) -> Option<Error> {
         let field = self.field();
