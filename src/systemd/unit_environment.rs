@@ -1,6 +1,8 @@
 //! The variables that a service gets by its unit: systemd.exec(5), ENVIRONMENT.
 
+use super::service_sandbox::OWN;
 use super::unit_settings::{UnitSettings, split};
+use crate::process::account::Account;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -8,6 +10,9 @@ use std::path::Path;
 
 /// No file of variables is larger; the limit keeps a wrong path from filling the memory.
 const LARGEST_FILE: u64 = 1 << 20;
+
+/// Where programs are looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 
 /// What `Environment=` and `EnvironmentFile=` say; a file counts before the unit, and of two files the later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +24,11 @@ pub struct UnitEnvironment {
 impl UnitEnvironment {
     /// By `settings`, with the files below `root`.
     pub fn of(root: &Path, settings: &UnitSettings) -> UnitEnvironment {
+        let mut variables = given(settings);
         let words = settings.words("Environment");
-        let mut variables: BTreeMap<String, String> = words.iter().filter_map(assigned).collect();
-        let mut is_whole = true;
+        variables.extend(words.iter().filter_map(assigned));
+        // what systemd itself was started with, nobody can ask without it
+        let mut is_whole = settings.values("PassEnvironment").next().is_none();
         for file in settings.values("EnvironmentFile") {
             let path = file.trim_start_matches('-');
             match read(&root.join(path.trim_start_matches('/'))) {
@@ -45,6 +52,34 @@ impl UnitEnvironment {
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
+}
+
+/// What systemd gives to every service.
+fn given(settings: &UnitSettings) -> BTreeMap<String, String> {
+    let mut given = BTreeMap::new();
+    let mut set = |name: &str, value: &str| {
+        given.insert(name.to_string(), value.to_string());
+    };
+    set("PATH", PATH);
+    let account = settings
+        .last("User")
+        .and_then(|user| Account::named_or_numbered(user).ok());
+    if let Some(account) = account {
+        set("USER", &account.name);
+        set("LOGNAME", &account.name);
+        if !account.home.is_empty() {
+            set("HOME", &account.home);
+        }
+    }
+    for (key, above) in OWN {
+        let own = settings.words(key);
+        let own: Vec<String> = own.iter().map(|name| format!("{above}/{name}")).collect();
+        if !own.is_empty() {
+            let name = key.replace("Directory", "_DIRECTORY").to_uppercase();
+            set(&name, &own.join(":"));
+        }
+    }
+    given
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -91,7 +126,7 @@ mod tests {
         };
         put(
             "etc/systemd/system/x.service",
-            "[Service]\nEnvironment=A=1 \"B=two words\" C=%%\nEnvironment=D=4\nEnvironmentFile=-/etc/env\nEnvironmentFile=-/etc/none\n",
+            "[Service]\nUser=root\nStateDirectory=s\nEnvironment=A=1 \"B=two words\" C=%%\nEnvironment=D=4\nEnvironmentFile=-/etc/env\nEnvironmentFile=-/etc/none\n",
         );
         put(
             "etc/env",
@@ -110,6 +145,8 @@ mod tests {
             ("F", "a %b"),
             ("G", "ab"),
             ("H", "pa%ss word"),
+            ("HOME", "/root"),
+            ("STATE_DIRECTORY", "/var/lib/s"),
         ] {
             assert_eq!(environment.get(name), Some(value.into()), "{name}");
         }
