@@ -2,6 +2,7 @@
 
 use super::compose::{codec_options, session};
 use super::context::App;
+use super::failure_here::FailedTask;
 use super::missing_copies::missing_copies;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
@@ -10,7 +11,6 @@ use crate::cli;
 use crate::config::{
     BackupMethod, BaseBackupSettings, Checkpoint, DumpSettings, SourceSettings, process_env,
 };
-use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::notify;
@@ -166,7 +166,7 @@ impl App {
         let took = began.elapsed();
         let retention = match &mut result {
             Ok(stored) => {
-                self.forget_failure_here(Task::Backup.name(), &database.name);
+                self.forget_failure_here(FailedTask::Backup, &database.name);
                 if let Err(error) = missing_copies(stored) {
                     self.record_failure(database, &error, started_at, claim);
                 }

@@ -2,7 +2,8 @@
 
 use super::backup::tell_concerns;
 use super::context::App;
-use super::undone::CutShort;
+use super::failure_here::FailedTask;
+use super::undone::{CutShort, look_for_cut_short};
 use super::verify::{CopiesToCheck, VerifyRun};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
@@ -26,6 +27,7 @@ use crate::repository::last_failure::Failure;
 use crate::repository::lease_record::MinuteClaim;
 use crate::repository::pick::Pick;
 use crate::storage::runtime_directory::runtime_directory;
+use crate::storage::state_directory::state_directory;
 use crate::text::duration;
 use crate::text::human::human_bytes;
 use chrono::{DateTime, Utc};
@@ -100,13 +102,8 @@ fn places() -> Option<DaemonDirectories> {
     let runtime = runtime_directory()
         .inspect_err(|error| log::warn!("no sign of life for status: {}", error.report()))
         .ok()?;
-    let given = std::env::var_os("STATE_DIRECTORY");
-    let state = given.and_then(|paths| std::env::split_paths(&paths).next());
-    let memory = state.filter(|path| path.is_absolute());
-    Some(DaemonDirectories {
-        memory: memory.unwrap_or_else(|| runtime.clone()),
-        runtime,
-    })
+    let memory = state_directory().unwrap_or_else(|_| runtime.clone());
+    Some(DaemonDirectories { memory, runtime })
 }
 
 impl App {
@@ -117,15 +114,18 @@ impl App {
         events: (Sender<daemon::DaemonEvent>, Receiver<daemon::DaemonEvent>),
     ) -> Result<()> {
         let run_timeout = with.run_timeout;
-        let cut_short = Arc::new(self.cut_short(&Cancel::new()?));
         // kept over all configurations, so that a password that stays is not derived again
         let derivations = Arc::clone(&self.derivations);
-        let work = self.work(run_timeout, &cut_short)?;
+        let app = Arc::new(self);
+        let cut_short = Arc::new(look_for_cut_short(&app));
         daemon::run(
-            work,
+            work(app, run_timeout, &cut_short)?,
             Setup {
                 config: path,
-                load: &|| App::load(path, &derivations)?.work(run_timeout, &cut_short),
+                load: &|| {
+                    let app = Arc::new(App::load(path, &derivations)?);
+                    work(app, run_timeout, &cut_short)
+                },
                 cut_short: cut_short.iter().map(CutShort::left).collect(),
                 run_timeout,
                 clock: with.clock,
@@ -134,24 +134,6 @@ impl App {
                 events,
             },
         )
-    }
-
-    fn work(self, run_timeout: Duration, cut_short: &Arc<Vec<CutShort>>) -> Result<Work> {
-        let cut_short = Arc::clone(cut_short);
-        Ok(Work {
-            jobs: self.jobs()?,
-            max_parallel: self.config.max_parallel,
-            run: Box::new(move |run, owner, cancel| {
-                // one that is tried again as well: the try before may have failed before it could take the minute
-                let claim = MinuteClaim {
-                    task: run.task.name().to_string(),
-                    minute: run.latest,
-                    owner: owner.to_string(),
-                    in_place_of: in_place_of(run, &cut_short),
-                };
-                self.scheduled(run, &claim, run_timeout, cancel)
-            }),
-        })
     }
 
     /// What is to be done by schedule.
@@ -317,11 +299,17 @@ impl App {
             Err(error) => log::error!("cannot back up {name}: {}", error.report()),
         }
         let ending = ending(&ended.result);
-        let unended = match ending {
-            Ending::Well => self.unended_failure(database),
+        let last = match ending {
+            Ending::Well => self.last_failure(database),
             _ => None,
         };
-        let recovered = unended.is_some();
+        // of the end of what this daemon told of, a run by hand may have told
+        let is_news = run.told.is_some_and(|told| {
+            let is_ended = |last: &Failure| !last.recovery_due && told.is_before(last.failed_at);
+            !last.as_ref().is_some_and(is_ended)
+        });
+        let unended = last.filter(|last| last.recovery_due);
+        let recovered = unended.is_some() || is_news;
         let end = self.end(
             run,
             ending,
@@ -373,12 +361,17 @@ impl App {
                 return WELL;
             }
             Ok(checked) => {
-                self.note_check(name, checked);
-                (checked.ending(), checked.event(name))
+                self.note_check(name, checked, verify.level);
+                let recovered = run.told.is_some();
+                let event = Event {
+                    recovered,
+                    ..checked.event(name)
+                };
+                (checked.ending(), event)
             }
             Err(error) => {
                 let failure = Failure::new(name, error, started_at, Utc::now());
-                self.keep_failure_here(Task::Verify.name(), &failure);
+                self.keep_failure_here(FailedTask::Check(verify.level), &failure);
                 log::error!("cannot check a backup of {name}: {}", error.report());
                 let event =
                     Event::new(notify::EventKind::Verify, name, started_at, began.elapsed());
@@ -410,8 +403,7 @@ impl App {
 
     /// The end of a run, told where that is due.
     fn end(&self, run: &Run, ending: Ending, event: Event) -> End {
-        // one that a run by hand told of, or this daemon
-        let recovered = ending == Ending::Well && (event.recovered || run.told.is_some());
+        let recovered = ending == Ending::Well && event.recovered;
         let heard = !run.tells(ending) || self.notify(&Event { recovered, ..event });
         End { ending, heard }
     }
@@ -432,6 +424,25 @@ impl VerifyRun {
             false => Ending::Well,
         }
     }
+}
+
+/// What `app` gives the daemon to do.
+fn work(app: Arc<App>, run_timeout: Duration, cut_short: &Arc<Vec<CutShort>>) -> Result<Work> {
+    let cut_short = Arc::clone(cut_short);
+    Ok(Work {
+        jobs: app.jobs()?,
+        max_parallel: app.config.max_parallel,
+        run: Box::new(move |run, owner, cancel| {
+            // one that is tried again as well: the try before may have failed before it could take the minute
+            let claim = MinuteClaim {
+                task: run.task.name().to_string(),
+                minute: run.latest,
+                owner: owner.to_string(),
+                in_place_of: in_place_of(run, &cut_short),
+            };
+            app.scheduled(run, &claim, run_timeout, cancel)
+        }),
+    })
 }
 
 /// The daemon that had taken the minute of `run`, where that was cut short.

@@ -2,9 +2,9 @@
 //! a backup that ended well.
 
 use super::context::App;
+use super::failure_here::FailedTask;
 use crate::cancel::Cancel;
 use crate::config::{SourceSettings, process_env};
-use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
 use crate::operation::backup::StoredBackup;
@@ -53,13 +53,19 @@ impl App {
             }
         }
         if !failure_record::record(&failure, &self.places(&database.backup.storage)) {
-            self.keep_failure_here(Task::Backup.name(), &unsealed);
+            self.keep_failure_here(FailedTask::Backup, &unsealed);
         }
     }
 
     /// The failure of an earlier run for `database` that people have been told of, and not of its end.
     pub(super) fn unended_failure(&self, database: &SourceSettings) -> Option<Failure> {
-        failure_record::unended(&database.name, &self.places(&database.backup.storage))
+        self.last_failure(database)
+            .filter(|failure| failure.recovery_due)
+    }
+
+    /// The last run for `database` that failed, whether people have been told of its end or not.
+    pub(super) fn last_failure(&self, database: &SourceSettings) -> Option<Failure> {
+        failure_record::last(&database.name, &self.places(&database.backup.storage))
     }
 
     /// Writes down that people have been told of the end of `failure`.

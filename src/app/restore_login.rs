@@ -24,6 +24,7 @@ pub(super) fn session(
     cancel: &Cancel,
 ) -> Result<Session> {
     let mut connection = database.restore_connection(&process_env)?;
+    let known = connection.clone();
     if let Some(host) = &options.host {
         connection.go_to(host);
     }
@@ -38,7 +39,19 @@ pub(super) fn session(
     }
     connection.password = match &options.db_password_file {
         Some(path) => Some(password_in(path)?),
-        None => database.restore_password(&connection.user, &process_env)?,
+        None => {
+            let password = database.restore_password(&connection.user, &process_env)?;
+            if password.is_some() && connection.host != known.host {
+                log::warn!(
+                    "the password that the configuration has for {} at {} is sent to {}: if another server is to have another \
+                     one, name it with --db-password-file",
+                    printable(&connection.user),
+                    printable(&known.host),
+                    printable(&connection.host)
+                );
+            }
+            password
+        }
     };
     if connection.password.is_none() {
         connection.password = asked_for(&connection, tools, cancel)?;

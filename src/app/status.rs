@@ -1,12 +1,12 @@
 //! `status`.
 
 use super::context::App;
+use super::failure_here::FailedTask;
 use super::overall_status::overall;
 use super::unattended;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{SourceSettings, process_env};
-use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::operation::status;
 use crate::operation::status::report::{DatabaseStatus, Severity, StatusReport};
@@ -24,7 +24,7 @@ pub(super) fn daemon(options: &cli::StatusArgs, path: &Path) -> Result<()> {
     let now = Utc::now();
     let daemon = status::daemon(unattended::keeper(path).attendance(), now)?;
     match options.json {
-        true => output::json(&output::daemon_json(&daemon, Severity::Ok, now)),
+        true => output::json(&output::daemon_json(&daemon, Severity::Ok)),
         false => output::line(&output::daemon_line(&daemon, now)),
     }
 }
@@ -113,8 +113,8 @@ impl App {
             max_unverified_age: database.max_unverified_age,
             next_run: next_runs.into_iter().flatten().min(),
             next_check: checks.and_then(|checks| checks.next_after(now)),
-            failure_here: self.failure_here(Task::Backup.name(), name),
-            failed_check: self.failure_here(Task::Verify.name(), name),
+            failure_here: self.failure_here(&[FailedTask::Backup], name),
+            failed_check: self.failure_here(&FailedTask::CHECKS, name),
             keys: Box::new(move || self.keys_for(name, &latest)),
         }
     }

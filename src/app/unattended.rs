@@ -46,6 +46,7 @@ impl Keeper {
                 pid: life.pid,
                 started_at: life.started_at,
                 ticked_at: life.ticked_at,
+                silent: life.silent(),
                 running: life.running,
                 alive,
             }),

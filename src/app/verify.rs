@@ -1,11 +1,11 @@
 //! `verify`: which copies are checked, and what is said and written down about each.
 
 use super::context::App;
+use super::failure_here::FailedTask;
 use super::fallback::plain_restore;
 use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::daemon::plan::Task;
 use crate::error::{Error, Kind, Result};
 use crate::files::random::below;
 use crate::operation::verify::record::{self, Recording};
@@ -87,7 +87,7 @@ impl App {
             let mut checked = self.verify_copies(&wanted, options.level, &mut shown, cancel)?;
             checked.unlisted = wanted.failures;
             if !checked.copies.is_empty() || !checked.unlisted.is_empty() {
-                self.note_check(&wanted.database, &checked);
+                self.note_check(&wanted.database, &checked, options.level);
                 self.notify(&checked.event(&wanted.database));
             }
             all.extend(checked.copies);
@@ -104,16 +104,17 @@ impl App {
         }
     }
 
-    /// Writes down here that copies could not be checked, which nothing beside the backups tells; what was found bad stands
+    /// Writes down here that copies could not be checked as deep as `level`, which nothing beside the backups tells; what was found bad stands
     /// there.
-    pub(super) fn note_check(&self, database: &str, checked: &VerifyRun) {
+    pub(super) fn note_check(&self, database: &str, checked: &VerifyRun, level: CheckLevel) {
         let bad = |copy: &Verified| copy.outcome() == CheckOutcome::Bad;
         match checked.failure() {
-            None => self.forget_failure_here(Task::Verify.name(), database),
+            None => FailedTask::ended_by(level)
+                .for_each(|task| self.forget_failure_here(task, database)),
             Some(_) if checked.copies.iter().any(bad) => {}
             Some(error) => {
                 let failure = Failure::new(database, &error, checked.started_at, Utc::now());
-                self.keep_failure_here(Task::Verify.name(), &failure);
+                self.keep_failure_here(FailedTask::Check(level), &failure);
             }
         }
     }

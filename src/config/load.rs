@@ -12,18 +12,17 @@ use crate::storage::registry::KINDS;
 use crate::yaml::cursor::{KeyTable, Spot};
 use crate::yaml::document;
 use crate::yaml::document::Node;
-use crate::yaml::expand::{Env, SecretText};
+use crate::yaml::expand::Env;
 use crate::yaml::problem;
 use crate::yaml::reader::KeyReader;
 use crate::yaml::rules::ValueFault;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// A configuration, the fields that hold a secret in plain text, and all secrets.
+/// A configuration, and the fields that hold a secret in plain text.
 pub(super) struct Loaded {
     pub config: Config,
     pub plain_secrets: Vec<String>,
-    pub secrets: Vec<SecretText>,
 }
 
 const FILE: &[&str] = &[
@@ -106,10 +105,10 @@ pub(super) fn load(name: &str, text: &str, base: Option<&Path>, env: &Env) -> Re
     match config {
         Some(mut config) if reader.problems.is_empty() => {
             config.warnings = reader.warnings;
+            config.secrets = reader.secrets;
             Ok(Loaded {
                 config,
                 plain_secrets: reader.plain_secrets,
-                secrets: reader.secrets,
             })
         }
         _ => Err(problem::report(name, text, reader.problems)),
@@ -174,7 +173,7 @@ impl KeyReader<'_> {
             sources,
             notifications,
             warnings: Vec::new(),
-            secret_files: Vec::new(),
+            secrets: Vec::new(),
         })
     }
 

@@ -99,14 +99,28 @@ impl Config {
         let base = base.map(|base| base.canonicalize().unwrap_or_else(|_| base.to_owned()));
         let loaded = load::load(&name, &text, base.as_deref(), env)?;
         let mut config = loaded.config;
-        config.secret_files = exposed_secrets::files(&loaded.secrets, &config.connections(), env);
-        let exposed = exposed_secrets::warnings(path, &loaded.plain_secrets, &config.secret_files);
+        let files = config.secret_files(env);
+        let exposed = exposed_secrets::warnings(path, &loaded.plain_secrets, &files);
         config.warnings.extend(exposed);
         let databases = config.sources.iter();
         let unknown =
             databases.flat_map(|database| database.backup.encryption.unknown_previous(env));
-        config.warnings.extend(unknown.collect::<Vec<_>>());
+        // databases that have the same one are warned of once
+        let mut told: Vec<&SecretText> = Vec::new();
+        let mut warnings = Vec::new();
+        for (password, said) in unknown {
+            if !told.iter().any(|known| known.is_written_as(password)) {
+                told.push(password);
+                warnings.push(said);
+            }
+        }
+        config.warnings.extend(warnings);
         Ok(config)
+    }
+
+    /// The files that secrets are read from, each with the key that it is for.
+    pub fn secret_files(&self, env: &Env) -> Vec<(String, PathBuf)> {
+        exposed_secrets::files(&self.secrets, &self.connections(), env)
     }
 
     /// Checks a text as if it were the content of the file `name`.

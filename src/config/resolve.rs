@@ -15,7 +15,7 @@ use crate::postgres::uri;
 use crate::schedule::Schedule;
 use crate::secret::Secret;
 use crate::storage::Storage;
-use crate::yaml::expand::{ConfigText, Env, optional, optional_secret};
+use crate::yaml::expand::{ConfigText, Env, SecretText, optional, optional_secret};
 use crate::yaml::relative::below;
 use crate::yaml::rules::ValueFault;
 use std::path::PathBuf;
@@ -414,19 +414,20 @@ impl Encryption {
 
     /// Why earlier passwords are not known, one sentence each; none where the current one is not either, as on a machine
     /// that is only to look on.
-    pub(super) fn unknown_previous(&self, env: &Env) -> Vec<String> {
+    pub(super) fn unknown_previous(&self, env: &Env) -> Vec<(&SecretText, String)> {
         let current = self.password.as_ref();
         if current.is_none_or(|current| current.resolve(env).is_err()) {
             return Vec::new();
         }
         let unknown = self.previous_passwords.iter();
-        let unknown = unknown.filter_map(|password| password.resolve(env).err());
+        let unknown = unknown.filter_map(|password| Some((password, password.resolve(env).err()?)));
         unknown
-            .map(|error| {
-                format!(
+            .map(|(password, error)| {
+                let said = format!(
                     "{}; a backup that is encrypted with that password cannot be opened",
                     error.chain()
-                )
+                );
+                (password, said)
             })
             .collect()
     }

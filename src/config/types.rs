@@ -28,8 +28,8 @@ pub struct Config {
     pub notifications: Vec<Notification>,
     /// What is not wrong but should be looked at, one sentence each.
     pub warnings: Vec<String>,
-    /// The files that secrets are read from, each with the key that it is for.
-    pub secret_files: Vec<(String, PathBuf)>,
+    /// All secrets.
+    pub secrets: Vec<SecretText>,
 }
 
 /// A named place for backups.

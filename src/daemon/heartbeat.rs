@@ -11,6 +11,8 @@
 //! config      the configuration, by the name that the daemon was started with
 //! started_at  when the daemon started, RFC 3339 in UTC
 //! ticked_at   when it looked at the clock last, which it does every minute
+//! awake_ms    how many milliseconds the machine had been awake since its start by then: what tells a daemon that hangs
+//!             from a machine that slept and from a clock that was set
 //! running     the names of the databases that are being worked on
 //! ```
 //!
@@ -23,7 +25,8 @@ use super::identity;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::files::{entries, regular};
-use chrono::{DateTime, Utc};
+use crate::process::boot_clock::awake_since_boot;
+use chrono::{DateTime, TimeDelta, Utc};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -55,8 +58,25 @@ pub struct Life {
     pub started_at: DateTime<Utc>,
     /// When it looked at the clock last.
     pub ticked_at: DateTime<Utc>,
+    /// How many milliseconds the machine had been [awake](awake_since_boot) by then; an earlier version does not say.
+    #[serde(default)]
+    pub awake_ms: Option<i64>,
     /// The databases that are being worked on.
     pub running: Vec<String>,
+}
+
+impl Life {
+    /// How long a daemon that is alive has not looked at the clock, by that of this machine.
+    pub fn silent(&self) -> TimeDelta {
+        match self.awake_ms {
+            Some(then) => TimeDelta::milliseconds(awake_ms().saturating_sub(then)),
+            None => Utc::now() - self.ticked_at,
+        }
+    }
+}
+
+fn awake_ms() -> i64 {
+    i64::try_from(awake_since_boot().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Where the daemon's files are.
@@ -100,7 +120,7 @@ impl DaemonDirectories {
             config: PathBuf,
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let kinds = ["daemon-", "remembered-", "owner-"];
+        let kinds = ["daemon-", "remembered-", "owner-", "failed-"];
         if !kinds.iter().any(|kind| name.starts_with(kind)) || !name.ends_with(".json") {
             return false;
         }
@@ -151,6 +171,7 @@ impl Heartbeat {
             config: names[0].clone(),
             started_at: now,
             ticked_at: now,
+            awake_ms: Some(awake_ms()),
             running: Vec::new(),
         };
         Ok(Heartbeat {
@@ -168,6 +189,7 @@ impl Heartbeat {
     /// Says that we are alive, and what we are at.
     pub fn tick(&mut self, now: DateTime<Utc>, running: &[&str]) {
         self.life.ticked_at = now;
+        self.life.awake_ms = Some(awake_ms());
         self.life.running = running.iter().map(|name| name.to_string()).collect();
         let mut text = serde_json::to_vec(&self.life).unwrap_or_default();
         // one write over all of the text before, so that a reader never sees the end of an older one
@@ -475,6 +497,8 @@ mod tests {
             let remembered = serde_json::json!({ "config": here.config(name), "jobs": [] });
             let path = here.1.memory_of(&here.config(name));
             std::fs::write(path, remembered.to_string()).unwrap();
+            let failed = here.1.memory.join(file_name("failed", &here.config(name)));
+            std::fs::write(failed, remembered.to_string()).unwrap();
             owner::of(
                 Some(&here.1.owner_of(&here.config(name))),
                 &here.config(name),
@@ -508,9 +532,28 @@ mod tests {
         );
         assert_eq!(
             left(&here.1.memory),
-            [files("owner"), files("remembered")].concat()
+            [files("failed"), files("owner"), files("remembered")].concat()
         );
         drop(runs);
+    }
+
+    #[test]
+    fn neither_a_sleep_nor_a_clock_that_is_set_makes_a_daemon_hang_and_none_hides_it() {
+        let here = Here::new();
+        let mut daemon = here.hold("config.yaml").unwrap();
+        // by the calendar that was years ago
+        daemon.tick(now(), &[]);
+        let Seen::Daemon(mut life, true) = here.look("config.yaml") else {
+            panic!("no daemon is seen");
+        };
+        assert!(life.silent() < TimeDelta::minutes(1));
+        // the clock is set back after it was stopped
+        life.ticked_at = Utc::now() + TimeDelta::days(1);
+        life.awake_ms = life.awake_ms.map(|then| then - 600_000);
+        assert!(life.silent() >= TimeDelta::minutes(10));
+        // of an earlier version
+        life.awake_ms = None;
+        assert!(life.silent() < TimeDelta::zero());
     }
 
     #[test]

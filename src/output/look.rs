@@ -3,6 +3,7 @@
 
 use crate::logging::is_coloured;
 use crate::text::escape::printable;
+use crate::text::fill::filled;
 use crate::text::human::human_bytes;
 use crate::text::table::{fields, table, wrapped};
 use std::io::{self, IsTerminal};
@@ -72,6 +73,14 @@ impl Look {
                 "STATE" | "VERIFIED" | "LAST" => self.state(cell),
                 _ => cell.to_string(),
             }),
+        }
+    }
+
+    /// A line that goes on below, further in, where a terminal is too narrow for it.
+    pub fn paragraph(self, text: &str) -> String {
+        match self.width {
+            None => format!("{text}\n"),
+            Some(width) => filled(text, width),
         }
     }
 

@@ -38,8 +38,10 @@ pub fn status_text(report: &StatusReport, look: Look) -> String {
         .map(|(name, problem)| {
             let (level, what) = (look.state(problem.level.name()), printable(&problem.what));
             let hint = problem.hint.as_deref().map(printable);
-            let hint = hint.map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
-            format!("{}: {level}: {what}\n{hint}", printable(&name))
+            let hint = hint.map_or_else(String::new, |hint| {
+                look.paragraph(&format!("  hint: {hint}"))
+            });
+            look.paragraph(&format!("{}: {level}: {what}", printable(&name))) + &hint
         })
         .collect();
     if !said.is_empty() {
@@ -58,7 +60,7 @@ pub fn status_text(report: &StatusReport, look: Look) -> String {
 /// What a daemon that is alive does.
 pub fn daemon_line(daemon: &DaemonLife, now: DateTime<Utc>) -> String {
     let on = || printable_list(&daemon.running);
-    let state = match (daemon.hangs(now).is_some(), daemon.running.is_empty()) {
+    let state = match (daemon.hangs().is_some(), daemon.running.is_empty()) {
         (true, true) => "hangs".to_string(),
         (true, false) => format!("hangs, at work on {}", on()),
         (false, true) => "is idle".to_string(),
@@ -168,17 +170,17 @@ pub fn status_json(report: &StatusReport) -> Value {
         "daemon": report.daemon.as_ref().map(|daemon| {
             let problem = report.daemon_problem.as_ref();
             let level = problem.map_or(Severity::Ok, |problem| problem.level);
-            daemon_json(daemon, level, report.now)
+            daemon_json(daemon, level)
         }),
     })
 }
 
 /// A daemon, and how well it is.
-pub fn daemon_json(daemon: &DaemonLife, level: Severity, now: DateTime<Utc>) -> Value {
+pub fn daemon_json(daemon: &DaemonLife, level: Severity) -> Value {
     json!({
         "pid": daemon.pid,
         "alive": daemon.alive,
-        "hangs": daemon.hangs(now).is_some(),
+        "hangs": daemon.hangs().is_some(),
         "started_at": rfc3339::precise(daemon.started_at),
         "ticked_at": rfc3339::precise(daemon.ticked_at),
         "running": daemon.running,

@@ -18,6 +18,8 @@ pub struct Account {
     pub uid: u32,
     /// The number of its group.
     pub gid: u32,
+    /// Its home directory; empty where that is not known.
+    pub home: String,
 }
 
 /// True where we may become anybody.
@@ -43,6 +45,7 @@ impl Account {
             name,
             uid,
             gid: uid,
+            home: String::new(),
         })
     }
 
@@ -83,6 +86,8 @@ fn find(passwd: &str, name: &str) -> Option<Account> {
         name: name.to_string(),
         uid: fields.next()?.parse().ok()?,
         gid: fields.next()?.parse().ok()?,
+        // behind a comment
+        home: fields.nth(1).unwrap_or_default().to_string(),
     })
 }
 
@@ -113,6 +118,7 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\npostgres2:x:7:8::/:\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
         let found = find(passwd, "postgres").unwrap();
         assert_eq!((found.uid, found.gid), (101, 104));
+        assert_eq!(found.home, "/var/lib/postgresql");
         assert_eq!(find(passwd, "post"), None);
         assert_eq!(find("broken\npostgres:x:1", "postgres"), None);
     }

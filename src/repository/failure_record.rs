@@ -66,13 +66,17 @@ pub fn record(failure: &Failure, places: &Places) -> bool {
     is_recorded
 }
 
-/// The last failure of `database` that people have not been told the end of; what cannot be read says nothing.
-pub fn unended(database: &str, places: &Places) -> Option<Failure> {
-    unended_within(database, places, &Cancel::new().ok()?)
+/// The last failure of `database`, whether people have been told of its end or not; what cannot be read says nothing.
+pub fn last(database: &str, places: &Places) -> Option<Failure> {
+    last_within(database, places, &Cancel::new().ok()?)
 }
 
-/// The same, until `cancel` says stop.
+/// The last failure of `database` that people have not been told the end of, until `cancel` says stop.
 pub fn unended_within(database: &str, places: &Places, cancel: &Cancel) -> Option<Failure> {
+    last_within(database, places, cancel).filter(|failure| failure.recovery_due)
+}
+
+fn last_within(database: &str, places: &Places, cancel: &Cancel) -> Option<Failure> {
     let storages = places.names().filter_map(|name| places.usable(name));
     let found = storages.filter_map(|storage| {
         let found = read(storage.as_ref(), database, &cancel.with_deadline(LIMIT));
@@ -82,8 +86,7 @@ pub fn unended_within(database: &str, places: &Places, cancel: &Cancel) -> Optio
         })
     });
     // a storage that was away when its end was told still has the same record
-    let newest = found.max_by_key(|failure| (failure.failed_at, !failure.recovery_due));
-    newest.filter(|failure| failure.recovery_due)
+    found.max_by_key(|failure| (failure.failed_at, !failure.recovery_due))
 }
 
 /// Writes down on each of `places` that people have been told of the end of `failure`.

@@ -40,6 +40,7 @@ pub mod retry;
 pub mod runtime_directory;
 pub mod s3;
 mod space;
+pub mod state_directory;
 pub mod tee;
 
 pub use space::{MORE_ROOM, RoomLevel, Space};

@@ -3,7 +3,7 @@
 use super::SERVICES;
 use super::service_sandbox::{Obstacle, ServiceSandbox};
 use super::unit_settings::UnitSettings;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::files::atomic_write;
 use crate::files::system_directory::is_system_directory;
 use std::collections::BTreeSet;
@@ -105,7 +105,7 @@ pub fn is_shown(root: &Path, path: &Path) -> bool {
 }
 
 /// What [`write()`] did.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Written {
     /// The drop-ins that there are now.
     pub files: Vec<PathBuf>,
@@ -113,11 +113,13 @@ pub struct Written {
     pub changed: Vec<&'static str>,
     /// What no line lets through.
     pub strange: Vec<BarredPath>,
+    /// Why the drop-in of a service is not what it should be; those of the others are.
+    pub failures: Vec<Error>,
 }
 
 /// Writes the drop-in of each service below `root` that something of `used` is barred to, and removes it where nothing
-/// is.
-pub fn write(root: &Path, used: &[UsedPath], config: &Path) -> Result<Written> {
+/// is. What fails for one service keeps no other from it.
+pub fn write(root: &Path, used: &[UsedPath], config: &Path) -> Written {
     let barred = barred(root, used, NAME);
     let mut done = Written::default();
     for service in SERVICES {
@@ -125,32 +127,55 @@ pub fn write(root: &Path, used: &[UsedPath], config: &Path) -> Result<Written> {
             .iter()
             .filter(|barred| barred.services.contains(&service));
         let lines: BTreeSet<String> = of_service.filter_map(BarredPath::lines).flatten().collect();
-        let directory = root.join(PLACE).join(format!("{service}.d"));
-        let path = directory.join(NAME);
-        let doing = || format!("cannot write {}", path.display());
-        if lines.is_empty() {
-            if path.exists() {
-                std::fs::remove_file(&path).doing(doing)?;
-                done.changed.push(service);
-            }
-            continue;
-        }
         let lines: Vec<String> = lines.into_iter().collect();
-        let text = format!(
-            "# What {} names and the service could not come to otherwise. backupkit init writes this file anew.\n[Service]\n{}\n",
-            config.display(),
-            lines.join("\n")
-        );
-        std::fs::create_dir_all(&directory).doing(doing)?;
-        if std::fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-            atomic_write::replace(&path, text.as_bytes(), 0o644).doing(doing)?;
-            done.changed.push(service);
+        match write_one(root, service, &lines, config) {
+            Ok(Outcome { path, is_changed }) => {
+                done.files.extend(path);
+                done.changed.extend(is_changed.then_some(service));
+            }
+            Err(error) => done.failures.push(error),
         }
-        done.files.push(path);
     }
     let strange = barred.into_iter().filter(|barred| barred.lines().is_none());
     done.strange = strange.collect();
-    Ok(done)
+    done
+}
+
+/// What became of the drop-in of one service.
+struct Outcome {
+    /// Where it is; none where there is none.
+    path: Option<PathBuf>,
+    is_changed: bool,
+}
+
+fn write_one(root: &Path, service: &str, lines: &[String], config: &Path) -> Result<Outcome> {
+    let directory = root.join(PLACE).join(format!("{service}.d"));
+    let path = directory.join(NAME);
+    let doing = || format!("cannot write {}", path.display());
+    if lines.is_empty() {
+        let is_changed = path.symlink_metadata().is_ok();
+        if is_changed {
+            std::fs::remove_file(&path).doing(doing)?;
+        }
+        return Ok(Outcome {
+            path: None,
+            is_changed,
+        });
+    }
+    let text = format!(
+        "# What {} names and the service could not come to otherwise. backupkit init writes this file anew.\n[Service]\n{}\n",
+        config.display(),
+        lines.join("\n")
+    );
+    std::fs::create_dir_all(&directory).doing(doing)?;
+    let is_changed = std::fs::read(&path).ok().as_deref() != Some(text.as_bytes());
+    if is_changed {
+        atomic_write::replace(&path, text.as_bytes(), 0o644).doing(doing)?;
+    }
+    Ok(Outcome {
+        path: Some(path),
+        is_changed,
+    })
 }
 
 /// The path as systemd reads it, with the sign that it may be missing.
@@ -197,28 +222,49 @@ mod tests {
             used("/var/backups/backupkit", true),
         ];
         // without units there is nothing to let through
-        assert_eq!(
-            write(root.path(), &all, config).unwrap(),
-            Written::default()
-        );
+        let nothing = write(root.path(), &all, config);
+        assert!(nothing.files.is_empty() && nothing.strange.is_empty());
         for service in SERVICES {
             fs::write(packaged.join(service), PACKAGED).unwrap();
         }
         assert_eq!(barred(root.path(), &all, NAME).len(), 5);
-        let first = write(root.path(), &all, config).unwrap();
+        let first = write(root.path(), &all, config);
         assert_eq!((first.files.len(), &first.strange), (3, &vec![]));
         assert_eq!(first.changed, SERVICES);
         assert_eq!(barred(root.path(), &all, ""), []);
         // what it says itself does not make it needless
-        let again = write(root.path(), &all, config).unwrap();
+        let again = write(root.path(), &all, config);
         assert_eq!((again.files, again.changed), (first.files, vec![]));
         let none = [used("/srv/\"b", true), used("/", true), used("/home", true)];
-        let none = write(root.path(), &none, config).unwrap();
+        let none = write(root.path(), &none, config);
         assert_eq!((none.files.len(), none.strange.len()), (0, 3));
         assert_eq!(none.changed, SERVICES);
         for service in SERVICES {
             let directory = root.path().join(PLACE).join(format!("{service}.d"));
             assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
         }
+    }
+
+    #[test]
+    fn what_fails_for_one_service_keeps_no_other_from_its_drop_in() {
+        let root = tempfile::tempdir().unwrap();
+        let packaged = root.path().join("usr/lib/systemd/system");
+        fs::create_dir_all(&packaged).unwrap();
+        let place = root.path().join(PLACE);
+        fs::create_dir_all(&place).unwrap();
+        for service in SERVICES {
+            fs::write(packaged.join(service), PACKAGED).unwrap();
+        }
+        // in the place of the directory of the first
+        fs::write(place.join(format!("{}.d", SERVICES[0])), "").unwrap();
+        let all = [used("/srv/b", true)];
+        let written = write(root.path(), &all, Path::new("/etc/backupkit/config.yaml"));
+        assert_eq!(written.changed, SERVICES[1..]);
+        assert_eq!((written.files.len(), written.failures.len()), (2, 1));
+        let said = written.failures[0].chain();
+        assert!(
+            said.contains(&format!("{}.d/{NAME}", SERVICES[0])),
+            "{said}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod drop_in;
 pub mod service_sandbox;
+pub mod unit_environment;
 pub mod unit_settings;
 
 /// The services that run by the configuration of this machine.

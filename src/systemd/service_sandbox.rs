@@ -10,7 +10,7 @@ const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 /// What stays writable under `ProtectSystem=strict`.
 const KERNELS: [&str; 3] = ["/dev", "/proc", "/sys"];
 /// Settings that name directories of a service, and where those lie.
-const OWN: [(&str, &str); 4] = [
+pub(super) const OWN: [(&str, &str); 4] = [
     ("StateDirectory", "/var/lib"),
     ("RuntimeDirectory", "/run"),
     ("CacheDirectory", "/var/cache"),

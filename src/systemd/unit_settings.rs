@@ -67,10 +67,15 @@ impl UnitSettings {
         of_key.next().map(|(_, value)| value.as_str())
     }
 
+    /// All values of `key`, each as it is written.
+    pub fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        let of_key = self.0.iter().filter(move |(known, _)| known == key);
+        of_key.map(|(_, value)| value.as_str())
+    }
+
     /// The words of all values of `key`.
     pub fn words(&self, key: &str) -> Vec<String> {
-        let of_key = self.0.iter().filter(|(known, _)| known == key);
-        of_key.flat_map(|(_, value)| split(value)).collect()
+        self.values(key).flat_map(split).collect()
     }
 }
 
@@ -90,7 +95,7 @@ fn drop_ins(places: &[PathBuf], unit: &str) -> BTreeMap<String, PathBuf> {
 }
 
 /// Words that white space separates unless it is quoted; `%%` is a percent sign.
-fn split(value: &str) -> Vec<String> {
+pub(super) fn split(value: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for letter in value.replace("%%", "%").chars() {
         match quote {

@@ -5,6 +5,7 @@ pub mod amount;
 pub mod cut;
 pub mod duration;
 pub mod escape;
+pub mod fill;
 pub mod human;
 pub mod nearest;
 pub mod ours;

@@ -2,7 +2,7 @@
 //!
 //! `${VAR}` stands for the environment variable VAR, or for the content of the file that VAR_FILE names;
 //! `${VAR:-default}` for the default, up to the next `}`, where VAR is unset or empty; `$$` for a dollar
-//! sign. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked again
+//! sign. VAR and VAR_FILE at once are an error, unless the file is not there. Any other `$` stays as it is. What comes out is not expanded again. The environment is asked again
 //! each time, so a secret that was rotated in its file is seen by the next run.
 
 use super::relative::below;
@@ -172,6 +172,30 @@ impl SecretText {
         files
     }
 
+    /// True where `other` has the same variables and the same text, whatever key it stands under.
+    pub(crate) fn is_written_as(&self, other: &SecretText) -> bool {
+        let (ours, theirs) = (&self.template.raw, &other.template.raw);
+        self.place == other.place && ours.expose() == theirs.expose()
+    }
+
+    /// Why a variable in it has no value; a file is not read for it, but has to be there.
+    pub(crate) fn unset(&self, env: &Env) -> Option<Error> {
+        let field = self.field();
+        parts(self.template.raw.expose()).find_map(|part| {
+            let TemplatePart::Variable { name, default } = part else {
+                return None;
+            };
+            match source(field, name, default, env) {
+                Ok(VariableSource::File(path)) if is_absent(&path) => Some(Error::usage(format!(
+                    "{field}: {name}_FILE names {}, which is not there",
+                    shown_path(&path)
+                ))),
+                Ok(_) => None,
+                Err(error) => Some(error),
+            }
+        })
+    }
+
     /// The secret, where it stands in the configuration itself.
     pub(crate) fn literal(&self) -> Option<Secret> {
         match self.place {
@@ -326,31 +350,62 @@ fn reference(text: &str) -> Option<(&str, Option<&str>, &str)> {
     (is_name && !name.is_empty()).then_some((name, default, tail))
 }
 
-fn variable(field: &str, name: &str, default: Option<&str>, env: &Env) -> Result<Secret> {
+/// Where the value of a variable comes from.
+enum VariableSource<'a> {
+    /// The variable itself, or its default.
+    Here(OsString),
+    Default(&'a str),
+    /// The file that the other variable names.
+    File(PathBuf),
+}
+
+fn source<'a>(
+    field: &str,
+    name: &str,
+    default: Option<&'a str>,
+    env: &Env,
+) -> Result<VariableSource<'a>> {
     let file_variable = format!("{name}_FILE");
     let file = env(&file_variable).filter(|path| !path.is_empty());
+    let file = file.map(PathBuf::from);
     match (env(name), file, default) {
-        (Some(_), Some(_), _) => Err(Error::usage(format!(
+        // as the units of the packages name a file for who wants to have one
+        (Some(_), Some(path), _) if !is_absent(&path) => Err(Error::usage(format!(
             "{field}: {name} and {file_variable} are both set"
         ))
-        .hint("unset one of them, so that it is clear which is meant")),
-        (Some(value), None, Some(default)) if value.is_empty() => Ok(Secret::new(default)),
-        (Some(value), None, _) => value
-            .into_string()
-            .map(Secret::new)
-            .map_err(|_| Error::usage(format!("{field}: the variable {name} is not UTF-8 text"))),
-        (None, Some(path), _) => read_file(Path::new(&path)).map_err(|error| {
-            error.doing(format!(
-                "{field}: cannot read the file that {file_variable} names"
-            ))
-        }),
-        (None, None, Some(default)) => Ok(Secret::new(default)),
+        .hint(format!(
+            "unset one of them, so that it is clear which is meant; {file_variable} does not count where the file is not there"
+        ))),
+        (Some(value), _, Some(default)) if value.is_empty() => Ok(VariableSource::Default(default)),
+        (Some(value), _, _) => Ok(VariableSource::Here(value)),
+        (None, Some(path), _) => Ok(VariableSource::File(path)),
+        (None, None, Some(default)) => Ok(VariableSource::Default(default)),
         (None, None, None) => Err(Error::usage(format!(
             "{field} needs the variable {name}, which is not set"
         ))
         .hint(format!(
             "set {name}, or set {file_variable} to the path of a file that holds the value"
         ))),
+    }
+}
+
+/// True where there is certainly no such file.
+fn is_absent(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|there| !there)
+}
+
+fn variable(field: &str, name: &str, default: Option<&str>, env: &Env) -> Result<Secret> {
+    match source(field, name, default, env)? {
+        VariableSource::Here(value) => value
+            .into_string()
+            .map(Secret::new)
+            .map_err(|_| Error::usage(format!("{field}: the variable {name} is not UTF-8 text"))),
+        VariableSource::Default(default) => Ok(Secret::new(default)),
+        VariableSource::File(path) => read_file(&path).map_err(|error| {
+            error.doing(format!(
+                "{field}: cannot read the file that {name}_FILE names"
+            ))
+        }),
     }
 }
 
@@ -436,6 +491,34 @@ mod tests {
             "a.b: cannot read the file that A_FILE names: /nonexistent/x: No such file or directory (os error 2)"
         );
         assert_eq!(expand("${A}", &[("A", "v"), ("A_FILE", "")]).unwrap(), "v");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_does_not_count_beside_a_variable_that_is_set() {
+        let none = ("A_FILE", "/nonexistent/x");
+        assert_eq!(expand("${A}", &[none, ("A", "v")]).unwrap(), "v");
+        let secret = |vars: &'static [(&str, &str)]| {
+            let env = |name: &str| {
+                let found = vars.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            let secret = SecretText::new("a.b", "x${A}", anything);
+            secret.unset(&env).map(|error| error.to_string())
+        };
+        assert_eq!(secret(&[("A", "v")]), None);
+        assert_eq!(secret(&[("A_FILE", "/etc/passwd")]), None);
+        assert_eq!(
+            secret(&[("A_FILE", "/nonexistent/x")]).unwrap(),
+            "a.b: A_FILE names /nonexistent/x, which is not there"
+        );
+        assert_eq!(
+            secret(&[("A_FILE", "/etc/passwd"), ("A", "v")]).unwrap(),
+            "a.b: A and A_FILE are both set"
+        );
+        assert_eq!(
+            secret(&[]).unwrap(),
+            "a.b needs the variable A, which is not set"
+        );
     }
 
     #[test]

@@ -270,3 +270,18 @@ fn what_is_to_be_free_is_said_as_a_size_or_a_part_and_judged_by_the_backups_to_c
         );
     }
 }
+
+#[test]
+fn an_earlier_password_that_several_databases_lack_is_warned_of_once() {
+    let database = postgres(18).create_database("older");
+    let sandbox = Sandbox::new(18);
+    let keys = "enabled: true, password: second, previous_passwords: ['${OLDER}']";
+    let entries = ["a", "b", "c"].map(|name| Entry::of(&database).named(name).encryption(keys));
+    sandbox.configure_with("", &entries);
+    let told = sandbox.run(&["list"]).exits(0).stderr;
+    assert_eq!(
+        told.matches("needs the variable OLDER").count(),
+        1,
+        "{told}"
+    );
+}

@@ -178,10 +178,11 @@ impl Targets {
         self.sandbox.run(&arguments)
     }
 
-    /// Fails the test unless a restore of each is refused as damaged and changes nothing.
+    /// Fails the test unless a restore of each is refused as damaged and all of them change nothing. What they hold is compared
+    /// once, at the end: it takes longer than a restore that is refused.
     #[track_caller]
     fn survive(&self, archive: &Archive, sha256: bool, damage: impl IntoIterator<Item = Damage>) {
-        let mut failures = Vec::new();
+        let (mut failures, mut tried) = (Vec::new(), Vec::new());
         for (number, Damage { what, bytes }) in damage.into_iter().enumerate() {
             assert_ne!(bytes, archive.bytes, "{what} is no damage");
             self.store(archive, &bytes, sha256.then_some(&archive.sha256));
@@ -193,9 +194,14 @@ impl Targets {
             if !matches!(output.status.code(), Some(12 | 13)) {
                 failures.push(format!("{what}: {}\n{}", output.status, output.stderr));
             }
+            tried.push(what);
+        }
+        for target in [&self.full, &self.empty] {
             if target.database.fingerprint() != target.before {
-                failures.push(format!("{what}: the target changed\n{}", output.stderr));
-                break;
+                failures.push(format!(
+                    "a target was changed by one of: {}",
+                    tried.join(", ")
+                ));
             }
         }
         assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -265,7 +271,7 @@ fn a_header_forged_to_match_its_checksum_never_reaches_the_target() {
 }
 
 #[test]
-fn a_flip_in_any_frame_of_a_sealed_archive_never_reaches_the_target() {
+fn a_flip_in_a_frame_of_a_sealed_archive_never_reaches_the_target() {
     let (archive, targets) = (Archive::of(GZIP_SEALED), Targets::new(GZIP_SEALED));
     let (header, frames) = archive.parts();
     let last = frames.len() - 1;
@@ -279,7 +285,9 @@ fn a_flip_in_any_frame_of_a_sealed_archive_never_reaches_the_target() {
         let places = match number {
             0 => vec![0, tag / 2, tag - 1, tag, tag + 15],
             _ if number == last => vec![0, tag / 2, tag - 1, tag, tag + 15],
-            _ => vec![tag / 2],
+            // two that stand beside each other of each six
+            _ if number % 6 < 2 => vec![tag / 2],
+            _ => Vec::new(),
         };
         flips.extend(
             places
@@ -409,11 +417,13 @@ fn an_archive_under_the_name_of_another_backup_never_reaches_the_target() {
 fn a_flip_in_a_plain_archive_with_its_checksum_never_reaches_the_target() {
     let (archive, targets) = (Archive::of(PLAIN), Targets::new(PLAIN));
     let end = archive.bytes.len();
-    // the header and the table of contents lie at the start, the rows behind them
-    let places = (0..16)
-        .chain(archive.spread(16, 64, 8))
-        .chain(archive.spread(64, end.min(40_000), 30))
-        .chain(archive.spread(40_000, end, 20));
+    // the header and the table of contents lie at the start, the rows behind them; what each byte means to those who read it
+    // is looked at where the formats are
+    let places = (0..12)
+        .step_by(2)
+        .chain(archive.spread(16, 64, 4))
+        .chain(archive.spread(64, end.min(40_000), 8))
+        .chain(archive.spread(40_000, end, 6));
     targets.survive(
         archive,
         true,
@@ -427,9 +437,9 @@ fn a_flip_in_a_compressed_archive_with_its_checksum_never_reaches_the_target() {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let end = archive.bytes.len();
         let places = archive
-            .spread(0, 24, 24)
-            .chain(archive.spread(24, end - 9, 8))
-            .chain(archive.spread(end - 9, end, 9));
+            .spread(0, 24, 8)
+            .chain(archive.spread(24, end - 9, 4))
+            .chain(archive.spread(end - 9, end, 4));
         targets.survive(
             archive,
             true,
@@ -499,7 +509,7 @@ fn a_cut_archive_without_a_checksum_never_reaches_the_target() {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let end = archive.bytes.len();
         let lengths = archive
-            .spread(0, end, 16)
+            .spread(0, end, 8)
             .chain([1, 4, 5, 11, end - 2, end - 5, end - 9]);
         targets.survive(archive, false, lengths.map(|length| archive.cut(length)));
     }

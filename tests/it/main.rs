@@ -48,3 +48,13 @@ mod two_hosts;
 mod usage;
 mod verify;
 mod words;
+
+/// The first of all by its name. In a run of everything, what waits for minutes of the real clock begins with it, and has ended
+/// when its turn comes: two that wait would keep both cores from working.
+#[test]
+fn a_run_of_everything_begins_with_what_waits() {
+    let is_of_everything = std::env::args().len() == 1;
+    if is_of_everything {
+        daemon::minutes::begin();
+    }
+}

@@ -4,7 +4,7 @@ mod bucket;
 mod usual;
 
 use super::ask::Terminal;
-use super::packaged_units::Admitted;
+use super::packaged_units::{Admitted, FirstBackup};
 use super::{packaged_units, unattended};
 use crate::cancel::Cancel;
 use crate::cli;
@@ -326,16 +326,18 @@ fn tell(written: &WrittenFiles) -> Result<()> {
 fn say_what_follows(path: &Path, admitted: &Admitted) {
     let which = unattended::named(path);
     // what root stores first, the service could not write beside
-    let by = match &admitted.user {
-        Some(user) if !admitted.is_shown && user != "root" => format!("runuser -u {user} -- "),
-        _ => String::new(),
+    let by = match &admitted.first_backup {
+        FirstBackup::ByUser(user) => format!("runuser -u {user} -- "),
+        FirstBackup::ByAnybody | FirstBackup::ByService => String::new(),
     };
     log::info!("see whether everything works with: {by}backupkit test{which}");
-    match admitted.is_shown {
-        true => {
+    match admitted.first_backup {
+        FirstBackup::ByService => {
             log::info!("then make the first backup with: systemctl start backupkit-backup");
         }
-        false => log::info!("then make the first backup with: {by}backupkit backup{which}"),
+        FirstBackup::ByAnybody | FirstBackup::ByUser(_) => {
+            log::info!("then make the first backup with: {by}backupkit backup{which}");
+        }
     }
     let start = unattended::start(path);
     match unattended::has_unit(path) {

@@ -85,6 +85,13 @@ pub struct ToldFailure {
     degraded: bool,
 }
 
+impl ToldFailure {
+    /// True where the record of `failed_at` is of this failure or of a later one.
+    pub fn is_before(&self, failed_at: DateTime<Utc>) -> bool {
+        self.due <= failed_at
+    }
+}
+
 /// What the next daemon has to know of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {

@@ -218,7 +218,7 @@ pub(super) fn daemon(daemon: &DaemonLife, now: DateTime<Utc>) -> Option<Problem>
         let what = format!("it was killed, and last seen {since} ago");
         return Some(Problem::new(Severity::Warning, what).hint(START));
     }
-    let since = human_age(daemon.hangs(now)?);
+    let since = human_age(daemon.hangs()?);
     let what = format!("it hangs: it has not looked at the clock for {since}");
     let hint = format!(
         "see what it waits for, and start it again: its process is {}",

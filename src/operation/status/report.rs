@@ -36,6 +36,8 @@ pub struct DaemonLife {
     pub started_at: DateTime<Utc>,
     /// When it looked at the clock last.
     pub ticked_at: DateTime<Utc>,
+    /// How long it has not looked at it since, by a clock that stands while the machine sleeps and that nobody sets.
+    pub silent: TimeDelta,
     /// The databases that it is working on.
     pub running: Vec<String>,
     /// False for one that was killed.
@@ -194,9 +196,8 @@ const HANGS: TimeDelta = TimeDelta::minutes(3);
 
 impl DaemonLife {
     /// How long it has not looked at the clock, where that is too long: stopped, or waiting for what does not come.
-    pub fn hangs(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        let silent = now - self.ticked_at;
-        (self.alive && silent > HANGS).then_some(silent)
+    pub fn hangs(&self) -> Option<TimeDelta> {
+        (self.alive && self.silent > HANGS).then_some(self.silent)
     }
 }
 
@@ -204,7 +205,7 @@ impl StatusReport {
     /// True where there is a daemon on this machine that does not do anything any more.
     pub fn daemon_hangs(&self) -> bool {
         let daemon = self.daemon.as_ref();
-        daemon.is_some_and(|daemon| daemon.hangs(self.now).is_some())
+        daemon.is_some_and(|daemon| daemon.hangs().is_some())
     }
 
     /// True where there are schedules, and nothing on this machine obeys them.

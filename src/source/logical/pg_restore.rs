@@ -18,6 +18,9 @@ use std::io::{self, Write};
 use std::process::Command;
 use std::sync::Arc;
 
+/// The first major version of pg_restore that commits after so many objects.
+const HAS_TRANSACTION_SIZE: u32 = 17;
+
 /// The first major version with a pg_restore that sets `transaction_timeout`, which older servers do not know.
 const SETS_TRANSACTION_TIMEOUT: u32 = 17;
 
@@ -47,6 +50,8 @@ pub struct PgRestoreOptions {
     pub no_tablespaces: bool,
     /// Without the one transaction that makes it atomic.
     pub no_single_transaction: bool,
+    /// Instead of that one, one for every so many objects, where pg_restore knows how: each alone has the disk wait.
+    pub objects_in_transaction: Option<u64>,
 }
 
 /// A running restore.
@@ -73,8 +78,14 @@ impl PgRestore {
         let (session, cancel) = (client.session(), client.cancel());
         let mut command = session.command(&pg_restore.path, client.application());
         options.give_to(&mut command);
-        if !options.no_single_transaction {
-            command.arg("--single-transaction");
+        match options.objects_in_transaction {
+            _ if !options.no_single_transaction => {
+                command.arg("--single-transaction");
+            }
+            Some(objects) if pg_restore.major >= HAS_TRANSACTION_SIZE => {
+                command.arg(format!("--transaction-size={objects}"));
+            }
+            _ => {}
         }
         let too_new = sets_too_much(pg_restore, server);
         match client.is_available() {

@@ -312,6 +312,48 @@ fn a_run_that_a_stop_cut_short_is_made_once_by_a_daemon_that_remembers_nothing()
 }
 
 #[test]
+fn the_end_of_a_failure_that_a_run_by_hand_told_of_is_not_told_again() {
+    let database = tiny();
+    let sandbox = Sandbox::new(18);
+    let told = Receiver::good();
+    let top = format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [failure, success], config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        told.url
+    );
+    let entry = || {
+        let entry = Entry::of(&database).named(NAME);
+        entry.backup("schedule: '1 0 * * *'")
+    };
+    let away = "host: 127.0.0.1, port: 1, database: d, user: u";
+    sandbox.configure_with(&top, &[entry().connection(away)]);
+    // records are of the real time, which no run comes after
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::days(-800));
+    assert_eq!(told.request().json()["status"], "failure");
+    daemon.clock.stop();
+    wait::until("the run is over", || {
+        fast::life(&sandbox)?.0.running.is_empty().then_some(())
+    });
+    daemon.stop();
+    told.rest();
+    sandbox.configure_with(&top, &[entry()]);
+    sandbox.run(&["backup"]).exits(0);
+    let by_hand = told.rest().pop().expect("the end of it").json();
+    assert_eq!(
+        (&by_hand["status"], &by_hand["recovered"]),
+        (&"success".into(), &true.into())
+    );
+    let daemon = FastDaemon::start_later(&sandbox, TimeDelta::days(-799));
+    let event = told.request().json();
+    assert_eq!(
+        (&event["status"], &event["recovered"]),
+        (&"success".into(), &false.into()),
+        "{event}"
+    );
+    daemon.stop();
+}
+
+#[test]
 fn the_end_of_a_failure_is_told_although_the_daemon_was_started_anew_meanwhile() {
     let database = tiny();
     let sandbox = Sandbox::new(18);

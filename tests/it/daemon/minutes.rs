@@ -26,17 +26,28 @@ macro_rules! side_by_side {
     };
 }
 
-/// Starts all of them if nobody has, and waits for the one of this name.
-fn end_of(name: &str) {
-    static THREADS: OnceLock<Mutex<BTreeMap<&str, JoinHandle<()>>>> = OnceLock::new();
-    let threads = THREADS.get_or_init(|| {
+type Threads = Mutex<BTreeMap<&'static str, JoinHandle<()>>>;
+
+/// All of them, started if nobody has.
+fn all() -> &'static Threads {
+    static THREADS: OnceLock<Threads> = OnceLock::new();
+    THREADS.get_or_init(|| {
         let start = |(name, body): &(&'static str, fn())| {
             let thread = thread::Builder::new().name(name.to_string());
             (*name, thread.spawn(*body).expect("start a thread"))
         };
         Mutex::new(ALL.iter().map(start).collect())
-    });
-    let mut threads = threads.lock().unwrap_or_else(PoisonError::into_inner);
+    })
+}
+
+/// Has them wait beside what comes before them.
+pub fn begin() {
+    all();
+}
+
+/// Waits for the one of this name.
+fn end_of(name: &str) {
+    let mut threads = all().lock().unwrap_or_else(PoisonError::into_inner);
     let thread = threads.remove(name).expect("it is asked for once");
     drop(threads);
     if let Err(panic) = thread.join() {

@@ -3,7 +3,7 @@
 mod bucket;
 mod fast;
 mod manager;
-mod minutes;
+pub mod minutes;
 
 use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};

@@ -122,6 +122,10 @@ fn large_objects_take_as_many_locks_as_tables_do() {
     let created = format!("{}_created", house.target.name);
     let anew = ["restore", "--from", "source", "--to", &created, "--create"];
     house.sandbox.run(&anew).exits(0);
+    // several of them are one transaction, which the disk waits for once
+    let commits =
+        format!("SELECT xact_commit < 1000 FROM pg_stat_database WHERE datname = '{created}'");
+    assert_eq!(server.maintenance().sql(&commits), "t");
 }
 
 #[test]

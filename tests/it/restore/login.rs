@@ -370,6 +370,12 @@ fn a_restore_goes_to_the_server_that_is_named() {
             .stderr
             .contains(&format!("127.0.0.1:{port}/"))
     );
+    let told = estate.restore(&["--host", "localhost", "--dry-run"]);
+    assert!(
+        told.stderr.contains(" is sent to localhost"),
+        "{}",
+        told.stderr
+    );
     estate.did_not_come_back();
     let again = Database {
         server: other,

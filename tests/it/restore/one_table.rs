@@ -83,6 +83,33 @@ fn a_view_that_was_dropped_meanwhile_does_not_come_back_with_its_table() {
 }
 
 #[test]
+fn what_went_with_a_dropped_table_and_stays_away_is_named() {
+    let house = house();
+    house.target.sql("DROP TABLE orders CASCADE");
+    let orders = ["--force", "--table", "public.orders"];
+    let dry = house.restore("source", &[&orders[..], &["--dry-run"]].concat());
+    let dry = dry.exits(0).text();
+    let restored = house.restore("source", &orders).exits(0);
+    for (said, text) in [("a dry run", &dry), ("the restore", &restored.stderr)] {
+        for away in [
+            "the view public.large,",
+            "the view public.names,",
+            "the view public.each,",
+            "the materialized view public.totals,",
+            "the foreign key line_ord_fkey of public.line,",
+        ] {
+            assert!(text.contains(away), "{said}: {away}: {text}");
+        }
+        assert!(!text.contains("orders_customer_fkey"), "{said}: {text}");
+    }
+    // what is advised brings a view back, and what is there is not said to be away
+    let view = ["--force", "--table", "public.large"];
+    let restored = house.restore("source", &view).exits(0);
+    assert!(!restored.stderr.contains("left out"), "{}", restored.stderr);
+    assert_eq!(house.target.sql("SELECT count(*) FROM large"), "950");
+}
+
+#[test]
 fn a_table_that_inherits_from_it_has_to_be_named_as_well() {
     let house = House::new(PLAIN);
     house.source.sql(

@@ -282,3 +282,26 @@ fn more_tables_than_an_argument_holds_are_looked_at() {
         (&3002.into(), &serde_json::json!([]))
     );
 }
+
+#[test]
+fn whose_rights_a_dry_run_does_not_look_at_is_said() {
+    let house = House::new(PLAIN);
+    let owner = house.source.server.create_role("computes");
+    house.source.sql(&format!(
+        "CREATE TABLE t (a int); CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+         CREATE INDEX plain ON t (abs(a)); CREATE TABLE u (a int); CREATE INDEX computed ON u (f(a));
+         CREATE MATERIALIZED VIEW m AS SELECT f(a) FROM u;
+         ALTER TABLE u OWNER TO {owner}; ALTER MATERIALIZED VIEW m OWNER TO {owner}"
+    ));
+    house.sandbox.back_up("source");
+    let dry = house
+        .restore("source", &["--force", "--dry-run"])
+        .exits(0)
+        .text();
+    let said =
+        format!("not looked at whether {owner} may do all that 2 indexes and materialized views");
+    assert!(dry.contains(&said), "{dry}");
+    let dry = house.restore("source", &["--force", "--dry-run", "--no-owner"]);
+    let dry = dry.exits(0).text();
+    assert!(!dry.contains("not looked at"), "{dry}");
+}

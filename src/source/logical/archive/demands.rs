@@ -32,6 +32,9 @@ pub enum Demand {
     Role(String),
     /// A server that has loaded this provider of security labels.
     LabelProvider(String),
+    /// Not a right of who restores: its owner has to be allowed to call functions that are not the server's own, as which it is
+    /// computed.
+    Computed,
     /// A server of this major version, for the sake of what is named.
     Major(u32, &'static str),
 }
@@ -278,6 +281,17 @@ fn subscription(definition: &str) -> Vec<Demand> {
     found
 }
 
+/// True of `CREATE INDEX ... USING method (a.f(...))`: those of the server itself stand without a schema.
+fn calls_functions(definition: &str) -> bool {
+    let is_name = |token: &Token| matches!(token, Token::Word(_) | Token::Quoted(_));
+    let is_using = |token: &Token| matches!(token, Token::Word(word) if word == "USING");
+    let tokens: Vec<Token> = tokens(definition).skip_while(|it| !is_using(it)).collect();
+    tokens.windows(4).any(|of| match of {
+        [schema, Token::Mark('.'), name, Token::Mark('(')] => is_name(schema) && is_name(name),
+        _ => false,
+    })
+}
+
 /// True of a connection string, or URL, with a password in it.
 fn has_password(connection: &str) -> bool {
     let in_url = || {
@@ -342,6 +356,9 @@ fn newer(kind: &str, definition: &str) -> Vec<Demand> {
             found.push(Demand::Major(major, what));
         }
     }
+    if kind == "INDEX" && calls_functions(definition) {
+        found.push(Demand::Computed);
+    }
     if kind == "COLLATION" && holds(definition, &["builtin"]) {
         found.push(Demand::Major(17, "collations of the provider builtin"));
     }
@@ -387,6 +404,25 @@ fn close(words: &mut Tokens<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_is_computed_as_its_owner_where_it_calls_what_is_not_the_servers() {
+        let index = |on: &str| demands("INDEX", &format!("CREATE INDEX i ON public.t USING {on};"));
+        for on in [
+            "btree (public.f(a))",
+            "gist (a, (\"X y\".f(b) || 'z')) WHERE (a > 0)",
+            "btree (a) WHERE public.f(a)",
+        ] {
+            assert_eq!(index(on), [Demand::Computed], "{on}");
+        }
+        for on in [
+            "btree (lower(a), b)",
+            "gin (a public.gin_trgm_ops)",
+            "btree (a) WHERE (b = 'p.f(')",
+        ] {
+            assert_eq!(index(on), [], "{on}");
+        }
+    }
 
     #[test]
     fn of_a_function_what_stands_before_its_body_counts() {

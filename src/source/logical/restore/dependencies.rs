@@ -234,6 +234,54 @@ pub fn add_dependents(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetStat
     names
 }
 
+/// The views and foreign keys that went when a table of the part `ids` was dropped with all that depends on it, and that do not
+/// come back with it: those of the backup that `target` lacks like the table itself.
+pub fn stay_away(catalog: &Toc, ids: &HashSet<i64>, target: &TargetState) -> Vec<String> {
+    let by_id = entries_by_id(catalog);
+    let mut gone: HashSet<i64> = ids
+        .iter()
+        .copied()
+        .filter(|id| {
+            by_id
+                .get(id)
+                .is_some_and(|entry| is_relation(&entry.kind) && target.lacks(entry))
+        })
+        .collect();
+    let needs = |entry: &TocEntry, gone: &HashSet<i64>| {
+        let mut needed = entry.dependencies.iter();
+        needed.any(|id| gone.contains(id))
+    };
+    let mut away = Vec::new();
+    // a view that needs a view stands behind it
+    for entry in &catalog.entries {
+        let is_view = matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
+        if is_view && !ids.contains(&entry.id) && needs(entry, &gone) && target.lacks(entry) {
+            gone.insert(entry.id);
+            away.push(format!(
+                "the {} {}, which needs what was dropped (--table {} brings it back)",
+                entry.kind.to_lowercase(),
+                shown(entry),
+                shown(entry)
+            ));
+        }
+    }
+    for entry in &catalog.entries {
+        let (table, name) = entry.tag.split_once(' ').unwrap_or(("", &entry.tag));
+        let of = format!("{}.{table}", entry.schema);
+        let stays = entry.kind == "FK CONSTRAINT"
+            && !ids.contains(&entry.id)
+            && needs(entry, &gone)
+            && target.relations.contains(&of)
+            && !target.foreign_keys.contains(&shown(entry));
+        if stays {
+            away.push(format!(
+                "the foreign key {name} of {of}, which needs what was dropped (ALTER TABLE ... ADD brings it back)"
+            ));
+        }
+    }
+    away
+}
+
 fn entries_by_id(catalog: &Toc) -> HashMap<i64, &TocEntry> {
     let entries = catalog.entries.iter();
     entries.map(|entry| (entry.id, entry)).collect()

@@ -186,6 +186,7 @@ impl PreparedRestore<'_> {
     fn options(&self) -> Result<PgRestoreOptions> {
         let mut options = self.facts.request.options.clone();
         options.no_single_transaction = !self.facts.is_one_transaction();
+        options.objects_in_transaction = self.facts.objects_in_transaction();
         if let Some(catalog) = &self.facts.toc {
             let (others, event_triggers) = self.in_order(catalog);
             if self.facts.selection.ids.is_some() || !event_triggers.is_empty() {

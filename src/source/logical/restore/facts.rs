@@ -13,7 +13,7 @@ use crate::repository::manifest::TableName;
 use crate::source::logical::archive::{Demand, Toc, TocEntry};
 use crate::source::logical::drop_existing::{self, DropEffects};
 use crate::source::logical::set_aside::SetAside;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the backup is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +170,36 @@ impl RestoreFacts<'_> {
         toc.map_or_else(BTreeSet::new, |toc| {
             selection::tables_with_rows(toc, &self.selection)
         })
+    }
+
+    /// The rights of others that a restore needs: an index that calls functions, and a materialized view, are computed as
+    /// their owners.
+    pub fn computed_as_others(&self) -> Vec<String> {
+        let (Some(toc), Some(holds)) = (self.toc.as_deref(), &self.target) else {
+            return Vec::new();
+        };
+        if self.request.options.no_owner || self.request.subset.data_only {
+            return Vec::new();
+        }
+        let mut of_owners: BTreeMap<&String, usize> = BTreeMap::new();
+        let chosen = toc.entries.iter();
+        for entry in chosen.filter(|entry| self.selection.holds(entry.id)) {
+            let is_computed =
+                entry.kind == "MATERIALIZED VIEW DATA" || entry.demands.contains(&Demand::Computed);
+            if is_computed && !entry.owner.is_empty() && entry.owner != holds.role {
+                *of_owners.entry(&entry.owner).or_default() += 1;
+            }
+        }
+        let words = of_owners.into_iter();
+        words
+            .map(|(owner, count)| {
+                let what = match count {
+                    1 => "an index or materialized view".to_string(),
+                    count => format!("{count} indexes and materialized views"),
+                };
+                format!("whether {owner} may do all that {what} of this role's take")
+            })
+            .collect()
     }
 
     /// Roles that are needed and missing. Of a part no one knows which grants it has, so only owners count.

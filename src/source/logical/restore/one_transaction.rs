@@ -7,6 +7,12 @@ use super::facts::RestoreFacts;
 use crate::error::Error;
 use crate::source::logical::archive::TocEntry;
 
+/// An object may take as many locks: a table, its rows that are long, their index, its sequence and the index of a key, and some
+/// to spare.
+const LOCKS_OF_OBJECT: u64 = 16;
+/// More in one transaction make nothing faster.
+const MOST_OBJECTS: u64 = 1000;
+
 impl RestoreFacts<'_> {
     /// True where all of it is one transaction. A database that is made is dropped again where the restore fails, so it needs
     /// none, and gets none where that might not fit.
@@ -19,6 +25,18 @@ impl RestoreFacts<'_> {
         !request.options.no_single_transaction
             && request.jobs.is_none()
             && !(self.creates && crowded())
+    }
+
+    /// How many objects each transaction may have of a restore into a database that is made, which is none by itself because
+    /// of its locks. Of what somebody wants in none, each object is its own.
+    pub(super) fn objects_in_transaction(&self) -> Option<u64> {
+        let request = self.request;
+        let is_ours = self.creates
+            && !request.options.no_single_transaction
+            && request.jobs.is_none()
+            && !self.is_one_transaction();
+        let table = self.lock_table.as_ref().filter(|_| is_ours)?;
+        Some((table.promised() / LOCKS_OF_OBJECT).clamp(1, MOST_OBJECTS))
     }
 
     /// What may end a restore in one transaction that is not refused.

@@ -66,6 +66,8 @@ pub struct RestorePreview {
     /// What only a superuser could make elsewhere, and a provider's administrator may or may not; and more locks than a server
     /// promises to have room for; and rows that are added to those of a table.
     pub doubts: Vec<String>,
+    /// What may fail by rights that nobody looked at: who owns it, and not who restores, has to have them.
+    pub not_looked_at: Vec<String>,
     /// Event triggers and default privileges of the target that are switched off meanwhile.
     pub set_aside: Vec<String>,
     /// Settings of an application that the backup's database has and the target lacks, made for the restore alone.
@@ -146,6 +148,7 @@ pub(super) fn run(
         missing_extensions: Vec::new(),
         left_out: prepared.facts.selection.left_out.clone(),
         doubts: doubts(&prepared.facts),
+        not_looked_at: prepared.facts.computed_as_others(),
         set_aside: prepared.facts.set_aside.names.clone(),
         lent_settings: prepared.facts.lent_settings.clone(),
         firing: prepared.facts.set_aside.firing.clone(),

@@ -160,7 +160,10 @@ impl RestoreFacts<'_> {
                 false => Some(Lack::Superuser),
             },
             Demand::Role(name) => (!target.own.contains(name)).then(|| Lack::Role(name.clone())),
-            Demand::InSchema(_) | Demand::LabelProvider(_) | Demand::Major(..) => None,
+            Demand::InSchema(_)
+            | Demand::LabelProvider(_)
+            | Demand::Computed
+            | Demand::Major(..) => None,
         }
     }
 

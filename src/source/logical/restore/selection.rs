@@ -106,6 +106,11 @@ pub fn choose(
             let mut ids = part(catalog, subset, target, replaces, &mut taken_along)?;
             if let Some(target) = target.filter(|_| !subset.data_only) {
                 needs = dependencies::add_needed(catalog, &mut ids, target, request.create);
+                if !(request.create || subset.tables.is_empty()) {
+                    needs
+                        .left_out
+                        .extend(dependencies::stay_away(catalog, &ids, target));
+                }
             }
             Some(ids)
         }
