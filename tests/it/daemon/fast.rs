@@ -7,6 +7,15 @@ use crate::support::receiver::{Answer, Receiver};
 use chrono::TimeDelta;
 use std::os::unix::fs::symlink;
 
+/// What stands before the databases of a configuration whose results of the kinds `on` this receiver is told.
+fn tells(receiver: &Receiver, on: &str) -> String {
+    format!(
+        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: {on}, config: {{ url: '{}' }} }}",
+        bin(18).display(),
+        receiver.url
+    )
+}
+
 #[test]
 fn a_server_that_returns_is_backed_up_by_a_repetition_and_both_are_told_once() {
     let database = tiny();
@@ -21,11 +30,7 @@ fn a_server_that_returns_is_backed_up_by_a_repetition_and_both_are_told_once() {
     let failures = Receiver::good();
     // the fast clock begins at midnight
     let entry = Entry::new(NAME, connection).backup("schedule: '1 0 * * *'");
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        failures.url
-    );
+    let top = tells(&failures, "failure");
     sandbox.configure_with(&top, &[entry]);
     let daemon = FastDaemon::start(&sandbox);
     let life = || fast::life(&sandbox);
@@ -118,11 +123,7 @@ fn a_backup_is_checked_when_that_is_due_and_a_bad_one_is_told_once() {
         .named(NAME)
         .backup("schedule: '1 0 1 1 *'")
         .verify("schedule: '*/10 * * * *', level: full");
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [success, failure], config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        told.url
-    );
+    let top = tells(&told, "[success, failure]");
     sandbox.configure_with(&top, &[entry]);
     sandbox.run(&["backup"]).exits(0);
     assert_eq!(told.request().json()["kind"], "backup");
@@ -170,11 +171,7 @@ fn a_failure_that_the_receiver_missed_is_told_by_the_next_try() {
     let sandbox = Sandbox::new(18);
     let closed = "host: 127.0.0.1, port: 1, database: d, user: u";
     let entry = Entry::new(NAME, closed.into()).backup("schedule: '1 0 * * *'");
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        told.url
-    );
+    let top = tells(&told, "failure");
     sandbox.configure_with(&top, &[entry]);
     let daemon = FastDaemon::start(&sandbox);
     told.request();
@@ -202,11 +199,7 @@ fn what_a_stop_keeps_from_being_made_is_told_and_made_by_the_next_start() {
             entry.backup("schedule: '1 0 * * *'")
         })
         .collect();
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        told.url
-    );
+    let top = tells(&told, "failure");
     sandbox.configure_with(&top, &entries);
     let held = databases[0].hold("t");
     let daemon = FastDaemon::start(&sandbox);
@@ -268,11 +261,7 @@ fn a_run_that_a_stop_cut_short_is_made_once_by_a_daemon_that_remembers_nothing()
     let database = tiny();
     let sandbox = Sandbox::new(18);
     let told = Receiver::good();
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [failure, success], config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        told.url
-    );
+    let top = tells(&told, "[failure, success]");
     let entry = Entry::of(&database).named(NAME);
     sandbox.configure_with(&top, &[entry.backup("schedule: '1 0 * * *'")]);
     // a container that is made again has none of these files
@@ -316,11 +305,7 @@ fn the_end_of_a_failure_that_a_run_by_hand_told_of_is_not_told_again() {
     let database = tiny();
     let sandbox = Sandbox::new(18);
     let told = Receiver::good();
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: [failure, success], config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        told.url
-    );
+    let top = tells(&told, "[failure, success]");
     let entry = || {
         let entry = Entry::of(&database).named(NAME);
         entry.backup("schedule: '1 0 * * *'")
@@ -358,11 +343,7 @@ fn the_end_of_a_failure_is_told_although_the_daemon_was_started_anew_meanwhile()
     let database = tiny();
     let sandbox = Sandbox::new(18);
     let told = Receiver::good();
-    let top = format!(
-        "bin_dir: '{}'\nnotifications:\n  - {{ type: webhook, on: failure, config: {{ url: '{}' }} }}",
-        bin(18).display(),
-        told.url
-    );
+    let top = tells(&told, "failure");
     let entry = Entry::of(&database).named(NAME);
     sandbox.configure_with(&top, &[entry.backup("schedule: '1 0 * * *'")]);
     fs::write(sandbox.path("storage"), "no directory").expect("write a file");
