@@ -165,6 +165,7 @@ impl History {
 
     fn expected(&self) -> Expected {
         Expected {
+            class: None,
             sealed: self.sealed_only,
             partial: false,
         }

@@ -531,7 +531,7 @@ mod tests {
         let manifest = Manifest::from_json(text.as_bytes(), "x").unwrap();
         assert_eq!(manifest.kind(), SourceKind::IncrementalCluster);
         assert_eq!((manifest.bytes(), manifest.objects().len()), (11, 2));
-        assert_eq!(manifest.parents(), ["20261124_010000.000000000Z"]);
+        assert_eq!(manifest.parent(), Some("20261124_010000.000000000Z"));
         assert!(manifest.dump().is_none() && !manifest.is_partial());
         let again = Manifest::from_json(&manifest.to_json().unwrap(), "x").unwrap();
         assert_eq!(again, manifest);

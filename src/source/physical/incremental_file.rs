@@ -83,7 +83,7 @@ mod tests {
         for size in [1, 5, 100_000] {
             let mut bytes = header(&[7, 9]);
             bytes.extend(b"page");
-            let (mut read, mut rest) = (IncrementalHeader::default(), Vec::new());
+            let (mut read, mut rest) = (IncrementalHeader::default(), Vec::<u8>::new());
             for piece in bytes.chunks(size) {
                 rest.extend(read.feed(piece).unwrap());
             }
