@@ -72,6 +72,8 @@ pub enum FailureCause {
     /// The lock table of the server is full.
     OutOfLocks,
     OutOfMemory,
+    /// A page or a row of the server is not what was written.
+    DataCorrupted,
     /// A row is longer than PostgreSQL can send or take.
     RowTooLong,
     NoSpace,

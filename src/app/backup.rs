@@ -185,6 +185,18 @@ impl App {
                 Vec::new()
             }
         };
+        // what is stored is stored, and the run failed all the same
+        let failure = result
+            .as_mut()
+            .ok()
+            .and_then(|stored| stored.failure.take());
+        if let Some(error) = failure {
+            if let Ok(stored) = &result {
+                tell_concerns(&database.name, stored);
+            }
+            self.record_failure(database, &error, started_at, claim);
+            result = Err(error);
+        }
         BackupRun {
             database,
             result,

@@ -86,14 +86,13 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 
 /// Gives `path` and everything in it to this user and group. Links are given, and not followed.
 pub fn give_to(path: &Path, owner: (u32, u32)) -> io::Result<()> {
-    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
-    if !std::fs::symlink_metadata(path)?.is_dir() {
-        return Ok(());
+    // what is in it first, so that its new owner cannot put something else in the way
+    if std::fs::symlink_metadata(path)?.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give_to(&entry?.path(), owner)?;
+        }
     }
-    for entry in std::fs::read_dir(path)? {
-        give_to(&entry?.path(), owner)?;
-    }
-    Ok(())
+    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
 }
 
 fn remove_in(above: impl AsFd, name: &OsStr, levels: usize) -> io::Result<()> {

@@ -53,6 +53,8 @@ pub struct StoredBackup {
     pub copies: Vec<StoredCopy>,
     /// What should be looked at although the backup is good, a sentence each: tables that lost most of their rows.
     pub warnings: Vec<String>,
+    /// Why the run failed although it is stored: the source itself is damaged.
+    pub failure: Option<Error>,
     /// The storages that are still held for this run, so that its retention follows before any other run.
     pub holds: Holds,
 }
@@ -275,6 +277,7 @@ fn dump_to_storages(
         manifest,
         copies,
         warnings: warnings.iter().map(Shrunk::to_string).collect(),
+        failure: None,
         holds,
     })
 }

@@ -43,6 +43,7 @@ use crate::source::physical::server_facts::ServerFacts;
 use crate::source::physical::wal_tar::{WalEnd, WalTar};
 use crate::text::human::human_bytes;
 use chrono::{DateTime, Utc};
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
 use std::thread::ScopedJoinHandle;
@@ -123,6 +124,8 @@ pub fn run(
         expected,
         server: &server,
         system_identifier: system.system_identifier,
+        timeline: system.timeline,
+        flushed: system.flushed,
         max_chain: job.max_chain,
         reading: job.reading,
         now: started,
@@ -200,6 +203,7 @@ fn begin(
         cancel,
     );
     let meter = progress.meter();
+    let is_gone = Cell::new(false);
     let streamed = std::thread::scope(|scope| {
         // whatever happens here, the other thread comes to its end
         let _abandon = Abandon(&end);
@@ -224,6 +228,7 @@ fn begin(
             kind,
             &mut copies,
             &receiving,
+            &is_gone,
             meter,
             cancel,
         );
@@ -236,10 +241,11 @@ fn begin(
             .unwrap_or_else(|_| Err(Error::failed("the thread that reads WAL has panicked")));
         match (files, wal) {
             (Ok(files), Ok(wal)) => Ok((files, wal)),
-            // without its WAL a base backup is none, and the files' failure may be that of their reader alone
-            (Ok(_), Err(error)) => Err(error.doing("cannot read the WAL of the backup")),
-            (Err(error), Err(wal)) if error.kind() == Kind::Unavailable => {
-                Err(wal.doing("cannot read the WAL of the backup"))
+            // without its WAL a base backup is none
+            (Ok(_), Err(error)) => Err(error.doing("the WAL of the backup is not complete")),
+            // the files ended only since the WAL did
+            (Err(_), Err(wal)) if is_gone.get() => {
+                Err(wal.doing("the WAL of the backup is not complete"))
             }
             (Err(error), _) => Err(error),
         }
@@ -280,6 +286,7 @@ fn receive_files(
     kind: SourceKind,
     copies: &mut Copies,
     receiving: &Receiving,
+    is_gone: &Cell<bool>,
     meter: &Meter,
     cancel: &Cancel,
 ) -> Result<Files> {
@@ -307,6 +314,7 @@ fn receive_files(
         let mut reader = WithWal {
             stream: &mut stream,
             receiving,
+            is_gone,
         };
         let (archives, written) =
             write_pipeline::write(&mut reader, archives, &plan, &mut inspector, meter)?;
@@ -326,11 +334,14 @@ fn receive_files(
 struct WithWal<'a, 'scope> {
     stream: &'a mut BaseBackupStream,
     receiving: &'a Receiving<'scope>,
+    /// Told where it ended first.
+    is_gone: &'a Cell<bool>,
 }
 
 impl Read for WithWal<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.receiving.is_finished() {
+            self.is_gone.set(true);
             return Err(
                 Error::new(Kind::Unavailable, "the WAL of the backup is read no more").into(),
             );
@@ -425,9 +436,7 @@ fn store(
     sidecars.push((id.manifest_key(), manifest.to_json()?));
     let archive = id.key(kind.archive(encoding));
     let CommittedCopies { copies, holds } = copies.commit(&archive, &sidecars, cancel)?;
-    if !damage.is_empty() {
-        return Err(damaged(id, &damage));
-    }
+    let failure = (!damage.is_empty()).then(|| damaged(id, &damage));
     let reason = basis.full_because();
     let reason =
         reason.map(|why| format!("a full backup was made instead of an incremental one: {why}"));
@@ -436,6 +445,7 @@ fn store(
         manifest,
         copies,
         warnings: reason.into_iter().collect(),
+        failure,
         holds,
     })
 }

@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use crate::repository::names::BackupId;
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::restore::assemble::Assembly;
+use crate::source::physical::restore::new_tablespaces::{self, WalToReplay};
 use crate::source::physical::restore::settings;
 use crate::source::physical::restore::target_directory::{self, CONTROL, TargetDirectory, sync};
 use crate::source::physical::restore::unpack::{self, CONTROL_UNNAMED, Places};
@@ -55,6 +56,9 @@ struct Prepared {
     damaged_pages: u64,
     /// The plain size of all objects.
     bytes: u64,
+    timeline: u32,
+    /// From where to where it is replayed.
+    wal: WalToReplay,
 }
 
 /// What [`run`] would do, as far as that can be told without writing.
@@ -94,9 +98,13 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
     drop(progress);
     unpack::link_tablespaces(&places)?;
     settings::keep_to_itself(&places.data)?;
+    settings::recover_to_own_timeline(&places.data, prepared.timeline)?;
     let configuration = settings::restore_configuration(&places.data, &prepared.details)?;
+    settings::make_configuration(&places.data)?;
+    new_tablespaces::refuse(&places.data, &prepared.wal, tools, cancel)?;
+    target.clear_scratch()?;
     target.give_away()?;
-    if let Some(owner) = job.owner {
+    if let Some(owner) = target.owner() {
         for path in places.tablespaces.values() {
             entries::give_to(path, owner)
                 .doing(|| format!("cannot give {} to its owner", path.display()))?;
@@ -133,9 +141,13 @@ struct TakenTablespaces(Vec<PathBuf>);
 impl Drop for TakenTablespaces {
     fn drop(&mut self) {
         for path in &self.0 {
-            let emptied = fs::read_dir(path).and_then(|entries| {
-                for entry in entries {
-                    entries::remove_tree(&entry?.path())?;
+            let emptied = fs::read_dir(path).and_then(|found| {
+                for entry in found {
+                    let entry = entry?;
+                    match entry.file_type()?.is_dir() {
+                        true => entries::remove_tree(&entry.path())?,
+                        false => fs::remove_file(entry.path())?,
+                    }
                 }
                 Ok(())
             });
@@ -162,6 +174,7 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
         (one.oid, mapped.unwrap_or_else(|| PathBuf::from(&one.path)))
     });
     let tablespaces: BTreeMap<u32, PathBuf> = tablespaces.collect();
+    require_apart(job.directory, &tablespaces)?;
     let combiner = job.source.combiner(tools, cancel)?;
     let objects = job
         .source
@@ -175,8 +188,37 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
         combiner,
         server_version: facts.server_version.clone(),
         damaged_pages: facts.damaged_pages,
+        timeline: facts.timeline,
+        wal: WalToReplay::of(&facts),
         bytes: objects.map(|object| object.plain_bytes).sum(),
     })
+}
+
+/// No tablespace lies in the data directory, nor in another one.
+fn require_apart(directory: &Path, tablespaces: &BTreeMap<u32, PathBuf>) -> Result<()> {
+    let directory = std::path::absolute(directory).doing(|| "cannot find the directory")?;
+    let mut taken = vec![directory];
+    for (oid, path) in tablespaces {
+        if !path.is_absolute() {
+            return Err(Error::damaged(format!(
+                "the tablespace {oid} lay in {}, which is no absolute path",
+                path.display()
+            )));
+        }
+        let other = taken
+            .iter()
+            .find(|one| one.starts_with(path) || path.starts_with(one));
+        if let Some(other) = other {
+            return Err(Error::refused(format!(
+                "the tablespace {oid} would lie in {}, which is or holds {}",
+                path.display(),
+                other.display()
+            ))
+            .hint("give each tablespace a directory of its own with --tablespace-map OID=DIR"));
+        }
+        taken.push(path.clone());
+    }
+    Ok(())
 }
 
 /// The chain and the result lie beside each other for a while.

@@ -62,10 +62,23 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
         .split('.')
         .next()
         .unwrap_or_default();
+    let mut options = format!("-c data_directory={directory}");
+    let copies = restored.configuration.iter().filter_map(|(path, _)| {
+        let setting = match path.file_name()?.to_str()? {
+            "postgresql.conf" => "config_file",
+            "pg_hba.conf" => "hba_file",
+            "pg_ident.conf" => "ident_file",
+            _ => return None,
+        };
+        Some(format!(" -c {setting}={}", path.display()))
+    });
+    options.extend(copies);
     text.push_str(&format!(
-        "\nIt archives nothing and follows no other server (postgresql.auto.conf) until you say so. To start it with\n\
-         PostgreSQL {major}, as the user that owns it:\n\n  pg_ctl -D {} -w start\n",
-        word(&directory)
+        "\nIt archives nothing, follows and subscribes to no other server and runs no jobs of pg_cron until the lines of backupkit\n\
+         in postgresql.auto.conf are removed; its history is its own from the start on. To start it with PostgreSQL {major},\n\
+         as the user that owns it:\n\n  pg_ctl -D {} -o {} -w start\n",
+        word(&directory),
+        word(&options)
     ));
     text
 }

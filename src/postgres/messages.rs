@@ -225,6 +225,25 @@ const PATTERNS: &[Pattern] = {
             RowTooLong,
         ),
         begins(ANY, "out of memory", OutOfMemory),
+        begins(SERVER, "invalid page in block", DataCorrupted),
+        begins(SERVER, "missing chunk number", DataCorrupted),
+        begins(SERVER, "unexpected chunk number", DataCorrupted),
+        begins(
+            SERVER,
+            "could not access status of transaction",
+            DataCorrupted,
+        ),
+        pattern(
+            SERVER,
+            ["compressed ", "", "data is corrupt"],
+            DataCorrupted,
+        ),
+        pattern(SERVER, ["could not read block", "", ""], DataCorrupted),
+        pattern(
+            SERVER,
+            ["index ", "contains unexpected zero page", ""],
+            DataCorrupted,
+        ),
         pattern(ANY, ["could not ", "", "No space left on device"], NoSpace),
         pattern(
             FATAL,

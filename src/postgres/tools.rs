@@ -38,6 +38,8 @@ pub enum Program {
     PgCombinebackup,
     /// Reads every page of a cluster that is stopped.
     PgChecksums,
+    /// Shows what is in WAL.
+    PgWaldump,
 }
 
 impl Program {
@@ -53,6 +55,7 @@ impl Program {
             Program::PgAmcheck => "pg_amcheck",
             Program::PgCombinebackup => "pg_combinebackup",
             Program::PgChecksums => "pg_checksums",
+            Program::PgWaldump => "pg_waldump",
         }
     }
 }
@@ -326,6 +329,13 @@ impl Tools {
     /// The pg_checksums of this major version, or `None`.
     pub fn pg_checksums(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
         let found = self.all(Program::PgChecksums, cancel)?;
+        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
+        Ok(newest(of_that_version))
+    }
+
+    /// The pg_waldump of this major version, or `None`.
+    pub fn pg_waldump(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
+        let found = self.all(Program::PgWaldump, cancel)?;
         let of_that_version = found.into_iter().filter(|tool| tool.major == major);
         Ok(newest(of_that_version))
     }

@@ -34,6 +34,13 @@ impl Repository<'_> {
             let held = self.backups().into_iter();
             let mut held = held.filter(|held| held.id.timestamp == parent);
             let Some(held) = held.next() else {
+                let places = self.places();
+                let unasked = places.names().find(|name| places.has_failed(name));
+                if let Some(storage) = unasked {
+                    let what =
+                        format!("the storage {storage} does not answer, and {id} needs {parent}");
+                    return Err(Error::new(Kind::Unavailable, what));
+                }
                 return Err(lost(&id, parent));
             };
             links.push(self.link(self.best_copy(held, cancel)?, cancel)?);

@@ -16,6 +16,7 @@
 //! before a restore     x          x         x          x         x
 //! partial              x          x         *          *         *     * unless partial ones are what is made
 //! damaged at source    x          x         x          x         -
+//! no manifest          x          x         x          x         -     of a cluster
 //! parent lost          x          x         x          x         -
 //! other source         x          x         x          x         x
 //! unknown manifest     -          x         x          -         -
@@ -29,6 +30,7 @@ use super::expected::Expected;
 use super::listing::Entry;
 use super::manifest::Manifest;
 use super::names::BackupId;
+use super::source_kind::SourceClass;
 use crate::storage::Storage;
 use crate::text::human::human_age;
 use crate::text::shell::word;
@@ -74,6 +76,8 @@ pub enum Objection {
     DamagedAtSource(u64),
     /// A backup that it needs is not there, or not good.
     ParentLost,
+    /// It is of a cluster, and no manifest tells what belongs to it.
+    Untold,
     /// There is nothing in it.
     Empty,
     /// It has no manifest and does not begin as its name says.
@@ -107,6 +111,7 @@ impl Objection {
                 | Objection::OtherSize
                 | Objection::DamagedAtSource(_)
                 | Objection::ParentLost
+                | Objection::Untold
                 | Objection::FoundBad(..),
                 purpose,
             ) => purpose != Purpose::Verify,
@@ -142,6 +147,7 @@ impl Objection {
             Objection::Unfinished => "unfinished",
             Objection::DamagedAtSource(_) => "damaged pages",
             Objection::ParentLost => "parent lost",
+            Objection::Untold => "no manifest",
             Objection::OtherSource => "other source",
             Objection::Empty => "empty",
             Objection::OtherContent => "other content",
@@ -169,6 +175,7 @@ impl Objection {
             Objection::ParentLost => {
                 "a backup that it needs to be restored is not there, or not good".into()
             }
+            Objection::Untold => "no manifest tells what belongs to it".into(),
             Objection::OtherSource => {
                 "it is of something else than this name is configured for".into()
             }
@@ -200,6 +207,7 @@ impl Objection {
                 | Objection::OtherSize
                 | Objection::DamagedAtSource(_)
                 | Objection::ParentLost
+                | Objection::Untold
                 | Objection::FoundBad(..)
         )
     }
@@ -270,6 +278,10 @@ pub fn judge(known: KnownCopy, expected: Expected, now: DateTime<Utc>) -> Standi
         ),
         (damaged_pages > 0, Objection::DamagedAtSource(damaged_pages)),
         (
+            entry.kind.class() != SourceClass::Database && !is_told(entry, read),
+            Objection::Untold,
+        ),
+        (
             entry.id.timestamp.moment() > now + SKEW,
             Objection::FromTheFuture,
         ),
@@ -294,6 +306,13 @@ pub fn judge(known: KnownCopy, expected: Expected, now: DateTime<Utc>) -> Standi
         false => Objection::FoundBad(check.at, check.level),
     }));
     Standing(objections)
+}
+
+/// True where a manifest lists the object that `entry` is known by.
+fn is_told(entry: &Entry, manifest: Option<&Manifest>) -> bool {
+    let key = entry.archive_key();
+    let objects = manifest.map(Manifest::objects).unwrap_or_default();
+    objects.iter().any(|object| object.key == key)
 }
 
 impl Standing {

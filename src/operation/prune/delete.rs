@@ -10,8 +10,9 @@ use crate::repository::doomed::{Doomed, INTERVAL};
 use crate::repository::lease::Lease;
 use crate::repository::listing::{Backup, Listing};
 use crate::repository::mark_names::MarkKind;
-use crate::repository::names::{BackupId, Part};
+use crate::repository::names::{BackupId, Name, Part};
 use crate::repository::reading_mark::is_living;
+use crate::repository::run_mark::ABANDONED;
 use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -287,10 +288,12 @@ fn sweep(job: DeletionJob, lease: &Lease, cancel: &Cancel) -> Result<Vec<String>
         return Ok(orphans);
     }
     let again = listing_of(job.storage, Some(job.database), cancel)?.orphans;
-    let both: Vec<String> = orphans
-        .into_iter()
-        .filter(|key| again.contains(key))
-        .collect();
+    let copied = may_be_copied(&orphans, job.now);
+    let is_left = |key: &String| {
+        let of_it = Name::parse(key).is_some_and(|name| copied.contains(&name.id));
+        again.contains(key) && !of_it
+    };
+    let both: Vec<String> = orphans.into_iter().filter(is_left).collect();
     let until = || lease.until();
     let swept = job.storage.delete_until(&both, Some(&until), cancel);
     swept.doing(|| {
@@ -303,6 +306,14 @@ fn sweep(job: DeletionJob, lease: &Lease, cancel: &Cancel) -> Result<Vec<String>
         log::info!("swept {}, whose archive is gone", job.storage.locate(key));
     }
     Ok(both)
+}
+
+/// Backups of which only further objects are there, and that are so young that somebody may be copying them here.
+fn may_be_copied(orphans: &[String], now: DateTime<Utc>) -> BTreeSet<BackupId> {
+    let names = orphans.iter().filter_map(|key| Name::parse(key));
+    let objects = names.filter(|name| matches!(name.part, Part::Object(..)));
+    let young = objects.filter(|name| now - name.id.timestamp.moment() < ABANDONED);
+    young.map(|name| name.id).collect()
 }
 
 /// Removes marks that mean nothing any more: of readers that are gone, and of deletions whose run died.

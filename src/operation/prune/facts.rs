@@ -141,7 +141,10 @@ impl<'a> RetentionFacts<'a> {
 
     /// The place of the backup that this one needs.
     fn parent(&self, index: usize) -> Option<usize> {
-        let parent = self.known[index].as_ref()?.parent?;
+        let Some(parent) = self.known[index].as_ref()?.parent else {
+            // where it does not tell, it may be the one before
+            return index.checked_sub(1).filter(|_| self.is_incremental(index));
+        };
         let older = self.backups[..index].iter();
         older
             .rev()

@@ -128,6 +128,7 @@ impl Cluster {
         files: RestoredFiles,
         cancel: &Cancel,
     ) -> Result<Cluster> {
+        require_confinement(cancel)?;
         initdb::clear(plan.parent, plan.owner, cancel)?;
         initdb::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
         let directory = Directory::make(plan.parent, plan.owner)?;
@@ -151,7 +152,9 @@ impl Cluster {
         let own = |setting: &str, name: &str| {
             (setting.to_string(), data.join(name).display().to_string())
         };
-        let mut settings = vec![
+        // first those of the origin, which ours override
+        let mut settings = files.settings.to_vec();
+        settings.extend([
             own("config_file", OWN_CONFIGURATION),
             own("hba_file", OWN_HBA),
             own("ident_file", OWN_IDENT),
@@ -164,8 +167,7 @@ impl Cluster {
             ("external_pid_file".into(), String::new()),
             // what the settings of its origin go with
             ("wal_level".into(), "replica".into()),
-        ];
-        settings.extend(files.settings.iter().cloned());
+        ]);
         let server = postgres(plan, directory.path(), &settings).map_err(with_way_out)?;
         let mut cluster = Cluster {
             server: Some(server),
@@ -188,11 +190,7 @@ impl Cluster {
 
     /// Makes a cluster and starts its server. First removes what earlier runs had to leave behind.
     pub fn start(plan: &ClusterPlan, cancel: &Cancel) -> Result<Cluster> {
-        match confinement::gap(cancel)? {
-            Some(gap @ ConfinementGap::Files) => log::warn!("{}", gap.what()),
-            Some(gap) => log::debug!("{}", gap.what()),
-            None => {}
-        }
+        require_confinement(cancel)?;
         initdb::clear(plan.parent, plan.owner, cancel)?;
         initdb::require_space(plan.parent, plan.expected_bytes.saturating_add(EMPTY_BYTES))?;
         let directory = Directory::make(plan.parent, plan.owner)?;
@@ -283,6 +281,16 @@ impl Drop for Cluster {
         // before its directory goes
         drop(self.server.take());
     }
+}
+
+/// Fails where what runs there cannot be confined at all, and says how far it cannot.
+fn require_confinement(cancel: &Cancel) -> Result<()> {
+    match confinement::gap(cancel)? {
+        Some(gap @ ConfinementGap::Files) => log::warn!("{}", gap.what()),
+        Some(gap) => log::debug!("{}", gap.what()),
+        None => {}
+    }
+    Ok(())
 }
 
 fn data(directory: &Path) -> PathBuf {
@@ -397,6 +405,32 @@ fn with_way_out(error: Error) -> Error {
         Some((_, hint)) if error.first_hint().is_none() => error.hint(*hint),
         _ => error,
     }
+}
+
+/// What a server says as it starts from files that are not whole, see `xlogrecovery.c` and `xlog.c` of PostgreSQL's sources.
+const OF_FILES: [&str; 9] = [
+    "could not locate a valid checkpoint record",
+    "could not locate required checkpoint record",
+    "could not find redo location",
+    "invalid checkpoint",
+    "WAL ends before end of online backup",
+    "WAL ends before consistent recovery point",
+    "incorrect checksum in control file",
+    "invalid data in file \"backup_label\"",
+    "requested timeline",
+];
+
+/// True where the server ended for what is in its files, and not for what this machine lacks.
+pub fn is_about_files(said: &Error) -> bool {
+    let said = said.chain();
+    let lines = said.lines();
+    let complaint = |line: &str| {
+        let rest = ["FATAL:  ", "PANIC:  "]
+            .iter()
+            .find_map(|severity| line.split_once(severity));
+        rest.is_some_and(|(_, rest)| OF_FILES.iter().any(|known| rest.starts_with(known)))
+    };
+    lines.into_iter().any(complaint)
 }
 
 /// Explains why initdb or the server has failed.

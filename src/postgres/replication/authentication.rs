@@ -67,7 +67,12 @@ impl Login {
     /// Answers the body of an authentication request; `binding` is what the connection can be bound to, and `None` without TLS.
     pub fn answer(&mut self, body: &[u8], binding: Option<Binding>) -> Result<Answer> {
         let mut fields = Fields(body);
-        match fields.i32()? {
+        let request = fields.i32()?;
+        // before anything is told that would give the password away
+        if self.channel_binding == ChannelBinding::Require && matches!(request, 3 | 5) {
+            return Err(unbound());
+        }
+        match request {
             0 => {
                 if !self.is_proven {
                     self.allowed.require(Method::None)?;
@@ -77,9 +82,7 @@ impl Login {
                     .as_ref()
                     .is_some_and(|scram| scram.is_bound() && self.is_proven);
                 if self.channel_binding == ChannelBinding::Require && !is_bound {
-                    return Err(Error::failed(
-                        "the server lets us in without channel binding, which channel_binding=require wants",
-                    ));
+                    return Err(unbound());
                 }
                 Ok(Answer::Done)
             }
@@ -143,6 +146,10 @@ impl Login {
             },
             (Some(other), _) => other,
         };
+        let is_bound = matches!(binding, Binding::EndPoint(_));
+        if self.channel_binding == ChannelBinding::Require && !is_bound {
+            return Err(unbound());
+        }
         if !offers(binding.mechanism()) {
             return Err(Error::failed(
                 "the server offers no kind of SCRAM that is known here",
@@ -166,6 +173,12 @@ impl Login {
                 .hint("set password or password_file in the connection of the cluster")
         })
     }
+}
+
+fn unbound() -> Error {
+    Error::refused(
+        "the server does not bind the login to the connection, which channel_binding=require wants",
+    )
 }
 
 fn text_frame(text: &[u8]) -> Vec<u8> {

@@ -4,10 +4,12 @@ use super::server_facts::ServerFacts;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::format::seal::Keys;
-use crate::postgres::replication::{BaseBackupOptions, BaseBackupStart, ReplicationConnection};
+use crate::postgres::replication::{
+    BaseBackupOptions, BaseBackupStart, Lsn, ReplicationConnection,
+};
 use crate::progress::Meter;
 use crate::repository::chain::ChainLink;
-use crate::repository::names::{ObjectName, Timestamp};
+use crate::repository::names::{BackupId, ObjectName, Timestamp};
 use crate::repository::objects::{ObjectReader, objects_of};
 use crate::repository::places::Places;
 use crate::repository::standing::Purpose;
@@ -28,6 +30,10 @@ pub struct BasisRequest<'a> {
     pub expected: Expected,
     pub server: &'a ServerFacts,
     pub system_identifier: u64,
+    /// The one that the server is on.
+    pub timeline: u32,
+    /// How far its WAL is written out.
+    pub flushed: Lsn,
     /// So many incremental ones may follow a full one.
     pub max_chain: Option<u32>,
     /// What opens earlier backups.
@@ -121,7 +127,19 @@ pub fn choose(request: &BasisRequest, places: &Places, cancel: &Cancel) -> Resul
             "there is no good backup to add to".into(),
         )));
     };
-    let chain = repository.chain(&newest.copy, cancel)?;
+    let chain = match repository.chain(&newest.copy, cancel) {
+        Ok(chain) => chain,
+        Err(error) if error.ends_the_run() => return Err(error),
+        Err(error) => {
+            let why = format!("the backup before cannot be added to: {}", error.chain());
+            return Ok(Basis::full(Some(why)));
+        }
+    };
+    if let Some(storage) = lacking(request, &names, places, &newest.backup.id, cancel)? {
+        return Ok(Basis::full(Some(format!(
+            "the storage {storage} lacks the backup before, or what that needs"
+        ))));
+    }
     let Some(last) = chain.last() else {
         return Ok(Basis::full(Some(
             "there is no good backup to add to".into(),
@@ -143,6 +161,33 @@ pub fn choose(request: &BasisRequest, places: &Places, cancel: &Cancel) -> Resul
     }
 }
 
+/// A storage on which `id` cannot be restored by itself: what is added to it there would be worth nothing.
+fn lacking(
+    request: &BasisRequest,
+    names: &[String],
+    places: &Places,
+    id: &BackupId,
+    cancel: &Cancel,
+) -> Result<Option<String>> {
+    for name in names {
+        let alone = std::slice::from_ref(name);
+        let repository = Repository::open(
+            request.name,
+            alone,
+            places,
+            request.expected,
+            request.now,
+            cancel,
+        )?;
+        let mut passed_over = Vec::new();
+        let newest = repository.newest(Purpose::Restore, |_| true, &mut passed_over, cancel)?;
+        if newest.is_none_or(|newest| newest.backup.id != *id) {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// Why nothing is added to the end of `chain`, which is `last`.
 fn unfit(request: &BasisRequest, chain: &[ChainLink], last: &ChainLink) -> Option<String> {
     let known = last.manifest.cluster();
@@ -154,6 +199,14 @@ fn unfit(request: &BasisRequest, chain: &[ChainLink], last: &ChainLink) -> Optio
     let major = known.and_then(|known| known.server_version.split('.').next()?.parse().ok());
     if major != Some(request.server.major) {
         return Some("the backup before is of another major version of PostgreSQL".into());
+    }
+    // one that was restored goes on in a history of its own
+    let is_of_this_history = known.is_some_and(|known| {
+        let stop = known.stop_lsn.parse::<Lsn>();
+        known.timeline == request.timeline && stop.is_ok_and(|stop| stop <= request.flushed)
+    });
+    if !is_of_this_history {
+        return Some("the backup before is of another timeline of this cluster".into());
     }
     let longest = request.max_chain? as usize;
     // the full one is not counted

@@ -11,15 +11,18 @@
 //! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held is an error with the way out.
 
 use super::restore::assemble::Assembly;
+use super::restore::new_tablespaces::{self, WalToReplay};
 use super::restore::target_directory::CONTROL;
 use super::restore::unpack::{self, CONTROL_UNNAMED, Places};
+use super::server_facts::RECOVERY_INSISTS_ON;
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::inspect::StreamInspector;
 use crate::postgres::client::Client;
-use crate::postgres::cluster::{Cluster, ClusterPlan, RestoredFiles};
+use crate::postgres::cluster::{Cluster, ClusterPlan, RestoredFiles, is_about_files};
 use crate::postgres::session::{Session, plain_environment};
-use crate::postgres::tools::Tool;
+use crate::postgres::tools::{Tool, Tools};
 use crate::process::account::{self, Account};
 use crate::process::{self, Ended, explain_plainly};
 use crate::progress::Progress;
@@ -39,6 +42,11 @@ use std::time::{Duration, Instant};
 const APPLICATION: &str = "backupkit drill";
 /// What a server has to have room for beside the files and the chain.
 const GROWTH: u64 = 2;
+/// What pg_dump needs one of for each table.
+const LOCKS: &str = "max_locks_per_transaction";
+const MANY_LOCKS: u32 = 4096;
+/// No more of anything: it is memory.
+const MOST: u32 = 100_000;
 /// How much is read of a dump at a time.
 const PIECE: usize = 1024 * 1024;
 /// How long pg_checksums may take.
@@ -75,10 +83,14 @@ pub fn run(
         preloaded: &[],
         database: "postgres",
     };
-    let settings: Vec<(String, String)> = details
-        .settings
+    let settings: Vec<(String, String)> = RECOVERY_INSISTS_ON
         .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .filter_map(|name| {
+            // a manifest is a claim: no more than a number is taken from it
+            let value: u32 = details.settings.get(*name)?.parse().ok()?;
+            let least = if *name == LOCKS { MANY_LOCKS } else { 0 };
+            Some((name.to_string(), value.clamp(least, MOST).to_string()))
+        })
         .collect();
     let oids: Vec<u32> = details.tablespaces.iter().map(|one| one.oid).collect();
     log::info!(
@@ -95,6 +107,7 @@ pub fn run(
             data,
             directory,
             &oids,
+            &options.tools,
             combiner.as_ref(),
             owner.as_ref(),
             cancel,
@@ -109,8 +122,7 @@ pub fn run(
     };
     let mut cluster = match Cluster::start_from(&plan, files, cancel) {
         Ok(cluster) => cluster,
-        Err(error) if are_written && error.kind() == Kind::Failed => {
-            cancel.check()?;
+        Err(error) if are_written && is_about_files(&error) => {
             evidence.fault(format!("no server starts from it: {}", error.chain()));
             return Ok(());
         }
@@ -136,8 +148,7 @@ pub fn run(
     for database in &databases {
         match read_rows(&cluster.session(database), options, major, cancel) {
             Ok(read) => tables += read,
-            Err(error) if error.kind() == Kind::Failed => {
-                cancel.check()?;
+            Err(error) if error.cause() == Some(FailureCause::DataCorrupted) => {
                 evidence.fault(format!(
                     "the rows of {database} cannot all be read: {}",
                     error.chain()
@@ -162,6 +173,7 @@ fn assemble(
     data: &Path,
     directory: &Path,
     oids: &[u32],
+    tools: &Tools,
     combiner: Option<&Tool>,
     owner: Option<&Account>,
     cancel: &Cancel,
@@ -184,6 +196,9 @@ fn assemble(
     crate::files::entries::remove_tree(&scratch)
         .doing(|| format!("cannot remove {}", scratch.display()))?;
     unpack::link_tablespaces(&places)?;
+    let (facts, _) = source.last_cluster()?;
+    new_tablespaces::refuse(data, &WalToReplay::of(&facts), tools, cancel)
+        .map_err(|error| error.with_kind(Kind::Failed))?;
     if let Some(owner) = owner {
         for path in places.tablespaces.values() {
             crate::files::entries::give_to(path, (owner.uid, owner.gid))

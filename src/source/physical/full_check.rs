@@ -2,7 +2,7 @@
 //! the WAL that it needs.
 
 use super::base_inspector::{BaseFacts, BaseInspector, BasePart};
-use super::restore::assemble::StoredLink;
+use super::restore::assemble::{Assembly, StoredLink};
 use super::wal_check::WalCheck;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -11,7 +11,6 @@ use crate::format::seal::Keys;
 use crate::postgres::replication::Lsn;
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
-use crate::repository::manifest::ClusterFacts;
 use crate::repository::names::ObjectName;
 use crate::repository::objects::{ManifestObject, ObjectReader, objects_of};
 use std::io;
@@ -32,6 +31,13 @@ pub fn run(
         ))
     })?;
     let start = lsn(&facts.start_lsn)?;
+    // what is sealed of it has to open, or nothing can be restored
+    let (_, details) = Assembly {
+        chain: std::slice::from_ref(stored),
+        keys,
+        sealed_only,
+    }
+    .last_cluster()?;
     let mut objects = objects_of(&copy.entry, manifest)?;
     // what they are held against comes last, as the server sends it
     objects.sort_by_key(|object| object.name == ObjectName::BackupManifest);
@@ -50,7 +56,7 @@ pub fn run(
             ObjectName::Tablespace(oid) => BasePart::Tablespace(oid),
             ObjectName::BackupManifest => BasePart::Manifest,
             ObjectName::Wal => {
-                let mut check = wal_check(facts, start)?;
+                let mut check = WalCheck::of(manifest)?;
                 plain_bytes += read(&reader, object, &mut check, &progress, cancel)?;
                 continue;
             }
@@ -63,6 +69,12 @@ pub fn run(
     }
     seen.compare()?;
     evidence.plain_bytes = Some(plain_bytes);
+    for tablespace in &details.tablespaces {
+        let name = ObjectName::Tablespace(tablespace.oid);
+        if !objects.iter().any(|object| object.name == name) {
+            evidence.fault(format!("the tablespace {} is not there", tablespace.oid));
+        }
+    }
     if !objects.iter().any(|object| object.name == ObjectName::Wal) {
         evidence.fault("the WAL that it needs is not there");
     }
@@ -84,20 +96,6 @@ pub fn run(
         ));
     }
     Ok(())
-}
-
-fn wal_check(facts: &ClusterFacts, start: Lsn) -> Result<WalCheck> {
-    let stop = lsn(&facts.stop_lsn)?;
-    let identifier = facts.system_identifier.parse();
-    let identifier = identifier
-        .map_err(|_| Error::damaged("the manifest tells no system identifier that is one"))?;
-    Ok(WalCheck::new(
-        facts.timeline,
-        facts.wal_segment_size,
-        identifier,
-        start,
-        stop,
-    ))
 }
 
 fn lsn(text: &str) -> Result<Lsn> {

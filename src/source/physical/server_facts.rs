@@ -1,6 +1,7 @@
 //! What a base backup has to know of the server, asked by SQL before it begins.
 
 use super::details::ConfigurationFile;
+use super::wal_check::is_segment_size;
 use crate::error::{Error, Result};
 use crate::postgres::client::Client;
 use std::collections::BTreeMap;
@@ -67,7 +68,7 @@ impl ServerFacts {
         Ok(ServerFacts {
             version: version.split(' ').next().unwrap_or_default().to_string(),
             major: (number("server_version_num")? / 10_000) as u32,
-            wal_segment_size: number("wal_segment_size")?,
+            wal_segment_size: segment_size(number("wal_segment_size")?)?,
             checksums: is_on("data_checksums"),
             summarizes_wal: is_on("summarize_wal"),
             is_standby: client.query("SELECT pg_is_in_recovery()")? == [["t"]],
@@ -77,6 +78,15 @@ impl ServerFacts {
             databases: databases(client)?,
             configuration: configuration(client, &found)?,
         })
+    }
+}
+
+fn segment_size(size: u64) -> Result<u64> {
+    match is_segment_size(size) {
+        true => Ok(size),
+        false => Err(Error::failed(format!(
+            "the server tells of WAL segments of {size} bytes"
+        ))),
     }
 }
 

@@ -4,6 +4,7 @@ use super::tar_stream::{Member, MemberKind, MemberSink, TarStream};
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::postgres::replication::Lsn;
+use crate::repository::manifest::Manifest;
 
 /// What a segment begins with: magic, flags, timeline, its place, and in its first page the cluster and the size of segments.
 const HEADER: usize = 40;
@@ -27,14 +28,32 @@ struct Segments {
 }
 
 impl WalCheck {
+    /// For the WAL that the backup of `manifest` needs. Damaged, where that cannot be told.
+    pub fn of(manifest: &Manifest) -> Result<WalCheck> {
+        let damaged = |what: &str| Error::damaged(format!("the manifest tells {what}"));
+        let facts = manifest
+            .cluster()
+            .ok_or_else(|| damaged("nothing of the cluster that it is of"))?;
+        let lsn = |text: &str| {
+            text.parse::<Lsn>()
+                .map_err(|()| damaged("no place in the WAL"))
+        };
+        let size = facts.wal_segment_size;
+        if !is_segment_size(size) {
+            return Err(damaged("a size of WAL segments that there is not"));
+        }
+        let identifier = facts.system_identifier.parse();
+        Ok(WalCheck::new(
+            facts.timeline,
+            size,
+            identifier.map_err(|_| damaged("no system identifier"))?,
+            lsn(&facts.start_lsn)?,
+            lsn(&facts.stop_lsn)?,
+        ))
+    }
+
     /// For the WAL from `start` to `stop`.
-    pub fn new(
-        timeline: u32,
-        size: u64,
-        system_identifier: u64,
-        start: Lsn,
-        stop: Lsn,
-    ) -> WalCheck {
+    fn new(timeline: u32, size: u64, system_identifier: u64, start: Lsn, stop: Lsn) -> WalCheck {
         WalCheck {
             tar: TarStream::default(),
             segments: Segments {
@@ -47,6 +66,11 @@ impl WalCheck {
             },
         }
     }
+}
+
+/// True of the sizes that PostgreSQL takes.
+pub fn is_segment_size(size: u64) -> bool {
+    size.is_power_of_two() && (1 << 20..=1 << 30).contains(&size)
 }
 
 impl StreamInspector for WalCheck {

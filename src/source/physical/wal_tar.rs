@@ -5,14 +5,16 @@
 
 use super::tar_header;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::postgres::replication::{Lsn, WalStream};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it looks whether the end is known by now.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long the server may send nothing of what is left.
+const SILENCE: Duration = Duration::from_secs(300);
 /// Two blocks of zeros end a tar.
 const END: usize = 1024;
 /// The rest of a segment is made so many bytes at a time.
@@ -85,6 +87,8 @@ pub struct WalTar<'a, S> {
     ready: Vec<u8>,
     taken: usize,
     state: TarState,
+    /// When something came last.
+    moved: Instant,
     cancel: Cancel,
 }
 
@@ -115,6 +119,7 @@ impl<'a, S: WalSource> WalTar<'a, S> {
             ready: Vec::new(),
             taken: 0,
             state: TarState::Between,
+            moved: Instant::now(),
             cancel: cancel.clone(),
         }
     }
@@ -137,6 +142,13 @@ impl<'a, S: WalSource> WalTar<'a, S> {
                     if let Some((lsn, bytes)) = self.source.next(LOOK)? {
                         self.add(lsn, &bytes)?;
                         self.source.confirm(self.at);
+                        self.moved = Instant::now();
+                    } else if self.end.get()?.is_some() && self.moved.elapsed() > SILENCE {
+                        // an idle server sends nothing, but what is left is written by now
+                        return Err(Error::new(
+                            Kind::Unavailable,
+                            format!("the server sends no WAL beyond {}", self.at),
+                        ));
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! A base backup and all that it needs, read from their storages and made into one data directory.
 
 use super::combine;
+use super::settings;
 use super::target_directory::CONTROL;
 use super::unpack::{
     self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, Places, Unpacker, WalUnpacker,
@@ -17,6 +18,7 @@ use crate::repository::manifest_details;
 use crate::repository::names::{BackupId, ObjectName};
 use crate::repository::objects::{ManifestObject, ObjectReader, objects_of};
 use crate::source::physical::details::ClusterDetails;
+use crate::source::physical::wal_check::WalCheck;
 use crate::storage::Storage;
 use std::collections::BTreeMap;
 use std::fs;
@@ -144,11 +146,13 @@ fn unpack_one(
         unpacker.finish().doing(doing)?;
     }
     expected.require_none_left().doing(doing)?;
-    if let Some(wal) = find(ObjectName::Wal) {
+    let wal = find(ObjectName::Wal).ok_or_else(|| missing("WAL"))?;
+    {
+        let mut check = WalCheck::of(&stored.link.manifest)?;
         let mut unpacker = WalUnpacker::new(places.data.join("pg_wal"));
         let mut opened = reader.open(wal, progress.meter(), cancel)?;
         opened
-            .copy_to(&mut unpacker, &mut NoInspection, &meter)
+            .copy_to(&mut unpacker, &mut check, &meter)
             .doing(doing)?;
         unpacker.finish().doing(doing)?;
     }
@@ -182,8 +186,8 @@ fn combine_all(
         };
         bytes += unpack_one(job, stored, &input, progress, cancel)?;
         unpack::link_tablespaces(&input)?;
-        fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL))
-            .doing(|| "cannot name pg_control")?;
+        // should somebody start it, it reaches nobody
+        settings::keep_to_itself(&data)?;
         inputs.push(data);
         if number + 1 == job.chain.len() {
             let pairs = input.tablespaces.into_iter();
@@ -192,11 +196,18 @@ fn combine_all(
             mapped.extend(pairs);
         }
     }
+    for data in &inputs {
+        fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL))
+            .doing(|| "cannot name pg_control")?;
+    }
     progress.now(&format!("combining {} backups", inputs.len()));
     let output = scratch.join("combined");
     combine::combine(combiner, &inputs, &output, &mapped, cancel)?;
     // the WAL of the last one came with its files
     let doing = || format!("cannot move the result into {}", places.data.display());
+    for data in &inputs {
+        fs::remove_file(data.join(CONTROL)).doing(doing)?;
+    }
     fs::rename(output.join(CONTROL), output.join(CONTROL_UNNAMED)).doing(doing)?;
     // the links are made anew, to the same places
     let links = output.join("pg_tblspc");

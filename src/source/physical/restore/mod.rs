@@ -12,6 +12,7 @@
 
 pub mod assemble;
 pub mod combine;
+pub mod new_tablespaces;
 pub mod settings;
 pub mod target_directory;
 pub mod unpack;

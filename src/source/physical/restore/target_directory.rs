@@ -1,7 +1,8 @@
 //! The directories that a base backup is restored into: new or empty, and of nobody else.
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::files::entries;
+use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,6 +20,8 @@ pub struct TargetDirectory {
     is_new: bool,
     owner: Option<(u32, u32)>,
     is_finished: bool,
+    /// Held as long as this lives, so that no other restore takes it for what one that died has left.
+    lock: Option<File>,
 }
 
 impl TargetDirectory {
@@ -36,6 +39,7 @@ impl TargetDirectory {
             owner,
             // nothing of ours is in it yet
             is_finished: true,
+            lock: None,
         };
         match &found {
             Some(found) if !found.is_dir() => {
@@ -61,12 +65,27 @@ impl TargetDirectory {
         directory.is_finished = false;
         fs::set_permissions(path, Permissions::from_mode(0o700)).doing(doing)?;
         fs::create_dir_all(path.join(RESTORING)).doing(doing)?;
+        directory.lock = lock(&path.join(RESTORING)).doing(doing)?;
         Ok(directory)
     }
 
     /// Where it is, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Who gets the files, where that is somebody else.
+    pub fn owner(&self) -> Option<(u32, u32)> {
+        self.owner
+    }
+
+    /// Removes what was needed only meanwhile; the mark stays.
+    pub fn clear_scratch(&self) -> Result<()> {
+        let doing = || format!("cannot clear {}", self.scratch().display());
+        for entry in fs::read_dir(self.scratch()).doing(doing)? {
+            entries::remove_tree(&entry.doing(doing)?.path()).doing(doing)?;
+        }
+        Ok(())
     }
 
     /// A directory of its own for what is needed only meanwhile.
@@ -136,7 +155,12 @@ fn empty(path: &Path) -> io::Result<()> {
 /// Fails where something lies in `path`; what a restore of ours has left there is removed.
 fn require_empty(path: &Path) -> Result<()> {
     let doing = || format!("cannot look into {}", path.display());
-    if path.join(RESTORING).is_dir() {
+    let is_whole = path.join(CONTROL).exists() || path.join("postmaster.pid").exists();
+    if path.join(RESTORING).is_dir() && !is_whole {
+        let Some(_held) = lock(&path.join(RESTORING)).doing(doing)? else {
+            let what = format!("another restore into {} is running", path.display());
+            return Err(Error::new(Kind::Locked, what).hint("name another directory"));
+        };
         log::info!(
             "removing what a restore that died has left in {}",
             path.display()
@@ -161,6 +185,16 @@ fn require_empty(path: &Path) -> Result<()> {
     };
     Err(Error::refused(what)
         .hint("name a directory that is new or empty; nothing is ever overwritten"))
+}
+
+/// The lock of a directory; `None` where somebody else holds it.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = File::open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes everything durable that was written to the file system of `path`.
@@ -213,11 +247,22 @@ mod tests {
         let directory = TargetDirectory::take(&path, None).unwrap();
         fs::create_dir(path.join("global")).unwrap();
         fs::write(path.join(CONTROL), "x").unwrap();
+        // what is whole is never touched, and neither is what another restore is writing
+        let refused = || {
+            TargetDirectory::take(&path, None)
+                .map(drop)
+                .unwrap_err()
+                .kind()
+        };
+        assert_eq!(refused(), Kind::Refused);
+        fs::remove_file(path.join(CONTROL)).unwrap();
+        assert_eq!(refused(), Kind::Locked);
         // as if it were killed
-        std::mem::forget(directory);
-        assert!(path.join(CONTROL).exists());
+        let mut directory = directory;
+        directory.is_finished = true;
+        drop(directory);
         let directory = TargetDirectory::take(&path, None).unwrap();
-        assert!(!path.join(CONTROL).exists());
+        assert!(!path.join("global").exists());
         fs::write(path.join("PG_VERSION"), "17").unwrap();
         drop(directory);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);

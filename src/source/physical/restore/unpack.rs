@@ -183,6 +183,12 @@ impl FileWriter<'_> {
 
 impl MemberSink for FileWriter<'_> {
     fn begin(&mut self, member: &Member) -> Result<()> {
+        if self.tablespace.is_some() && !is_of_a_tablespace(&member.name) {
+            return Err(Error::damaged(format!(
+                "the tar of a tablespace holds {}, which no tablespace has",
+                member.name
+            )));
+        }
         let root = self.root()?;
         let target = root.join(&member.name);
         match &member.kind {
@@ -244,6 +250,16 @@ impl MemberSink for FileWriter<'_> {
             Some(_) => Ok(()),
         }
     }
+}
+
+/// True below the one directory that PostgreSQL makes in a tablespace: `PG_17_202406281`.
+fn is_of_a_tablespace(name: &str) -> bool {
+    let first = name.split('/').next().unwrap_or_default();
+    let numbers = first
+        .strip_prefix("PG_")
+        .and_then(|rest| rest.split_once('_'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(major, catalog)| is_number(major) && is_number(catalog))
 }
 
 /// Unpacks the tar of WAL into `pg_wal`. Segments have their own checksums, which the server reads.
