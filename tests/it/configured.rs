@@ -276,7 +276,10 @@ fn an_earlier_password_that_several_databases_lack_is_warned_of_once() {
     let database = postgres(18).create_database("older");
     let sandbox = Sandbox::new(18);
     let keys = "enabled: true, password: second, previous_passwords: ['${OLDER}']";
-    let entries = ["a", "b", "c"].map(|name| Entry::of(&database).named(name).encryption(keys));
+    let entries = ["a", "b", "c"].map(|name| {
+        let entry = Entry::of(&database).named(name);
+        entry.shape(Shape::new(true, true)).encryption(keys)
+    });
     sandbox.configure_with("", &entries);
     let told = sandbox.run(&["list"]).exits(0).stderr;
     assert_eq!(

@@ -327,15 +327,15 @@ fn say_what_follows(path: &Path, admitted: &Admitted) {
     let which = unattended::named(path);
     // what root stores first, the service could not write beside
     let by = match &admitted.first_backup {
-        FirstBackup::ByUser(user) => format!("runuser -u {user} -- "),
-        FirstBackup::ByAnybody | FirstBackup::ByService => String::new(),
+        FirstBackup::User(user) => format!("runuser -u {user} -- "),
+        FirstBackup::Anybody | FirstBackup::Service => String::new(),
     };
     log::info!("see whether everything works with: {by}backupkit test{which}");
     match admitted.first_backup {
-        FirstBackup::ByService => {
+        FirstBackup::Service => {
             log::info!("then make the first backup with: systemctl start backupkit-backup");
         }
-        FirstBackup::ByAnybody | FirstBackup::ByUser(_) => {
+        FirstBackup::Anybody | FirstBackup::User(_) => {
             log::info!("then make the first backup with: {by}backupkit backup{which}");
         }
     }

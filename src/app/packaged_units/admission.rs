@@ -32,11 +32,11 @@ pub struct Admitted {
 pub enum FirstBackup {
     /// Whoever likes to: there are no services, or they are root's.
     #[default]
-    ByAnybody,
+    Anybody,
     /// This user of the services, who could not write beside what root stores first.
-    ByUser(String),
+    User(String),
     /// The services, which alone are shown what is used: their user sees it nowhere else.
-    ByService,
+    Service,
 }
 
 /// Lets the units come to what the configuration at `path` names, where they run by it and we are root: makes the
@@ -72,10 +72,10 @@ pub fn admit(path: &Path, cancel: &Cancel) -> Result<Admitted> {
         left,
         first_backup: match &*user.name {
             _ if used.any(|used| drop_in::is_shown(Path::new(ROOT), &used.path)) => {
-                FirstBackup::ByService
+                FirstBackup::Service
             }
-            "root" => FirstBackup::ByAnybody,
-            name => FirstBackup::ByUser(name.to_string()),
+            "root" => FirstBackup::Anybody,
+            name => FirstBackup::User(name.to_string()),
         },
     })
 }

@@ -102,9 +102,15 @@ fn what_went_with_a_dropped_table_and_stays_away_is_named() {
         }
         assert!(!text.contains("orders_customer_fkey"), "{said}: {text}");
     }
-    // what is advised brings a view back, and what is there is not said to be away
-    let view = ["--force", "--table", "public.large"];
-    let restored = house.restore("source", &view).exits(0);
+    // what is advised brings views back, and nothing that comes back is said to be away
+    let views = [
+        "--force",
+        "--table",
+        "public.large",
+        "--table",
+        "public.names",
+    ];
+    let restored = house.restore("source", &views).exits(0);
     assert!(!restored.stderr.contains("left out"), "{}", restored.stderr);
     assert_eq!(house.target.sql("SELECT count(*) FROM large"), "950");
 }

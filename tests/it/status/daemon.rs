@@ -159,6 +159,7 @@ fn a_daemon_that_is_stopped_or_waits_for_ever_hangs_and_is_critical_at_work_or_n
     let (run, told) = start(&house);
     assert_eq!(told["hangs"], false);
     run.signal(Signal::STOP);
+    let mut began = None;
     for (running, said) in [
         (vec![], " and hangs"),
         (vec!["app"], " and hangs, at work on app"),
@@ -171,8 +172,9 @@ fn a_daemon_that_is_stopped_or_waits_for_ever_hangs_and_is_critical_at_work_or_n
                 continue;
             };
             if life.get("ticked_at").is_some() {
-                let hour = 3_600_000;
-                life["awake_ms"] = (life["awake_ms"].as_i64().expect("a number") - hour).into();
+                let awake = life["awake_ms"].as_i64().expect("a number");
+                let began = *began.get_or_insert(awake);
+                life["awake_ms"] = (began - 3_600_000).into();
                 life["running"] = running.clone().into();
                 let text = format!("{life:<0$}", text.len());
                 fs::write(&path, text).expect("write it in place");

@@ -183,9 +183,7 @@ fn settle(
 pub fn add_dependents(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetState) -> Vec<String> {
     let by_id = entries_by_id(catalog);
     let mut names = Vec::new();
-    let is_view = |entry: &TocEntry| matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
-    let views = catalog.entries.iter().filter(|entry| is_view(entry));
-    let views: HashMap<String, &TocEntry> = views.map(|entry| (shown(entry), entry)).collect();
+    let views = views_of(catalog);
     let needs_part = |entry: &TocEntry, ids: &HashSet<i64>| {
         let mut needed = entry.dependencies.iter().filter(|id| ids.contains(id));
         needed.any(|id| by_id.get(id).is_some_and(|entry| is_relation(&entry.kind)))
@@ -193,13 +191,7 @@ pub fn add_dependents(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetStat
     loop {
         let before = names.len();
         for entry in &catalog.entries {
-            let view = match entry.kind == "RULE" {
-                // of a view that needs what needs it, this is what it selects
-                true => shown(entry)
-                    .strip_suffix(" _RETURN")
-                    .and_then(|name| views.get(name)),
-                false => views.get(&shown(entry)).filter(|view| view.id == entry.id),
-            };
+            let view = view_of(entry, &views);
             let Some(view) = view.filter(|view| !ids.contains(&view.id)) else {
                 continue;
             };
@@ -252,17 +244,23 @@ pub fn stay_away(catalog: &Toc, ids: &HashSet<i64>, target: &TargetState) -> Vec
         needed.any(|id| gone.contains(id))
     };
     let mut away = Vec::new();
-    // a view that needs a view stands behind it
-    for entry in &catalog.entries {
-        let is_view = matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
-        if is_view && !ids.contains(&entry.id) && needs(entry, &gone) && target.lacks(entry) {
-            gone.insert(entry.id);
+    let views = views_of(catalog);
+    loop {
+        let before = away.len();
+        for entry in &catalog.entries {
+            let view = view_of(entry, &views);
+            let view = view.filter(|view| !(ids.contains(&view.id) || gone.contains(&view.id)));
+            let Some(view) = view.filter(|view| needs(entry, &gone) && target.lacks(view)) else {
+                continue;
+            };
+            gone.insert(view.id);
+            let (kind, name) = (view.kind.to_lowercase(), shown(view));
             away.push(format!(
-                "the {} {}, which needs what was dropped (--table {} brings it back)",
-                entry.kind.to_lowercase(),
-                shown(entry),
-                shown(entry)
+                "the {kind} {name}, which needs what was dropped (--table {name} brings it back)"
             ));
+        }
+        if away.len() == before {
+            break;
         }
     }
     for entry in &catalog.entries {
@@ -280,6 +278,22 @@ pub fn stay_away(catalog: &Toc, ids: &HashSet<i64>, target: &TargetState) -> Vec
         }
     }
     away
+}
+
+/// The views, by their names.
+fn views_of(catalog: &Toc) -> HashMap<String, &TocEntry> {
+    let is_view = |entry: &&TocEntry| matches!(&*entry.kind, "VIEW" | "MATERIALIZED VIEW");
+    let views = catalog.entries.iter().filter(is_view);
+    views.map(|entry| (shown(entry), entry)).collect()
+}
+
+/// The view that `entry` is, or that it says of what it selects: pg_dump makes one in two steps that needs what needs it.
+fn view_of<'a>(entry: &TocEntry, views: &HashMap<String, &'a TocEntry>) -> Option<&'a TocEntry> {
+    let name = shown(entry);
+    match entry.kind == "RULE" {
+        true => views.get(name.strip_suffix(" _RETURN")?).copied(),
+        false => views.get(&name).copied().filter(|view| view.id == entry.id),
+    }
 }
 
 fn entries_by_id(catalog: &Toc) -> HashMap<i64, &TocEntry> {
