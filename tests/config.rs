@@ -65,7 +65,7 @@ fn the_example_loads_with_and_without_its_variables() {
             database.backup.compression,
             CompressionSetting::Gzip { level: None }
         );
-        assert_eq!(database.backup.lock_timeout.as_secs(), 600);
+        assert_eq!(database.backup.dump().unwrap().lock_timeout.as_secs(), 600);
         assert!(database.backup.encryption.enabled);
         assert!(database.backup.schedule(env).unwrap().is_some());
         let kept = &database.retention;
@@ -239,12 +239,12 @@ fn options_with_variables_are_checked_once_they_are_known() {
     let more =
         |value: &'static str| move |name: &str| (name == "MORE").then(|| OsString::from(value));
     let backup = &config.sources[0].backup;
-    let options = backup.options(&more("--table=a")).unwrap();
+    let options = backup.dump().unwrap().options(&more("--table=a")).unwrap();
     assert_eq!(
         (options.args.as_slice(), options.is_partial()),
         (&["-v".to_string(), "--table=a".into()][..], true)
     );
-    let error = backup.options(&more("-Fc")).unwrap_err();
+    let error = backup.dump().unwrap().options(&more("-Fc")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "databases[0].backup.options[1] may not hold -F (--format)"
@@ -567,7 +567,7 @@ fn words_of_older_configurations_mean_what_they_meant() {
         ("off", false),
     ] {
         assert_eq!(
-            with("both", flag).sources[0].backup.globals,
+            with("both", flag).sources[0].backup.dump().unwrap().globals,
             expected,
             "{flag}"
         );
