@@ -407,7 +407,8 @@ fn a_run_that_was_taken_for_dead_does_not_succeed() {
         .replace(&made.key(Part::Run), &other, &cancel())
         .unwrap();
     let sidecars = [(made.manifest_key(), b"{}".to_vec())];
-    let committed = copies.commit(archives, &archive, &sidecars, &cancel());
+    copies.finish(archives).unwrap();
+    let committed = copies.commit(&archive, &sidecars, &cancel());
     let error = committed.err().unwrap();
     assert!(
         error.to_string().contains("took this run for dead"),

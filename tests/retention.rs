@@ -155,6 +155,7 @@ fn history(numbers: &mut Numbers) -> (Vec<Candidate>, Policy, DateTime<Utc>) {
                 pinned: numbers.one_in(15),
                 proven: numbers.one_in(10),
                 lost_rows: numbers.one_in(8),
+                ..Candidate::full(at)
             });
         }
     }
@@ -172,6 +173,7 @@ fn history(numbers: &mut Numbers) -> (Vec<Candidate>, Policy, DateTime<Utc>) {
             0 => None,
             days => Some(Duration::from_secs(days as u64 * 9 * DAY as u64)),
         },
+        ..Policy::default()
     };
     let newest = candidates.iter().map(|one| one.at).max().unwrap_or(center);
     let now = match numbers.one_in(20) {
@@ -315,6 +317,9 @@ const SEVEN_FOUR_TWELVE: Policy = Policy {
     keep_monthly: 12,
     keep_yearly: 0,
     keep_within: None,
+    keep_full: 0,
+    full: None,
+    incremental: None,
 };
 
 #[test]
@@ -512,4 +517,61 @@ fn rules_add_up() {
             Reason::Within(Duration::from_secs(3 * DAY as u64)),
         ])
     );
+}
+
+#[test]
+fn what_stays_has_all_that_it_needs_whatever_the_rules() {
+    for seed in 0..2000 {
+        let mut numbers = Numbers(seed);
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let start = at("2026-01-01");
+        for index in 0..numbers.below(40) as usize {
+            let moment = start + TimeDelta::hours(7 * index as i64);
+            let parent = (index > 0 && !numbers.one_in(4))
+                .then(|| index - 1 - numbers.below(index.min(3) as u64) as usize);
+            candidates.push(Candidate {
+                counts: !numbers.one_in(5),
+                pinned: numbers.one_in(15),
+                proven: numbers.one_in(10),
+                incremental: parent.is_some(),
+                parent,
+                ..Candidate::full(moment)
+            });
+        }
+        let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+        let policy = Policy {
+            keep_last: numbers.below(3) as u32,
+            keep_full: numbers.below(3) as u32,
+            full: days(numbers.below(9)).filter(|_| numbers.one_in(2)),
+            incremental: days(1 + numbers.below(3)),
+            ..Policy::default()
+        };
+        let now = start + TimeDelta::days(14);
+        let verdicts = plan(&candidates, &policy, now).verdicts;
+        for (index, candidate) in candidates.iter().enumerate() {
+            if let (true, Some(parent)) = (verdicts[index].keeps(), candidate.parent) {
+                assert!(
+                    verdicts[parent].keeps(),
+                    "seed {seed}: {index} needs {parent}"
+                );
+            }
+        }
+        // the newest full one that counts stays, whatever else does
+        let whole = candidates
+            .iter()
+            .rposition(|one| one.counts && !one.incremental);
+        assert!(
+            whole.is_none_or(|index| verdicts[index].keeps()),
+            "seed {seed}"
+        );
+        let whole: Vec<usize> = (0..candidates.len())
+            .rev()
+            .filter(|index| candidates[*index].counts && !candidates[*index].incremental)
+            .collect();
+        let kept = whole.iter().take(policy.keep_full as usize);
+        assert!(
+            kept.into_iter().all(|index| verdicts[*index].keeps()),
+            "seed {seed}"
+        );
+    }
 }
