@@ -7,7 +7,7 @@ use backupkit::format::codec::gzip::Gzip;
 use backupkit::format::codec::zstd::Zstd;
 use backupkit::format::codec::{BlockUnpacking, Decompressor};
 use libfuzzer_sys::fuzz_target;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// More than this of the plain bytes is not compared.
 const COMPARED: u64 = 1 << 20;
@@ -22,7 +22,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-fn read<R: Read, C: BlockUnpacking<R>>(packed: R) -> Result<Vec<u8>> {
+fn read<R: BufRead, C: BlockUnpacking<R>>(packed: R) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
     let reader = Decompressor::<R, C>::new(packed, 2)?;
     reader.take(COMPARED).read_to_end(&mut plain).map_err(Error::from)?;
@@ -41,6 +41,6 @@ fn compare(whole: Result<Vec<u8>>, pieces: Result<Vec<u8>>) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    compare(read::<_, Zstd>(bytes), read::<_, Zstd>(Pieces(bytes)));
-    compare(read::<_, Gzip>(bytes), read::<_, Gzip>(Pieces(bytes)));
+    compare(read::<_, Zstd>(bytes), read::<_, Zstd>(BufReader::new(Pieces(bytes))));
+    compare(read::<_, Gzip>(bytes), read::<_, Gzip>(BufReader::new(Pieces(bytes))));
 });

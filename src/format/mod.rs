@@ -9,6 +9,7 @@ pub mod encoding;
 pub mod foreign;
 pub mod inspect;
 pub mod measure;
+pub mod read_ahead;
 pub mod read_pipeline;
 pub mod seal;
 pub mod sniff;

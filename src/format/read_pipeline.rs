@@ -9,23 +9,27 @@ use super::codec::zstd::Zstd;
 use super::codec::{Decompressor, threads};
 use super::inspect::StreamInspector;
 use super::measure::{Measure, Measured};
+use super::read_ahead::ReadAhead;
 use super::seal::{ContainerVersion, Expect, Keys, Opener};
 use super::sniff::{Content, Peeked, cipher_of, codec_of};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::progress::Meter;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
 /// How much of the plain stream's end [`Inbound::copy_to`] holds back until all layers have ended well.
 pub const HELD_BACK: usize = 64 * 1024;
-/// How much moves at a time, so that moving the held-back tail costs little.
+/// How much is read at a time where nobody wants it.
 const PIECE: usize = 1024 * 1024;
 
 /// An opened archive, positioned at the start of its plain stream.
-pub struct Inbound<R: Read + Send + 'static> {
-    plain: Peeked<Unzipped<R>>,
+///
+/// Its stored bytes are read, compared with their checksum and unsealed by one thread, decompressed by a few others, and
+/// looked at and handed on by the caller's.
+pub struct Inbound {
+    plain: Peeked<Unzipped>,
     facts: ArchiveFacts,
     proved_late: bool,
 }
@@ -50,22 +54,22 @@ enum Unsealed<R: Read> {
     Plain(Outermost<R>),
 }
 
-enum Unzipped<R: Read + Send + 'static> {
-    Gzip(Box<Decompressor<Peeked<Unsealed<R>>, Gzip>>),
-    Zstd(Box<Decompressor<Peeked<Unsealed<R>>, Zstd>>),
-    Plain(Box<Peeked<Unsealed<R>>>),
+enum Unzipped {
+    Gzip(Box<Decompressor<ReadAhead, Gzip>>),
+    Zstd(Box<Decompressor<ReadAhead, Zstd>>),
+    Plain(ReadAhead),
 }
 
-impl<R: Read + Send + 'static> Inbound<R> {
+impl Inbound {
     /// Opens the layers of `stored`. `sha256` is what the bytes must hash to, where that is known; `keys` is asked
     /// for only if there is something to unseal.
     pub fn open(
-        stored: R,
+        stored: impl Read + Send + 'static,
         keys: &dyn Fn() -> Result<Keys>,
         expected: Expect,
         sha256: Option<String>,
         meter: Arc<Meter>,
-    ) -> Result<Inbound<R>> {
+    ) -> Result<Inbound> {
         let checked = sha256.is_some();
         let stored = match sha256 {
             Some(sha256) => StoredBytes::ChecksumChecked(ChecksumChecked {
@@ -91,10 +95,11 @@ impl<R: Read + Send + 'static> Inbound<R> {
         };
         let unsealed = Peeked::new(unsealed)?;
         let codec = codec_of(unsealed.head());
+        let unsealed = ReadAhead::start(unsealed)?;
         let unzipped = match codec {
             Codec::Gzip => Unzipped::Gzip(Box::new(Decompressor::new(unsealed, threads())?)),
             Codec::Zstd => Unzipped::Zstd(Box::new(Decompressor::new(unsealed, threads())?)),
-            Codec::None => Unzipped::Plain(Box::new(unsealed)),
+            Codec::None => Unzipped::Plain(unsealed),
         };
         let plain = Peeked::new(unzipped)?;
         let facts = ArchiveFacts {
@@ -141,40 +146,53 @@ impl<R: Read + Send + 'static> Inbound<R> {
         inspector: &mut dyn StreamInspector,
         meter: &Meter,
     ) -> Result<u64> {
-        let mut buffer = vec![0u8; PIECE + HELD_BACK];
-        let mut filled = 0;
+        let mut tail = HeldBack(Vec::with_capacity(HELD_BACK));
         let mut total = 0u64;
         loop {
-            let count = match self.plain.read(&mut buffer[filled..]) {
-                Ok(count) => count,
+            let piece = match self.plain.fill_buf() {
+                Ok(piece) => piece,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
+            let count = piece.len();
             if count == 0 {
                 break;
             }
-            inspector.feed(&buffer[filled..filled + count])?;
+            inspector.feed(piece)?;
             meter.add_plain(count);
             // what nobody needs is checked and goes no further: it must not stand in for the tail held back
             let needed = inspector
                 .needless_from()
-                .map_or(count as u64, |from| from.saturating_sub(total));
+                .map_or(count as u64, |from| from.saturating_sub(total))
+                .min(count as u64);
+            tail.push(&piece[..needed as usize], target)?;
+            self.plain.consume(count);
             total += count as u64;
-            filled += needed.min(count as u64) as usize;
-            // write in large pieces; what stays is never less than the tail
-            if filled == buffer.len() {
-                target.write_all(&buffer[..PIECE])?;
-                buffer.copy_within(PIECE.., 0);
-                filled = HELD_BACK;
-            }
         }
         inspector.end()?;
-        target.write_all(&buffer[..filled])?;
+        target.write_all(&tail.0)?;
         Ok(total)
     }
 }
 
-impl<R: Read + Send + 'static> Inbound<R> {
+/// The last bytes of what has passed, [`HELD_BACK`] of them or all there are.
+struct HeldBack(Vec<u8>);
+
+impl HeldBack {
+    /// Takes `piece` and writes on what is not among the last bytes any more.
+    fn push(&mut self, piece: &[u8], target: &mut impl Write) -> io::Result<()> {
+        let released = (self.0.len() + piece.len()).saturating_sub(HELD_BACK);
+        let held = released.min(self.0.len());
+        target.write_all(&self.0[..held])?;
+        self.0.drain(..held);
+        let (now, later) = piece.split_at(released - held);
+        target.write_all(now)?;
+        self.0.extend_from_slice(later);
+        Ok(())
+    }
+}
+
+impl Inbound {
     /// The receiver of the plain stream refused it with `error`. Where only the end of the archive tells whether the
     /// bytes were right, reads on to there: if they were not, that is why they were refused.
     pub fn blame(&mut self, error: Error, cancel: &Cancel) -> Error {
@@ -270,7 +288,25 @@ impl<R: Read> Read for Unsealed<R> {
     }
 }
 
-impl<R: Read + Send + 'static> Read for Unzipped<R> {
+impl BufRead for Unzipped {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Unzipped::Gzip(gzip) => gzip.fill_buf(),
+            Unzipped::Zstd(zstd) => zstd.fill_buf(),
+            Unzipped::Plain(plain) => plain.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match self {
+            Unzipped::Gzip(gzip) => gzip.consume(count),
+            Unzipped::Zstd(zstd) => zstd.consume(count),
+            Unzipped::Plain(plain) => plain.consume(count),
+        }
+    }
+}
+
+impl Read for Unzipped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Unzipped::Gzip(gzip) => gzip.read(buffer),

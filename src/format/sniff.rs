@@ -4,7 +4,7 @@ use super::codec::zstd::is_zstd;
 use super::encoding::{Cipher, Codec};
 use super::foreign::{ForeignFormat, LOOK};
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// How much is read at a time where more is looked at.
 const AHEAD: usize = 64 * 1024;
@@ -78,6 +78,32 @@ impl<R: Read> Read for Peeked<R> {
             self.ahead.pop_front();
         }
         Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Peeked<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.taken < self.head.len() {
+            return Ok(&self.head[self.taken..]);
+        }
+        match self.ahead.front() {
+            Some(piece) => Ok(piece),
+            None => self.inner.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        if self.taken < self.head.len() {
+            self.taken += count;
+            return;
+        }
+        let Some(piece) = self.ahead.front_mut() else {
+            return self.inner.consume(count);
+        };
+        piece.drain(..count.min(piece.len()));
+        if piece.is_empty() {
+            self.ahead.pop_front();
+        }
     }
 }
 

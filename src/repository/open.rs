@@ -49,7 +49,7 @@ pub fn open(
     rules: &Rules,
     meter: Arc<Meter>,
     cancel: &Cancel,
-) -> Result<Inbound<Bytes>> {
+) -> Result<Inbound> {
     let sha256 = read_checksum(selected, cancel)?;
     let stored = stored(selected, cancel)?;
     layers(selected, stored, sha256, keys, rules, meter)
@@ -80,7 +80,7 @@ pub fn layers(
     keys: &dyn Fn() -> Result<Keys>,
     rules: &Rules,
     meter: Arc<Meter>,
-) -> Result<Inbound<Bytes>> {
+) -> Result<Inbound> {
     let doing = || format!("cannot read {}", selected.shown());
     let label = match selected {
         Located::Stored { entry, .. } => Some(entry.id.to_string()),

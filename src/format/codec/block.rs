@@ -15,4 +15,13 @@ pub struct Block {
     pub took: Duration,
     /// For the decompressor, the byte of the stream at which it begins.
     pub at: u64,
+    /// And how many plain bytes it says are in it.
+    pub named: usize,
+}
+
+impl Block {
+    /// The memory that it holds, in bytes, or will hold once it is unpacked.
+    pub fn memory(&self) -> usize {
+        self.packed.capacity() + self.plain.capacity().max(self.named)
+    }
 }

@@ -1,26 +1,23 @@
 //! The reader below a decompressor, which knows how far it was read and takes bytes back.
 
-use std::io::{self, BufRead, BufReader, Read};
-
-/// Bytes asked of the reader below at a time.
-const READ_BUFFER: usize = 256 * 1024;
+use std::io::{self, BufRead, Read};
 
 /// A packed stream.
 pub struct PackedSource<R> {
     /// Bytes that were taken and given back, and how many of them were taken again.
     again: (Vec<u8>, usize),
-    buffered: BufReader<R>,
+    inner: R,
     at: u64,
     /// A failure of the reader below, kept apart from those of the format.
     failure: Option<io::Error>,
 }
 
-impl<R: Read> PackedSource<R> {
+impl<R: BufRead> PackedSource<R> {
     /// Reads from the start of `inner`.
     pub fn new(inner: R) -> PackedSource<R> {
         PackedSource {
             again: Default::default(),
-            buffered: BufReader::with_capacity(READ_BUFFER, inner),
+            inner,
             at: 0,
             failure: None,
         }
@@ -40,10 +37,20 @@ impl<R: Read> PackedSource<R> {
 
     /// Reads until `bytes` has `length` of them, or all there are; says whether there were as many.
     pub fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
-        let missing = length.saturating_sub(bytes.len());
-        bytes.reserve(missing);
-        self.take_up_to(missing as u64, bytes)?;
-        Ok(bytes.len() >= length)
+        bytes.reserve(length.saturating_sub(bytes.len()));
+        while bytes.len() < length {
+            let missing = length - bytes.len();
+            let given = self.fill_buf().map(|there| {
+                let given = &there[..there.len().min(missing)];
+                bytes.extend_from_slice(given);
+                given.len()
+            });
+            match given.map_err(|error| self.failure_or(error))? {
+                0 => return Ok(false),
+                given => self.consume(given),
+            }
+        }
+        Ok(true)
     }
 
     /// Passes over `count` bytes; says whether there were as many.
@@ -64,18 +71,10 @@ impl<R: Read> PackedSource<R> {
         self.failure.take()
     }
 
-    fn take_up_to(&mut self, count: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let read = self.by_ref().take(count).read_to_end(bytes);
-        read.map(|_| ()).map_err(|error| self.failure_or(error))
-    }
-
     /// Runs `read` until it is not interrupted.
-    fn try_read<T>(
-        &mut self,
-        mut read: impl FnMut(&mut BufReader<R>) -> io::Result<T>,
-    ) -> io::Result<T> {
+    fn try_read<T>(&mut self, mut read: impl FnMut(&mut R) -> io::Result<T>) -> io::Result<T> {
         loop {
-            match read(&mut self.buffered) {
+            match read(&mut self.inner) {
                 Ok(given) => return Ok(given),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -87,11 +86,11 @@ impl<R: Read> PackedSource<R> {
     }
 }
 
-impl<R: Read> Read for PackedSource<R> {
+impl<R: BufRead> Read for PackedSource<R> {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let rest = &self.again.0[self.again.1..];
         let given = match rest.is_empty() {
-            true => self.try_read(|buffered| buffered.read(space))?,
+            true => self.try_read(|inner| inner.read(space))?,
             false => {
                 let given = rest.len().min(space.len());
                 space[..given].copy_from_slice(&rest[..given]);
@@ -104,20 +103,21 @@ impl<R: Read> Read for PackedSource<R> {
     }
 }
 
-impl<R: Read> BufRead for PackedSource<R> {
+impl<R: BufRead> BufRead for PackedSource<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.again.1 < self.again.0.len() {
             return Ok(&self.again.0[self.again.1..]);
         }
-        self.try_read(|buffered| buffered.fill_buf().map(|_| ()))?;
-        Ok(self.buffered.buffer())
+        self.try_read(|inner| inner.fill_buf().map(|_| ()))?;
+        // what was just filled
+        self.inner.fill_buf()
     }
 
     fn consume(&mut self, count: usize) {
         self.at += count as u64;
         match self.again.1 < self.again.0.len() {
             true => self.again.1 += count,
-            false => self.buffered.consume(count),
+            false => self.inner.consume(count),
         }
     }
 }

@@ -150,7 +150,7 @@ fn opened(detail: Result<Option<Detail>>, evidence: &mut Evidence) -> Result<Opt
 /// Reads the plain stream to its end, and says what it holds where that can be told.
 fn read(
     copy: &Located,
-    inbound: &mut Inbound<Bytes>,
+    inbound: &mut Inbound,
     progress: &Progress,
     evidence: &mut Evidence,
 ) -> Result<ReadDump> {

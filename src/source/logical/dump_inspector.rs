@@ -5,7 +5,7 @@ use crate::format::inspect::{NoInspection, StreamInspector};
 use crate::format::sniff::Content;
 use crate::repository::manifest;
 use crate::repository::manifest::Detail;
-use crate::source::logical::archive::{DumpContents, Inspector, Offset, Summary};
+use crate::source::logical::archive::{DataWanted, DumpContents, Inspector, Offset, Summary};
 
 /// Looks at a dump in the custom format as it passes; its end succeeds only on a whole one.
 pub struct DumpInspector {
@@ -24,8 +24,12 @@ impl Default for DumpInspector {
 impl DumpInspector {
     /// An inspector that has seen nothing yet.
     pub fn new() -> DumpInspector {
+        DumpInspector::that_wants(DataWanted::Contents)
+    }
+
+    fn that_wants(wanted: DataWanted) -> DumpInspector {
         DumpInspector {
-            inspector: Some(Inspector::new()),
+            inspector: Some(Inspector::that_wants(wanted)),
             contents: None,
             needless_from: None,
             offsets: Vec::new(),
@@ -131,10 +135,12 @@ impl StreamInspector for ScriptInspector {
 }
 
 /// What looks at a plain stream that holds `content`. `all_needed` is for a caller that wants every byte, and not only
-/// those that pg_restore reads.
+/// those that pg_restore reads, and of an archive wants to know only whether it is whole.
 pub fn inspector_for(content: Content, all_needed: bool) -> Box<dyn StreamInspector> {
     match content {
-        Content::Archive if all_needed => Box::new(Whole(DumpInspector::new())),
+        Content::Archive if all_needed => {
+            Box::new(Whole(DumpInspector::that_wants(DataWanted::Structure)))
+        }
         Content::Archive => Box::new(DumpInspector::new()),
         Content::Sql => Box::<ScriptInspector>::default(),
         Content::Empty | Content::Foreign(_) | Content::Unknown => Box::new(NoInspection),

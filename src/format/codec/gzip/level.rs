@@ -158,7 +158,7 @@ mod tests {
                 packed: vec![0; size],
                 took: Duration::from_nanos(time),
                 level,
-                at: 0,
+                ..Block::default()
             });
             sent[at] += 1;
         }

@@ -55,6 +55,12 @@ pub(super) fn length_of_ours(head: &[u8]) -> Option<usize> {
         .then_some(length)
 }
 
+/// How many plain bytes the whole member `packed` says are in it.
+pub(super) fn named_length(packed: &[u8]) -> usize {
+    let length = packed.last_chunk().copied();
+    length.map_or(0, |length| u32::from_le_bytes(length) as usize)
+}
+
 /// Makes the member `block.packed` the bytes `block.plain`.
 pub(super) fn unpack(inflater: &mut libdeflater::Decompressor, block: &mut Block) -> Result<()> {
     let damaged = || {
@@ -74,6 +80,8 @@ pub(super) fn unpack(inflater: &mut libdeflater::Decompressor, block: &mut Block
     if length > LONGEST {
         return Err(damaged());
     }
+    block.plain.truncate(length);
+    block.plain.reserve_exact(length - block.plain.len());
     block.plain.resize(length, 0);
     match inflater.deflate_decompress(data, &mut block.plain) {
         Ok(given) if given == length && crc32(&block.plain) == crc => Ok(()),

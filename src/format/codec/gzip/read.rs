@@ -1,15 +1,15 @@
 //! The reading half: members of ours are blocks, any other stream is inflated as it comes.
 
-use super::member::{HEADER, length_of_ours, unpack};
+use super::member::{HEADER, length_of_ours, named_length, unpack};
 use super::write::Gzip;
 use crate::error::{Error, Result};
 use crate::format::codec::block::Block;
-use crate::format::codec::decompress::{BlockUnpacking, Upcoming};
+use crate::format::codec::decompress::{BlockUnpacking, LONGEST, Upcoming};
 use crate::format::codec::source::PackedSource;
 use flate2::bufread::MultiGzDecoder;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
-impl<R: Read> BlockUnpacking<R> for Gzip {
+impl<R: BufRead> BlockUnpacking<R> for Gzip {
     type Stream = Box<MultiGzDecoder<PackedSource<R>>>;
 
     fn unpacker() -> Result<impl FnMut(&mut Block) -> Result<()> + Send + 'static> {
@@ -35,7 +35,11 @@ impl<R: Read> BlockUnpacking<R> for Gzip {
             return Ok(Upcoming::Stream(Box::new(MultiGzDecoder::new(source))));
         };
         match source.fill(&mut block.packed, length)? {
-            true => Ok(Upcoming::Block(block, source)),
+            true => {
+                // a lie of more is found when it is unpacked
+                block.named = named_length(&block.packed).min(LONGEST);
+                Ok(Upcoming::Block(block, source))
+            }
             false => Err(Error::damaged(format!(
                 "the gzip stream ends inside the member that begins at byte {}",
                 block.at

@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::codec::block::Block;
 use crate::format::codec::testing::{Failing, Full, Raw, filter, sample};
 use crate::format::codec::{Compressor, Decompressor};
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, BufReader, Cursor, Read, Write};
 
 fn compress(plain: &[u8], level: Level, threads: usize) -> Vec<u8> {
     let mut writer = Compressor::new(Vec::new(), Gzip::new(level), threads).unwrap();
@@ -17,7 +17,7 @@ fn compress(plain: &[u8], level: Level, threads: usize) -> Vec<u8> {
 
 fn decompress(packed: impl Read) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
-    let mut reader = Decompressor::<_, Gzip>::new(packed, 2)?;
+    let mut reader = Decompressor::<_, Gzip>::new(BufReader::new(packed), 2)?;
     match reader.read_to_end(&mut plain) {
         Ok(_) => Ok(plain),
         Err(error) => {
@@ -201,7 +201,7 @@ fn a_failure_of_the_reader_below_comes_out_as_it_is() {
         }
     }
     let raw = io::Error::from_raw_os_error(5);
-    let mut reader = Decompressor::<_, Gzip>::new(Raw(Some(raw)), 1).unwrap();
+    let mut reader = Decompressor::<_, Gzip>::new(BufReader::new(Raw(Some(raw))), 1).unwrap();
     let error = reader.read(&mut [0; 10]).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(5));
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::codec::source::PackedSource;
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 /// The largest window that is read: what `zstd -d` takes by default, and all that `zstd -22` asks for.
 pub const WINDOW: u64 = 128 * 1024 * 1024;
@@ -61,7 +61,7 @@ pub(super) struct FrameHeader {
 impl FrameHeader {
     /// Reads the header of the frame of which `taken` holds the magic, and leaves all of it there; `None` where the
     /// stream ends before.
-    pub(super) fn read<R: Read>(
+    pub(super) fn read<R: BufRead>(
         source: &mut PackedSource<R>,
         taken: &mut Vec<u8>,
         at: u64,
@@ -138,7 +138,7 @@ impl FrameHeader {
     }
 
     /// Reads the rest of the frame behind its header, up to `limit` bytes of it all.
-    pub(super) fn read_body<R: Read>(
+    pub(super) fn read_body<R: BufRead>(
         &self,
         source: &mut PackedSource<R>,
         taken: &mut Vec<u8>,

@@ -6,13 +6,13 @@ use crate::error::{Error, Result};
 use crate::format::codec::block::Block;
 use crate::format::codec::decompress::{BlockUnpacking, LONGEST, Upcoming};
 use crate::format::codec::source::PackedSource;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
 
 /// The longest frame that is unpacked apart: what cannot be made smaller takes a little more.
 const LONGEST_FRAME: usize = LONGEST + LONGEST / 256 + 1024;
 
-impl<R: Read> BlockUnpacking<R> for Zstd {
+impl<R: BufRead> BlockUnpacking<R> for Zstd {
     type Stream = Box<FrameStream<R>>;
 
     fn unpacker() -> Result<impl FnMut(&mut Block) -> Result<()> + Send + 'static> {
@@ -56,7 +56,7 @@ impl<R: Read> BlockUnpacking<R> for Zstd {
 }
 
 /// Reads the frame of which `block` holds the magic.
-fn next_frame<R: Read>(
+fn next_frame<R: BufRead>(
     mut source: PackedSource<R>,
     mut block: Block,
 ) -> io::Result<Upcoming<R, Box<FrameStream<R>>>> {
@@ -66,7 +66,10 @@ fn next_frame<R: Read>(
     header.require_readable(at)?;
     if header.plain.is_some_and(|plain| plain <= LONGEST as u64) {
         match header.read_body(&mut source, &mut block.packed, LONGEST_FRAME, at)? {
-            FrameBody::Whole => return Ok(Upcoming::Block(block, source)),
+            FrameBody::Whole => {
+                block.named = header.plain.map_or(0, |plain| plain as usize);
+                return Ok(Upcoming::Block(block, source));
+            }
             FrameBody::Cut => return Err(cut(at).into()),
             FrameBody::TooLong => {}
         }
@@ -83,7 +86,7 @@ fn next_frame<R: Read>(
 }
 
 /// Passes over the skippable frame that begins at byte `at`, behind its magic.
-fn skip<R: Read>(source: &mut PackedSource<R>, at: u64) -> io::Result<()> {
+fn skip<R: BufRead>(source: &mut PackedSource<R>, at: u64) -> io::Result<()> {
     let mut length = Vec::with_capacity(4);
     source.fill(&mut length, 4)?;
     let length = length.first_chunk().copied().map(u32::from_le_bytes);
@@ -129,7 +132,7 @@ pub struct FrameStream<R> {
     has_ended: bool,
 }
 
-impl<R: Read> FrameStream<R> {
+impl<R: BufRead> FrameStream<R> {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         while !self.has_ended {
             let packed = match self.source.fill_buf() {

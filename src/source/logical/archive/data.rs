@@ -13,6 +13,7 @@
 use super::contents::{DumpLargeObjects, TableData};
 use super::fields::{Fields, Stop, damaged};
 use super::header::DumpCompression;
+use super::rows::RowsEnd;
 use super::stream::{Sink, Stream};
 use super::toc_parser::{Announced, What};
 use crate::repository::manifest::TableName;
@@ -22,6 +23,7 @@ const LARGE_OBJECTS: u8 = 3;
 
 /// Reads the data blocks.
 pub(super) struct DataReader {
+    wanted: DataWanted,
     fields: Fields,
     at: At,
     waiting: std::vec::IntoIter<Announced>,
@@ -49,6 +51,15 @@ pub struct Offset {
     pub block: u64,
 }
 
+/// What somebody wants to know of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataWanted {
+    /// How many rows and bytes there are, and their digests.
+    Contents,
+    /// Only that all of it is there: rows are not told apart, and text behind an end marker in their midst is not seen.
+    Structure,
+}
+
 /// What comes next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
@@ -60,8 +71,13 @@ enum At {
 }
 
 impl DataReader {
-    pub fn new(announced: Vec<Announced>, compression: DumpCompression) -> DataReader {
+    pub fn new(
+        announced: Vec<Announced>,
+        compression: DumpCompression,
+        wanted: DataWanted,
+    ) -> DataReader {
         DataReader {
+            wanted,
             fields: Fields::default(),
             at: At::Block,
             waiting: announced.into_iter(),
@@ -85,7 +101,10 @@ impl DataReader {
                     }
                     oid => {
                         // PostgreSQL writes this unsigned number as if it were signed
-                        self.stream.begin(Sink::object(oid as u32));
+                        self.stream.begin(match self.wanted {
+                            DataWanted::Contents => Sink::object(oid as u32),
+                            DataWanted::Structure => Sink::Nothing,
+                        });
                         At::Length
                     }
                 },
@@ -167,7 +186,10 @@ impl DataReader {
         }
         match (&current.what, block) {
             (What::LargeObjects, LARGE_OBJECTS) => return Ok(At::Oid),
-            (What::Rows(_, Some(_)), ROWS) => self.stream.begin(Sink::rows()),
+            (What::Rows(_, Some(_)), ROWS) => self.stream.begin(match self.wanted {
+                DataWanted::Contents => Sink::rows(),
+                DataWanted::Structure => Sink::RowsEnd(RowsEnd::default()),
+            }),
             (What::Rows(_, None) | What::Other(_), ROWS) => self.stream.begin(Sink::Nothing),
             _ => return Err(damaged(format!("a data block is of the type {block}"))),
         }

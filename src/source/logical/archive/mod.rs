@@ -33,7 +33,7 @@ mod toc_parser;
 mod toc_reader;
 
 pub use contents::{Digest, DumpContents, DumpLargeObjects, Summary, TableData};
-pub use data::Offset;
+pub use data::{DataWanted, Offset};
 pub use database::{DatabaseProperties, DatabaseProperty, Grantee, Rights};
 pub use demands::Demand;
 pub use header::{DumpCompression, DumpVersion, MAGIC};
@@ -50,6 +50,7 @@ use toc_parser::{TocContents, TocParser};
 
 /// Looks at an archive as it passes, and says at its end what it holds.
 pub struct Inspector {
+    wanted: DataWanted,
     stage: InspectorStage,
     position: u64,
 }
@@ -90,7 +91,13 @@ impl Default for Inspector {
 impl Inspector {
     /// An inspector that has seen nothing yet.
     pub fn new() -> Inspector {
+        Inspector::that_wants(DataWanted::Contents)
+    }
+
+    /// The same, of which no more is expected than this.
+    pub fn that_wants(wanted: DataWanted) -> Inspector {
         Inspector {
+            wanted,
             stage: InspectorStage::Header(HeaderReader::default()),
             position: 0,
         }
@@ -126,7 +133,7 @@ impl Inspector {
         }
         let mut input = bytes;
         let end = self.position + bytes.len() as u64;
-        if let Err(Stop::Damaged(why)) = self.stage.read(&mut input, end) {
+        if let Err(Stop::Damaged(why)) = self.stage.read(&mut input, end, self.wanted) {
             let at = end - input.len() as u64;
             let place = self.stage.place();
             let place = place.map_or(String::new(), |place| format!(", in {place}"));
@@ -162,7 +169,7 @@ impl Inspector {
 
 impl InspectorStage {
     /// Goes from stage to stage until `input`, which ends at the byte `end`, is used up.
-    fn read(&mut self, input: &mut &[u8], end: u64) -> Result<(), Stop> {
+    fn read(&mut self, input: &mut &[u8], end: u64, wanted: DataWanted) -> Result<(), Stop> {
         loop {
             *self = match self {
                 InspectorStage::Header(reader) => match reader.feed(input)? {
@@ -174,7 +181,7 @@ impl InspectorStage {
                 },
                 InspectorStage::Toc(header, reader) => {
                     let toc = reader.feed(input, end)?;
-                    InspectorStage::Body(Box::new(Body::new(header.clone(), toc)))
+                    InspectorStage::Body(Box::new(Body::new(header.clone(), toc, wanted)))
                 }
                 InspectorStage::Body(body) => return body.feed(input, end),
                 InspectorStage::Unread(_) | InspectorStage::Damaged(_) => return Ok(()),
@@ -195,10 +202,10 @@ impl InspectorStage {
 }
 
 impl Body {
-    fn new(header: DumpHeader, mut toc: TocContents) -> Body {
+    fn new(header: DumpHeader, mut toc: TocContents, wanted: DataWanted) -> Body {
         let announced = std::mem::take(&mut toc.announced);
         Body {
-            data: DataReader::new(announced, header.compression),
+            data: DataReader::new(announced, header.compression, wanted),
             header,
             toc,
             part: BodyStage::Data,

@@ -100,9 +100,73 @@ impl Split {
     }
 }
 
+/// The last bytes of the rows of one table, where nobody wants to know more of them than that they are whole.
+#[derive(Default)]
+pub(super) struct RowsEnd {
+    last: [u8; RowsEnd::LOOK],
+    /// How many bytes have passed.
+    length: u64,
+}
+
+impl RowsEnd {
+    /// The end marker, and more newlines than pg_dump writes around it.
+    const LOOK: usize = 16;
+
+    /// Takes the next piece of text.
+    pub fn feed(&mut self, text: &[u8]) {
+        let new = text.len().min(Self::LOOK);
+        self.last.copy_within(new.., 0);
+        self.last[Self::LOOK - new..].copy_from_slice(&text[text.len() - new..]);
+        self.length += text.len() as u64;
+    }
+
+    /// True if the end marker has passed, and nothing but newlines behind it.
+    pub fn ended(&self) -> bool {
+        let seen = self.length.min(Self::LOOK as u64) as usize;
+        let last = &self.last[Self::LOOK - seen..];
+        let newlines = last.iter().rev().take_while(|byte| **byte == b'\n');
+        let text = &last[..last.len() - newlines.count()];
+        let before = text.strip_suffix(END);
+        text.len() < last.len()
+            && before.is_some_and(|before| match before.last() {
+                Some(byte) => *byte == b'\n',
+                None => self.length <= Self::LOOK as u64,
+            })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whether_rows_are_whole_is_told_by_their_end_alone() {
+        for (text, is_whole) in [
+            ("a\tb\n\\.\n\n\n", true),
+            ("\\.\n", true),
+            ("\\.\n\n\n", true),
+            ("0123456789abcdef\n\\.\n\n\n", true),
+            ("", false),
+            ("\n\n", false),
+            ("a\n", false),
+            ("a\n\\.", false),
+            ("a\\.\n\n\n", false),
+            ("0123456789abcdef\\.\n", false),
+            ("a\n\\.\n\n\nb\n", false),
+        ] {
+            for piece in [1, 2, 3, 15, 16, 17, 100] {
+                let mut end = RowsEnd::default();
+                let mut rows = Rows::default();
+                for piece in text.as_bytes().chunks(piece) {
+                    end.feed(piece);
+                    let _ = rows.feed(piece);
+                }
+                assert_eq!(end.ended(), is_whole, "{text:?} in pieces of {piece}");
+                let has_tail = text.ends_with("b\n") && text.contains("\\.");
+                assert!(has_tail || rows.ended() == is_whole, "{text:?}");
+            }
+        }
+    }
 
     fn read(text: &[u8], piece: usize) -> Result<Rows, &'static str> {
         let mut rows = Rows::default();

@@ -2,7 +2,7 @@
 
 use super::fields::{Stop, damaged};
 use super::header::DumpCompression;
-use super::rows::Rows;
+use super::rows::{Rows, RowsEnd};
 use flate2::{Decompress, FlushDecompress, Status};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -33,6 +33,8 @@ struct Zlib {
 pub(super) enum Sink {
     /// It is COPY text.
     Rows(Box<Rows>),
+    /// The same, and all that counts is that it is whole.
+    RowsEnd(RowsEnd),
     /// It is a large object.
     Object {
         /// Of its OID and what has come of its contents.
@@ -61,6 +63,10 @@ impl Sink {
     fn feed(&mut self, data: &[u8]) -> Result<(), Stop> {
         match self {
             Sink::Rows(rows) => rows.feed(data).map_err(damaged),
+            Sink::RowsEnd(end) => {
+                end.feed(data);
+                Ok(())
+            }
             Sink::Object { hash, bytes } => {
                 hash.update(data);
                 *bytes += data.len() as u64;
@@ -113,9 +119,14 @@ impl Stream {
             zlib.end()?;
         }
         let sink = std::mem::replace(&mut self.sink, Sink::Nothing);
-        match &sink {
-            Sink::Rows(rows) if !rows.ended() => Err(damaged("its rows lack their end marker")),
-            _ => Ok(sink),
+        let is_whole = match &sink {
+            Sink::Rows(rows) => rows.ended(),
+            Sink::RowsEnd(end) => end.ended(),
+            Sink::Object { .. } | Sink::Nothing => true,
+        };
+        match is_whole {
+            true => Ok(sink),
+            false => Err(damaged("its rows lack their end marker")),
         }
     }
 }

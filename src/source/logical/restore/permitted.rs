@@ -10,11 +10,10 @@ use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::tools::Tools;
 use crate::repository::foreign_file;
 use crate::repository::located::Located;
-use crate::repository::open::Bytes;
 
 /// Refuses what is no dump, and SQL that no one allowed.
 pub(super) fn permit(
-    inbound: &Inbound<Bytes>,
+    inbound: &Inbound,
     selected: &Located,
     job: &RestoreRequest,
     tools: &Tools,

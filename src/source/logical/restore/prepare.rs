@@ -24,7 +24,7 @@ use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
 use crate::repository::open;
-use crate::repository::open::{Bytes, Rules};
+use crate::repository::open::Rules;
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::{DumpVersion, Toc, TocProgress, TocReader};
 use crate::source::logical::database_properties;
@@ -44,7 +44,7 @@ pub struct PreparedRestore<'a> {
     pub(super) selected: &'a Located,
     pub(super) keys: &'a dyn Fn() -> Result<Keys>,
     pub(super) rules: &'a Rules<'a>,
-    pub(super) inbound: Inbound<Bytes>,
+    pub(super) inbound: Inbound,
     /// Shown until the restore is over.
     pub(super) progress: Option<Progress>,
     pub(super) meter: Arc<Meter>,
@@ -423,7 +423,7 @@ fn target(client: &Client, job: &RestoreRequest) -> Result<(Option<Client>, Opti
 }
 
 /// Reads the archive up to its data; none for a version that we do not know.
-fn catalog(inbound: &mut Inbound<Bytes>) -> Result<Option<Box<Toc>>> {
+fn catalog(inbound: &mut Inbound) -> Result<Option<Box<Toc>>> {
     let mut reader = TocReader::default();
     let mut catalog = None;
     inbound.look_ahead(&mut |bytes| match reader.feed(bytes)? {
