@@ -4,7 +4,7 @@ use super::held::Copy;
 use super::listing::Entry;
 use super::manifest::{Manifest, StoredObject};
 use super::names::{Name, ObjectName, Part};
-use super::open::{Bytes, watched};
+use super::open::watched;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::encoding::ArchiveEncoding;
@@ -67,7 +67,7 @@ impl ObjectReader<'_> {
         object: &ManifestObject,
         meter: Arc<Meter>,
         cancel: &Cancel,
-    ) -> Result<Inbound<Bytes>> {
+    ) -> Result<Inbound> {
         let key = &object.stored.key;
         let doing = || format!("cannot read {}", self.storage.locate(key));
         let stored = watched(self.storage.open(key, cancel)?, cancel);
