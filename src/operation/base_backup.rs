@@ -269,7 +269,7 @@ impl Drop for Abandon<'_> {
 }
 
 /// What came of the base connection.
-struct Files {
+struct ReceivedFiles {
     objects: Vec<StoredObject>,
     facts: BaseFacts,
     end: BaseBackupEnd,
@@ -289,7 +289,7 @@ fn receive_files(
     is_gone: &Cell<bool>,
     meter: &Meter,
     cancel: &Cancel,
-) -> Result<Files> {
+) -> Result<ReceivedFiles> {
     let mut stream = connection.receive(start);
     let mut facts = BaseFacts::new(begun.server.checksums, start.start_lsn.0);
     let mut objects = Vec::new();
@@ -323,7 +323,7 @@ fn receive_files(
     }
     let end = stream.finish()?;
     facts.compare()?;
-    Ok(Files {
+    Ok(ReceivedFiles {
         objects,
         facts,
         end,
@@ -371,13 +371,13 @@ fn store(
     begun: Begun,
     start: BaseBackupStart,
     basis: Basis,
-    files: Files,
+    files: ReceivedFiles,
     kind: SourceKind,
     copies: Copies,
     now: &dyn Fn() -> DateTime<Utc>,
     cancel: &Cancel,
 ) -> Result<StoredBackup> {
-    let Files {
+    let ReceivedFiles {
         objects,
         facts,
         end,

@@ -11,7 +11,7 @@ use crate::source::physical::restore::assemble::Assembly;
 use crate::source::physical::restore::new_tablespaces::{self, WalToReplay};
 use crate::source::physical::restore::settings;
 use crate::source::physical::restore::target_directory::{self, CONTROL, TargetDirectory, sync};
-use crate::source::physical::restore::unpack::{self, CONTROL_UNNAMED, Places};
+use crate::source::physical::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
         target_directory::take_tablespace(path)?;
         taken.0.push(path.clone());
     }
-    let places = Places {
+    let places = RestorePlaces {
         data: target.path().to_path_buf(),
         tablespaces: prepared.tablespaces.clone(),
     };

@@ -51,7 +51,7 @@ pub fn objects_of(entry: &Entry, manifest: &Manifest) -> Result<Vec<ManifestObje
 }
 
 /// What it takes to open objects.
-pub struct ObjectReader<'a> {
+pub struct ObjectOpener<'a> {
     pub storage: &'a dyn Storage,
     pub copy: &'a Copy,
     /// The keys that may open what is sealed.
@@ -60,7 +60,7 @@ pub struct ObjectReader<'a> {
     pub sealed_only: bool,
 }
 
-impl ObjectReader<'_> {
+impl ObjectOpener<'_> {
     /// Opens the layers of `object`; its bytes are compared with the checksum in the manifest.
     pub fn open(
         &self,

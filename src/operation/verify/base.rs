@@ -7,7 +7,7 @@
 //! restore   + a server starts from it and from what it needs, and every row can be read
 //! ```
 
-use super::CheckedCopy;
+use super::checked_copy::CheckedCopy;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::measure::Measured;

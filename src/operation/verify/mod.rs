@@ -12,12 +12,15 @@
 //! summed up in `report`.
 
 mod base;
+mod checked_copy;
 mod full;
 pub mod record;
 pub mod report;
 mod sidecars;
 mod stored;
 pub mod verified;
+
+pub use checked_copy::CheckedCopy;
 
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
@@ -26,24 +29,9 @@ use crate::repository::check_records::CheckLevel;
 use crate::repository::evidence::Evidence;
 
 use crate::repository::located::Located;
-use crate::repository::open::CopyToOpen;
 use crate::repository::source_kind::SourceClass;
 use crate::source::logical::drill;
-use crate::source::logical::drill::options::DrillOptions;
-use crate::source::physical::restore::assemble::StoredLink;
 use sidecars::Claims;
-
-/// One copy of a backup to be checked.
-pub struct CheckedCopy<'a> {
-    /// The copy, and what it takes to look into it.
-    pub opening: CopyToOpen<'a>,
-    /// How it is drilled; asked for only by [`CheckLevel::Restore`].
-    pub drill: &'a dyn Fn() -> Result<DrillOptions>,
-    /// All that a backup of a cluster needs, itself last; asked for only where it is one.
-    pub chain: &'a dyn Fn() -> Result<Vec<StoredLink>>,
-    /// Only what is encrypted is read.
-    pub sealed_only: bool,
-}
 
 /// Looks at one copy. Damage is a fault among the evidence; an error means that the check could not be made.
 pub fn check(checked: &CheckedCopy, level: CheckLevel, cancel: &Cancel) -> Result<Evidence> {

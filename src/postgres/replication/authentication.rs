@@ -1,7 +1,7 @@
 //! How we prove who we are, as the server asks for it: trust, passwords in the clear or hashed, SCRAM, certificates.
 
-use super::address::Address;
-use super::message::{Fields, frame, not_postgresql};
+use super::address::ServerAddress;
+use super::message::{BodyFields, frame, not_postgresql};
 use super::scram::{Binding, Scram};
 use crate::error::{Error, Result};
 use crate::files::random;
@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// What the configuration allows and knows.
-pub(super) struct Login {
+pub(super) struct ReplicationLogin {
     user: String,
     password: Option<Secret>,
     allowed: Allowed,
@@ -31,7 +31,7 @@ enum ChannelBinding {
 }
 
 /// What is to be done about a message of the server.
-pub(super) enum Answer {
+pub(super) enum LoginAnswer {
     /// Send this.
     Send(Vec<u8>),
     /// Wait for what comes next.
@@ -40,9 +40,9 @@ pub(super) enum Answer {
     Done,
 }
 
-impl Login {
+impl ReplicationLogin {
     /// What `session` says of who logs in at `address`.
-    pub fn of(session: &Session, address: &Address) -> Result<Login> {
+    pub fn of(session: &Session, address: &ServerAddress) -> Result<ReplicationLogin> {
         let password = match session.password() {
             Some(password) => Some(password.clone()),
             None => password_from_file(session, address)?,
@@ -53,7 +53,7 @@ impl Login {
             Some("require") => ChannelBinding::Require,
             Some(other) => return Err(Error::usage(format!("{other:?} is no channel_binding"))),
         };
-        Ok(Login {
+        Ok(ReplicationLogin {
             user: session.user().to_string(),
             password,
             allowed: Allowed::parse(&session.setting("PGREQUIREAUTH").unwrap_or_default())?,
@@ -65,8 +65,8 @@ impl Login {
     }
 
     /// Answers the body of an authentication request; `binding` is what the connection can be bound to, and `None` without TLS.
-    pub fn answer(&mut self, body: &[u8], binding: Option<Binding>) -> Result<Answer> {
-        let mut fields = Fields(body);
+    pub fn answer(&mut self, body: &[u8], binding: Option<Binding>) -> Result<LoginAnswer> {
+        let mut fields = BodyFields(body);
         let request = fields.i32()?;
         // before anything is told that would give the password away
         if self.channel_binding == ChannelBinding::Require && matches!(request, 3 | 5) {
@@ -84,7 +84,7 @@ impl Login {
                 if self.channel_binding == ChannelBinding::Require && !is_bound {
                     return Err(unbound());
                 }
-                Ok(Answer::Done)
+                Ok(LoginAnswer::Done)
             }
             3 => {
                 self.allowed.require(Method::Password)?;
@@ -96,26 +96,26 @@ impl Login {
                 }
                 self.is_proven = true;
                 let password = self.password()?.expose().as_bytes().to_vec();
-                Ok(Answer::Send(text_frame(&password)))
+                Ok(LoginAnswer::Send(text_frame(&password)))
             }
             5 => {
                 self.allowed.require(Method::Md5)?;
                 self.is_proven = true;
                 let salt = fields.bytes(4)?;
                 let answer = md5_answer(self.password()?.expose(), &self.user, salt);
-                Ok(Answer::Send(text_frame(answer.as_bytes())))
+                Ok(LoginAnswer::Send(text_frame(answer.as_bytes())))
             }
             10 => self.begin_scram(fields, binding),
             11 => {
                 let scram = self.scram.as_mut().ok_or_else(not_postgresql)?;
                 let answer = scram.answer(&String::from_utf8_lossy(fields.0))?;
-                Ok(Answer::Send(frame(b'p', answer.as_bytes())))
+                Ok(LoginAnswer::Send(frame(b'p', answer.as_bytes())))
             }
             12 => {
                 let scram = self.scram.as_ref().ok_or_else(not_postgresql)?;
                 scram.verify(&String::from_utf8_lossy(fields.0))?;
                 self.is_proven = true;
-                Ok(Answer::Wait)
+                Ok(LoginAnswer::Wait)
             }
             other => Err(Error::failed(format!(
                 "the server asks for a way to log in that base backups do not know ({})",
@@ -128,7 +128,11 @@ impl Login {
         }
     }
 
-    fn begin_scram(&mut self, mut fields: Fields, binding: Option<Binding>) -> Result<Answer> {
+    fn begin_scram(
+        &mut self,
+        mut fields: BodyFields,
+        binding: Option<Binding>,
+    ) -> Result<LoginAnswer> {
         self.allowed.require(Method::Scram)?;
         let mut mechanisms = Vec::new();
         loop {
@@ -164,7 +168,7 @@ impl Login {
         body.extend((first.len() as u32).to_be_bytes());
         body.extend(first.as_bytes());
         self.scram = Some(scram);
-        Ok(Answer::Send(frame(b'p', &body)))
+        Ok(LoginAnswer::Send(frame(b'p', &body)))
     }
 
     fn password(&self) -> Result<&Secret> {
@@ -256,7 +260,7 @@ impl Allowed {
 }
 
 /// The password in libpq's file of passwords. One that others may read is left alone, as libpq does.
-fn password_from_file(session: &Session, address: &Address) -> Result<Option<Secret>> {
+fn password_from_file(session: &Session, address: &ServerAddress) -> Result<Option<Secret>> {
     let named = session
         .setting("PGPASSFILE")
         .filter(|path| !path.is_empty());

@@ -5,7 +5,7 @@
 
 use super::connection::ReplicationConnection;
 use super::lsn::Lsn;
-use super::message::{Body, Fields, Tag, closed, frame, not_postgresql};
+use super::message::{BodyFields, MessageBody, Tag, closed, frame, not_postgresql};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::quoting::literal;
 use std::io::{self, Read};
@@ -206,8 +206,8 @@ impl ReplicationConnection {
         expected.reverse();
         let state = match self.major() < ONE_COPY {
             // its first COPY has begun, which is the first archive
-            true => State::InCopy,
-            false => State::Between,
+            true => StreamState::InCopy,
+            false => StreamState::Between,
         };
         BaseBackupStream {
             connection: self,
@@ -226,7 +226,7 @@ impl ReplicationConnection {
             let (tag, body) = self.next()?;
             match tag {
                 b'T' => {}
-                b'D' => rows.push(Fields(self.frames.body(body)).row()?),
+                b'D' => rows.push(BodyFields(self.frames.body(body)).row()?),
                 b'C' => return Ok(rows),
                 _ => return Err(not_postgresql()),
             }
@@ -239,9 +239,9 @@ pub struct BaseBackupStream {
     connection: ReplicationConnection,
     /// What is still to come, the next one last.
     expected: Vec<ObjectKind>,
-    state: State,
+    state: StreamState,
     /// The bytes of the object that are here and were not taken.
-    piece: Option<Piece>,
+    piece: Option<CopyPiece>,
     /// Zeros that end the object.
     padding: usize,
     /// The first object has not been asked for.
@@ -249,13 +249,13 @@ pub struct BaseBackupStream {
 }
 
 #[derive(Clone, Copy)]
-struct Piece {
-    body: Body,
+struct CopyPiece {
+    body: MessageBody,
     taken: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum StreamState {
     /// Between two objects of one COPY: the message that begins the next is not here yet.
     Between,
     /// Such a message is here.
@@ -281,11 +281,11 @@ impl BaseBackupStream {
         if self.connection.major() < ONE_COPY {
             return self.next_copy();
         }
-        if self.state == State::Between {
+        if self.state == StreamState::Between {
             self.look()?;
         }
         match self.state {
-            State::Announced => self.state = State::InArchive,
+            StreamState::Announced => self.state = StreamState::InArchive,
             _ => return self.all_came(),
         }
         let Some(next) = self.expected.pop() else {
@@ -295,19 +295,19 @@ impl BaseBackupStream {
     }
 
     fn next_copy(&mut self) -> Result<Option<ObjectKind>> {
-        if self.state == State::AfterCopy {
+        if self.state == StreamState::AfterCopy {
             if self.expected.is_empty() {
-                self.state = State::Over;
+                self.state = StreamState::Over;
             } else {
                 let (tag, _) = self.connection.next()?;
                 match tag {
-                    b'H' => self.state = State::InCopy,
+                    b'H' => self.state = StreamState::InCopy,
                     _ => return Err(not_postgresql()),
                 }
             }
         }
         match (self.state, self.expected.pop()) {
-            (State::InCopy, Some(next)) => {
+            (StreamState::InCopy, Some(next)) => {
                 self.padding = match next {
                     ObjectKind::Manifest => 0,
                     ObjectKind::Base | ObjectKind::Tablespace(_) => TAR_END,
@@ -320,7 +320,7 @@ impl BaseBackupStream {
 
     fn all_came(&self) -> Result<Option<ObjectKind>> {
         match (self.state, self.expected.is_empty()) {
-            (State::Over, true) => Ok(None),
+            (StreamState::Over, true) => Ok(None),
             _ => Err(Error::new(
                 Kind::Unavailable,
                 "the server ended the backup before all of it was sent",
@@ -333,19 +333,19 @@ impl BaseBackupStream {
         loop {
             let (tag, body) = self.message()?;
             match (tag, self.state) {
-                (b'c', State::InCopy) => self.state = State::AfterCopy,
-                (b'c', _) => self.state = State::Over,
-                (b'd', State::InCopy) => self.piece = Some(Piece { body, taken: 0 }),
+                (b'c', StreamState::InCopy) => self.state = StreamState::AfterCopy,
+                (b'c', _) => self.state = StreamState::Over,
+                (b'd', StreamState::InCopy) => self.piece = Some(CopyPiece { body, taken: 0 }),
                 (b'd', _) => {
                     let (kind, rest) = self.connection.frames.split_first(body)?;
                     match (kind, self.state) {
                         // a new archive, with its name and its place, or the manifest
-                        (b'n' | b'm', State::Between | State::InArchive) => {
+                        (b'n' | b'm', StreamState::Between | StreamState::InArchive) => {
                             self.announced(kind)?;
-                            self.state = State::Announced;
+                            self.state = StreamState::Announced;
                         }
-                        (b'd', State::InArchive) => {
-                            self.piece = Some(Piece {
+                        (b'd', StreamState::InArchive) => {
+                            self.piece = Some(CopyPiece {
                                 body: rest,
                                 taken: 0,
                             });
@@ -369,7 +369,7 @@ impl BaseBackupStream {
         }
     }
 
-    fn message(&mut self) -> Result<(Tag, Body)> {
+    fn message(&mut self) -> Result<(Tag, MessageBody)> {
         self.connection.next().map_err(|error| match error.kind() {
             Kind::Unavailable => error.doing("the server stopped sending the backup"),
             _ => error,
@@ -378,7 +378,7 @@ impl BaseBackupStream {
 
     /// What the server says when all was sent.
     pub fn finish(mut self) -> Result<BaseBackupEnd> {
-        if self.state != State::Over {
+        if self.state != StreamState::Over {
             return Err(closed());
         }
         let connection = &mut self.connection;
@@ -396,7 +396,7 @@ impl BaseBackupStream {
             };
             match message {
                 (b'D', body) => {
-                    let row = Fields(connection.frames.body(body)).row()?;
+                    let row = BodyFields(connection.frames.body(body)).row()?;
                     let first = row.first().and_then(Option::as_deref);
                     stop_lsn = first.and_then(|text| text.parse().ok()).or(stop_lsn);
                 }
@@ -431,14 +431,16 @@ impl Read for BaseBackupStream {
     /// The bytes of the object, as many as are here; its end only once the server has gone on to what follows it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = self.take(buffer);
-        while filled < buffer.len() && matches!(self.state, State::InArchive | State::InCopy) {
+        while filled < buffer.len()
+            && matches!(self.state, StreamState::InArchive | StreamState::InCopy)
+        {
             if filled > 0 && !self.connection.frames.has_frame() {
                 break;
             }
             self.look()?;
             filled += self.take(&mut buffer[filled..]);
         }
-        if filled == 0 && self.state == State::AfterCopy && self.padding > 0 {
+        if filled == 0 && self.state == StreamState::AfterCopy && self.padding > 0 {
             let count = self.padding.min(buffer.len());
             buffer[..count].fill(0);
             self.padding -= count;

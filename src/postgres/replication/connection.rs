@@ -1,12 +1,13 @@
 //! A replication connection: from the first byte to plain commands and their rows.
 
-use super::address::{Address, Wire};
-use super::authentication::{Answer, Login};
+use super::address::ServerAddress;
+use super::authentication::{LoginAnswer, ReplicationLogin};
 use super::lsn::Lsn;
-use super::message::{Body, Fields, Frames, Tag, not_postgresql, query};
+use super::message::{BodyFields, Frames, MessageBody, Tag, not_postgresql, query};
 use super::scram::Binding;
 use super::server_error::ServerError;
 use super::tls::{self, Attempt, Protected};
+use super::wire::Wire;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::session::Session;
@@ -109,7 +110,7 @@ impl ReplicationConnection {
         application: &str,
         cancel: &Cancel,
     ) -> Result<ReplicationConnection> {
-        let address = Address::of(session)?;
+        let address = ServerAddress::of(session)?;
         let attempts = address.tls.attempts();
         let mut last = None;
         for attempt in attempts {
@@ -161,7 +162,7 @@ impl ReplicationConnection {
         loop {
             let (tag, body) = self.next()?;
             match tag {
-                b'D' => rows.push(Fields(self.frames.body(body)).row()?),
+                b'D' => rows.push(BodyFields(self.frames.body(body)).row()?),
                 b'T' | b'C' | b'I' => {}
                 b'Z' => {
                     self.is_ready = true;
@@ -185,7 +186,7 @@ impl ReplicationConnection {
 
     /// The next message that matters. An error of the server is one of ours; the connection is ready again after it, unless the
     /// server has ended it.
-    pub(super) fn next(&mut self) -> Result<(Tag, Body)> {
+    pub(super) fn next(&mut self) -> Result<(Tag, MessageBody)> {
         match self.next_or_error()? {
             Ok(message) => Ok(message),
             Err(refused) => {
@@ -202,7 +203,7 @@ impl ReplicationConnection {
     /// The same, and an error of the server as it is.
     pub(super) fn next_or_error(
         &mut self,
-    ) -> Result<std::result::Result<(Tag, Body), ServerError>> {
+    ) -> Result<std::result::Result<(Tag, MessageBody), ServerError>> {
         loop {
             let (tag, body) = self.frames.next()?;
             match tag {
@@ -235,20 +236,20 @@ impl ReplicationConnection {
         self.is_ready = true;
     }
 
-    fn log_in(&mut self, mut login: Login) -> Result<()> {
+    fn log_in(&mut self, mut login: ReplicationLogin) -> Result<()> {
         loop {
             let (tag, body) = self.frames.next()?;
             match tag {
                 b'R' => {
                     let binding = self.frames.stream().binding();
                     match login.answer(self.frames.body(body), binding)? {
-                        Answer::Send(bytes) => self.frames.send(&bytes)?,
-                        Answer::Wait | Answer::Done => {}
+                        LoginAnswer::Send(bytes) => self.frames.send(&bytes)?,
+                        LoginAnswer::Wait | LoginAnswer::Done => {}
                     }
                 }
                 b'E' => return Err(ServerError::read(self.frames.body(body))?.into_error()),
                 b'S' => {
-                    let mut fields = Fields(self.frames.body(body));
+                    let mut fields = BodyFields(self.frames.body(body));
                     if fields.text()? == "server_version" {
                         let version = fields.text()?;
                         let digits = version.split(|c: char| !c.is_ascii_digit()).next();
@@ -278,7 +279,7 @@ impl Drop for ReplicationConnection {
 
 fn try_once(
     session: &Session,
-    address: &Address,
+    address: &ServerAddress,
     attempt: Attempt,
     application: &str,
     cancel: &Cancel,
@@ -300,7 +301,7 @@ fn try_once(
     connection
         .frames
         .send(&start_up(session, address, application))?;
-    let login = Login::of(session, address)?;
+    let login = ReplicationLogin::of(session, address)?;
     connection
         .log_in(login)
         .map_err(|error| error.doing(format!("cannot log in at {}", address.shown)))?;
@@ -308,7 +309,7 @@ fn try_once(
 }
 
 /// Asks for TLS in the clear, as every server understands it.
-fn negotiated(address: &Address, mut wire: Wire, attempt: Attempt) -> Result<Link> {
+fn negotiated(address: &ServerAddress, mut wire: Wire, attempt: Attempt) -> Result<Link> {
     wire.write_all(&WANTS_TLS)?;
     let mut answer = [0];
     wire.read_exact(&mut answer)?;
@@ -320,7 +321,7 @@ fn negotiated(address: &Address, mut wire: Wire, attempt: Attempt) -> Result<Lin
     }
 }
 
-fn start_up(session: &Session, address: &Address, application: &str) -> Vec<u8> {
+fn start_up(session: &Session, address: &ServerAddress, application: &str) -> Vec<u8> {
     let mut parameters = vec![
         ("user", session.user()),
         ("replication", "true"),

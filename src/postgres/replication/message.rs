@@ -42,7 +42,7 @@ impl<S: Read + Write> Frames<S> {
     }
 
     /// The next frame: its type, and where its body is in [`Frames::body`].
-    pub fn next(&mut self) -> Result<(Tag, Body)> {
+    pub fn next(&mut self) -> Result<(Tag, MessageBody)> {
         self.have(5)?;
         let head = &self.buffer[self.start..self.start + 5];
         let tag = head[0];
@@ -51,7 +51,7 @@ impl<S: Read + Write> Frames<S> {
             return Err(not_postgresql());
         }
         self.have(length + 1)?;
-        let body = Body {
+        let body = MessageBody {
             start: self.start + 5,
             end: self.start + 1 + length,
         };
@@ -60,14 +60,14 @@ impl<S: Read + Write> Frames<S> {
     }
 
     /// The bytes of the frame that was read last.
-    pub fn body(&self, body: Body) -> &[u8] {
+    pub fn body(&self, body: MessageBody) -> &[u8] {
         &self.buffer[body.start..body.end]
     }
 
     /// The first byte of a body, and where the rest of it is.
-    pub fn split_first(&self, body: Body) -> Result<(u8, Body)> {
+    pub fn split_first(&self, body: MessageBody) -> Result<(u8, MessageBody)> {
         let first = self.body(body).first().ok_or_else(not_postgresql)?;
-        let rest = Body {
+        let rest = MessageBody {
             start: body.start + 1,
             end: body.end,
         };
@@ -113,7 +113,7 @@ impl<S: Read + Write> Frames<S> {
 
 /// Where the body of a frame is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Body {
+pub(super) struct MessageBody {
     start: usize,
     end: usize,
 }
@@ -146,9 +146,9 @@ pub(super) fn query(sql: &str) -> Vec<u8> {
 }
 
 /// The fields of a body, read from its front.
-pub(super) struct Fields<'a>(pub &'a [u8]);
+pub(super) struct BodyFields<'a>(pub &'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> BodyFields<'a> {
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(count).ok_or_else(not_postgresql)?;
         self.0 = rest;
@@ -221,6 +221,6 @@ mod tests {
             let mut frames = Frames::new(Cursor::new(bytes.to_vec()));
             assert_eq!(frames.next().unwrap_err().kind(), Kind::Failed);
         }
-        assert!(Fields(&[0, 2, 0, 0, 0, 9, b'a']).row().is_err());
+        assert!(BodyFields(&[0, 2, 0, 0, 0, 9, b'a']).row().is_err());
     }
 }

@@ -2,7 +2,7 @@
 //! own programs cannot stream.
 //!
 //! ```text
-//! address         where: hosts and ports, sockets        tls            how it is protected
+//! address         where: hosts and ports, sockets        wire, tls      the connection, and how it is protected
 //! authentication  who: passwords, SCRAM, certificates    message        the frames of the protocol
 //! connection      all of these, and plain commands       base_backup    BASE_BACKUP, UPLOAD_MANIFEST
 //! wal_stream      slots and START_REPLICATION            lsn            places in the WAL
@@ -21,6 +21,7 @@ mod scram;
 mod server_error;
 mod tls;
 mod wal_stream;
+mod wire;
 
 pub use base_backup::{
     BaseBackupEnd, BaseBackupOptions, BaseBackupStart, BaseBackupStream, CheckpointSpeed,

@@ -1,6 +1,6 @@
 //! What the server says of a failure, by its own code for it.
 
-use super::message::Fields;
+use super::message::BodyFields;
 use crate::error::{Error, Kind, Result};
 use crate::text::escape::printable;
 
@@ -19,7 +19,7 @@ pub(super) struct ServerError {
 impl ServerError {
     /// Reads the body of an ErrorResponse or a NoticeResponse.
     pub fn read(body: &[u8]) -> Result<ServerError> {
-        let mut fields = Fields(body);
+        let mut fields = BodyFields(body);
         let mut read = ServerError::default();
         loop {
             match fields.byte()? {

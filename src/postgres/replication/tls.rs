@@ -1,7 +1,7 @@
 //! How a connection is protected: libpq's `sslmode` and what goes with it, on rustls.
 
-use super::address::Wire;
 use super::scram::Binding;
+use super::wire::Wire;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::postgres::session::Session;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -31,7 +31,7 @@ const PROTOCOL: &[u8] = b"postgresql";
 
 /// libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum SslMode {
     Disable,
     Allow,
     Prefer,
@@ -42,7 +42,7 @@ enum Mode {
 
 /// What is asked of TLS.
 pub(super) struct TlsSettings {
-    mode: Mode,
+    mode: SslMode,
     /// TLS from the first byte on.
     pub is_direct: bool,
     sends_name: bool,
@@ -70,7 +70,7 @@ impl TlsSettings {
     /// Never, as over a socket of this machine.
     pub fn none() -> TlsSettings {
         TlsSettings {
-            mode: Mode::Disable,
+            mode: SslMode::Disable,
             is_direct: false,
             sends_name: false,
             roots: Roots::None,
@@ -93,22 +93,22 @@ impl TlsSettings {
             None => usual("root.crt").map_or(Roots::None, Roots::File),
         };
         let mode = match setting("PGSSLMODE").as_deref() {
-            Some("disable") => Mode::Disable,
-            Some("allow") => Mode::Allow,
-            None | Some("prefer") => Mode::Prefer,
+            Some("disable") => SslMode::Disable,
+            Some("allow") => SslMode::Allow,
+            None | Some("prefer") => SslMode::Prefer,
             Some("require") => match roots {
                 // as libpq has it: who names roots wants them looked at
-                Roots::File(_) => Mode::VerifyCa,
-                _ => Mode::Require,
+                Roots::File(_) => SslMode::VerifyCa,
+                _ => SslMode::Require,
             },
-            Some("verify-ca") => Mode::VerifyCa,
-            Some("verify-full") => Mode::VerifyFull,
+            Some("verify-ca") => SslMode::VerifyCa,
+            Some("verify-full") => SslMode::VerifyFull,
             Some(other) => {
                 return Err(Error::usage(format!("{other:?} is no sslmode")));
             }
         };
         let mode = match (&roots, mode) {
-            (Roots::System, Mode::VerifyFull) => Mode::VerifyFull,
+            (Roots::System, SslMode::VerifyFull) => SslMode::VerifyFull,
             // anybody has a certificate of a public authority, so only the name tells
             (Roots::System, _) => {
                 return Err(Error::usage("sslrootcert=system needs sslmode=verify-full"));
@@ -135,10 +135,10 @@ impl TlsSettings {
     /// In which order it is tried.
     pub fn attempts(&self) -> &'static [Attempt] {
         match self.mode {
-            Mode::Disable => &[Attempt::Plain],
-            Mode::Allow => &[Attempt::Plain, Attempt::TlsIfThere],
-            Mode::Prefer => &[Attempt::TlsIfThere, Attempt::Plain],
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[Attempt::Tls],
+            SslMode::Disable => &[Attempt::Plain],
+            SslMode::Allow => &[Attempt::Plain, Attempt::TlsIfThere],
+            SslMode::Prefer => &[Attempt::TlsIfThere, Attempt::Plain],
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[Attempt::Tls],
         }
     }
 
@@ -185,7 +185,7 @@ impl TlsSettings {
 
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
         let roots = match (&self.roots, self.mode) {
-            (_, Mode::VerifyCa | Mode::VerifyFull) => self.read_roots()?,
+            (_, SslMode::VerifyCa | SslMode::VerifyFull) => self.read_roots()?,
             _ => Vec::new(),
         };
         let chain = match roots.is_empty() {
@@ -207,7 +207,7 @@ impl TlsSettings {
             provider: Arc::clone(provider),
             chain,
             roots,
-            checks_name: self.mode == Mode::VerifyFull,
+            checks_name: self.mode == SslMode::VerifyFull,
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use super::connection::ReplicationConnection;
 use super::lsn::Lsn;
-use super::message::{Fields, frame, not_postgresql};
+use super::message::{BodyFields, frame, not_postgresql};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::quoting::identifier;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ impl WalStream {
                 }
                 _ => return Err(not_postgresql()),
             }
-            let mut fields = Fields(self.connection.frames.body(body));
+            let mut fields = BodyFields(self.connection.frames.body(body));
             match fields.byte()? {
                 b'w' => {
                     let start = Lsn(fields.u64()?);

@@ -51,13 +51,13 @@ pub struct WalRange {
 pub struct ManifestReader {
     line: Vec<u8>,
     hash: Sha256,
-    part: Part,
+    part: ManifestPart,
     /// What it needs of the WAL.
     pub wal_ranges: Vec<WalRange>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ManifestPart {
     #[default]
     Head,
     Files,
@@ -73,7 +73,7 @@ impl ManifestReader {
         each: &mut dyn FnMut(ManifestFile) -> Result<()>,
     ) -> Result<()> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if self.part == Part::Over || self.line.len() + piece.len() > LONGEST {
+            if self.part == ManifestPart::Over || self.line.len() + piece.len() > LONGEST {
                 return Err(damaged("is not as PostgreSQL writes it"));
             }
             self.line.extend_from_slice(piece);
@@ -93,7 +93,7 @@ impl ManifestReader {
             self.take(&line, &mut |_| Ok(()))?;
         }
         match self.part {
-            Part::Over => Ok(()),
+            ManifestPart::Over => Ok(()),
             _ => Err(damaged("ends too early")),
         }
     }
@@ -109,7 +109,7 @@ impl ManifestReader {
         if let Some(rest) = text.strip_prefix(LAST) {
             let expected = rest.strip_suffix("\"}");
             let found = hex(&std::mem::take(&mut self.hash).finalize());
-            self.part = Part::Over;
+            self.part = ManifestPart::Over;
             return match expected {
                 Some(expected) if expected.eq_ignore_ascii_case(&found) => Ok(()),
                 _ => Err(damaged("does not fit its checksum")),
@@ -118,17 +118,17 @@ impl ManifestReader {
         self.hash.update(line);
         let item = text.trim_end_matches(',');
         match (self.part, item) {
-            (_, "\"Files\": [") => self.part = Part::Files,
-            (_, "\"WAL-Ranges\": [") => self.part = Part::Wal,
+            (_, "\"Files\": [") => self.part = ManifestPart::Files,
+            (_, "\"WAL-Ranges\": [") => self.part = ManifestPart::Wal,
             // an empty list of files stands in one line
-            (_, "\"Files\": []" | "]") | (Part::Head, _) => {}
-            (Part::Files, item) => each(file(item)?)?,
-            (Part::Wal, item) => {
+            (_, "\"Files\": []" | "]") | (ManifestPart::Head, _) => {}
+            (ManifestPart::Files, item) => each(file(item)?)?,
+            (ManifestPart::Wal, item) => {
                 let range = serde_json::from_str(item);
                 let range = range.map_err(|_| damaged("has a range of WAL that is none"))?;
                 self.wal_ranges.push(range);
             }
-            (Part::Over, _) => return Err(damaged("goes on after its end")),
+            (ManifestPart::Over, _) => return Err(damaged("goes on after its end")),
         }
         Ok(())
     }

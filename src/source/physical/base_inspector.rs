@@ -40,7 +40,7 @@ pub enum BasePart {
 
 /// What was seen of a file: 40 bytes, however long its name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
+struct SeenFile {
     size: u64,
     crc32c: u32,
 }
@@ -48,12 +48,12 @@ struct Seen {
 /// What was seen of a base backup.
 #[derive(Debug)]
 pub struct BaseFacts {
-    /// Pages have checksums.
+    /// FilePages have checksums.
     checksums: bool,
     /// WAL from here on replaces pages that were written later.
     start_lsn: u64,
     /// By the XXH3-128 of the path: files that were sent, and that backup_manifest has not told of yet.
-    untold: HashMap<u128, Seen>,
+    untold: HashMap<u128, SeenFile>,
     files: u64,
     bytes: u64,
     databases: BTreeMap<u32, u64>,
@@ -120,7 +120,7 @@ impl BaseFacts {
         self.bytes
     }
 
-    /// Pages that do not fit their checksums, the first hundred.
+    /// FilePages that do not fit their checksums, the first hundred.
     pub fn page_failures(&self) -> &[PageFailure] {
         &self.failures
     }
@@ -174,21 +174,21 @@ enum PartState {
         tar: TarStream,
         /// What comes before the names in it.
         prefix: String,
-        file: Option<OpenFile>,
+        file: Option<PassingFile>,
     },
     Manifest(Box<ManifestReader>),
 }
 
 /// The file that is passing.
-struct OpenFile {
+struct PassingFile {
     path: String,
     size: u64,
     crc32c: u32,
-    pages: Option<Pages>,
+    pages: Option<FilePages>,
 }
 
 /// The pages of a file.
-struct Pages {
+struct FilePages {
     /// Which blocks of the relation they are.
     blocks: Blocks,
     /// A page that is not complete.
@@ -255,7 +255,7 @@ impl StreamInspector for BaseInspector<'_> {
 struct FileSink<'a> {
     facts: &'a mut BaseFacts,
     prefix: &'a str,
-    file: &'a mut Option<OpenFile>,
+    file: &'a mut Option<PassingFile>,
 }
 
 impl MemberSink for FileSink<'_> {
@@ -269,7 +269,7 @@ impl MemberSink for FileSink<'_> {
             .rsplit('/')
             .next()
             .is_some_and(|name| name.starts_with("INCREMENTAL."));
-        let pages = first.map(|first| Pages {
+        let pages = first.map(|first| FilePages {
             blocks: match is_incremental {
                 true => Blocks::Named(IncrementalHeader::default(), first),
                 false => Blocks::From(first),
@@ -277,7 +277,7 @@ impl MemberSink for FileSink<'_> {
             partial: Vec::new(),
             passed: 0,
         });
-        *self.file = Some(OpenFile {
+        *self.file = Some(PassingFile {
             path,
             size,
             crc32c: 0,
@@ -317,7 +317,7 @@ impl MemberSink for FileSink<'_> {
         if let Some(database) = database_of(&file.path) {
             *facts.databases.entry(database).or_default() += file.size;
         }
-        let seen = Seen {
+        let seen = SeenFile {
             size: file.size,
             crc32c: file.crc32c,
         };
@@ -332,7 +332,7 @@ impl MemberSink for FileSink<'_> {
     }
 }
 
-impl Pages {
+impl FilePages {
     /// Hands on each page that is complete, with its number. What follows the last whole page belongs to none.
     fn feed(&mut self, mut bytes: &[u8], each: &mut dyn FnMut(&[u8; PAGE], u32)) -> Result<()> {
         if let Blocks::Named(header, _) = &mut self.blocks {

@@ -10,7 +10,7 @@ use crate::postgres::replication::{
 use crate::progress::Meter;
 use crate::repository::chain::ChainLink;
 use crate::repository::names::{BackupId, ObjectName, Timestamp};
-use crate::repository::objects::{ObjectReader, objects_of};
+use crate::repository::objects::{ObjectOpener, objects_of};
 use crate::repository::places::Places;
 use crate::repository::standing::Purpose;
 use crate::repository::{Expected, Repository};
@@ -235,7 +235,7 @@ fn parent(
     let storage = storage.ok_or_else(|| {
         Error::failed(format!("the storage {} does not answer", last.copy.storage))
     })?;
-    let reader = ObjectReader {
+    let reader = ObjectOpener {
         storage: storage.as_ref(),
         copy: &last.copy,
         keys: request.reading,

@@ -13,7 +13,7 @@
 use super::restore::assemble::Assembly;
 use super::restore::new_tablespaces::{self, WalToReplay};
 use super::restore::target_directory::CONTROL;
-use super::restore::unpack::{self, CONTROL_UNNAMED, Places};
+use super::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
 use super::server_facts::RECOVERY_INSISTS_ON;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
@@ -187,7 +187,7 @@ fn assemble(
         unpack::make_directory(&path)?;
         tablespaces.insert(*oid, path);
     }
-    let places = Places {
+    let places = RestorePlaces {
         data: data.to_path_buf(),
         tablespaces,
     };

@@ -12,7 +12,7 @@ use crate::postgres::replication::Lsn;
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
 use crate::repository::names::ObjectName;
-use crate::repository::objects::{ManifestObject, ObjectReader, objects_of};
+use crate::repository::objects::{ManifestObject, ObjectOpener, objects_of};
 use std::io;
 
 /// Reads all of `stored`, and adds what is wrong with it to `evidence`.
@@ -41,7 +41,7 @@ pub fn run(
     let mut objects = objects_of(&copy.entry, manifest)?;
     // what they are held against comes last, as the server sends it
     objects.sort_by_key(|object| object.name == ObjectName::BackupManifest);
-    let reader = ObjectReader {
+    let reader = ObjectOpener {
         storage: stored.storage.as_ref(),
         copy,
         keys,
@@ -107,7 +107,7 @@ fn lsn(text: &str) -> Result<Lsn> {
 }
 
 fn read(
-    reader: &ObjectReader,
+    reader: &ObjectOpener,
     object: &ManifestObject,
     inspector: &mut dyn StreamInspector,
     progress: &Progress,

@@ -4,7 +4,7 @@ use super::combine;
 use super::settings;
 use super::target_directory::CONTROL;
 use super::unpack::{
-    self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, Places, Unpacker, WalUnpacker,
+    self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, RestorePlaces, Unpacker, WalUnpacker,
 };
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -16,7 +16,7 @@ use crate::repository::chain::ChainLink;
 use crate::repository::manifest::{ClusterFacts, SourcePart};
 use crate::repository::manifest_details;
 use crate::repository::names::{BackupId, ObjectName};
-use crate::repository::objects::{ManifestObject, ObjectReader, objects_of};
+use crate::repository::objects::{ManifestObject, ObjectOpener, objects_of};
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::wal_check::WalCheck;
 use crate::storage::Storage;
@@ -89,7 +89,7 @@ impl Assembly<'_> {
     /// pg_control is not named so, and its tablespaces are not linked yet. Returns the size of the files that were read.
     pub fn assemble(
         &self,
-        places: &Places,
+        places: &RestorePlaces,
         scratch: &Path,
         combiner: Option<&Tool>,
         progress: &Progress,
@@ -107,14 +107,14 @@ impl Assembly<'_> {
 fn unpack_one(
     job: &Assembly,
     stored: &StoredLink,
-    places: &Places,
+    places: &RestorePlaces,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<u64> {
     let id = &stored.link.copy.entry.id;
     let doing = || format!("cannot restore {id}");
     let objects = objects_of(&stored.link.copy.entry, &stored.link.manifest)?;
-    let reader = ObjectReader {
+    let reader = ObjectOpener {
         storage: stored.storage.as_ref(),
         copy: &stored.link.copy,
         keys: job.keys,
@@ -164,7 +164,7 @@ fn combine_all(
     job: &Assembly,
     combiner: &Tool,
     scratch: &Path,
-    places: &Places,
+    places: &RestorePlaces,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<u64> {
@@ -180,7 +180,7 @@ fn combine_all(
                 tablespaces.insert(oid, path);
             }
         }
-        let input = Places {
+        let input = RestorePlaces {
             data: data.clone(),
             tablespaces,
         };

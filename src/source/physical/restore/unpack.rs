@@ -18,7 +18,7 @@ pub const CONTROL_UNNAMED: &str = "global/pg_control.backupkit";
 const SIGNALS: [&str; 2] = ["standby.signal", "recovery.signal"];
 
 /// Where the parts of a backup go.
-pub struct Places {
+pub struct RestorePlaces {
     /// The data directory.
     pub data: PathBuf,
     /// The directory of each tablespace, by its OID.
@@ -119,14 +119,14 @@ pub struct Unpacker<'a> {
 }
 
 struct FileWriter<'a> {
-    places: &'a Places,
+    places: &'a RestorePlaces,
     /// The tablespace that the tar is of.
     tablespace: Option<u32>,
     expected: &'a mut ExpectedFiles,
-    open: Option<OpenFile>,
+    open: Option<WrittenFile>,
 }
 
-struct OpenFile {
+struct WrittenFile {
     path: String,
     /// `None` for what is checked and not wanted.
     file: Option<File>,
@@ -137,7 +137,7 @@ struct OpenFile {
 impl<'a> Unpacker<'a> {
     /// For the tar of the data directory, or of `tablespace`.
     pub fn new(
-        places: &'a Places,
+        places: &'a RestorePlaces,
         tablespace: Option<u32>,
         expected: &'a mut ExpectedFiles,
     ) -> Unpacker<'a> {
@@ -206,7 +206,7 @@ impl MemberSink for FileWriter<'_> {
                     false => target,
                 };
                 let file = is_wanted.then(|| create_file(&target)).transpose()?;
-                self.open = Some(OpenFile {
+                self.open = Some(WrittenFile {
                     path,
                     file,
                     size: *size,
@@ -326,7 +326,7 @@ impl MemberSink for WalWriter {
 }
 
 /// Links `pg_tblspc` to where the tablespaces are now, and says so in `tablespace_map`, which the server goes by as it starts.
-pub fn link_tablespaces(places: &Places) -> Result<()> {
+pub fn link_tablespaces(places: &RestorePlaces) -> Result<()> {
     let map_path = places.data.join("tablespace_map");
     let doing = || format!("cannot write {}", map_path.display());
     match fs::remove_file(&map_path) {
