@@ -431,7 +431,7 @@ fn store(
             port: job.session.port().to_string(),
             database: String::new(),
         }),
-        part: SourcePart::Objects(part),
+        part: SourcePart::Objects(Box::new(part)),
     };
     sidecars.push((id.manifest_key(), manifest.to_json()?));
     let archive = id.key(kind.archive(encoding));

@@ -45,7 +45,7 @@ pub enum SourcePart {
     /// A database as pg_dump wrote it, which has one object.
     Dump(Box<DumpPart>),
     /// Any other source: what can be told of it without knowing it.
-    Objects(ObjectsPart),
+    Objects(Box<ObjectsPart>),
 }
 
 /// What the manifest of a dump says.
@@ -183,14 +183,14 @@ impl TryFrom<ManifestFields> for Manifest {
                 contents: fields.contents,
                 tables_sealed: fields.tables_sealed,
             })),
-            Some(kind) => SourcePart::Objects(ObjectsPart {
+            Some(kind) => SourcePart::Objects(Box::new(ObjectsPart {
                 kind,
                 objects: fields.objects.ok_or_else(|| missing("objects"))?,
                 parent: fields.parent,
                 cluster: fields.cluster,
                 details: fields.details,
                 details_sealed: fields.details_sealed,
-            }),
+            })),
         };
         Ok(Manifest {
             schema: fields.schema,

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Every wait has a limit and ends when the run is cancelled. What libpq knows and this client does not is refused by name
-//! before anything is sent, see [`address`].
+//! before anything is sent.
 
 mod address;
 mod authentication;

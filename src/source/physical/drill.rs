@@ -168,6 +168,7 @@ pub fn run(
 }
 
 /// Writes the files to `data`, with the tablespaces in `directory` as well.
+#[expect(clippy::too_many_arguments, reason = "one step of `run`")]
 fn assemble(
     source: &Assembly,
     data: &Path,
