@@ -129,7 +129,7 @@ clusters:
     fn files(&self) -> Vec<String> {
         let files = self.sandbox.files("storage").into_iter();
         files
-            .filter(|name| !name.ends_with("last-failure.json"))
+            .filter(|name| !name.ends_with("last-failure.json") && !name.ends_with(".lock"))
             .collect()
     }
 }
