@@ -164,7 +164,15 @@ impl TlsSettings {
                 let (certificates, key) = (read_certificates(certificate)?, read_key(key)?);
                 config
                     .with_client_auth_cert(certificates, key)
-                    .map_err(failed)?
+                    .map_err(|error| {
+                        let what = format!(
+                            "the certificate in {} cannot be used",
+                            certificate.display()
+                        );
+                        Error::usage(what)
+                            .because(error)
+                            .hint("it has to fit sslkey, and to be of version 3 of X.509")
+                    })?
             }
             None => config.with_no_client_auth(),
         };
