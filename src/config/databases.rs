@@ -266,6 +266,7 @@ impl KeyReader<'_> {
             Some(spot) => self.flag(&spot),
             None => Some(false),
         };
+        let options = table.get("options").and_then(|spot| self.options(&spot));
         Some(BackupSettings {
             schedule: self.optional_text(&table, "schedule", validate::schedule),
             storage: storage?,
@@ -274,10 +275,7 @@ impl KeyReader<'_> {
             method: BackupMethod::Dump(DumpSettings {
                 globals: globals?,
                 lock_timeout: lock_timeout?,
-                options: table
-                    .get("options")
-                    .and_then(|spot| self.options(&spot))
-                    .unwrap_or_default(),
+                options: options.unwrap_or_default(),
             }),
         })
     }
