@@ -133,17 +133,18 @@ impl KeyReader<'_> {
     /// What is known to go wrong if nobody looks.
     pub(super) fn watch(&mut self, table: &KeyTable) -> Option<WatchKeys> {
         let verify = match table.get("verify") {
-            Some(spot) => Some(self.verify(&spot)?),
-            None => None,
+            Some(spot) => self.verify(&spot).map(Some),
+            None => Some(None),
         };
         let mut limit = |key: &str| {
             let limit = table.get(key).and_then(|spot| self.duration(&spot));
             limit.filter(|limit| !limit.is_zero())
         };
+        let (unverified, age) = (limit("max_unverified_age"), limit("max_age"));
         Some(WatchKeys {
-            verify,
-            max_unverified_age: limit("max_unverified_age"),
-            max_age: limit("max_age"),
+            verify: verify?,
+            max_unverified_age: unverified,
+            max_age: age,
         })
     }
 
