@@ -33,8 +33,6 @@ demo-cluster: build ## two hosts back up to a three-node S3 cluster that loses i
 	tests/parts/install garage
 	demo/cluster
 
-# One more at a time than there are cores: many wait for a server, a limit or a minute.
-test: export RUST_TEST_THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$(($$(nproc) + 1))))
 test: machine test-parts lint ## install what the tests need and run all of them
 	cargo test --locked --no-fail-fast
 
