@@ -196,7 +196,7 @@ impl Inbound {
     /// The receiver of the plain stream refused it with `error`. Where only the end of the archive tells whether the
     /// bytes were right, reads on to there: if they were not, that is why they were refused.
     pub fn blame(&mut self, error: Error, cancel: &Cancel) -> Error {
-        if !self.proved_late || error.kind() != Kind::Failed {
+        if !self.proved_late || !matches!(error.kind(), Kind::Failed | Kind::Refused) {
             return error;
         }
         log::info!("reading on, to see whether the archive is damaged");

@@ -191,8 +191,7 @@ impl Targets {
                 _ => (&self.empty, &[]),
             };
             let output = self.restore(archive, target, options);
-            // what looks like a command for psql is refused as that
-            if !matches!(output.status.code(), Some(12 | 13 | 15)) {
+            if !matches!(output.status.code(), Some(12 | 13)) {
                 failures.push(format!("{what}: {}\n{}", output.status, output.stderr));
             }
             tried.push(what);
@@ -272,7 +271,7 @@ fn a_header_forged_to_match_its_checksum_never_reaches_the_target() {
 }
 
 #[test]
-fn a_flip_in_a_frame_of_a_sealed_archive_never_reaches_the_target() {
+fn a_flip_in_any_frame_of_a_sealed_archive_never_reaches_the_target() {
     let (archive, targets) = (Archive::of(GZIP_SEALED), Targets::new(GZIP_SEALED));
     let (header, frames) = archive.parts();
     let last = frames.len() - 1;
@@ -286,9 +285,7 @@ fn a_flip_in_a_frame_of_a_sealed_archive_never_reaches_the_target() {
         let places = match number {
             0 => vec![0, tag / 2, tag - 1, tag, tag + 15],
             _ if number == last => vec![0, tag / 2, tag - 1, tag, tag + 15],
-            // two that stand beside each other of each six
-            _ if number % 6 < 2 => vec![tag / 2],
-            _ => Vec::new(),
+            _ => vec![tag / 2],
         };
         flips.extend(
             places
@@ -418,13 +415,11 @@ fn an_archive_under_the_name_of_another_backup_never_reaches_the_target() {
 fn a_flip_in_a_plain_archive_with_its_checksum_never_reaches_the_target() {
     let (archive, targets) = (Archive::of(PLAIN), Targets::new(PLAIN));
     let end = archive.bytes.len();
-    // the header and the table of contents lie at the start, the rows behind them; what each byte means to those who read it
-    // is looked at where the formats are
-    let places = (0..12)
-        .step_by(2)
-        .chain(archive.spread(16, 64, 4))
-        .chain(archive.spread(64, end.min(40_000), 8))
-        .chain(archive.spread(40_000, end, 6));
+    // the header and the table of contents lie at the start, the rows behind them
+    let places = (0..16)
+        .chain(archive.spread(16, 64, 8))
+        .chain(archive.spread(64, end.min(40_000), 30))
+        .chain(archive.spread(40_000, end, 20));
     targets.survive(
         archive,
         true,
@@ -438,9 +433,9 @@ fn a_flip_in_a_compressed_archive_with_its_checksum_never_reaches_the_target() {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let end = archive.bytes.len();
         let places = archive
-            .spread(0, 24, 8)
-            .chain(archive.spread(24, end - 9, 4))
-            .chain(archive.spread(end - 9, end, 4));
+            .spread(0, 24, 24)
+            .chain(archive.spread(24, end - 9, 8))
+            .chain(archive.spread(end - 9, end, 9));
         targets.survive(
             archive,
             true,
@@ -510,7 +505,7 @@ fn a_cut_archive_without_a_checksum_never_reaches_the_target() {
         let (archive, targets) = (Archive::of(shape), Targets::new(shape));
         let end = archive.bytes.len();
         let lengths = archive
-            .spread(0, end, 8)
+            .spread(0, end, 16)
             .chain([1, 4, 5, 11, end - 2, end - 5, end - 9]);
         targets.survive(archive, false, lengths.map(|length| archive.cut(length)));
     }
