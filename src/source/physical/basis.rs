@@ -12,6 +12,7 @@ use crate::repository::chain::ChainLink;
 use crate::repository::names::{BackupId, ObjectName, Timestamp};
 use crate::repository::objects::{ObjectOpener, objects_of};
 use crate::repository::places::Places;
+use crate::repository::source_kind::SourceKind;
 use crate::repository::standing::Purpose;
 use crate::repository::{Expected, Repository};
 use chrono::{DateTime, Utc};
@@ -65,6 +66,14 @@ impl Basis {
     /// The backup that this one adds to.
     pub fn parent(&self) -> Option<Timestamp> {
         self.parent.as_ref().map(|parent| parent.timestamp)
+    }
+
+    /// What the backup is.
+    pub fn kind(&self) -> SourceKind {
+        match self.parent {
+            Some(_) => SourceKind::IncrementalCluster,
+            None => SourceKind::FullCluster,
+        }
     }
 
     /// Why it is a full one.
