@@ -9,3 +9,4 @@ pub mod permitted;
 pub mod random;
 pub mod regular;
 pub mod system_directory;
+pub mod write_behind;

@@ -89,6 +89,7 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
     let places = RestorePlaces {
         data: target.path().to_path_buf(),
         tablespaces: prepared.tablespaces.clone(),
+        is_scratch: false,
     };
     let progress = Progress::start(&format!("restoring {}", prepared.id));
     let combiner = prepared.combiner.as_ref();

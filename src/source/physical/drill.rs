@@ -191,6 +191,7 @@ fn assemble(
     let places = RestorePlaces {
         data: data.to_path_buf(),
         tablespaces,
+        is_scratch: true,
     };
     let progress = Progress::start(&format!("restoring {} for a drill", source.id()?));
     source.assemble(&places, &scratch, combiner, &progress, cancel)?;

@@ -2,24 +2,20 @@
 
 use crate::error::{Doing, Error, Result};
 use crate::files::atomic_write::{AtomicFile, remove};
+use crate::files::write_behind::WriteBehind;
 use crate::storage::chown::hand_over;
 use crate::storage::private_directory::{self, usable};
 use crate::storage::{TEMPORARY, Upload};
-use rustix::fs::{Advice, FlockOperation, fadvise, flock};
+use rustix::fs::{FlockOperation, flock};
 use std::io::{self, Write};
-use std::num::NonZeroU64;
 use std::path::PathBuf;
-
-/// Written bytes are sent to the disk by so many at a time.
-const STRETCH: u64 = 8 * 1024 * 1024;
 
 /// An upload to a local storage.
 pub(super) struct LocalUpload {
     file: AtomicFile,
     target: PathBuf,
-    written: u64,
-    /// The bytes that are on their way to the disk.
-    sent: u64,
+    /// The commit waits for all of it.
+    behind: WriteBehind,
 }
 
 impl LocalUpload {
@@ -42,18 +38,8 @@ impl LocalUpload {
         Ok(LocalUpload {
             file,
             target,
-            written: 0,
-            sent: 0,
+            behind: WriteBehind::default(),
         })
-    }
-
-    /// Has the disk begin with what was written lately, so that the commit finds little left to wait for. It is advice:
-    /// what goes wrong with those bytes is told by the commit's own fsync.
-    fn send(&mut self) {
-        let stretch = NonZeroU64::new(self.written - self.sent);
-        // DONTNEED begins to write dirty pages out, and waits for none of them
-        let _ = fadvise(self.file.file(), self.sent, stretch, Advice::DontNeed);
-        self.sent = self.written;
     }
 
     fn explain(&self, error: io::Error) -> io::Error {
@@ -87,10 +73,7 @@ impl Write for LocalUpload {
                 io::ErrorKind::Interrupted => error,
                 _ => self.explain(error),
             })?;
-        self.written += count as u64;
-        if self.written - self.sent >= STRETCH {
-            self.send();
-        }
+        self.behind.wrote(self.file.file(), count);
         Ok(count)
     }
 

@@ -183,6 +183,7 @@ fn combine_all(
         let input = RestorePlaces {
             data: data.clone(),
             tablespaces,
+            is_scratch: true,
         };
         bytes += unpack_one(job, stored, &input, progress, cancel)?;
         unpack::link_tablespaces(&input)?;

@@ -2,6 +2,7 @@
 
 use super::target_directory::CONTROL;
 use crate::error::{Doing, Error, Result};
+use crate::files::write_behind::WriteBehind;
 use crate::format::inspect::StreamInspector;
 use crate::source::physical::backup_manifest::{ManifestFile, ManifestReader};
 use crate::source::physical::tar_stream::{Member, MemberKind, MemberSink, TarStream};
@@ -23,6 +24,8 @@ pub struct RestorePlaces {
     pub data: PathBuf,
     /// The directory of each tablespace, by its OID.
     pub tablespaces: BTreeMap<u32, PathBuf>,
+    /// What is there will be read once more and removed: it does not have to reach a disk.
+    pub is_scratch: bool,
 }
 
 /// What is to be found, from backup_manifest.
@@ -130,6 +133,7 @@ struct WrittenFile {
     path: String,
     /// `None` for what is checked and not wanted.
     file: Option<File>,
+    behind: WriteBehind,
     size: u64,
     crc32c: u32,
 }
@@ -209,6 +213,7 @@ impl MemberSink for FileWriter<'_> {
                 self.open = Some(WrittenFile {
                     path,
                     file,
+                    behind: WriteBehind::default(),
                     size: *size,
                     crc32c: 0,
                 });
@@ -222,12 +227,14 @@ impl MemberSink for FileWriter<'_> {
             return Ok(());
         };
         open.crc32c = crc32c::crc32c_append(open.crc32c, bytes);
-        match &mut open.file {
-            Some(file) => file
-                .write_all(bytes)
-                .doing(|| format!("cannot write {}", open.path)),
-            None => Ok(()),
+        if let Some(file) = &mut open.file {
+            file.write_all(bytes)
+                .doing(|| format!("cannot write {}", open.path))?;
+            if !self.places.is_scratch {
+                open.behind.wrote(file, bytes.len());
+            }
         }
+        Ok(())
     }
 
     fn end(&mut self) -> Result<()> {
