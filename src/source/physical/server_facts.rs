@@ -17,6 +17,15 @@ pub const RECOVERY_INSISTS_ON: [&str; 5] = [
 /// The settings that name configuration files.
 const FILES: [&str; 3] = ["config_file", "hba_file", "ident_file"];
 
+/// All of it in one question, since each is a session of its own. The role that initdb made always has the same number.
+const FACTS: &str = "SELECT 'setting', name, setting FROM pg_settings WHERE name IN ('server_version', 'server_version_num', \
+    'wal_segment_size', 'data_checksums', 'summarize_wal', 'wal_level', 'max_connections', 'max_worker_processes', \
+    'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction', 'data_directory', 'config_file', 'hba_file', \
+    'ident_file') \
+    UNION ALL SELECT 'standby', '', pg_is_in_recovery()::text \
+    UNION ALL SELECT 'superuser', '', rolname::text FROM pg_roles WHERE oid = 10 \
+    UNION ALL SELECT 'database', oid::text, datname::text FROM pg_database";
+
 /// What is known of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -45,17 +54,22 @@ pub struct ServerFacts {
 impl ServerFacts {
     /// Asks the server of `client`.
     pub fn ask(client: &Client) -> Result<ServerFacts> {
-        let rows = client.query(
-            "SELECT name, setting FROM pg_settings WHERE name IN ('server_version', 'server_version_num', 'wal_segment_size', \
-             'data_checksums', 'summarize_wal', 'wal_level', 'max_connections', 'max_worker_processes', 'max_wal_senders', \
-             'max_prepared_transactions', 'max_locks_per_transaction', 'data_directory', 'config_file', 'hba_file', \
-             'ident_file')",
-        )?;
-        let pairs = rows.into_iter().filter_map(|row| {
-            let mut columns = row.into_iter();
-            Some((columns.next()?, columns.next()?))
-        });
-        let found: BTreeMap<String, String> = pairs.collect();
+        let rows = client.query_names(FACTS)?;
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let mut databases = BTreeMap::new();
+        let (mut superuser, mut is_standby) = (String::new(), false);
+        let rows = rows
+            .into_iter()
+            .filter_map(|row| <[String; 3]>::try_from(row).ok());
+        for [what, key, value] in rows {
+            match what.as_str() {
+                "setting" => drop(found.insert(key, value)),
+                "standby" => is_standby = value == "true",
+                "superuser" => superuser = value,
+                "database" => drop(key.parse().map(|oid| databases.insert(oid, value))),
+                _ => {}
+            }
+        }
         let number = |name: &str| -> Result<u64> {
             let text = found.get(name).and_then(|text| text.parse().ok());
             text.ok_or_else(|| Error::failed(format!("the server does not tell its {name}")))
@@ -71,11 +85,11 @@ impl ServerFacts {
             wal_segment_size: segment_size(number("wal_segment_size")?)?,
             checksums: is_on("data_checksums"),
             summarizes_wal: is_on("summarize_wal"),
-            is_standby: client.query("SELECT pg_is_in_recovery()")? == [["t"]],
+            is_standby,
             wal_level: found.get("wal_level").cloned().unwrap_or_default(),
             settings: settings.collect(),
-            superuser: superuser(client)?,
-            databases: databases(client)?,
+            superuser,
+            databases,
             configuration: configuration(client, &found)?,
         })
     }
@@ -88,21 +102,6 @@ fn segment_size(size: u64) -> Result<u64> {
             "the server tells of WAL segments of {size} bytes"
         ))),
     }
-}
-
-fn superuser(client: &Client) -> Result<String> {
-    // which is always the same number
-    let rows = client.query_names("SELECT rolname FROM pg_roles WHERE oid = 10")?;
-    Ok(rows.into_iter().flatten().next().unwrap_or_default())
-}
-
-fn databases(client: &Client) -> Result<BTreeMap<u32, String>> {
-    let rows = client.query_names("SELECT oid::text, datname FROM pg_database")?;
-    let pairs = rows.into_iter().filter_map(|row| {
-        let mut columns = row.into_iter();
-        Some((columns.next()?.parse().ok()?, columns.next()?))
-    });
-    Ok(pairs.collect())
 }
 
 /// The configuration files outside of the data directory. Who may not read them is told where they are.
