@@ -12,6 +12,7 @@ use crate::config::{
     BackupMethod, BaseBackupSettings, Checkpoint, DumpSettings, SourceSettings, process_env,
 };
 use crate::error::{Error, Kind, Result};
+use crate::format::codec::zstd;
 use crate::format::seal::Keys;
 use crate::notify;
 use crate::operation::backup::{self, BackupTime, StoredBackup};
@@ -221,7 +222,7 @@ impl App {
         let job = DumpJob {
             database: database.name.clone(),
             session: session(database)?,
-            codec: codec_options(database.backup.compression)?,
+            codec: codec_options(database.backup.compression, zstd::DUMP_LEVEL)?,
             keys,
             partial: dump_options.is_partial(),
             before_restore,
@@ -259,7 +260,7 @@ impl App {
         let job = BaseJob {
             cluster: cluster.name.clone(),
             session: session(cluster)?,
-            codec: codec_options(cluster.backup.compression)?,
+            codec: codec_options(cluster.backup.compression, zstd::FILES_LEVEL)?,
             keys: self.sealing_keys(cluster)?,
             reading: &reading,
             base,

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::files::directory::for_large_temporaries;
 use crate::format::codec::CodecOptions;
 use crate::format::codec::gzip::Level;
-use crate::format::codec::zstd;
 use crate::format::encoding::{ArchiveEncoding, Cipher, Codec};
 use crate::format::seal::Keys;
 use crate::postgres::session::Session;
@@ -214,8 +213,11 @@ pub(super) fn session_of(connection: Connection) -> Session {
     Session::new(variables, connection.password, connection.database, shown)
 }
 
-/// How we compress.
-pub(super) fn codec_options(compression: CompressionSetting) -> Result<CodecOptions> {
+/// How we compress, with zstd at `zstd_level` where none is configured.
+pub(super) fn codec_options(
+    compression: CompressionSetting,
+    zstd_level: u8,
+) -> Result<CodecOptions> {
     Ok(match compression {
         CompressionSetting::ByPgDump => CodecOptions::None,
         CompressionSetting::Gzip { level: None } => CodecOptions::Gzip(Level::Adaptive),
@@ -223,7 +225,7 @@ pub(super) fn codec_options(compression: CompressionSetting) -> Result<CodecOpti
             CodecOptions::Gzip(Level::Fixed(level as u8))
         }
         CompressionSetting::Zstd { level } => {
-            CodecOptions::Zstd(level.map_or(zstd::DEFAULT_LEVEL, |level| level as u8))
+            CodecOptions::Zstd(level.map_or(zstd_level, |level| level as u8))
         }
     })
 }

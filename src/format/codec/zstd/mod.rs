@@ -15,4 +15,4 @@ mod tests;
 mod write;
 
 pub use frame::{WINDOW, is_zstd};
-pub use write::{DEFAULT_LEVEL, LEVELS, Zstd};
+pub use write::{DUMP_LEVEL, FILES_LEVEL, LEVELS, Zstd};
