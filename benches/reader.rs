@@ -48,7 +48,7 @@ fn run(arguments: &[String]) -> Result<String> {
     let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
     let plan = Stages {
-        codec: CodecOptions::Zstd(zstd::DEFAULT_LEVEL),
+        codec: CodecOptions::Zstd(zstd::DUMP_LEVEL),
         threads: threads(),
         seal: Some((&keys, "bench")),
     };

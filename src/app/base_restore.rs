@@ -15,6 +15,7 @@ use crate::repository::located::Located;
 use crate::repository::reading_mark::ReadingMark;
 use crate::repository::source_kind::SourceClass;
 use crate::source::physical::restore::assemble::{Assembly, StoredLink};
+use crate::source::physical::restore::settings::Becomes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -75,7 +76,14 @@ impl App {
             },
             directory,
             tablespaces: &tablespaces,
+            wal: options.waldir.as_deref(),
             owner: owner.map(|owner| (owner.uid, owner.gid)),
+            becomes: match options.standby {
+                true => Becomes::Standby,
+                false => Becomes::Primary,
+            },
+            starts: options.start,
+            port: options.port,
         };
         let tools = self.tools()?;
         let with_older = |error| self.hint_older(error, selected, fallback::same_restore, cancel);

@@ -84,6 +84,18 @@ pub struct RestoreArgs {
     #[argh(option, arg_name = "OID=DIR", from_str_fn(tablespace_map))]
     pub tablespace_map: Vec<(u32, PathBuf)>,
 
+    /// put the WAL of the cluster into DIR
+    #[argh(option, arg_name = "DIR")]
+    pub waldir: Option<PathBuf>,
+
+    /// let the cluster follow another server, and not begin a history of its own
+    #[argh(switch)]
+    pub standby: bool,
+
+    /// start its server, at --port if that is named, and wait until it has recovered
+    #[argh(switch)]
+    pub start: bool,
+
     /// give the files of the cluster to this user
     #[argh(option, arg_name = "USER")]
     pub owner: Option<String>,
@@ -205,6 +217,9 @@ impl RestoreArgs {
     pub fn refuse_dump_options(&self) -> Result<()> {
         let given = [
             ("--to", self.to.is_some()),
+            ("--db", self.db.is_some()),
+            ("--host", self.host.is_some()),
+            ("--user", self.user.is_some()),
             ("--create", self.create),
             ("--clean", self.clean),
             ("--backup-first", self.backup_first),
@@ -222,7 +237,7 @@ impl RestoreArgs {
             Some((option, _)) => Err(Error::usage(format!(
                 "{option} is for dumps, and this is a backup of a cluster"
             ))
-            .hint("a cluster is restored as a whole: --to-dir DIR, --tablespace-map OID=DIR, --owner USER")),
+            .hint("a cluster is restored as a whole: --to-dir DIR, --tablespace-map OID=DIR, --waldir DIR, --owner USER, --start")),
         }
     }
 
@@ -266,6 +281,17 @@ impl RestoreArgs {
                 "--owner",
                 "--to-dir",
             ),
+            (
+                self.waldir.is_some() && self.to_dir.is_none(),
+                "--waldir",
+                "--to-dir",
+            ),
+            (
+                self.standby && self.to_dir.is_none(),
+                "--standby",
+                "--to-dir",
+            ),
+            (self.start && self.to_dir.is_none(), "--start", "--to-dir"),
             (
                 self.locale.is_some() && !self.create,
                 "--locale",

@@ -1,6 +1,6 @@
 //! Directories: made private, made durable, opened without following a link; and where temporary ones belong.
 
-use crate::error::{Doing, Error};
+use crate::error::Doing;
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -46,22 +46,18 @@ pub fn for_large_temporaries() -> PathBuf {
     }
 }
 
-/// Fails unless `needed` bytes are free on the file system of `path`.
-pub fn require_room(path: &Path, needed: u64) -> crate::error::Result<()> {
-    let shown = path.display();
+/// The bytes that this user may still write to the file system of `path`.
+pub fn free_bytes(path: &Path) -> crate::error::Result<u64> {
     let found = rustix::fs::statvfs(path)
         .map_err(std::io::Error::from)
-        .doing(|| format!("cannot look at the free space of {shown}"))?;
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    if free >= needed {
-        return Ok(());
-    }
-    Err(Error::failed(format!(
-        "about {} MiB are needed, and {shown} has {} MiB free",
-        needed.div_ceil(1 << 20),
-        free >> 20
-    ))
-    .hint("free some space, or name a larger place"))
+        .doing(|| format!("cannot look at the free space of {}", path.display()))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// `path`, or the closest directory above it that is there.
+pub fn nearest_there(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    above.find(|path| path.is_dir()).unwrap_or(Path::new("/"))
 }
 
 #[cfg(test)]

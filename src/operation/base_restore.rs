@@ -2,16 +2,20 @@
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
-use crate::files::{directory, entries};
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::lasting_server::{Awaited, LastingServer};
+use crate::postgres::tools::{Program, Tool, Tools};
+use crate::process::account::{self, Account};
 use crate::progress::Progress;
+use crate::repository::manifest::Manifest;
 use crate::repository::names::BackupId;
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::restore::assemble::Assembly;
 use crate::source::physical::restore::new_tablespaces::{self, WalToReplay};
-use crate::source::physical::restore::settings;
-use crate::source::physical::restore::target_directory::{self, CONTROL, TargetDirectory, sync};
+use crate::source::physical::restore::room::{self, Room};
+use crate::source::physical::restore::settings::{self, Becomes};
+use crate::source::physical::restore::target_directory::{CONTROL, TargetDirectory, sync};
 use crate::source::physical::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
+use crate::source::physical::restore::{configuration, wal_directory};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,8 +26,15 @@ pub struct BaseRestore<'a> {
     pub directory: &'a Path,
     /// Where tablespaces go, by their OID; the others go to where they were.
     pub tablespaces: &'a BTreeMap<u32, PathBuf>,
+    /// Where its WAL goes, if not into the data directory.
+    pub wal: Option<&'a Path>,
     /// Whom the files belong to, where that is somebody else.
     pub owner: Option<(u32, u32)>,
+    pub becomes: Becomes,
+    /// It is started, and waited for.
+    pub starts: bool,
+    /// The port that it listens at, where not at the one of its origin.
+    pub port: Option<u16>,
 }
 
 /// What was restored, or would be.
@@ -35,7 +46,14 @@ pub struct RestoredBase {
     pub directory: PathBuf,
     /// Where each tablespace is now.
     pub tablespaces: BTreeMap<u32, PathBuf>,
-    /// The size of its files.
+    /// Where its WAL is, if not in the data directory.
+    pub wal: Option<PathBuf>,
+    pub becomes: Becomes,
+    /// The log of the server that was started.
+    pub started: Option<PathBuf>,
+    /// What it wants of each file system.
+    pub rooms: Vec<Room>,
+    /// The size of what it is made from.
     pub bytes: u64,
     /// The version of the server that it is of, such as `17.11`.
     pub server_version: String,
@@ -58,104 +76,181 @@ struct Prepared {
     bytes: u64,
     timeline: u32,
     /// From where to where it is replayed.
-    wal: WalToReplay,
+    replayed: WalToReplay,
+    rooms: Vec<Room>,
+    /// What starts it.
+    pg_ctl: Option<Tool>,
+    major: u32,
 }
 
 /// What [`run`] would do, as far as that can be told without writing.
 pub fn preview(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<RestoredBase> {
     let prepared = prepare(job, tools, cancel)?;
-    Ok(RestoredBase {
-        id: prepared.id,
-        chain: job.source.chain.len(),
-        directory: job.directory.to_path_buf(),
-        tablespaces: prepared.tablespaces,
-        bytes: prepared.bytes,
-        server_version: prepared.server_version,
-        configuration: Vec::new(),
-        damaged_pages: prepared.damaged_pages,
-    })
+    TargetDirectory::require_free(job.directory)?;
+    for path in others(job, &prepared) {
+        TargetDirectory::require_free(path).map_err(place_elsewhere)?;
+    }
+    room::require(&prepared.rooms)?;
+    Ok(restored(job, prepared))
 }
 
 /// Restores. What fails leaves nothing behind that a server could be started from.
 pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<RestoredBase> {
     let prepared = prepare(job, tools, cancel)?;
     let target = TargetDirectory::take(job.directory, job.owner)?;
-    require_room(target.path(), &prepared)?;
-    let mut taken = TakenTablespaces::default();
-    for path in prepared.tablespaces.values() {
-        target_directory::take_tablespace(path)?;
-        taken.0.push(path.clone());
+    if job.starts {
+        require_starter(target.owner())?;
     }
+    room::require(&prepared.rooms)?;
+    let mut elsewhere = Vec::new();
+    for path in others(job, &prepared) {
+        let taken = TargetDirectory::take(path, target.owner());
+        elsewhere.push(taken.map_err(place_elsewhere)?);
+    }
+    let data = target.path().to_path_buf();
+    let configuration = write(job, &prepared, &target, tools, cancel)?;
+    for place in elsewhere.iter().chain([&target]) {
+        place.give_away()?;
+        sync(place.path())?;
+    }
+    cancel.check()?;
+    // without their marks they are never taken for what a restore that died has left, once there is a pg_control
+    for place in &elsewhere {
+        place.unmark()?;
+    }
+    let (unnamed, control) = (data.join(CONTROL_UNNAMED), data.join(CONTROL));
+    fs::rename(&unnamed, &control).doing(|| format!("cannot name {}", control.display()))?;
+    target.unmark()?;
+    let owner = target.owner();
+    target.keep();
+    elsewhere.into_iter().for_each(TargetDirectory::keep);
+    let started = match &prepared.pg_ctl {
+        Some(pg_ctl) => Some(start(job, pg_ctl, &data, owner, prepared.timeline, cancel)?),
+        None => None,
+    };
+    Ok(RestoredBase {
+        directory: data,
+        configuration,
+        started,
+        ..restored(job, prepared)
+    })
+}
+
+/// Writes all of it, durable or not, with a pg_control that is not named so. Returns where each copy of a configuration file is, and
+/// where the file lay.
+fn write(
+    job: &BaseRestore,
+    prepared: &Prepared,
+    target: &TargetDirectory,
+    tools: &Tools,
+    cancel: &Cancel,
+) -> Result<Vec<(PathBuf, String)>> {
     let places = RestorePlaces {
         data: target.path().to_path_buf(),
         tablespaces: prepared.tablespaces.clone(),
         is_scratch: false,
     };
+    let data = &places.data;
     let progress = Progress::start(&format!("restoring {}", prepared.id));
-    let combiner = prepared.combiner.as_ref();
-    let bytes = job
-        .source
-        .assemble(&places, &target.scratch(), combiner, &progress, cancel)?;
+    let (scratch, combiner) = (target.scratch(), prepared.combiner.as_ref());
+    job.source
+        .assemble(&places, &scratch, combiner, &progress, cancel)?;
     drop(progress);
     unpack::link_tablespaces(&places)?;
-    settings::keep_to_itself(&places.data)?;
-    settings::recover_to_own_timeline(&places.data, prepared.timeline)?;
-    let configuration = settings::restore_configuration(&places.data, &prepared.details)?;
-    settings::make_configuration(&places.data)?;
-    new_tablespaces::refuse(&places.data, &prepared.wal, tools, cancel)?;
+    settings::keep_to_itself(data, prepared.major, job.becomes)?;
+    let configuration = configuration::restore(data, data, &prepared.details)?;
+    if let Some(port) = job.port {
+        settings::listen_at(data, port)?;
+    }
+    settings::recover(data, prepared.timeline, job.becomes)?;
+    new_tablespaces::refuse(data, &prepared.replayed, tools, cancel)?;
+    if let Some(wal) = job.wal {
+        wal_directory::move_to(
+            data,
+            &std::path::absolute(wal).doing(|| "cannot find the directory")?,
+        )?;
+    }
     target.clear_scratch()?;
-    target.give_away()?;
-    if let Some(owner) = target.owner() {
-        for path in places.tablespaces.values() {
-            entries::give_to(path, owner)
-                .doing(|| format!("cannot give {} to its owner", path.display()))?;
-        }
-    }
-    for path in [&places.data]
-        .into_iter()
-        .chain(places.tablespaces.values())
-    {
-        sync(path)?;
-    }
-    cancel.check()?;
-    let (unnamed, control) = (places.data.join(CONTROL_UNNAMED), places.data.join(CONTROL));
-    fs::rename(&unnamed, &control).doing(|| format!("cannot name {}", control.display()))?;
-    let directory = target.path().to_path_buf();
-    target.finish()?;
-    taken.0.clear();
-    Ok(RestoredBase {
-        id: prepared.id,
-        chain: job.source.chain.len(),
-        directory,
-        tablespaces: prepared.tablespaces,
-        bytes,
-        server_version: prepared.server_version,
-        configuration,
-        damaged_pages: prepared.damaged_pages,
-    })
+    Ok(configuration)
 }
 
-/// The directories of tablespaces; dropped, all that was written into them is removed again.
-#[derive(Default)]
-struct TakenTablespaces(Vec<PathBuf>);
-
-impl Drop for TakenTablespaces {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            let emptied = fs::read_dir(path).and_then(|found| {
-                for entry in found {
-                    let entry = entry?;
-                    match entry.file_type()?.is_dir() {
-                        true => entries::remove_tree(&entry.path())?,
-                        false => fs::remove_file(entry.path())?,
-                    }
-                }
-                Ok(())
-            });
-            if let Err(error) = emptied {
-                log::warn!("cannot empty {}: {error}", path.display());
-            }
+/// Starts the server, and waits until it is what it is to be.
+fn start(
+    job: &BaseRestore,
+    pg_ctl: &Tool,
+    data: &Path,
+    owner: Option<(u32, u32)>,
+    timeline: u32,
+    cancel: &Cancel,
+) -> Result<PathBuf> {
+    let account = owner.map(|(uid, gid)| Account {
+        name: uid.to_string(),
+        uid,
+        gid,
+        home: String::new(),
+    });
+    let server = LastingServer {
+        pg_ctl,
+        data,
+        owner: account.as_ref(),
+    };
+    let progress = Progress::start("waiting for the server to recover");
+    match job.becomes {
+        Becomes::Primary => {
+            server.start(Awaited::Recovered, cancel)?;
+            settings::forget_recovery(data, timeline)?;
+            server.reload(cancel)?;
         }
+        Becomes::Standby => server.start(Awaited::Standby, cancel)?,
+    }
+    drop(progress);
+    Ok(server.log())
+}
+
+/// A server refuses to run as root.
+fn require_starter(owner: Option<(u32, u32)>) -> Result<()> {
+    let is_root = match owner {
+        Some((uid, _)) => uid == 0,
+        None => account::is_root(),
+    };
+    match is_root {
+        false => Ok(()),
+        true => Err(
+            Error::usage("PostgreSQL does not run as root, and the files would be root's")
+                .hint("name the user that it runs as: --owner postgres"),
+        ),
+    }
+}
+
+/// The directories that are written to beside the data directory.
+fn others<'a>(job: &BaseRestore<'a>, prepared: &'a Prepared) -> impl Iterator<Item = &'a Path> {
+    prepared
+        .tablespaces
+        .values()
+        .map(PathBuf::as_path)
+        .chain(job.wal)
+}
+
+fn place_elsewhere(error: Error) -> Error {
+    error.also_hint(
+        "put a tablespace elsewhere with --tablespace-map OID=DIR, WAL with --waldir DIR",
+    )
+}
+
+fn restored(job: &BaseRestore, prepared: Prepared) -> RestoredBase {
+    RestoredBase {
+        id: prepared.id,
+        chain: job.source.chain.len(),
+        directory: job.directory.to_path_buf(),
+        tablespaces: prepared.tablespaces,
+        wal: job.wal.map(Path::to_path_buf),
+        becomes: job.becomes,
+        started: None,
+        rooms: prepared.rooms,
+        bytes: prepared.bytes,
+        server_version: prepared.server_version,
+        configuration: Vec::new(),
+        damaged_pages: prepared.damaged_pages,
     }
 }
 
@@ -175,13 +270,21 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
         (one.oid, mapped.unwrap_or_else(|| PathBuf::from(&one.path)))
     });
     let tablespaces: BTreeMap<u32, PathBuf> = tablespaces.collect();
-    require_apart(job.directory, &tablespaces)?;
+    require_apart(job, &tablespaces)?;
     let combiner = job.source.combiner(tools, cancel)?;
-    let objects = job
-        .source
-        .chain
-        .iter()
-        .flat_map(|link| link.link.manifest.objects());
+    let major = job.source.major()?;
+    let pg_ctl = match job.starts {
+        true => {
+            let what = "starts the server";
+            Some(tools.need_of_server(Program::PgCtl, major, what, cancel)?)
+        }
+        false => None,
+    };
+    let chain = job.source.chain.iter();
+    let chain: Vec<&Manifest> = chain.map(|link| &link.link.manifest).collect();
+    let rooms = room::wanted(&chain, job.directory, &tablespaces)?;
+    let objects = chain.iter().flat_map(|manifest| manifest.objects());
+    let bytes = objects.map(|object| object.plain_bytes).sum();
     Ok(Prepared {
         id,
         details,
@@ -190,15 +293,33 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
         server_version: facts.server_version.clone(),
         damaged_pages: facts.damaged_pages,
         timeline: facts.timeline,
-        wal: WalToReplay::of(&facts),
-        bytes: objects.map(|object| object.plain_bytes).sum(),
+        replayed: WalToReplay::of(&facts),
+        rooms,
+        pg_ctl,
+        major,
+        bytes,
     })
 }
 
-/// No tablespace lies in the data directory, nor in another one.
-fn require_apart(directory: &Path, tablespaces: &BTreeMap<u32, PathBuf>) -> Result<()> {
-    let directory = std::path::absolute(directory).doing(|| "cannot find the directory")?;
-    let mut taken = vec![directory];
+/// No tablespace lies in the data directory, nor in another one; and neither does the WAL.
+fn require_apart(job: &BaseRestore, tablespaces: &BTreeMap<u32, PathBuf>) -> Result<()> {
+    let absolute = |path: &Path| std::path::absolute(path).doing(|| "cannot find the directory");
+    let mut taken = vec![absolute(job.directory)?];
+    let mut require = |what: &str, path: &Path, hint: &str| {
+        let other = taken
+            .iter()
+            .find(|one| one.starts_with(path) || path.starts_with(one));
+        if let Some(other) = other {
+            return Err(Error::refused(format!(
+                "{what} would lie in {}, which is or holds {}",
+                path.display(),
+                other.display()
+            ))
+            .hint(hint));
+        }
+        taken.push(path.to_path_buf());
+        Ok(())
+    };
     for (oid, path) in tablespaces {
         if !path.is_absolute() {
             return Err(Error::damaged(format!(
@@ -206,27 +327,11 @@ fn require_apart(directory: &Path, tablespaces: &BTreeMap<u32, PathBuf>) -> Resu
                 path.display()
             )));
         }
-        let other = taken
-            .iter()
-            .find(|one| one.starts_with(path) || path.starts_with(one));
-        if let Some(other) = other {
-            return Err(Error::refused(format!(
-                "the tablespace {oid} would lie in {}, which is or holds {}",
-                path.display(),
-                other.display()
-            ))
-            .hint("give each tablespace a directory of its own with --tablespace-map OID=DIR"));
-        }
-        taken.push(path.clone());
+        let hint = "give each tablespace a directory of its own with --tablespace-map OID=DIR";
+        require(&format!("the tablespace {oid}"), path, hint)?;
     }
-    Ok(())
-}
-
-/// The chain and the result lie beside each other for a while.
-fn require_room(path: &Path, prepared: &Prepared) -> Result<()> {
-    let needed = match prepared.combiner {
-        None => prepared.bytes,
-        Some(_) => prepared.bytes.saturating_mul(2),
-    };
-    directory::require_room(path, needed)
+    match job.wal {
+        Some(wal) => require("WAL", &absolute(wal)?, "give it a directory of its own"),
+        None => Ok(()),
+    }
 }

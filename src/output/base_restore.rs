@@ -1,6 +1,7 @@
 //! What `restore` of a cluster prints: what is where now, and the commands that are left to type.
 
 use crate::operation::base_restore::RestoredBase;
+use crate::source::physical::restore::settings::Becomes;
 use crate::text::duration;
 use crate::text::human::human_bytes;
 use crate::text::shell::word;
@@ -14,6 +15,11 @@ pub fn base_restore_json(restored: &RestoredBase, dry_run: bool, took: Duration)
         .iter()
         .map(|(oid, path)| json!({ "oid": oid, "directory": path }))
         .collect();
+    let rooms: Vec<Value> = restored
+        .rooms
+        .iter()
+        .map(|room| json!({ "directory": room.directory, "needed_bytes": room.needed, "free_bytes": room.free }))
+        .collect();
     json!({
         "type": "summary",
         "from": restored.id.to_string(),
@@ -23,6 +29,11 @@ pub fn base_restore_json(restored: &RestoredBase, dry_run: bool, took: Duration)
         "bytes": restored.bytes,
         "server_version": restored.server_version,
         "tablespaces": tablespaces,
+        "wal_directory": restored.wal,
+        "standby": restored.becomes == Becomes::Standby,
+        "started": restored.started.is_some(),
+        "log": restored.started,
+        "rooms": rooms,
         "configuration": restored.configuration.iter().map(|(path, _)| path).collect::<Vec<_>>(),
         "damaged_pages": restored.damaged_pages,
         "duration": duration::display(took),
@@ -48,6 +59,9 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
     for (oid, path) in &restored.tablespaces {
         text.push_str(&format!("  tablespace {oid} in {}\n", path.display()));
     }
+    if let Some(wal) = &restored.wal {
+        text.push_str(&format!("  WAL in {}\n", wal.display()));
+    }
     for (path, before) in &restored.configuration {
         text.push_str(&format!(
             "  {before} lay elsewhere; its copy is {}\n",
@@ -55,30 +69,43 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
         ));
     }
     if dry_run {
+        for room in &restored.rooms {
+            text.push_str(&format!(
+                "  takes {} of the {} that are free in {}\n",
+                human_bytes(room.needed),
+                human_bytes(room.free),
+                room.directory.display()
+            ));
+        }
         return text;
     }
-    let major = restored
-        .server_version
-        .split('.')
-        .next()
-        .unwrap_or_default();
-    let mut options = format!("-c data_directory={directory}");
-    let copies = restored.configuration.iter().filter_map(|(path, _)| {
-        let setting = match path.file_name()?.to_str()? {
-            "postgresql.conf" => "config_file",
-            "pg_hba.conf" => "hba_file",
-            "pg_ident.conf" => "ident_file",
-            _ => return None,
-        };
-        Some(format!(" -c {setting}={}", path.display()))
+    text.push_str(match restored.becomes {
+        Becomes::Primary => {
+            "\nIt archives nothing, follows and subscribes to no other server and runs no jobs of pg_cron until the lines of backupkit\n\
+             in postgresql.auto.conf are removed; its history is its own from the start on.\n"
+        }
+        Becomes::Standby => {
+            "\nIt is a standby, and follows whom primary_conninfo names in postgresql.auto.conf: set that first. It archives nothing and\n\
+             runs no jobs of pg_cron until the lines of backupkit there are removed.\n"
+        }
     });
-    options.extend(copies);
-    text.push_str(&format!(
-        "\nIt archives nothing, follows and subscribes to no other server and runs no jobs of pg_cron until the lines of backupkit\n\
-         in postgresql.auto.conf are removed; its history is its own from the start on. To start it with PostgreSQL {major},\n\
-         as the user that owns it:\n\n  pg_ctl -D {} -o {} -w start\n",
-        word(&directory),
-        word(&options)
-    ));
+    match &restored.started {
+        Some(log) => text.push_str(&format!(
+            "Its server was started and {}; what it said is in {}.\n",
+            match restored.becomes {
+                Becomes::Primary => "has recovered",
+                Becomes::Standby => "can be read from",
+            },
+            log.display()
+        )),
+        None => {
+            let major = restored.server_version.split('.').next();
+            text.push_str(&format!(
+                "To start it with PostgreSQL {}, as the user that owns it:\n\n  pg_ctl -D {} -w start\n",
+                major.unwrap_or_default(),
+                word(&directory)
+            ));
+        }
+    }
     text
 }

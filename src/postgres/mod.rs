@@ -9,6 +9,7 @@ pub mod encoding;
 pub mod explain;
 mod failure;
 mod hint;
+pub mod lasting_server;
 pub mod locks;
 pub mod memory_file;
 pub mod messages;

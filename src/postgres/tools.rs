@@ -40,6 +40,8 @@ pub enum Program {
     PgChecksums,
     /// Shows what is in WAL.
     PgWaldump,
+    /// Starts and stops a server.
+    PgCtl,
 }
 
 impl Program {
@@ -56,6 +58,7 @@ impl Program {
             Program::PgCombinebackup => "pg_combinebackup",
             Program::PgChecksums => "pg_checksums",
             Program::PgWaldump => "pg_waldump",
+            Program::PgCtl => "pg_ctl",
         }
     }
 }
@@ -305,39 +308,30 @@ impl Tools {
         ))
     }
 
-    /// The pg_amcheck of this major version, or `None`.
-    pub fn pg_amcheck(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
-        let found = self.all(Program::PgAmcheck, cancel)?;
+    /// The newest `program` of this major version, for one that goes by the files of a server; `None` where it is not installed.
+    pub fn of_server(&self, program: Program, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
+        let found = self.all(program, cancel)?;
         let of_that_version = found.into_iter().filter(|tool| tool.major == major);
         Ok(newest(of_that_version))
     }
 
-    /// The pg_combinebackup of this major version, which has to be the same as that of the server.
-    pub fn pg_combinebackup(&self, major: u32, cancel: &Cancel) -> Result<Tool> {
-        let found = self.all(Program::PgCombinebackup, cancel)?;
-        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
-        newest(of_that_version).ok_or_else(|| {
+    /// The same, for one without which `what` cannot be done.
+    pub fn need_of_server(
+        &self,
+        program: Program,
+        major: u32,
+        what: &str,
+        cancel: &Cancel,
+    ) -> Result<Tool> {
+        self.of_server(program, major, cancel)?.ok_or_else(|| {
             Error::failed(format!(
-                "pg_combinebackup of PostgreSQL {major} is not installed, and incremental backups are combined by it"
+                "{} of PostgreSQL {major} is not installed, which {what}",
+                program.name()
             ))
             .hint(format!(
                 "install the server's package (Debian: apt-get install postgresql-{major}), or name its directory as bin_dir"
             ))
         })
-    }
-
-    /// The pg_checksums of this major version, or `None`.
-    pub fn pg_checksums(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
-        let found = self.all(Program::PgChecksums, cancel)?;
-        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
-        Ok(newest(of_that_version))
-    }
-
-    /// The pg_waldump of this major version, or `None`.
-    pub fn pg_waldump(&self, major: u32, cancel: &Cancel) -> Result<Option<Tool>> {
-        let found = self.all(Program::PgWaldump, cancel)?;
-        let of_that_version = found.into_iter().filter(|tool| tool.major == major);
-        Ok(newest(of_that_version))
     }
 
     /// The newest psql, or `None`.

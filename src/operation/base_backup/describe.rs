@@ -137,7 +137,7 @@ fn details(
         superuser: begun.server.superuser.clone(),
         files: facts.file_count(),
         settings: begun.server.settings.clone(),
-        configuration: begun.server.configuration.clone(),
+        configuration: begun.server.configuration.clone().unwrap_or_default(),
         source_damage: damage.map_or(Vec::new(), |damage| damage.seen.clone()),
         full_because: basis.full_because().map(str::to_string),
     }

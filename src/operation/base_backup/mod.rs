@@ -103,10 +103,15 @@ pub fn run(
     let reason = basis.full_because();
     let reason =
         reason.map(|why| format!("a full backup was made instead of an incremental one: {why}"));
+    // that it is not known is for `test` to tell, and not for every night
+    let unread = match begun.server.configuration {
+        Some(_) => begun.server.unread_configuration(),
+        None => Vec::new(),
+    };
     Ok(StoredBackup {
         manifest: described.manifest,
         copies,
-        warnings: reason.into_iter().collect(),
+        warnings: reason.into_iter().chain(unread).collect(),
         failure: described.failure,
         holds,
     })

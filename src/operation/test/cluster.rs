@@ -72,6 +72,10 @@ pub fn run(
             .fix("set summarize_wal = on on the server and reload it"),
         );
     }
+    for what in server.unread_configuration() {
+        let grant = "GRANT pg_read_all_settings, pg_read_server_files TO the role, where a restore should bring it back";
+        findings.push(Finding::warn(&subject, what).fix(grant));
+    }
     findings.extend(room(&subject, &client, incremental)?);
     Ok(findings)
 }

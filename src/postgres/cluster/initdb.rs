@@ -134,9 +134,7 @@ fn remove(path: &Path) {
 /// Fails unless `needed` bytes are free where `parent` is.
 pub(super) fn require_space(parent: &Path, needed: u64) -> Result<()> {
     let shown = parent.display();
-    let found = rustix::fs::statvfs(parent)
-        .doing(|| format!("cannot look at the free space of {shown}"))?;
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let free = directory::free_bytes(parent)?;
     if free >= needed {
         return Ok(());
     }

@@ -47,7 +47,7 @@ pub struct TablespaceFacts {
 /// A configuration file of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigurationFile {
-    /// The setting that names it: `config_file`, `hba_file`, `ident_file`.
+    /// The setting that names it: `config_file`, `hba_file`, `ident_file`; `include` where another file includes it.
     pub setting: String,
     /// Where it lies on the server.
     pub path: String,

@@ -18,11 +18,12 @@ use super::server_facts::RECOVERY_INSISTS_ON;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::files::entries;
 use crate::format::inspect::StreamInspector;
 use crate::postgres::client::Client;
 use crate::postgres::cluster::{Cluster, ClusterPlan, RestoredFiles, is_about_files};
 use crate::postgres::session::{Session, plain_environment};
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::{Program, Tool, Tools};
 use crate::process::account::{self, Account};
 use crate::process::{self, Ended, explain_plainly};
 use crate::progress::Progress;
@@ -140,7 +141,7 @@ pub fn run(
         .query_names("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")?;
     let databases: Vec<String> = databases.into_iter().flatten().collect();
     let limited = cancel.with_deadline(options.timeout);
-    match options.tools.pg_amcheck(major, cancel)? {
+    match options.tools.of_server(Program::PgAmcheck, major, cancel)? {
         Some(tool) => amcheck(&tool, client.session(), evidence, &limited)?,
         None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
     }
@@ -159,7 +160,10 @@ pub fn run(
     }
     evidence.tables = Some(tables);
     let data = cluster.stop(cancel)?;
-    match options.tools.pg_checksums(major, cancel)? {
+    match options
+        .tools
+        .of_server(Program::PgChecksums, major, cancel)?
+    {
         Some(tool) if facts.checksums => checksums(&tool, &data, owner.as_ref(), evidence, cancel)?,
         Some(_) => evidence.note("the cluster has no checksums of its pages"),
         None => evidence.note("pg_checksums is not installed, so pages are not read once more"),
@@ -195,15 +199,14 @@ fn assemble(
     };
     let progress = Progress::start(&format!("restoring {} for a drill", source.id()?));
     source.assemble(&places, &scratch, combiner, &progress, cancel)?;
-    crate::files::entries::remove_tree(&scratch)
-        .doing(|| format!("cannot remove {}", scratch.display()))?;
+    entries::remove_tree(&scratch).doing(|| format!("cannot remove {}", scratch.display()))?;
     unpack::link_tablespaces(&places)?;
     let (facts, _) = source.last_cluster()?;
     new_tablespaces::refuse(data, &WalToReplay::of(&facts), tools, cancel)
         .map_err(|error| error.with_kind(Kind::Failed))?;
     if let Some(owner) = owner {
         for path in places.tablespaces.values() {
-            crate::files::entries::give_to(path, (owner.uid, owner.gid))
+            entries::give_to(path, (owner.uid, owner.gid))
                 .doing(|| "cannot give the files to the user that drills run as")?;
         }
     }

@@ -47,8 +47,8 @@ pub struct ServerFacts {
     pub settings: BTreeMap<String, String>,
     /// The names of its databases, by OID.
     pub databases: BTreeMap<u32, String>,
-    /// What lies outside of the data directory.
-    pub configuration: Vec<ConfigurationFile>,
+    /// What lies outside of the data directory; `None` where the role may not see where that is.
+    pub configuration: Option<Vec<ConfigurationFile>>,
 }
 
 impl ServerFacts {
@@ -93,6 +93,26 @@ impl ServerFacts {
             configuration: configuration(client, &found)?,
         })
     }
+
+    /// What of the configuration a backup will lack, in words.
+    pub fn unread_configuration(&self) -> Vec<String> {
+        let Some(files) = &self.configuration else {
+            return vec![
+                "whether configuration files lie outside of the data directory is not known: the role may not see it, as one with \
+                 pg_read_all_settings may"
+                    .into(),
+            ];
+        };
+        let unread = files.iter().filter(|file| file.text.is_none());
+        let told = unread.map(|file| {
+            format!(
+                "{} lies outside of the data directory and is not in the backup: the role may not read it, as one with \
+                 pg_read_server_files may",
+                file.path
+            )
+        });
+        told.collect()
+    }
 }
 
 fn segment_size(size: u64) -> Result<u64> {
@@ -108,10 +128,9 @@ fn segment_size(size: u64) -> Result<u64> {
 fn configuration(
     client: &Client,
     found: &BTreeMap<String, String>,
-) -> Result<Vec<ConfigurationFile>> {
+) -> Result<Option<Vec<ConfigurationFile>>> {
     let Some(data_directory) = found.get("data_directory") else {
-        log::debug!("the role may not see where the configuration lies");
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let inside = format!("{}/", data_directory.trim_end_matches('/'));
     let mut files = Vec::new();
@@ -136,5 +155,35 @@ fn configuration(
             text,
         });
     }
-    Ok(files)
+    files.extend(included(client, &inside, found)?);
+    Ok(Some(files))
+}
+
+/// Files outside of the data directory that others include. Who may not ask for them may not read them either.
+fn included(
+    client: &Client,
+    inside: &str,
+    found: &BTreeMap<String, String>,
+) -> Result<Vec<ConfigurationFile>> {
+    let read = client.query(
+        "SELECT sourcefile, pg_read_file(sourcefile) FROM (SELECT DISTINCT sourcefile FROM pg_file_settings) AS known",
+    );
+    let rows = match read {
+        Ok(rows) => rows,
+        Err(error) => {
+            client.cancel().check()?;
+            log::debug!("included files are not stored: {}", error.chain());
+            return Ok(Vec::new());
+        }
+    };
+    let files = rows.into_iter().filter_map(|row| {
+        let [path, text] = <[String; 2]>::try_from(row).ok()?;
+        let is_known = path.starts_with(inside) || found.get("config_file") == Some(&path);
+        (!is_known).then_some(ConfigurationFile {
+            setting: "include".into(),
+            path,
+            text: Some(text),
+        })
+    });
+    Ok(files.collect())
 }

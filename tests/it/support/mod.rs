@@ -5,6 +5,7 @@ pub mod cloud;
 #[allow(dead_code, reason = "the tests of the storage use the rest")]
 #[path = "../../support/cluster.rs"]
 pub mod cluster;
+pub mod cluster_scene;
 pub mod disk;
 pub mod entry;
 pub mod fast;

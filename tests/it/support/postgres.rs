@@ -175,6 +175,25 @@ impl Server {
         let data = self.maintenance().sql("SHOW data_directory");
         let signal = format!("COPY (SELECT 1) TO '{data}/standby.signal'");
         self.maintenance().sql(&signal);
+        self.restart(&[]);
+    }
+
+    /// Starts it anew with its configuration in a directory of its own, `etc` beside the data directory, as Debian has it.
+    pub fn move_configuration(&self) {
+        let directory = self.directory.display();
+        self.maintenance().sql(&format!(
+            "COPY (SELECT 1) TO PROGRAM 'cd {directory} && mkdir -p etc/conf.d etc/more && mv data/*.conf etc/ && mv etc/postgresql.auto.conf data/';
+             COPY (VALUES ($$data_directory = '{directory}/data'$$), ($$hba_file = '{directory}/etc/pg_hba.conf'$$),
+                 ($$ident_file = '{directory}/etc/pg_ident.conf'$$), ($$external_pid_file = '{directory}/main.pid'$$),
+                 ($$include_dir = 'conf.d'$$), ($$include_dir = 'more'$$)) TO PROGRAM 'cat >>{directory}/etc/postgresql.conf';
+             COPY (SELECT 'work_mem = 7MB') TO '{directory}/etc/more/work.conf'"
+        ));
+        let (file, port) = (format!("{directory}/etc/postgresql.conf"), self.port);
+        self.restart(&[format!("--options=-c config_file={file} -p {port}")]);
+    }
+
+    fn restart(&self, options: &[String]) {
+        let data = self.directory.join("data");
         let pg_ctl = bin(self.major).join("pg_ctl");
         // as whom tests/parts/throwaway-postgres runs it
         let mut command = match rustix::process::geteuid().is_root() {
@@ -192,8 +211,12 @@ impl Server {
             .env("LC_ALL", "C.UTF-8")
             .current_dir("/")
             .args(["restart", "--silent", "--wait", "--mode=fast"])
-            .arg(format!("--pgdata={data}"))
-            .arg(format!("--log={data}/../server.log"));
+            .arg(format!("--pgdata={}", data.display()))
+            .arg(format!(
+                "--log={}",
+                self.directory.join("server.log").display()
+            ))
+            .args(options);
         program::run(command, "").exits(0);
     }
 

@@ -10,6 +10,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::session::{Session, plain_environment};
+use crate::postgres::tools::Program;
 use crate::postgres::tools::Tool;
 use crate::process::{COMMAND, ChildOutput, Ended, explain_plainly};
 use crate::repository::evidence::Evidence;
@@ -30,7 +31,10 @@ pub(super) fn run(
 ) -> Result<()> {
     let session = scratch.session();
     let limited = || cancel.with_deadline(options.timeout);
-    match options.tools.pg_amcheck(scratch.major(), cancel)? {
+    match options
+        .tools
+        .of_server(Program::PgAmcheck, scratch.major(), cancel)?
+    {
         Some(tool) => amcheck(&tool, &scratch.silent_session(), evidence, &limited())?,
         None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
     }

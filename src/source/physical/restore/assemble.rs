@@ -1,8 +1,8 @@
 //! A base backup and all that it needs, read from their storages and made into one data directory.
 
 use super::combine;
-use super::settings;
-use super::target_directory::CONTROL;
+use super::settings::{self, Becomes};
+use super::target_directory::{CONTROL, RESTORING};
 use super::unpack::{
     self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, RestorePlaces, Unpacker, WalUnpacker,
 };
@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::inspect::NoInspection;
 use crate::format::seal::Keys;
-use crate::postgres::tools::{Tool, Tools};
+use crate::postgres::tools::{Program, Tool, Tools};
 use crate::progress::Progress;
 use crate::repository::chain::ChainLink;
 use crate::repository::manifest::{ClusterFacts, SourcePart};
@@ -22,7 +22,7 @@ use crate::source::physical::wal_check::WalCheck;
 use crate::storage::Storage;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One backup of a chain and the storage that it is read from.
@@ -73,7 +73,13 @@ impl Assembly<'_> {
     pub fn combiner(&self, tools: &Tools, cancel: &Cancel) -> Result<Option<Tool>> {
         match self.chain.len() {
             0 | 1 => Ok(None),
-            _ => tools.pg_combinebackup(self.major()?, cancel).map(Some),
+            _ => {
+                let what = "combines incremental backups";
+                let program = Program::PgCombinebackup;
+                tools
+                    .need_of_server(program, self.major()?, what, cancel)
+                    .map(Some)
+            }
         }
     }
 
@@ -168,7 +174,7 @@ fn combine_all(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<u64> {
-    let (mut inputs, mut mapped, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut inputs, mut newest, mut bytes) = (Vec::new(), BTreeMap::new(), 0);
     for (number, stored) in job.chain.iter().enumerate() {
         let data = scratch.join(format!("{number}"));
         unpack::make_directory(&data)?;
@@ -188,13 +194,10 @@ fn combine_all(
         bytes += unpack_one(job, stored, &input, progress, cancel)?;
         unpack::link_tablespaces(&input)?;
         // should somebody start it, it reaches nobody
-        settings::keep_to_itself(&data)?;
+        settings::keep_to_itself(&data, job.major()?, Becomes::Primary)?;
         inputs.push(data);
         if number + 1 == job.chain.len() {
-            let pairs = input.tablespaces.into_iter();
-            let pairs =
-                pairs.filter_map(|(oid, path)| Some((path, places.tablespaces.get(&oid)?.clone())));
-            mapped.extend(pairs);
+            newest = input.tablespaces;
         }
     }
     for data in &inputs {
@@ -203,6 +206,13 @@ fn combine_all(
     }
     progress.now(&format!("combining {} backups", inputs.len()));
     let output = scratch.join("combined");
+    // pg_combinebackup wants new directories, and each of ours holds its mark
+    let combined = |path: &Path| path.join(RESTORING).join("combined");
+    let mapped = newest.iter().filter_map(|(oid, path)| {
+        let target = places.tablespaces.get(oid)?;
+        Some((path.clone(), combined(target)))
+    });
+    let mapped: Vec<(PathBuf, PathBuf)> = mapped.collect();
     combine::combine(combiner, &inputs, &output, &mapped, cancel)?;
     // the WAL of the last one came with its files
     let doing = || format!("cannot move the result into {}", places.data.display());
@@ -215,9 +225,19 @@ fn combine_all(
     for entry in fs::read_dir(&links).doing(doing)? {
         fs::remove_file(entry.doing(doing)?.path()).doing(doing)?;
     }
-    for entry in fs::read_dir(&output).doing(doing)? {
-        let entry = entry.doing(doing)?;
-        fs::rename(entry.path(), places.data.join(entry.file_name())).doing(doing)?;
+    move_all(&output, &places.data)?;
+    for target in places.tablespaces.values() {
+        move_all(&combined(target), target)?;
     }
     Ok(bytes)
+}
+
+/// Moves what lies in `from`, and removes that.
+fn move_all(from: &Path, to: &Path) -> Result<()> {
+    let doing = || format!("cannot move the result into {}", to.display());
+    for entry in fs::read_dir(from).doing(doing)? {
+        let entry = entry.doing(doing)?;
+        fs::rename(entry.path(), to.join(entry.file_name())).doing(doing)?;
+    }
+    fs::remove_dir(from).doing(doing)
 }

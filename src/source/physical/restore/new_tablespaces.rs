@@ -4,7 +4,7 @@
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::session::plain_environment;
-use crate::postgres::tools::Tools;
+use crate::postgres::tools::{Program, Tools};
 use crate::process::{self, explain_plainly};
 use crate::repository::manifest::ClusterFacts;
 use std::path::Path;
@@ -39,7 +39,7 @@ impl WalToReplay {
 
 /// Refuses the data directory `data` where replaying its WAL would make a tablespace.
 pub fn refuse(data: &Path, wal: &WalToReplay, tools: &Tools, cancel: &Cancel) -> Result<()> {
-    let Some(tool) = tools.pg_waldump(wal.major, cancel)? else {
+    let Some(tool) = tools.of_server(Program::PgWaldump, wal.major, cancel)? else {
         log::warn!(
             "pg_waldump of PostgreSQL {} is not installed, so whether a tablespace was made during the backup is not known: its \
              WAL would make it where it lay",

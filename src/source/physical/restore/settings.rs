@@ -1,59 +1,95 @@
-//! What a restored cluster is told before it starts, and the configuration that lay outside of its data directory.
+//! What a restored cluster is told before it starts.
 
+use super::unpack::create_file;
 use crate::error::{Doing, Result};
-use crate::source::physical::details::ClusterDetails;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Where configuration files are put that lay elsewhere.
-pub const CONFIGURATION: &str = "backupkit.configuration";
-/// A copy that archives would write into the history of its origin; one that follows a server, take its place there.
+/// What each line overrides stands in the configuration of its origin, or may.
 const UNTIL_SOMEBODY_SAYS_SO: &str = "\n# Written by backupkit: what was restored neither archives, follows or subscribes to another server, nor runs jobs of pg_cron, until \
-somebody removes these lines.\n\
-archive_mode = off\nprimary_conninfo = ''\nprimary_slot_name = ''\nrecovery_end_command = ''\narchive_cleanup_command = ''\n\
-external_pid_file = ''\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n";
+somebody removes these lines. Its log lies in its own directory.\n\
+archive_mode = off\nprimary_slot_name = ''\nrecovery_end_command = ''\narchive_cleanup_command = ''\n\
+external_pid_file = 'backupkit.pid'\nlog_directory = 'log'\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n";
+/// The same, for what is to be a server of its own.
+const FOLLOW_NOBODY: &str = "primary_conninfo = ''\n";
+/// Up to this version statistics are written to files, for which Debian names a directory beside the server's socket.
+const LAST_STATISTICS_FILES: u32 = 14;
 
-/// Switches off in `data` what would reach others.
-pub fn keep_to_itself(data: &Path) -> Result<()> {
-    append(data, UNTIL_SOMEBODY_SAYS_SO)
+/// What becomes of a restored cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// A server with a history of its own.
+    Primary,
+    /// One that follows another.
+    Standby,
 }
 
-/// Has the server that starts in `data` replay what lies in `pg_wal` and begin a timeline of its own after `timeline`, so that
-/// its history and that of its origin are told apart.
-pub fn recover_to_own_timeline(data: &Path, timeline: u32) -> Result<()> {
-    // there is nothing else to be asked
-    append(
-        data,
-        &format!("restore_command = '/bin/false'\nrecovery_target_timeline = '{timeline}'\n"),
-    )?;
-    super::unpack::create_file(&data.join("recovery.signal")).map(drop)
-}
-
-/// Gives `data` configuration files of its own where the origin's lay elsewhere and could not be read: the server's own user is let
-/// in, by its socket.
-pub fn make_configuration(data: &Path) -> Result<()> {
-    for (name, text) in [
-        (
-            "postgresql.conf",
-            "# Written by backupkit: that of the origin lay outside of its data directory.\n",
-        ),
-        ("pg_hba.conf", "local all all peer\n"),
-        ("pg_ident.conf", ""),
-    ] {
-        let path = data.join(name);
-        if !path.exists() {
-            super::unpack::create_file(&path)?
-                .write_all(text.as_bytes())
-                .doing(|| format!("cannot write {}", path.display()))?;
-        }
+/// Switches off in `data`, of this major version, what would reach others.
+pub fn keep_to_itself(data: &Path, major: u32, becomes: Becomes) -> Result<()> {
+    let mut text = UNTIL_SOMEBODY_SAYS_SO.to_string();
+    if becomes == Becomes::Primary {
+        text.push_str(FOLLOW_NOBODY);
     }
-    Ok(())
+    if major <= LAST_STATISTICS_FILES {
+        text.push_str("stats_temp_directory = 'pg_stat_tmp'\n");
+    }
+    append(data, &text)
+}
+
+/// Has the server that starts in `data` listen at `port`.
+pub fn listen_at(data: &Path, port: u16) -> Result<()> {
+    append(data, &format!("port = {port}\n"))
+}
+
+/// Has the server that starts in `data` use this file for `setting`, one of those that name files.
+pub fn use_file(data: &Path, setting: &str, path: &Path) -> Result<()> {
+    append(data, &format!("{setting} = {}\n", quoted(path)))
+}
+
+/// Has the server that starts in `data` replay what lies in `pg_wal`, and then begin a timeline of its own after `timeline`, so that
+/// its history and that of its origin are told apart; or wait for whom it follows.
+pub fn recover(data: &Path, timeline: u32, becomes: Becomes) -> Result<()> {
+    let signal = match becomes {
+        Becomes::Primary => {
+            append(data, &recovery(timeline))?;
+            "recovery.signal"
+        }
+        Becomes::Standby => "standby.signal",
+    };
+    create_file(&data.join(signal)).map(drop)
+}
+
+/// Removes again what [`recover`] wrote for a server of its own, which has recovered.
+pub fn forget_recovery(data: &Path, timeline: u32) -> Result<()> {
+    let path = auto_configuration(data);
+    let doing = || format!("cannot write {}", path.display());
+    let text = fs::read_to_string(&path).doing(doing)?;
+    match text.strip_suffix(&recovery(timeline)) {
+        Some(settled) => fs::write(&path, settled).doing(doing),
+        // somebody has changed it meanwhile
+        None => Ok(()),
+    }
+}
+
+/// There is nothing else to be asked for WAL.
+fn recovery(timeline: u32) -> String {
+    format!("restore_command = '/bin/false'\nrecovery_target_timeline = '{timeline}'\n")
+}
+
+/// A path as the value of a setting.
+pub fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    format!("'{}'", path.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn auto_configuration(data: &Path) -> PathBuf {
+    data.join("postgresql.auto.conf")
 }
 
 fn append(data: &Path, text: &str) -> Result<()> {
-    let path = data.join("postgresql.auto.conf");
+    let path = auto_configuration(data);
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -63,25 +99,27 @@ fn append(data: &Path, text: &str) -> Result<()> {
         .doing(|| format!("cannot write {}", path.display()))
 }
 
-/// Writes the configuration files that lay outside of the data directory into it, and returns where each is now and where it
-/// lay.
-pub fn restore_configuration(
-    data: &Path,
-    details: &ClusterDetails,
-) -> Result<Vec<(PathBuf, String)>> {
-    let mut restored = Vec::new();
-    let directory = data.join(CONFIGURATION);
-    for file in &details.configuration {
-        let (Some(text), Some(name)) = (&file.text, Path::new(&file.path).file_name()) else {
-            continue;
-        };
-        super::unpack::make_directory(&directory)?;
-        let path = directory.join(name);
-        if path.exists() {
-            continue;
-        }
-        fs::write(&path, text).doing(|| format!("cannot write {}", path.display()))?;
-        restored.push((path, file.path.clone()));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_for_the_recovery_goes_and_the_rest_stays() {
+        let data = tempfile::tempdir().unwrap();
+        let auto = data.path().join("postgresql.auto.conf");
+        fs::write(&auto, "work_mem = 5MB\n").unwrap();
+        keep_to_itself(data.path(), 17, Becomes::Primary).unwrap();
+        let settled = fs::read_to_string(&auto).unwrap();
+        assert!(settled.starts_with("work_mem = 5MB\n"));
+        recover(data.path(), 3, Becomes::Primary).unwrap();
+        assert_ne!(fs::read_to_string(&auto).unwrap(), settled);
+        assert!(data.path().join("recovery.signal").exists());
+        forget_recovery(data.path(), 3).unwrap();
+        assert_eq!(fs::read_to_string(&auto).unwrap(), settled);
     }
-    Ok(restored)
+
+    #[test]
+    fn a_path_is_a_value_whatever_is_in_it() {
+        assert_eq!(quoted(Path::new("/a'b\\c")), "'/a''b\\\\c'");
+    }
 }

@@ -1,4 +1,5 @@
-//! The directories that a base backup is restored into: new or empty, and of nobody else.
+//! The directories that a base backup is restored into: new or empty, and of nobody else. One of them is the data directory, the
+//! others are of tablespaces and of WAL.
 
 use crate::error::{Doing, Error, Kind, Result};
 use crate::files::entries;
@@ -13,7 +14,7 @@ pub const RESTORING: &str = "backupkit.restoring";
 /// What makes a data directory one, and gets its name last.
 pub const CONTROL: &str = "global/pg_control";
 
-/// A directory to restore into. Dropped before [`TargetDirectory::finish`], all that was written into it is removed again.
+/// A directory to restore into. Dropped before [`TargetDirectory::keep`], all that was written into it is removed again.
 pub struct TargetDirectory {
     path: PathBuf,
     /// It was not there before.
@@ -42,24 +43,17 @@ impl TargetDirectory {
             lock: None,
         };
         match &found {
-            Some(found) if !found.is_dir() => {
-                return Err(
-                    Error::refused(format!("{} is no directory", path.display()))
-                        .hint("name a directory that is new or empty"),
-                );
-            }
+            Some(found) if !found.is_dir() => return Err(no_directory(path)),
             Some(found) => {
-                require_empty(path)?;
+                require_empty(path, LeftBehind::Goes)?;
                 let us = rustix::process::geteuid().as_raw();
                 if directory.owner.is_none() && found.uid() != us {
                     directory.owner = Some((found.uid(), found.gid()));
                 }
             }
-            None => fs::create_dir(path).map_err(|error| {
+            None => fs::create_dir_all(path).map_err(|error| {
                 let error = Error::from(error).doing(doing());
-                error.hint(
-                    "the directory that it lies in has to be there, and to let this user write",
-                )
+                error.hint("the directory that it lies in has to let this user write")
             })?,
         }
         directory.is_finished = false;
@@ -67,6 +61,18 @@ impl TargetDirectory {
         fs::create_dir_all(path.join(RESTORING)).doing(doing)?;
         directory.lock = lock(&path.join(RESTORING)).doing(doing)?;
         Ok(directory)
+    }
+
+    /// Fails where [`TargetDirectory::take`] would, as far as that can be told without writing.
+    pub fn require_free(path: &Path) -> Result<()> {
+        let doing = || format!("cannot restore into {}", path.display());
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            found => match found.doing(doing)?.is_dir() {
+                true => require_empty(path, LeftBehind::IsLet),
+                false => Err(no_directory(path)),
+            },
+        }
     }
 
     /// Where it is, as an absolute path.
@@ -93,13 +99,17 @@ impl TargetDirectory {
         self.path.join(RESTORING)
     }
 
-    /// Removes what was needed only meanwhile and the mark, once all of it is durable; then the directory is whole.
-    pub fn finish(mut self) -> Result<()> {
+    /// Removes the mark, durably. What lies here without it is taken by nobody for what a restore that died has left, so a server may
+    /// start from it.
+    pub fn unmark(&self) -> Result<()> {
         let doing = || format!("cannot finish {}", self.path.display());
         entries::remove_tree(&self.scratch()).doing(doing)?;
-        sync(&self.path)?;
+        sync(&self.path)
+    }
+
+    /// What is in it stays.
+    pub fn keep(mut self) {
         self.is_finished = true;
-        Ok(())
     }
 
     /// Gives all that is in it to its owner.
@@ -152,8 +162,20 @@ fn empty(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Fails where something lies in `path`; what a restore of ours has left there is removed.
-fn require_empty(path: &Path) -> Result<()> {
+/// What becomes of what a restore of ours that died has left.
+#[derive(PartialEq, Eq)]
+enum LeftBehind {
+    Goes,
+    IsLet,
+}
+
+fn no_directory(path: &Path) -> Error {
+    Error::refused(format!("{} is no directory", path.display()))
+        .hint("name a directory that is new or empty")
+}
+
+/// Fails where something lies in `path` that is not `left` there by a restore of ours.
+fn require_empty(path: &Path, left: LeftBehind) -> Result<()> {
     let doing = || format!("cannot look into {}", path.display());
     let is_whole = path.join(CONTROL).exists() || path.join("postmaster.pid").exists();
     if path.join(RESTORING).is_dir() && !is_whole {
@@ -161,6 +183,9 @@ fn require_empty(path: &Path) -> Result<()> {
             let what = format!("another restore into {} is running", path.display());
             return Err(Error::new(Kind::Locked, what).hint("name another directory"));
         };
+        if left == LeftBehind::IsLet {
+            return Ok(());
+        }
         log::info!(
             "removing what a restore that died has left in {}",
             path.display()
@@ -206,25 +231,6 @@ pub fn sync(path: &Path) -> Result<()> {
         .doing(doing)
 }
 
-/// A directory for a tablespace: new or empty, private.
-pub fn take_tablespace(path: &Path) -> Result<()> {
-    let doing = || format!("cannot make {}", path.display());
-    let elsewhere = "put a tablespace elsewhere with --tablespace-map OID=DIR";
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(path).doing(doing)?;
-        }
-        found => match found.doing(doing)?.is_dir() {
-            true => require_empty(path).map_err(|error| error.also_hint(elsewhere))?,
-            false => {
-                let what = format!("{} is no directory", path.display());
-                return Err(Error::refused(what).hint(elsewhere));
-            }
-        },
-    }
-    fs::set_permissions(path, Permissions::from_mode(0o700)).doing(doing)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +274,8 @@ mod tests {
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
         let directory = TargetDirectory::take(&path, None).unwrap();
         fs::write(path.join("PG_VERSION"), "17").unwrap();
-        directory.finish().unwrap();
+        directory.unmark().unwrap();
+        directory.keep();
         assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
     }
 }

@@ -1,0 +1,239 @@
+//! The configuration of a server that lay outside of its data directory, as Debian has it.
+//!
+//! Its files are kept as they were in `backupkit.configuration`; the data directory gets a `postgresql.conf` that includes them and
+//! overrides what leads back to the origin, so that `pg_ctl -D` alone starts it, and nothing of where it came from is touched.
+
+use super::settings::{quoted, use_file};
+use super::unpack::{create_file, make_directory};
+use crate::error::{Doing, Result};
+use crate::source::physical::details::{ClusterDetails, ConfigurationFile};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+
+/// Where configuration files are put that lay elsewhere.
+pub const CONFIGURATION: &str = "backupkit.configuration";
+/// The setting that names the file which names the others.
+const MAIN: &str = "config_file";
+const MAIN_NAME: &str = "postgresql.conf";
+
+/// Gives `data` the configuration files that lay outside of it, and ones of its own where those could not be read: the server's own
+/// user is let in, by its socket. `place` is where `data` will be known. Returns where each copy is and where its original lay.
+pub fn restore(
+    data: &Path,
+    place: &Path,
+    details: &ClusterDetails,
+) -> Result<Vec<(PathBuf, String)>> {
+    let main = details
+        .configuration
+        .iter()
+        .find(|file| file.setting == MAIN);
+    let origin = main.and_then(|file| Path::new(&file.path).parent());
+    let mut restored = Vec::new();
+    for file in &details.configuration {
+        let (Some(text), Some(name)) = (&file.text, name_of(file, origin)) else {
+            continue;
+        };
+        let relative = Path::new(CONFIGURATION).join(name);
+        make_parents(data, &relative)?;
+        let path = data.join(&relative);
+        if path.exists() {
+            continue;
+        }
+        write_new(&path, text)?;
+        restored.push((place.join(&relative), file.path.clone()));
+    }
+    let copy_of = |setting: &str| {
+        let file = details
+            .configuration
+            .iter()
+            .find(|file| file.setting == setting)?;
+        let copy = restored.iter().find(|(_, before)| *before == file.path);
+        copy.map(|(path, _)| path.clone())
+    };
+    match (main, copy_of(MAIN)) {
+        (Some(main), Some(copy)) => {
+            make_included_directories(data, main.text.as_deref().unwrap_or_default())?;
+            include(data, place, &copy)?;
+        }
+        _ => keep_data_directory(data, place)?,
+    }
+    for (setting, name, text) in [
+        ("hba_file", "pg_hba.conf", "local all all peer\n"),
+        ("ident_file", "pg_ident.conf", ""),
+    ] {
+        let own = data.join(name);
+        let lay_elsewhere = details
+            .configuration
+            .iter()
+            .any(|file| file.setting == setting);
+        if lay_elsewhere {
+            let path = copy_of(setting).unwrap_or_else(|| place.join(name));
+            use_file(data, setting, &path)?;
+        }
+        if !own.exists() {
+            write_new(&own, text)?;
+        }
+    }
+    Ok(restored)
+}
+
+/// What a file is called below [`CONFIGURATION`]: what lay below the directory of the main one keeps its place, since that one
+/// includes it by it.
+fn name_of<'a>(file: &'a ConfigurationFile, origin: Option<&Path>) -> Option<&'a Path> {
+    let path = Path::new(&file.path);
+    let relative = origin.and_then(|origin| path.strip_prefix(origin).ok());
+    let is_plain = |path: &Path| {
+        let mut parts = path.components();
+        parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    relative
+        .filter(|relative| is_plain(relative))
+        .or_else(|| path.file_name().map(Path::new))
+}
+
+fn make_parents(data: &Path, relative: &Path) -> Result<()> {
+    let parents: Vec<&Path> = relative.ancestors().skip(1).collect();
+    for parent in parents.into_iter().rev() {
+        if !parent.as_os_str().is_empty() {
+            make_directory(&data.join(parent))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directories that the text of the main file includes, which are often empty and have to be there.
+fn make_included_directories(data: &Path, text: &str) -> Result<()> {
+    let named = text.lines().filter_map(|line| {
+        let rest = line.trim_start().strip_prefix("include_dir")?;
+        let value = rest.trim_start().trim_start_matches('=').trim_start();
+        value.strip_prefix('\'')?.split('\'').next()
+    });
+    for name in named {
+        let relative = Path::new(name);
+        let is_below = relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if is_below && !name.is_empty() {
+            let relative = Path::new(CONFIGURATION).join(relative);
+            make_parents(data, &relative.join("file"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the file that a server started in `data` reads first.
+fn include(data: &Path, place: &Path, copy: &Path) -> Result<()> {
+    let path = data.join(MAIN_NAME);
+    if path.exists() {
+        // one that its origin did not read
+        fs::rename(
+            &path,
+            data.join(CONFIGURATION).join("postgresql.conf.unused"),
+        )
+        .doing(|| format!("cannot move {}", path.display()))?;
+    }
+    write_new(
+        &path,
+        &format!(
+            "# Written by backupkit: the configuration lay outside of the data directory, and this is a copy of it. What follows it is of this directory.\n\
+             include {}\ndata_directory = {}\n",
+            quoted(copy),
+            quoted(place)
+        ),
+    )
+}
+
+/// Where the configuration itself says where its data directory is, that is `place` now: a server that reads the old one would
+/// start there.
+fn keep_data_directory(data: &Path, place: &Path) -> Result<()> {
+    let path = data.join(MAIN_NAME);
+    if !path.exists() {
+        let text = "# Written by backupkit: that of the origin lay outside of its data directory, and could not be read.\n";
+        return write_new(&path, text);
+    }
+    let doing = || format!("cannot write {}", path.display());
+    let text = fs::read(&path).doing(doing)?;
+    let text = String::from_utf8_lossy(&text);
+    let is_named = text.lines().any(|line| {
+        let line = line.trim_start().to_ascii_lowercase();
+        line.starts_with("data_directory") || line.starts_with("include")
+    });
+    if !is_named {
+        return Ok(());
+    }
+    let line = format!(
+        "\n# Written by backupkit\ndata_directory = {}\n",
+        quoted(place)
+    );
+    OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .doing(doing)
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    create_file(path)?
+        .write_all(text.as_bytes())
+        .doing(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(setting: &str, path: &str, text: &str) -> ConfigurationFile {
+        ConfigurationFile {
+            setting: setting.into(),
+            path: path.into(),
+            text: Some(text.into()),
+        }
+    }
+
+    #[test]
+    fn what_lay_elsewhere_is_included_and_leads_back_to_nowhere() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path();
+        let main = "data_directory = '/live'\ninclude_dir = 'conf.d'\nport = 5433\n";
+        let details = ClusterDetails {
+            configuration: vec![
+                file("config_file", "/etc/pg/postgresql.conf", main),
+                file("hba_file", "/etc/pg/pg_hba.conf", "local all all trust\n"),
+                file("include", "/etc/pg/conf.d/more.conf", "work_mem = 5MB\n"),
+                file("include", "/other/more.conf", ""),
+            ],
+            ..ClusterDetails::default()
+        };
+        let restored = restore(data, data, &details).unwrap();
+        assert_eq!(restored.len(), 4);
+        let read = |name: &str| fs::read_to_string(data.join(name)).unwrap();
+        assert_eq!(read("backupkit.configuration/postgresql.conf"), main);
+        assert_eq!(
+            read("backupkit.configuration/conf.d/more.conf"),
+            "work_mem = 5MB\n"
+        );
+        assert!(data.join("backupkit.configuration/more.conf").exists());
+        let first = read("postgresql.conf");
+        let last = first.lines().last().unwrap();
+        assert_eq!(last, format!("data_directory = '{}'", data.display()));
+        let hba = data.join("backupkit.configuration/pg_hba.conf");
+        let auto = read("postgresql.auto.conf");
+        assert_eq!(auto, format!("hba_file = '{}'\n", hba.display()));
+        assert_eq!(read("pg_ident.conf"), "");
+    }
+
+    #[test]
+    fn a_configuration_that_names_its_directory_names_the_new_one() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path();
+        let path = data.join("postgresql.conf");
+        fs::write(&path, "#data_directory = 'ConfigDir'\nport = 1\n").unwrap();
+        restore(data, data, &ClusterDetails::default()).unwrap();
+        assert!(!fs::read_to_string(&path).unwrap().contains("backupkit"));
+        fs::write(&path, " Data_Directory = '/live'\n").unwrap();
+        restore(data, data, &ClusterDetails::default()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with(&format!("data_directory = '{}'\n", data.display())));
+    }
+}
