@@ -67,7 +67,7 @@ fn the_example_loads_with_and_without_its_variables() {
         );
         assert_eq!(database.backup.dump().unwrap().lock_timeout.as_secs(), 600);
         assert!(database.backup.encryption.enabled);
-        assert!(database.backup.schedule(env).unwrap().is_some());
+        assert!(!database.backup.schedules(env).unwrap().are_none());
         let kept = &database.retention;
         assert_eq!(
             (kept.keep_daily, kept.keep_weekly, kept.keep_monthly),
@@ -210,7 +210,7 @@ fn an_optional_value_that_becomes_empty_counts_as_left_out() {
     let password = connect(&format!("{PLAIN}, password: \"${{NONE:-}}\"")).password;
     assert!(password.is_none());
     let config = with(PLAIN, r#"schedule: """#);
-    assert!(config.sources[0].backup.schedule(&unset).unwrap().is_none());
+    assert!(config.sources[0].backup.schedules(&unset).unwrap().are_none());
 }
 
 #[test]

@@ -408,7 +408,7 @@ fn a_run_that_was_taken_for_dead_does_not_succeed() {
         .unwrap();
     let sidecars = [(made.manifest_key(), b"{}".to_vec())];
     copies.finish(archives).unwrap();
-    let committed = copies.commit(&archive, &sidecars, &cancel());
+    let committed = copies.commit(&archive, &sidecars, &|_| Ok(()), &cancel());
     let error = committed.err().unwrap();
     assert!(
         error.to_string().contains("took this run for dead"),

@@ -140,21 +140,17 @@ impl App {
     fn jobs(&self) -> Result<Vec<ScheduledJob>> {
         let mut jobs = Vec::new();
         for database in &self.config.sources {
-            if let Some(schedule) = database.backup.schedule(&process_env)? {
-                jobs.push(ScheduledJob {
+            let schedules = database.backup.schedules(&process_env)?;
+            let backups = [
+                (Task::Backup, schedules.full),
+                (Task::Incremental, schedules.incremental),
+            ];
+            for (task, schedule) in backups {
+                jobs.extend(schedule.map(|schedule| ScheduledJob {
                     database: database.name.clone(),
-                    task: Task::Backup,
+                    task,
                     schedule,
-                });
-            }
-            if let Some(base) = database.backup.base()
-                && let Some(schedule) = base.incremental_schedule(&process_env)?
-            {
-                jobs.push(ScheduledJob {
-                    database: database.name.clone(),
-                    task: Task::Incremental,
-                    schedule,
-                });
+                }));
             }
             if let Some(verify) = &database.verify {
                 jobs.push(ScheduledJob {
@@ -448,7 +444,7 @@ fn work(app: Arc<App>, run_timeout: Duration, cut_short: &Arc<Vec<CutShort>>) ->
 /// The daemon that had taken the minute of `run`, where that was cut short.
 fn in_place_of(run: &Run, cut_short: &[CutShort]) -> Option<String> {
     let is_of = |cut: &&CutShort| {
-        run.task == Task::Backup && cut.database == run.database && cut.minute.minute == run.latest
+        run.task == cut.task && cut.database == run.database && cut.minute.minute == run.latest
     };
     let cut = cut_short.iter().find(is_of)?;
     Some(cut.minute.owner.clone())

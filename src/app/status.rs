@@ -14,7 +14,6 @@ use crate::operation::status::subject::StatusSubject;
 use crate::output;
 use crate::repository::check_records::CheckLevel;
 use crate::repository::reference::Reference;
-use crate::schedule::Schedule;
 use chrono::{DateTime, Utc};
 use std::path::Path;
 
@@ -80,20 +79,14 @@ impl App {
         now: DateTime<Utc>,
     ) -> StatusSubject<'a> {
         let name = &database.name;
-        let schedule = database.backup.schedule(&process_env);
-        let schedule = schedule.unwrap_or_else(|error| {
-            // on another host than the one that makes the backups it need not be known
-            log::warn!("the next run is not known: {}", error.report());
-            None
-        });
-        let incremental = database.backup.base();
-        let incremental = incremental.map(|base| base.incremental_schedule(&process_env));
-        let incremental = incremental.transpose().unwrap_or_else(|error| {
-            log::warn!("the next run is not known: {}", error.report());
-            None
-        });
-        let next = |schedule: Option<Schedule>| schedule.and_then(|one| one.next_after(now));
-        let next_runs = [next(schedule), next(incremental.flatten())];
+        let next_run = match database.backup.schedules(&process_env) {
+            Ok(schedules) => schedules.next_after(now),
+            Err(error) => {
+                // on another host than the one that makes the backups it need not be known
+                log::warn!("the next run is not known: {}", error.report());
+                None
+            }
+        };
         let verify = database.verify.as_ref();
         let checks = verify.map(|verify| verify.schedule(&process_env));
         let checks = checks.transpose().unwrap_or_else(|error| {
@@ -111,7 +104,7 @@ impl App {
             max_age: database.max_age,
             verify_level: verify.map_or(CheckLevel::Restore, |verify| verify.level),
             max_unverified_age: database.max_unverified_age,
-            next_run: next_runs.into_iter().flatten().min(),
+            next_run,
             next_check: checks.and_then(|checks| checks.next_after(now)),
             failure_here: self.failure_here(&[FailedTask::Backup], name),
             failed_check: self.failure_here(&FailedTask::CHECKS, name),

@@ -425,8 +425,8 @@ fn check_base_backups(
 fn check_keeper(databases: &[&SourceSettings], path: &Path) -> Option<Finding> {
     let subject = "daemon";
     let scheduled = |database: &&&SourceSettings| {
-        let schedule = database.backup.schedule(&process_env);
-        database.verify.is_some() || schedule.is_ok_and(|schedule| schedule.is_some())
+        let schedules = database.backup.schedules(&process_env);
+        database.verify.is_some() || schedules.is_ok_and(|schedules| !schedules.are_none())
     };
     databases.iter().find(scheduled)?;
     let start = format!("start it with: {}", unattended::start(path));
@@ -455,20 +455,20 @@ fn check_keeper(databases: &[&SourceSettings], path: &Path) -> Option<Finding> {
 /// The next runs, and whether `max_age` allows the time between them.
 fn check_schedule(database: &SourceSettings) -> Finding {
     let subject = format!("schedule of {}", database.name);
-    let schedule = match database.backup.schedule(&process_env) {
-        Ok(Some(schedule)) => schedule,
-        Ok(None) => {
+    let schedules = match database.backup.schedules(&process_env) {
+        Ok(schedules) if schedules.are_none() => {
             return Finding::ok(
                 &subject,
                 "none: backups are made when somebody asks for one",
             );
         }
+        Ok(schedules) => schedules,
         Err(error) => return Finding::broken(&subject, &error),
     };
     let mut runs = vec![Utc::now()];
     for _ in 0..3 {
         let last = runs[runs.len() - 1];
-        runs.extend(schedule.next_after(last));
+        runs.extend(schedules.next_after(last));
     }
     runs.remove(0);
     let shown: Vec<String> = runs.iter().map(|run| rfc3339::second(*run)).collect();

@@ -4,10 +4,12 @@
 use super::context::App;
 use crate::background;
 use crate::cancel::Cancel;
-use crate::config::process_env;
+use crate::config::{BackupSchedules, process_env};
 use crate::daemon::plan::{Left, Task};
 use crate::repository::failure_record;
 use crate::repository::lease_record::TakenMinute;
+use crate::schedule::Schedule;
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ const ENDING: Duration = Duration::from_secs(5);
 /// The minute that a run of `database` had taken.
 pub(super) struct CutShort {
     pub database: String,
+    pub task: Task,
     pub minute: TakenMinute,
 }
 
@@ -28,7 +31,7 @@ impl CutShort {
     pub fn left(&self) -> Left {
         Left {
             database: self.database.clone(),
-            task: Task::Backup,
+            task: self.task,
             told: None,
             undone: Some(self.minute.minute),
         }
@@ -56,18 +59,50 @@ pub(super) fn look_for_cut_short(app: &Arc<App>) -> Vec<CutShort> {
 impl App {
     fn cut_short(&self, cancel: &Cancel) -> Vec<CutShort> {
         let databases = self.config.sources.iter();
-        let scheduled = databases.filter(|database| {
-            let schedule = database.backup.schedule(&process_env);
-            schedule.is_ok_and(|schedule| schedule.is_some())
-        });
-        let found = scheduled.filter_map(|database| {
+        let found = databases.filter_map(|database| {
+            let schedules = database.backup.schedules(&process_env).ok()?;
+            if schedules.are_none() {
+                return None;
+            }
             let places = self.places(&database.backup.storage);
             let failure = failure_record::unended_within(&database.name, &places, cancel)?;
+            let minute = failure.undone?;
             Some(CutShort {
                 database: database.name.clone(),
-                minute: failure.undone?,
+                task: task_of(&schedules, minute.minute),
+                minute,
             })
         });
         found.collect()
+    }
+}
+
+/// What was due in this minute. A full backup stands for both; where the schedules have changed since, it is one as well.
+fn task_of(schedules: &BackupSchedules, minute: DateTime<Utc>) -> Task {
+    let is_due = |schedule: &Option<Schedule>| {
+        let schedule = schedule.as_ref();
+        schedule.is_some_and(|schedule| schedule.matches(minute))
+    };
+    match !is_due(&schedules.full) && is_due(&schedules.incremental) {
+        true => Task::Incremental,
+        false => Task::Backup,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_cut_short_is_made_up_for_by_one_of_its_kind() {
+        let schedules = BackupSchedules {
+            full: Some(Schedule::parse("0 2 * * 0").unwrap()),
+            incremental: Some(Schedule::parse("0 2,14 * * *").unwrap()),
+        };
+        let task = |minute: &str| task_of(&schedules, minute.parse().unwrap());
+        assert_eq!(task("2026-11-22T02:00:00Z"), Task::Backup);
+        assert_eq!(task("2026-11-23T02:00:00Z"), Task::Incremental);
+        assert_eq!(task("2026-11-22T14:00:00Z"), Task::Incremental);
+        assert_eq!(task("2026-11-22T03:00:00Z"), Task::Backup);
     }
 }

@@ -6,11 +6,8 @@ use super::types::{
     DatabaseDrill, DatabaseRestore, Encryption, IncrementalSettings, SourceSettings,
 };
 use super::validate;
-use crate::error::Result;
 use crate::repository::retention::Policy;
-use crate::schedule::Schedule;
 use crate::yaml::cursor::Spot;
-use crate::yaml::expand::{Env, optional};
 use crate::yaml::reader::KeyReader;
 
 pub(super) const CLUSTER: &[&str] = &[
@@ -177,17 +174,5 @@ impl KeyReader<'_> {
             incremental: limit("incremental"),
             ..rules
         })
-    }
-}
-
-impl BaseBackupSettings {
-    /// When the daemon makes an incremental one, if ever.
-    pub fn incremental_schedule(&self, env: &Env) -> Result<Option<Schedule>> {
-        let Some(incremental) = &self.incremental else {
-            return Ok(None);
-        };
-        optional(&incremental.schedule, env)?
-            .map(|text| Schedule::parse(&text))
-            .transpose()
     }
 }

@@ -16,6 +16,7 @@ mod load;
 mod notifications;
 mod resolve;
 mod restore;
+mod schedules;
 mod storages;
 mod types;
 mod validate;
@@ -26,6 +27,7 @@ pub use crate::text::nearest::nearest;
 pub use crate::yaml::expand::{ConfigText, Env, SecretText, process_env};
 pub use notifications::PER_DATABASE;
 pub use resolve::{Connection, DrillKeys, Email, Mailbox, Webhook};
+pub use schedules::BackupSchedules;
 pub use types::{
     BackupMethod, BackupSettings, BaseBackupSettings, Checkpoint, CompressionSetting, Config,
     ConnectionKeys, DumpSettings, EmailKeys, Encryption, Notification, Route, SourceSettings,

@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::dump_options;
 use crate::postgres::dump_options::DumpOptions;
 use crate::postgres::uri;
-use crate::schedule::Schedule;
 use crate::secret::Secret;
 use crate::storage::Storage;
 use crate::yaml::expand::{ConfigText, Env, SecretText, optional, optional_secret};
@@ -287,13 +286,6 @@ impl ConnectionKeys {
 }
 
 impl BackupSettings {
-    /// When the daemon runs it, if ever by itself.
-    pub fn schedule(&self, env: &Env) -> Result<Option<Schedule>> {
-        optional(&self.schedule, env)?
-            .map(|text| Schedule::parse(&text))
-            .transpose()
-    }
-
     /// The keys of dumps, where it is made by pg_dump.
     pub fn dump(&self) -> Option<&DumpSettings> {
         match &self.method {

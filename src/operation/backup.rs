@@ -272,7 +272,7 @@ fn dump_to_storages(
     let mut sidecars = globals;
     sidecars.push((id.checksum_key(encoding), checksum.into_bytes()));
     sidecars.push((id.manifest_key(), manifest.to_json()?));
-    let CommittedCopies { copies, holds } = copies.commit(&key, &sidecars, cancel)?;
+    let CommittedCopies { copies, holds } = copies.commit(&key, &sidecars, &|_| Ok(()), cancel)?;
     Ok(StoredBackup {
         manifest,
         copies,

@@ -1,8 +1,8 @@
-//! What `diff` prints: a row for each table that differs, and which kinds of objects have become more or fewer.
+//! What `diff` prints of two dumps: a row for each table that differs, and which kinds of objects have become more or fewer.
 
 use super::look::Look;
 use crate::operation::diff::Side;
-use crate::repository::manifest::Table;
+use crate::repository::manifest::{Detail, Table};
 use crate::source::logical::table_comparison::{Change, Difference, differences, objects};
 use crate::text::escape::printable_list;
 use crate::text::human::human_bytes;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The table of `diff`, and below it how many there are of each kind.
-pub fn diff_text(before: &Side, after: &Side, look: Look) -> String {
+pub fn diff_text(before: &Side<Detail>, after: &Side<Detail>, look: Look) -> String {
     let differences = differences(&before.detail.tables, &after.detail.tables);
     let mut text = String::new();
     if !differences.is_empty() {
@@ -54,7 +54,7 @@ pub fn diff_text(before: &Side, after: &Side, look: Look) -> String {
     text
 }
 
-fn same(after: &Side, differences: &[Difference]) -> usize {
+fn same(after: &Side<Detail>, differences: &[Difference]) -> usize {
     let there = differences.iter().filter(|found| found.after.is_some());
     after.detail.tables.len().saturating_sub(there.count())
 }
@@ -74,7 +74,7 @@ fn row(found: &Difference) -> [String; 6] {
 }
 
 /// The document of `diff --json`.
-pub fn diff_json(before: &Side, after: &Side) -> Value {
+pub fn diff_json(before: &Side<Detail>, after: &Side<Detail>) -> Value {
     let differences = differences(&before.detail.tables, &after.detail.tables);
     let tables: Vec<Value> = differences.iter().map(difference_json).collect();
     let others = objects(

@@ -65,6 +65,7 @@ fn backup_json(listed: &ListedBackup) -> Value {
             backup["start_lsn"] = cluster.start_lsn.clone().into();
             backup["stop_lsn"] = cluster.stop_lsn.clone().into();
             backup["damaged_pages"] = cluster.damaged_pages.into();
+            backup["cluster_bytes"] = json!(cluster.bytes);
         }
         backup["partial"] = manifest.is_partial().into();
         if let [only] = objects.as_slice() {

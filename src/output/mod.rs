@@ -5,6 +5,7 @@
 mod backup;
 mod base_restore;
 mod check;
+mod cluster_diff;
 mod daemon;
 mod diff;
 mod error;
@@ -19,6 +20,7 @@ mod verify;
 pub use backup::{backup_json, backup_summary, backup_text};
 pub use base_restore::{base_restore_json, base_restore_text};
 pub use check::{check_json, print_check};
+pub use cluster_diff::{cluster_diff_json, cluster_diff_text};
 pub use daemon::{next_runs_json, next_runs_text};
 pub use diff::{diff_json, diff_text};
 pub use error::error_line;

@@ -6,7 +6,7 @@
 use super::hold::{Hold, HoldRequest, Holds};
 use super::lease_record::{LeasedWork, MinuteClaim};
 use super::names::{BackupId, Part, is_ours};
-use super::places::Place;
+use super::places::{Place, Places};
 use super::run_mark::{self, RunMark};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -260,12 +260,13 @@ impl Copies {
     }
 
     /// Makes all that was finished appear on each storage, and then its `sidecars`; `archive` is the key that the backup is
-    /// known by. All of a copy is written out before any
-    /// of it is committed, so that running out of space is noticed while nothing has appeared.
+    /// known by. All of a copy is written out before any of it is committed, so that running out of space is noticed while nothing
+    /// has appeared. `still` is asked last of all, with the leases held, whether the storages hold what the backup needs.
     pub fn commit(
         mut self,
         archive: &str,
         sidecars: &[(String, Vec<u8>)],
+        still: &dyn Fn(&Places) -> Result<()>,
         cancel: &Cancel,
     ) -> Result<CommittedCopies> {
         let mut objects = std::mem::take(&mut self.written);
@@ -284,6 +285,7 @@ impl Copies {
         drop(objects);
         cancel.check()?;
         self.refresh(cancel)?;
+        still(&Places::new(self.left()))?;
 
         let mut keys = std::mem::take(&mut self.keys);
         keys.extend(sidecars.iter().map(|(key, _)| key.clone()));

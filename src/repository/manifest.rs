@@ -113,6 +113,9 @@ pub struct ClusterFacts {
     /// How many pages were damaged on the server already.
     #[serde(default)]
     pub damaged_pages: u64,
+    /// The size of all files, also of those of which an incremental backup holds only what changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// What `details_sealed` seals: the plain part once more, a difference from which is damage, and what only those who can

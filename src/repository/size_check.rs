@@ -2,6 +2,8 @@
 
 use super::Repository;
 use super::held::Copy;
+use super::manifest::Manifest;
+use super::source_kind::SourceClass;
 use super::standing::Purpose;
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -114,14 +116,21 @@ const LOOKED_AT: usize = 2 * COMPARED;
 
 impl Repository<'_> {
     /// The size of `newest`, which is partial or not, beside those of the backups before it on the same storage that it
-    /// can be compared with: made in the same way, and partial only if it is.
+    /// can be compared with: made in the same way, and partial only if it is. Of a cluster it is the size of the cluster, whatever is
+    /// in the backup: an incremental one holds what changed, which says nothing of it.
     pub fn size_change(&self, newest: &Copy, partial: bool, cancel: &Cancel) -> Result<SizeChange> {
         let mut sizes = Vec::new();
         let backups = self.backups();
+        let is_cluster = newest.entry.kind.class() == SourceClass::Cluster;
+        let mut own = newest.entry.total_bytes();
+        if is_cluster && let Some(backup) = backups.iter().find(|one| one.id == newest.entry.id) {
+            let manifest = self.manifest(backup, cancel)?;
+            own = manifest.read().and_then(cluster_bytes).unwrap_or(own);
+        }
         let earlier = backups.iter().filter(|backup| {
-            let is_alike = backup.encoding == newest.entry.encoding
-                && backup.copies[0].entry.kind == newest.entry.kind;
-            backup.id < newest.entry.id && is_alike
+            let is_alike = backup.encoding == newest.entry.encoding || is_cluster;
+            let is_of_its_kind = backup.copies[0].entry.kind.class() == newest.entry.kind.class();
+            backup.id < newest.entry.id && is_alike && is_of_its_kind
         });
         let here = earlier.filter_map(|backup| {
             let mut copies = backup.copies.iter();
@@ -135,14 +144,22 @@ impl Repository<'_> {
                 .is_some_and(|manifest| manifest.is_partial());
             let standings = self.standings(backup, cancel)?;
             if is_partial == partial && standings[at].counts(Purpose::Compare, partial) {
-                sizes.push(backup.copies[at].entry.total_bytes());
+                let size = match is_cluster {
+                    true => manifest.read().and_then(cluster_bytes),
+                    false => Some(backup.copies[at].entry.total_bytes()),
+                };
+                sizes.extend(size);
             }
             if sizes.len() == COMPARED {
                 break;
             }
         }
-        Ok(SizeChange::new(newest.entry.total_bytes(), &sizes))
+        Ok(SizeChange::new(own, &sizes))
     }
+}
+
+fn cluster_bytes(manifest: &Manifest) -> Option<u64> {
+    manifest.cluster()?.bytes
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::support::cluster_scene::{ClusterScene, id};
 use crate::support::postgres::{MAJORS, postgres};
+use crate::support::program;
 use crate::support::sandbox::Sandbox;
 use serde_json::Value;
 use std::fs;
@@ -158,6 +159,39 @@ fn what_a_chain_needs_is_kept_and_without_it_nothing_is_chosen() {
     scene.restore("main", "restored").exits(13);
     scene.restore(&id(&lost), "restored").exits(13);
     assert!(!scene.sandbox.path("restored").exists());
+}
+
+#[test]
+fn an_incremental_backup_whose_parent_goes_meanwhile_is_none() {
+    let scene = ClusterScene::new(18, &["summarize_wal=on"]);
+    scene.configure("      max_rate: 1MiB");
+    let full = scene.back_up("full");
+    let sql = "CREATE TABLE more AS SELECT md5(n::text) FROM generate_series(1, 60000) AS n";
+    scene.server.maintenance().sql(sql);
+    let arguments = ["backup", "--name", "main", "--type", "incr"];
+    let mut running = scene.sandbox.start(&arguments);
+    let known = full.file_name().expect("a name").to_str().expect("UTF-8");
+    let known = &known[..26];
+    program::until("the incremental one is being written", || {
+        let mut files = scene.files().into_iter();
+        files.any(|name| name.ends_with(".run") && !name.contains(known))
+    });
+    // as another host would, which took the run for dead
+    for name in scene.files().iter().filter(|name| name.contains(known)) {
+        fs::remove_file(scene.sandbox.path("storage").join(name)).expect("delete the full one");
+    }
+    let output = running.ends().exits(1);
+    assert!(
+        output.stderr.contains("which the backup adds to"),
+        "{}",
+        output.stderr
+    );
+    assert!(scene.listed().is_empty());
+    assert!(
+        scene.files().iter().all(|name| !name.contains(".incr.")),
+        "{:?}",
+        scene.files()
+    );
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub(super) fn describe(
             wal_segment_size: begun.server.wal_segment_size,
             checksums: begun.server.checksums,
             damaged_pages: damage.as_ref().map_or(0, |damage| damage.count),
+            bytes: Some(received.facts.bytes()),
         }),
         details: None,
         details_sealed: None,

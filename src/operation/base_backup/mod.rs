@@ -99,7 +99,12 @@ pub fn run(
     drop(progress);
     let described = describe::describe(job, &begun, &basis, received, now())?;
     let archive = begun.id.key(kind.archive(job.encoding()));
-    let CommittedCopies { copies, holds } = copies.commit(&archive, &described.files, cancel)?;
+    let still = |places: &Places| match basis.parent() {
+        Some(parent) => basis::require_there(&job.cluster, parent, expected, now(), places, cancel),
+        None => Ok(()),
+    };
+    let committed = copies.commit(&archive, &described.files, &still, cancel)?;
+    let CommittedCopies { copies, holds } = committed;
     let reason = basis.full_because();
     let reason =
         reason.map(|why| format!("a full backup was made instead of an incremental one: {why}"));

@@ -105,7 +105,7 @@ impl BaseFacts {
         }
     }
 
-    /// The size of what was sent of the database with this OID.
+    /// The size of the database with this OID; also where only what changed of it was sent.
     pub fn database_bytes(&self, oid: u32) -> u64 {
         self.databases.get(&oid).copied().unwrap_or(0)
     }
@@ -115,7 +115,7 @@ impl BaseFacts {
         self.files
     }
 
-    /// The size of all files.
+    /// The size of all files; also of those of which only what changed was sent.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -264,11 +264,12 @@ impl MemberSink for FileSink<'_> {
             return Ok(());
         };
         let path = format!("{}{}", self.prefix, member.name);
-        let first = page::first_block(&path).filter(|_| self.facts.checksums);
         let is_incremental = path
             .rsplit('/')
             .next()
             .is_some_and(|name| name.starts_with("INCREMENTAL."));
+        // the header of an incremental file tells how large the whole one is
+        let first = page::first_block(&path).filter(|_| self.facts.checksums || is_incremental);
         let pages = first.map(|first| FilePages {
             blocks: match is_incremental {
                 true => Blocks::Named(IncrementalHeader::default(), first),
@@ -293,9 +294,9 @@ impl MemberSink for FileSink<'_> {
         file.crc32c = crc32c::crc32c_append(file.crc32c, bytes);
         if let Some(pages) = &mut file.pages {
             let (path, facts) = (&file.path, &mut *self.facts);
-            let start = facts.start_lsn;
+            let (start, has_checksums) = (facts.start_lsn, facts.checksums);
             pages.feed(bytes, &mut |page, block| {
-                if page::is_damaged(page, block, start) {
+                if has_checksums && page::is_damaged(page, block, start) {
                     facts.fail(path, block);
                 }
             })?;
@@ -313,9 +314,13 @@ impl MemberSink for FileSink<'_> {
         }
         let facts = &mut *self.facts;
         facts.files += 1;
-        facts.bytes += file.size;
+        let whole = match &file.pages {
+            Some(pages) => pages.whole_bytes(file.size),
+            None => file.size,
+        };
+        facts.bytes += whole;
         if let Some(database) = database_of(&file.path) {
-            *facts.databases.entry(database).or_default() += file.size;
+            *facts.databases.entry(database).or_default() += whole;
         }
         let seen = SeenFile {
             size: file.size,
@@ -333,6 +338,14 @@ impl MemberSink for FileSink<'_> {
 }
 
 impl FilePages {
+    /// The size of the file once it is put together, which has `size` bytes here.
+    fn whole_bytes(&self, size: u64) -> u64 {
+        match &self.blocks {
+            Blocks::From(_) => size,
+            Blocks::Named(header, _) => header.whole_bytes(),
+        }
+    }
+
     /// Hands on each page that is complete, with its number. What follows the last whole page belongs to none.
     fn feed(&mut self, mut bytes: &[u8], each: &mut dyn FnMut(&[u8; PAGE], u32)) -> Result<()> {
         if let Blocks::Named(header, _) = &mut self.blocks {

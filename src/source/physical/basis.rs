@@ -170,6 +170,33 @@ pub fn choose(request: &BasisRequest, places: &Places, cancel: &Cancel) -> Resul
     }
 }
 
+/// Fails where one of `places` has the backup `parent` of `name` no more, or not what that needs: a run that was stopped for long may
+/// find that another host has deleted it.
+pub fn require_there(
+    name: &str,
+    parent: Timestamp,
+    expected: Expected,
+    now: DateTime<Utc>,
+    places: &Places,
+    cancel: &Cancel,
+) -> Result<()> {
+    for place in places.names() {
+        let alone = [place.to_string()];
+        let repository = Repository::open(name, &alone, places, expected, now, cancel)?;
+        let mut backups = repository.backups().into_iter();
+        let held = backups.find(|backup| backup.id.timestamp == parent);
+        let copy = held.and_then(|backup| backup.copies.into_iter().next());
+        let Some(copy) = copy else {
+            return Err(Error::failed(format!(
+                "{name}/{parent}, which the backup adds to, is no longer on {place}"
+            ))
+            .hint("another host has deleted it while this run was stopped; run it again"));
+        };
+        repository.chain(&copy, cancel)?;
+    }
+    Ok(())
+}
+
 /// A storage on which `id` cannot be restored by itself: what is added to it there would be worth nothing.
 fn lacking(
     request: &BasisRequest,

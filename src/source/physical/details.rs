@@ -32,7 +32,7 @@ pub struct ClusterDetails {
 pub struct DatabaseFacts {
     pub oid: u32,
     pub name: String,
-    /// The size of its files in all tablespaces; in an incremental backup, of what is in that.
+    /// The size of its files in all tablespaces, also where an incremental backup holds only what changed of them.
     pub bytes: u64,
 }
 

@@ -44,6 +44,13 @@ impl IncrementalHeader {
         })
     }
 
+    /// The size of the file once it is put together: it is cut to a length, and then reaches to the last of its blocks.
+    pub fn whole_bytes(&self) -> u64 {
+        let last = (0..self.count).filter_map(|at| self.block(at)).max();
+        let blocks = last.map_or(0, |last| last + 1).max(self.word(2));
+        u64::from(blocks) * PAGE as u64
+    }
+
     /// The number of the block that comes `at` this place.
     pub fn block(&self, at: u32) -> Option<u32> {
         (at < self.count).then(|| self.word(3 + at as usize))
@@ -88,11 +95,15 @@ mod tests {
                 rest.extend(read.feed(piece).unwrap());
             }
             assert_eq!(rest, b"page");
+            assert_eq!(read.whole_bytes(), 100 * PAGE as u64);
             assert_eq!(
                 (read.block(0), read.block(1), read.block(2)),
                 (Some(7), Some(9), None)
             );
         }
+        let mut longer = IncrementalHeader::default();
+        longer.feed(&header(&[200, 3])).unwrap();
+        assert_eq!(longer.whole_bytes(), 201 * PAGE as u64);
         let mut empty = IncrementalHeader::default();
         assert_eq!(empty.feed(&header(&[])).unwrap(), b"");
         assert!(IncrementalHeader::default().feed(&[0; 12]).is_err());
