@@ -210,7 +210,13 @@ fn an_optional_value_that_becomes_empty_counts_as_left_out() {
     let password = connect(&format!("{PLAIN}, password: \"${{NONE:-}}\"")).password;
     assert!(password.is_none());
     let config = with(PLAIN, r#"schedule: """#);
-    assert!(config.sources[0].backup.schedules(&unset).unwrap().are_none());
+    assert!(
+        config.sources[0]
+            .backup
+            .schedules(&unset)
+            .unwrap()
+            .are_none()
+    );
 }
 
 #[test]

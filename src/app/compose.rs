@@ -124,6 +124,7 @@ impl App {
             connection: keys.connection.map(session_of),
             // a drill is held without it, too
             origin: configured.and_then(|database| session(database).ok()),
+            database: keys.database,
             assertions: keys.assertions,
             commands: keys.commands,
             timeout: keys.timeout.unwrap_or(DRILL_TIMEOUT),

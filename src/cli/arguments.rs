@@ -46,7 +46,6 @@ pub struct Arguments {
 /// The commands.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Command {
     /// init
     Init(InitArgs),

@@ -38,6 +38,10 @@ pub struct InitArgs {
     #[argh(option, arg_name = "DATABASE")]
     pub database: Vec<String>,
 
+    /// back up the whole of the server as it lies on disk, under this name; the role needs REPLICATION
+    #[argh(option, arg_name = "NAME")]
+    pub cluster: Option<String>,
+
     /// where backups go: a directory, or s3://BUCKET/PREFIX (default: /var/backups/backupkit,
     /// or ~/.local/share/backupkit for users who may not write there)
     #[argh(option, arg_name = "PLACE")]

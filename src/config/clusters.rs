@@ -68,7 +68,7 @@ impl KeyReader<'_> {
             None => Some(Policy::default()),
         };
         let drill = match table.get("drill") {
-            Some(spot) => self.database_drill(&spot),
+            Some(spot) => self.cluster_drill(&spot),
             None => Some(DatabaseDrill::default()),
         };
         let watch = self.watch(&table)?;

@@ -8,6 +8,7 @@ use crate::yaml::rules::{self, ValueFault};
 
 pub(super) const DRILL: &[&str] = &["user", "directory", "timeout", "connection"];
 pub(super) const DATABASE_DRILL: &[&str] = &["connection", "assert", "run"];
+pub(super) const CLUSTER_DRILL: &[&str] = &["database", "assert", "run"];
 
 impl KeyReader<'_> {
     pub(super) fn drill(&mut self, spot: &Spot) -> Option<DrillSettings> {
@@ -25,6 +26,17 @@ impl KeyReader<'_> {
         let table = self.table(spot, DATABASE_DRILL)?;
         Some(DatabaseDrill {
             connection: self.drill_connection(&table),
+            database: None,
+            assertions: self.lines(&table, "assert"),
+            commands: self.lines(&table, "run"),
+        })
+    }
+
+    pub(super) fn cluster_drill(&mut self, spot: &Spot) -> Option<DatabaseDrill> {
+        let table = self.table(spot, CLUSTER_DRILL)?;
+        Some(DatabaseDrill {
+            connection: None,
+            database: self.optional_text(&table, "database", rules::no_control),
             assertions: self.lines(&table, "assert"),
             commands: self.lines(&table, "run"),
         })

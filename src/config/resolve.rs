@@ -83,6 +83,8 @@ pub struct DrillKeys {
     pub directory: Option<PathBuf>,
     /// A server to restore into instead.
     pub connection: Option<Connection>,
+    /// The database of a cluster that it is asked in.
+    pub database: Option<String>,
     /// SQL that has to return true.
     pub assertions: Vec<String>,
     /// Commands that have to succeed.
@@ -102,6 +104,7 @@ impl Config {
             user: optional(&self.drill.user, env)?,
             directory: optional(&self.drill.directory, env)?.map(PathBuf::from),
             connection: connection.map(|keys| keys.resolve(env)).transpose()?,
+            database: own.map_or(Ok(None), |own| optional(&own.database, env))?,
             assertions: own.map_or(Ok(Vec::new()), |own| all(&own.assertions))?,
             commands: own.map_or(Ok(Vec::new()), |own| all(&own.commands))?,
             timeout: self.drill.timeout,

@@ -95,6 +95,8 @@ pub(super) struct DrillSettings {
 #[derive(Debug, Default)]
 pub(super) struct DatabaseDrill {
     pub connection: Option<ConnectionKeys>,
+    /// Of a cluster: the database that is asked.
+    pub database: Option<ConfigText>,
     pub assertions: Vec<ConfigText>,
     pub commands: Vec<ConfigText>,
 }

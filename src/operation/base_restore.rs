@@ -114,6 +114,9 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
         sync(place.path())?;
     }
     cancel.check()?;
+    for place in elsewhere.iter().chain([&target]) {
+        place.require_same()?;
+    }
     // without their marks they are never taken for what a restore that died has left, once there is a pg_control
     for place in &elsewhere {
         place.unmark()?;

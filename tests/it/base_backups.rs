@@ -67,10 +67,19 @@ fn a_drill_starts_a_server_from_the_chain_and_reads_every_row() {
         .maintenance()
         .sql("UPDATE orders SET what = 'x' WHERE id < 100");
     scene.back_up("incr");
-    let drilled = scene
-        .sandbox
-        .run(&["verify", "--latest", "--level", "restore", "--json"]);
-    let document: Value = serde_json::from_str(&drilled.exits(0).text()).expect("JSON");
+    let drill = |status, what: &str| {
+        scene.configure(&format!("    drill: {{ {what} }}"));
+        let drilled = scene
+            .sandbox
+            .run(&["verify", "--latest", "--level", "restore", "--json"]);
+        drilled.exits(status).text()
+    };
+    let wrong = drill(13, "assert: SELECT count(*) = 7 FROM orders");
+    assert!(wrong.contains("returned false"), "{wrong}");
+    let wrong = drill(13, "database: missing, run: 'true'");
+    assert!(wrong.contains("has no database missing"), "{wrong}");
+    let asks = "assert: SELECT count(*) = 20000 FROM orders, run: 'test -n \"$DATABASE_URL\"'";
+    let document: Value = serde_json::from_str(&drill(0, asks)).expect("JSON");
     let copy = &document["checks"][0];
     assert_eq!(copy["result"], "good", "{document}");
     assert_eq!(copy["tables"], 3, "{document}");

@@ -77,6 +77,7 @@ fn a_newcomer_on_a_terminal_gets_from_init_by_test_to_a_backup() {
             ("(empty: as before)", password),
             ("Which to back up?", "nothing_of_this_name"),
             ("Which to back up?", &database.name),
+            ("This user may replicate", ""),
             ("Where to?", &storage),
             ("Encrypt", "perhaps"),
             ("Encrypt", ""),
@@ -145,6 +146,7 @@ fn answers_for_a_bucket_are_checked_when_they_are_given_and_make_a_backup() {
             ("User", SUPERUSER),
             ("Password", password),
             ("Which to back up?", &database.name),
+            ("This user may replicate", ""),
             ("Where to?", "s3://"),
             ("Where to?", &place),
             ("Region", ""),
@@ -422,4 +424,37 @@ fn a_signal_during_a_question_gives_the_terminal_back_and_writes_nothing() {
         output.text()
     );
     assert_eq!(sandbox.files(""), [""; 0]);
+}
+
+#[test]
+fn a_whole_server_alone_is_enough() {
+    let (sandbox, server) = (Sandbox::new(18), postgres(18));
+    let (port, storage) = (server.port.to_string(), sandbox.path("storage"));
+    let password = sandbox.path("password");
+    fs::write(&password, &server.password).expect("write a password");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).expect("close it");
+    let [storage, password] = [&storage, &password].map(|path| path.to_str().expect("UTF-8"));
+    let options = [
+        "init",
+        "--non-interactive",
+        "--cluster",
+        "main",
+        "--to",
+        storage,
+    ];
+    let login = ["--host", "127.0.0.1", "--port", &port, "--user", SUPERUSER];
+    let arguments = [&options[..], &login, &["--db-password-file", password]].concat();
+    sandbox.run(&arguments).exits(0);
+    let checked = sandbox.run(&["test"]).text();
+    assert!(checked.contains("replication is allowed"), "{checked}");
+    sandbox.run(&["backup"]).exits(0);
+    let listed = sandbox.run(&["list"]).exits(0).text();
+    assert!(listed.contains("full zst+enc"), "{listed}");
+    sandbox
+        .run(&["verify", "--latest", "--level", "full"])
+        .exits(0);
+    sandbox.run(&["prune"]).exits(0);
+    sandbox.run(&["status"]).exits(0);
+    let next = sandbox.run(&["daemon", "--dry-run"]).text();
+    assert!(next.contains("incremental"), "{next}");
 }

@@ -36,7 +36,9 @@ fn an_object_that_stands_in_the_way_stays_and_what_was_committed_before_goes() {
     local.put(MANIFEST, b"theirs", &cancel).unwrap();
     let sidecars = [(MANIFEST.to_string(), b"ours".to_vec())];
     copies.finish(archives).unwrap();
-    copies.commit(ARCHIVE, &sidecars, &|_| Ok(()), &cancel).unwrap_err();
+    copies
+        .commit(ARCHIVE, &sidecars, &|_| Ok(()), &cancel)
+        .unwrap_err();
     assert_same(&read(local.as_ref(), MANIFEST), b"theirs");
     assert_eq!(local.stat(ARCHIVE, &cancel).unwrap(), None);
 }

@@ -65,9 +65,12 @@ fn terminal(cancel: &Cancel) -> Result<Terminal> {
 
 /// Everything from options and what can be known without them.
 fn from_options(options: &cli::InitArgs) -> Result<Answers> {
-    if options.database.is_empty() {
-        return Err(Error::usage("init --non-interactive needs --database")
-            .hint("the name of each database on the server: --database app --database shop"));
+    if options.database.is_empty() && options.cluster.is_none() {
+        return Err(
+            Error::usage("init --non-interactive needs --database or --cluster").hint(
+                "the name of each database on the server: --database app --database shop; or for all of it --cluster main",
+            ),
+        );
     }
     let to = options.to.clone().unwrap_or_else(usual_directory);
     Ok(Answers {
@@ -76,6 +79,7 @@ fn from_options(options: &cli::InitArgs) -> Result<Answers> {
         user: options.user.clone().unwrap_or_else(usual_user),
         login: login_of(options)?.unwrap_or(Login::Libpq),
         databases: options.database.clone(),
+        cluster: options.cluster.clone(),
         destination: destination(&to, options)?,
         encrypt: !options.no_encryption,
     })
@@ -88,6 +92,7 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
     let (mut usual_host, mut usual_port, mut usual_user) =
         (usual_host(), usual_port(), usual_user());
     let mut typed: Option<Secret> = None;
+    let mut cluster = options.cluster.clone();
     let (host, port, user, login, databases) = loop {
         let host = match &options.host {
             Some(host) => host.clone(),
@@ -121,12 +126,15 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
                 typed.clone().map_or(Login::Libpq, Login::Password)
             }
         };
-        if !options.database.is_empty() {
+        if !options.database.is_empty() || cluster.is_some() {
             break (host, port, user, login, options.database.clone());
         }
         match visible(&host, port, &user, &login, cancel) {
             Ok(found) => {
-                let databases = choose(terminal, &found)?;
+                let databases = choose(terminal, &found.databases)?;
+                if found.may_replicate {
+                    cluster = ask_cluster(terminal)?;
+                }
                 break (host, port, user, login, databases);
             }
             Err(error) => {
@@ -150,6 +158,7 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
         user,
         login,
         databases,
+        cluster,
         destination,
         encrypt,
     })
@@ -169,14 +178,27 @@ fn login_of(options: &cli::InitArgs) -> Result<Option<Login>> {
     Ok(Some(Login::File(path)))
 }
 
-/// The databases that this login sees, the maintenance database only if there is no other.
-fn visible(
-    host: &str,
-    port: u16,
-    user: &str,
-    login: &Login,
-    cancel: &Cancel,
-) -> Result<Vec<(String, u64)>> {
+/// What a login sees of a server.
+struct Seen {
+    /// The databases and their sizes, the maintenance database only if there is no other.
+    databases: Vec<(String, u64)>,
+    /// It may back the whole of the server up.
+    may_replicate: bool,
+}
+
+/// Whether the whole of the server is backed up as well, and under which name.
+fn ask_cluster(terminal: &Terminal) -> Result<Option<String>> {
+    let wanted = terminal.ask_yes(
+        "This user may replicate. Back up the whole server as it lies on disk, as well?",
+        false,
+    )?;
+    match wanted {
+        true => terminal.ask("What is it to be called?", "main").map(Some),
+        false => Ok(None),
+    }
+}
+
+fn visible(host: &str, port: u16, user: &str, login: &Login, cancel: &Cancel) -> Result<Seen> {
     let password = match login {
         Login::Libpq => None,
         Login::Password(password) => Some(password.clone()),
@@ -208,7 +230,11 @@ fn visible(
     if found.len() > 1 {
         found.retain(|(name, _)| name != "postgres");
     }
-    Ok(found)
+    let sql = "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user";
+    Ok(Seen {
+        databases: found,
+        may_replicate: client.query(sql)? == [["t"]],
+    })
 }
 
 /// Offers what there is.

@@ -14,8 +14,10 @@ pub struct Answers {
     pub user: String,
     /// With which password.
     pub login: Login,
-    /// The databases on the server.
+    /// The databases on the server that are dumped.
     pub databases: Vec<String>,
+    /// What the whole of the server is to be called, where it is backed up as it lies on disk.
+    pub cluster: Option<String>,
     /// Where backups go.
     pub destination: Destination,
     /// Whether they are encrypted.

@@ -7,12 +7,19 @@ use std::path::Path;
 /// The whole file.
 pub(super) fn text(answers: &Answers, files: &Files) -> String {
     let (storage, name) = storage(&answers.destination);
-    let mut text = format!("{TOP}{storage}{ANOTHER_PLACE}\ndatabases:\n");
+    let mut text = format!("{TOP}{storage}{ANOTHER_PLACE}");
     let mut names: Vec<String> = Vec::new();
+    if !answers.databases.is_empty() {
+        text.push_str("\ndatabases:\n");
+    }
     for on_server in &answers.databases {
         let name_here = unique(plain(on_server), &names);
         text.push_str(&database(&name_here, on_server, name, answers, files));
         names.push(name_here);
+    }
+    if let Some(wanted) = &answers.cluster {
+        let name_here = unique(plain(wanted), &names);
+        text.push_str(&cluster(&name_here, name, answers, files));
     }
     text.push_str(NOTIFICATIONS);
     text
@@ -105,25 +112,7 @@ fn database(
         quoted(on_server),
         quoted(&answers.user),
     );
-    let login = match &answers.login {
-        Login::Libpq => {
-            "      # Without a password here libpq looks for one: .pgpass, peer authentication, a certificate.\n      \
-             # password_file: /etc/backupkit/db_password\n"
-                .to_string()
-        }
-        Login::File(path) => format!("      password_file: {}\n", quoted_path(path)),
-        Login::Password(_) => {
-            format!("      password_file: {}\n", quoted_path(&files.login))
-        }
-    };
-    let encryption = match answers.encrypt {
-        true => format!(
-            "      # Without this password the backups are noise: keep a copy of the file somewhere else.\n      \
-             encryption: {{ enabled: true, password_file: {} }}\n",
-            quoted_path(&files.encryption)
-        ),
-        false => "      encryption: { enabled: false }\n".to_string(),
-    };
+    let (login, encryption) = (login(answers, files), encryption(answers, files));
     format!(
         "  - name: {name}\n    type: postgres\n    connection:\n      host: {host}\n      port: {}\n      \
          database: {database}\n      user: {user}\n{login}{RESTORE}    backup:\n      storage: {storage}\n      \
@@ -136,6 +125,46 @@ fn database(
         answers.port,
         name = quoted(name),
     )
+}
+
+/// The whole of the server: a full backup a week, and on the other days what changed.
+fn cluster(name: &str, storage: &str, answers: &Answers, files: &Files) -> String {
+    let (host, user) = (quoted(&answers.host), quoted(&answers.user));
+    let (login, encryption) = (login(answers, files), encryption(answers, files));
+    format!(
+        "\n# All of a server as it lies on disk, restored as a whole into a directory.\nclusters:\n  - name: {name}\n    \
+         connection:\n      host: {host}\n      port: {}\n      user: {user}\n{login}    backup:\n      storage: {storage}\n      \
+         # A full one each Sunday, and else what changed since: PostgreSQL 17 and newer with summarize_wal = on, older ones\n      \
+         # make full ones each time.\n      schedule: '30 2 * * 0'\n      incremental: {{ schedule: '30 2 * * 1-6' }}\n{encryption}    \
+         # What a backup that stays needs stays with it.\n    retention: {{ full: 30d, incremental: 14d }}\n    max_age: 26h\n",
+        answers.port,
+        name = quoted(name),
+    )
+}
+
+fn login(answers: &Answers, files: &Files) -> String {
+    match &answers.login {
+        Login::Libpq => {
+            "      # Without a password here libpq looks for one: .pgpass, peer authentication, a certificate.\n      \
+             # password_file: /etc/backupkit/db_password\n"
+                .to_string()
+        }
+        Login::File(path) => format!("      password_file: {}\n", quoted_path(path)),
+        Login::Password(_) => {
+            format!("      password_file: {}\n", quoted_path(&files.login))
+        }
+    }
+}
+
+fn encryption(answers: &Answers, files: &Files) -> String {
+    match answers.encrypt {
+        true => format!(
+            "      # Without this password the backups are noise: keep a copy of the file somewhere else.\n      \
+             encryption: {{ enabled: true, password_file: {} }}\n",
+            quoted_path(&files.encryption)
+        ),
+        false => "      encryption: { enabled: false }\n".to_string(),
+    }
 }
 
 /// A database's name as a name for its directory.
@@ -183,6 +212,7 @@ mod tests {
             user: "o'brien".into(),
             login: Login::Libpq,
             databases: vec!["app".into(), "a p$p".into(), "a_p_p".into()],
+            cluster: Some("app".into()),
             destination: Destination::Directory("/var/backups/it's ${HERE}".into()),
             encrypt: true,
         }
@@ -198,7 +228,7 @@ mod tests {
         let config = Config::parse("config.yaml", &text, &|_| None).unwrap();
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
         let names: Vec<&str> = config.sources.iter().map(|known| &*known.name).collect();
-        assert_eq!(names, ["app", "a_p_p", "a_p_p_2"]);
+        assert_eq!(names, ["app", "a_p_p", "a_p_p_2", "app_2"]);
         let connection = config.sources[1].connection.resolve(&|_| None).unwrap();
         assert_eq!(
             (&*connection.database, &*connection.user),
@@ -221,6 +251,11 @@ mod tests {
         )
         .unwrap();
         answers.login = Login::File("/etc/backupkit/db_password".into());
+        answers.databases.clear();
+        let text = super::text(&answers, &files());
+        let config = Config::parse("config.yaml", &text, &|_| None).unwrap();
+        assert_eq!(config.sources.len(), 1);
+        answers.databases = vec!["app".into()];
         let text = super::text(&answers, &files());
         Config::parse("config.yaml", &text, &|_| None).unwrap();
         let is_key = |line: &str| line.contains(": ") || line.ends_with(':');

@@ -47,6 +47,8 @@ pub(super) struct TlsSettings {
     pub is_direct: bool,
     sends_name: bool,
     roots: Roots,
+    /// A list of revoked certificates, which libpq would read.
+    revoked: Option<PathBuf>,
     client: Option<(PathBuf, PathBuf)>,
     versions: Vec<&'static SupportedProtocolVersion>,
 }
@@ -74,6 +76,7 @@ impl TlsSettings {
             is_direct: false,
             sends_name: false,
             roots: Roots::None,
+            revoked: None,
             client: None,
             versions: Vec::new(),
         }
@@ -124,6 +127,7 @@ impl TlsSettings {
             is_direct: setting("PGSSLNEGOTIATION").as_deref() == Some("direct"),
             sends_name: setting("PGSSLSNI").as_deref() != Some("0"),
             roots,
+            revoked: usual("root.crl"),
             client: certificate.zip(key),
             versions: versions(
                 setting("PGSSLMINPROTOCOLVERSION").as_deref(),
@@ -192,8 +196,16 @@ impl TlsSettings {
     }
 
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-        let roots = match (&self.roots, self.mode) {
-            (_, SslMode::VerifyCa | SslMode::VerifyFull) => self.read_roots()?,
+        let roots = match (self.mode, &self.revoked) {
+            // to trust what it revokes would be worse than to say so
+            (SslMode::VerifyCa | SslMode::VerifyFull, Some(path)) => {
+                return Err(Error::usage(format!(
+                    "base backups do not know revoked certificates, and {} lists some",
+                    path.display()
+                ))
+                .hint("name the certificates to trust with sslrootcert, and let HOME be a directory without that file"));
+            }
+            (SslMode::VerifyCa | SslMode::VerifyFull, None) => self.read_roots()?,
             _ => Vec::new(),
         };
         let chain = match roots.is_empty() {

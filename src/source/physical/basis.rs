@@ -16,7 +16,7 @@ use crate::repository::source_kind::SourceKind;
 use crate::repository::standing::Purpose;
 use crate::repository::{Expected, Repository};
 use chrono::{DateTime, Utc};
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// The first major version with incremental backups.
@@ -91,17 +91,42 @@ impl Basis {
         let Some(parent) = &mut self.parent else {
             return Ok(None);
         };
+        let mut stored = Stored {
+            inner: &mut parent.manifest,
+            has_failed: false,
+        };
         let asked = connection
-            .upload_manifest(&mut parent.manifest)
+            .upload_manifest(&mut stored)
             .and_then(|()| connection.begin_base_backup(options));
+        let who = match stored.has_failed {
+            true => "the backup before cannot be read",
+            false => "the server refuses it",
+        };
         match asked {
             Ok(start) => Ok(Some(start)),
+            Err(error) if error.ends_the_run() => Err(error),
             Err(error) if connection.is_ready() => {
-                *self = Basis::full(Some(format!("the server refuses it: {}", error.chain())));
+                *self = Basis::full(Some(format!("{who}: {}", error.chain())));
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What is read of a storage, and whether that failed: who reads it may fail as well.
+struct Stored<'a> {
+    inner: &'a mut dyn Read,
+    has_failed: bool,
+}
+
+impl Read for Stored<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        self.has_failed |= read
+            .as_ref()
+            .is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        read
     }
 }
 

@@ -5,6 +5,7 @@
 //! start          WAL replayed, nothing of the origin's configuration read
 //! pg_amcheck     every heap and B-tree of every database
 //! pg_dump        every row of every table, through the reader of dumps
+//! assertions     the configuration's own, and its commands, in one database
 //! pg_checksums   every page once more, when it is stopped
 //! ```
 //!
@@ -17,7 +18,7 @@ use super::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
 use super::server_facts::RECOVERY_INSISTS_ON;
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Doing, Kind, Result};
 use crate::files::entries;
 use crate::format::inspect::StreamInspector;
 use crate::postgres::client::Client;
@@ -25,10 +26,11 @@ use crate::postgres::cluster::{Cluster, ClusterPlan, RestoredFiles, is_about_fil
 use crate::postgres::session::{Session, plain_environment};
 use crate::postgres::tools::{Program, Tool, Tools};
 use crate::process::account::{self, Account};
-use crate::process::{self, Ended, explain_plainly};
+use crate::process::{self, explain_plainly};
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
 use crate::source::logical::archive::DumpContents;
+use crate::source::logical::drill::assertions;
 use crate::source::logical::drill::options::DrillOptions;
 use crate::source::logical::dump::PgDump;
 use crate::source::logical::dump_inspector::DumpInspector;
@@ -39,6 +41,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// The database that is connected to where none is named.
+const ANY_DATABASE: &str = "postgres";
 /// How our sessions are called on the server.
 const APPLICATION: &str = "backupkit drill";
 /// What a server has to have room for beside the files and the chain.
@@ -82,7 +86,7 @@ pub fn run(
         owner: owner.as_ref(),
         expected_bytes: bytes.saturating_mul(GROWTH),
         preloaded: &[],
-        database: "postgres",
+        database: ANY_DATABASE,
     };
     let settings: Vec<(String, String)> = RECOVERY_INSISTS_ON
         .iter()
@@ -132,7 +136,7 @@ pub fn run(
     evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
     let client = Client::new(
         &options.tools,
-        cluster.session("postgres"),
+        cluster.session(ANY_DATABASE),
         APPLICATION,
         cancel,
     )?;
@@ -142,8 +146,12 @@ pub fn run(
     let databases: Vec<String> = databases.into_iter().flatten().collect();
     let limited = cancel.with_deadline(options.timeout);
     match options.tools.of_server(Program::PgAmcheck, major, cancel)? {
-        Some(tool) => amcheck(&tool, client.session(), evidence, &limited)?,
-        None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
+        Some(tool) => {
+            let mut command = client.session().command(&tool.path, APPLICATION);
+            command.args(["--all", "--heapallindexed"]);
+            assertions::amcheck(command, evidence, &limited)?;
+        }
+        None => evidence.note(assertions::NO_AMCHECK),
     }
     let mut tables = 0;
     for database in &databases {
@@ -159,6 +167,7 @@ pub fn run(
         }
     }
     evidence.tables = Some(tables);
+    ask(&cluster, &databases, options, evidence, cancel)?;
     let data = cluster.stop(cancel)?;
     match options
         .tools
@@ -213,32 +222,27 @@ fn assemble(
     fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL)).doing(|| "cannot name pg_control")
 }
 
-/// Looks for corruption in every database.
-fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
-    fn explain(ended: &Ended) -> Error {
-        match ended.status.code() {
-            Some(2) => Error::in_lines(Kind::Damaged, &ended.to_string()),
-            _ => explain_plainly(ended),
-        }
+/// Asks the configuration's own assertions of the database that it names for that.
+fn ask(
+    cluster: &Cluster,
+    databases: &[String],
+    options: &DrillOptions,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    if options.assertions.is_empty() && options.commands.is_empty() {
+        return Ok(());
     }
-    let mut command = session.command(&tool.path, APPLICATION);
-    command.args([
-        "--all",
-        "--install-missing",
-        "--heapallindexed",
-        "--no-password",
-    ]);
-    match process::run("pg_amcheck", command, cancel, LIMIT, explain) {
-        Ok(_) => {}
-        Err(error) if error.kind() == Kind::Damaged => {
-            evidence.fault(format!("pg_amcheck finds corruption: {}", error.chain()));
-        }
-        Err(error) if error.kind() == Kind::Failed => {
-            evidence.note(format!("indexes are not looked into: {}", error.chain()));
-        }
-        Err(error) => return Err(error),
+    let name = options.database.as_deref().unwrap_or(ANY_DATABASE);
+    if databases.iter().all(|database| database != name) {
+        evidence.refuted(format!(
+            "the cluster has no database {name}, which drill.database names"
+        ));
+        return Ok(());
     }
-    Ok(())
+    let session = cluster.session(name);
+    let client = Client::new(&options.tools, session.clone(), APPLICATION, cancel)?;
+    assertions::ask_configured(options, &client.required()?, &session, evidence, cancel)
 }
 
 /// Reads every row of a database, and returns how many tables it has.

@@ -11,7 +11,6 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::client::Client;
 use crate::postgres::session::{Session, plain_environment};
 use crate::postgres::tools::Program;
-use crate::postgres::tools::Tool;
 use crate::process::{COMMAND, ChildOutput, Ended, explain_plainly};
 use crate::repository::evidence::Evidence;
 use std::io::{ErrorKind, Read};
@@ -35,12 +34,33 @@ pub(super) fn run(
         .tools
         .of_server(Program::PgAmcheck, scratch.major(), cancel)?
     {
-        Some(tool) => amcheck(&tool, &scratch.silent_session(), evidence, &limited())?,
-        None => evidence.note("pg_amcheck is not installed, so indexes are not looked into"),
+        Some(tool) => {
+            let session = scratch.silent_session();
+            let mut command = session.command(&tool.path, APPLICATION);
+            // an argument would be a pattern
+            command.env("PGDATABASE", session.database());
+            amcheck(command, evidence, &limited())?
+        }
+        None => evidence.note(NO_AMCHECK),
     }
+    ask_configured(options, scratch.client(), session, evidence, cancel)
+}
+
+/// What is noted where pg_amcheck is missing.
+pub const NO_AMCHECK: &str = "pg_amcheck is not installed, so indexes are not looked into";
+
+/// Asks `client` the configuration's own assertions, and has its commands look at the database of `session`.
+pub fn ask_configured(
+    options: &DrillOptions,
+    client: &Client,
+    session: &Session,
+    evidence: &mut Evidence,
+    cancel: &Cancel,
+) -> Result<()> {
+    let limited = || cancel.with_deadline(options.timeout);
     for sql in &options.assertions {
         let limited = limited();
-        assert(sql, &scratch.client().with_cancel(&limited), evidence)
+        assert(sql, &client.with_cancel(&limited), evidence)
             .map_err(|error| in_time(error, &limited, cancel))?;
     }
     for line in &options.commands {
@@ -61,8 +81,8 @@ fn in_time(error: Error, limited: &Cancel, cancel: &Cancel) -> Error {
     }
 }
 
-/// Looks for corruption. Where it may not be looked for, that is a note.
-fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
+/// Looks for corruption by `command`, a pg_amcheck that is told where. Where it may not be looked for, that is a note.
+pub fn amcheck(mut command: Command, evidence: &mut Evidence, cancel: &Cancel) -> Result<()> {
     /// The status that means corruption.
     fn explain(ended: &Ended) -> Error {
         match ended.status.code() {
@@ -70,9 +90,6 @@ fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Can
             _ => explain_plainly(ended),
         }
     }
-    let mut command = session.command(&tool.path, APPLICATION);
-    // an argument would be a pattern
-    command.env("PGDATABASE", session.database());
     command.args(["--install-missing", "--no-password"]);
     let (said, ended) = capture("pg_amcheck", command, explain, cancel)?;
     match ended {
@@ -80,7 +97,7 @@ fn amcheck(tool: &Tool, session: &Session, evidence: &mut Evidence, cancel: &Can
         Err(error) if error.kind() == Kind::Damaged => {
             let lines: Vec<&str> = said.lines().take(LINES).map(str::trim).collect();
             evidence.fault(format!(
-                "pg_amcheck finds corruption in the restored database: {}",
+                "pg_amcheck finds corruption in what was restored: {}",
                 lines.join("; ")
             ));
         }

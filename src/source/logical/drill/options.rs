@@ -21,6 +21,8 @@ pub struct DrillOptions {
     pub connection: Option<Session>,
     /// The server that backups are from and go back to, which knows what their roles may do.
     pub origin: Option<Session>,
+    /// The database of a cluster that it is asked in; of a dump there is no other.
+    pub database: Option<String>,
     /// SQL that has to return true.
     pub assertions: Vec<String>,
     /// Commands that have to succeed.

@@ -6,7 +6,7 @@ use crate::files::entries;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// What marks a directory that is being restored into, and holds what is needed meanwhile.
@@ -17,8 +17,8 @@ pub const CONTROL: &str = "global/pg_control";
 /// A directory to restore into. Dropped before [`TargetDirectory::keep`], all that was written into it is removed again.
 pub struct TargetDirectory {
     path: PathBuf,
-    /// It was not there before.
-    is_new: bool,
+    /// Whose it was before; `None` where it was not there.
+    before: Option<(u32, u32)>,
     owner: Option<(u32, u32)>,
     is_finished: bool,
     /// Held as long as this lives, so that no other restore takes it for what one that died has left.
@@ -36,7 +36,7 @@ impl TargetDirectory {
         };
         let mut directory = TargetDirectory {
             path: std::path::absolute(path).doing(doing)?,
-            is_new: found.is_none(),
+            before: found.as_ref().map(|found| (found.uid(), found.gid())),
             owner,
             // nothing of ours is in it yet
             is_finished: true,
@@ -58,6 +58,12 @@ impl TargetDirectory {
         }
         directory.is_finished = false;
         fs::set_permissions(path, Permissions::from_mode(0o700)).doing(doing)?;
+        // until all is written nobody else enters it, who could put a link in our way; its owner gets it back at the end
+        let us = rustix::process::geteuid();
+        if us.is_root() {
+            let group = rustix::process::getegid().as_raw();
+            lchown(path, Some(us.as_raw()), Some(group)).doing(doing)?;
+        }
         fs::create_dir_all(path.join(RESTORING)).doing(doing)?;
         directory.lock = lock(&path.join(RESTORING)).doing(doing)?;
         Ok(directory)
@@ -107,6 +113,25 @@ impl TargetDirectory {
         sync(&self.path)
     }
 
+    /// Fails where something else has come into its place meanwhile.
+    pub fn require_same(&self) -> Result<()> {
+        match self.is_same() {
+            true => Ok(()),
+            false => Err(Error::failed(format!(
+                "{} is no longer the directory that was restored into",
+                self.path.display()
+            ))
+            .hint("somebody has moved it; restore anew")),
+        }
+    }
+
+    fn is_same(&self) -> bool {
+        let held = self.lock.as_ref().and_then(|mark| mark.metadata().ok());
+        let there = fs::symlink_metadata(self.scratch()).ok();
+        let number = |found: &fs::Metadata| (found.dev(), found.ino());
+        held.is_some() && held.as_ref().map(number) == there.as_ref().map(number)
+    }
+
     /// What is in it stays.
     pub fn keep(mut self) {
         self.is_finished = true;
@@ -127,9 +152,19 @@ impl Drop for TargetDirectory {
         if self.is_finished {
             return;
         }
-        let removed = match self.is_new {
-            true => entries::remove_tree(&self.path),
-            false => empty(&self.path),
+        // whatever has come into its place is not ours to empty
+        if self.scratch().exists() && !self.is_same() {
+            log::warn!(
+                "what was restored is left where it is: {} is another directory now",
+                self.path.display()
+            );
+            return;
+        }
+        let removed = match self.before {
+            None => entries::remove_tree(&self.path),
+            Some((user, group)) => {
+                empty(&self.path).and_then(|()| lchown(&self.path, Some(user), Some(group)))
+            }
         };
         if let Err(error) = removed {
             log::warn!(
