@@ -46,6 +46,7 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
     let directory = restored.directory.display().to_string();
     let from = match restored.chain {
         1 => restored.id.to_string(),
+        2 => format!("{} and the backup before it", restored.id),
         count => format!("{} and the {} backups before it", restored.id, count - 1),
     };
     let size = human_bytes(restored.bytes);

@@ -179,7 +179,7 @@ fn login_of(options: &cli::InitArgs) -> Result<Option<Login>> {
 }
 
 /// What a login sees of a server.
-struct Seen {
+struct VisibleServer {
     /// The databases and their sizes, the maintenance database only if there is no other.
     databases: Vec<(String, u64)>,
     /// It may back the whole of the server up.
@@ -198,7 +198,7 @@ fn ask_cluster(terminal: &Terminal) -> Result<Option<String>> {
     }
 }
 
-fn visible(host: &str, port: u16, user: &str, login: &Login, cancel: &Cancel) -> Result<Seen> {
+fn visible(host: &str, port: u16, user: &str, login: &Login, cancel: &Cancel) -> Result<VisibleServer> {
     let password = match login {
         Login::Libpq => None,
         Login::Password(password) => Some(password.clone()),
@@ -231,7 +231,7 @@ fn visible(host: &str, port: u16, user: &str, login: &Login, cancel: &Cancel) ->
         found.retain(|(name, _)| name != "postgres");
     }
     let sql = "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user";
-    Ok(Seen {
+    Ok(VisibleServer {
         databases: found,
         may_replicate: client.query(sql)? == [["t"]],
     })
