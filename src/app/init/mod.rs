@@ -198,7 +198,13 @@ fn ask_cluster(terminal: &Terminal) -> Result<Option<String>> {
     }
 }
 
-fn visible(host: &str, port: u16, user: &str, login: &Login, cancel: &Cancel) -> Result<VisibleServer> {
+fn visible(
+    host: &str,
+    port: u16,
+    user: &str,
+    login: &Login,
+    cancel: &Cancel,
+) -> Result<VisibleServer> {
     let password = match login {
         Login::Libpq => None,
         Login::Password(password) => Some(password.clone()),
