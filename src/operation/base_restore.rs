@@ -168,10 +168,7 @@ fn write(
     settings::recover(data, prepared.timeline, job.becomes)?;
     new_tablespaces::refuse(data, &prepared.replayed, tools, cancel)?;
     if let Some(wal) = job.wal {
-        wal_directory::move_to(
-            data,
-            &std::path::absolute(wal).doing(|| "cannot find the directory")?,
-        )?;
+        wal_directory::move_to(data, &absolute(wal)?)?;
     }
     target.clear_scratch()?;
     Ok(configuration)
@@ -197,7 +194,7 @@ fn start(
         data,
         owner: account.as_ref(),
     };
-    let progress = Progress::start("waiting for the server to recover");
+    log::info!("waiting until the server has recovered");
     match job.becomes {
         Becomes::Primary => {
             server.start(Awaited::Recovered, cancel)?;
@@ -206,7 +203,6 @@ fn start(
         }
         Becomes::Standby => server.start(Awaited::Standby, cancel)?,
     }
-    drop(progress);
     Ok(server.log())
 }
 
@@ -285,7 +281,8 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
     };
     let chain = job.source.chain.iter();
     let chain: Vec<&Manifest> = chain.map(|link| &link.link.manifest).collect();
-    let rooms = room::wanted(&chain, job.directory, &tablespaces)?;
+    let directory = absolute(job.directory)?;
+    let rooms = room::wanted(&chain, &directory, &tablespaces)?;
     let objects = chain.iter().flat_map(|manifest| manifest.objects());
     let bytes = objects.map(|object| object.plain_bytes).sum();
     Ok(Prepared {
@@ -304,9 +301,12 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
     })
 }
 
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).doing(|| format!("cannot find {}", path.display()))
+}
+
 /// No tablespace lies in the data directory, nor in another one; and neither does the WAL.
 fn require_apart(job: &BaseRestore, tablespaces: &BTreeMap<u32, PathBuf>) -> Result<()> {
-    let absolute = |path: &Path| std::path::absolute(path).doing(|| "cannot find the directory");
     let mut taken = vec![absolute(job.directory)?];
     let mut require = |what: &str, path: &Path, hint: &str| {
         let other = taken
