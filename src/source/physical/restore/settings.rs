@@ -14,6 +14,9 @@ archive_mode = off\nprimary_slot_name = ''\nrecovery_end_command = ''\narchive_c
 external_pid_file = 'backupkit.pid'\nlog_directory = 'log'\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n";
 /// The same, for what is to be a server of its own.
 const FOLLOW_NOBODY: &str = "primary_conninfo = ''\n";
+/// A server that was restored to a moment once often has that in its configuration still: the copy would look for it, and not find
+/// it.
+const NO_TARGET: &str = "recovery_target = ''\nrecovery_target_lsn = ''\nrecovery_target_name = ''\nrecovery_target_time = ''\nrecovery_target_xid = ''\n";
 /// Up to this version statistics are written to files, for which Debian names a directory beside the server's socket.
 const LAST_STATISTICS_FILES: u32 = 14;
 
@@ -56,7 +59,12 @@ pub fn recover(data: &Path, timeline: u32, becomes: Becomes) -> Result<()> {
             append(data, &recovery(timeline))?;
             "recovery.signal"
         }
-        Becomes::Standby => "standby.signal",
+        Becomes::Standby => {
+            append(data, NO_TARGET)?;
+            // a number would keep it from following who was promoted since
+            append(data, "recovery_target_timeline = 'latest'\n")?;
+            "standby.signal"
+        }
     };
     create_file(&data.join(signal)).map(drop)
 }
@@ -73,9 +81,11 @@ pub fn forget_recovery(data: &Path, timeline: u32) -> Result<()> {
     }
 }
 
-/// There is nothing else to be asked for WAL.
+/// There is nothing else to be asked for WAL, and nothing to wait for.
 fn recovery(timeline: u32) -> String {
-    format!("restore_command = '/bin/false'\nrecovery_target_timeline = '{timeline}'\n")
+    format!(
+        "{NO_TARGET}restore_command = 'false'\nrecovery_target_timeline = '{timeline}'\nrecovery_min_apply_delay = 0\n"
+    )
 }
 
 /// A path as the value of a setting.
