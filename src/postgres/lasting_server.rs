@@ -186,7 +186,9 @@ impl LastingServer<'_> {
         };
         let first = self.log();
         let began = written(&first);
-        let collected = fs::read_dir(self.data.join(COLLECTED)).into_iter().flatten();
+        let collected = fs::read_dir(self.data.join(COLLECTED))
+            .into_iter()
+            .flatten();
         let collected = collected.filter_map(|entry| {
             let path = entry.ok()?.path();
             let at = written(&path)?;
@@ -217,7 +219,9 @@ mod tests {
     fn the_end_of_a_large_log_is_told() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("log");
-        let text: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
+        let text: String = (0..20_000)
+            .map(|number| format!("line {number}\n"))
+            .collect();
         fs::write(&path, text).unwrap();
         let said = last_lines(&path).unwrap();
         assert_eq!(said.lines().count(), TOLD);

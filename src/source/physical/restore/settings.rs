@@ -2,8 +2,9 @@
 
 use super::unpack::create_file;
 use crate::error::{Doing, Result};
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use crate::files::regular;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -73,9 +74,12 @@ pub fn recover(data: &Path, timeline: u32, becomes: Becomes) -> Result<()> {
 pub fn forget_recovery(data: &Path, timeline: u32) -> Result<()> {
     let path = auto_configuration(data);
     let doing = || format!("cannot write {}", path.display());
-    let text = fs::read_to_string(&path).doing(doing)?;
-    match text.strip_suffix(&recovery(timeline)) {
-        Some(settled) => fs::write(&path, settled).doing(doing),
+    // its owner may be another user by now, who may have laid something else there
+    let mut file = regular::open_to_change(&path).doing(doing)?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).doing(doing)?;
+    match text.strip_suffix(recovery(timeline).as_bytes()) {
+        Some(settled) => file.set_len(settled.len() as u64).doing(doing),
         // somebody has changed it meanwhile
         None => Ok(()),
     }
@@ -112,6 +116,7 @@ fn append(data: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_was_written_for_the_recovery_goes_and_the_rest_stays() {
