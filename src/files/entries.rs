@@ -1,11 +1,14 @@
 //! What lies in a directory. Unlike the standard library's way of reading one, closing it never ends the program: on a file
 //! system that breaks down, and over the network, closing can fail too.
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, chownat, fchown, openat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
 /// Something in a directory.
@@ -86,13 +89,40 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 
 /// Gives `path` and everything in it to this user and group. Links are given, and not followed.
 pub fn give_to(path: &Path, owner: (u32, u32)) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(CWD, path, flags, Mode::empty()) {
+        Err(Errno::NOTDIR | Errno::LOOP) => lchown(path, Some(owner.0), Some(owner.1)),
+        opened => give_all(opened?, owner),
+    }
+}
+
+/// Gives an open directory and everything in it to this user and group. Links are given, and not followed; nobody can lead it
+/// elsewhere, since each directory is opened in the one above.
+pub fn give_all(directory: impl AsFd, owner: (u32, u32)) -> io::Result<()> {
+    give_in(&directory, owner, DEEPEST)
+}
+
+fn give_in(directory: &impl AsFd, owner: (u32, u32), levels: usize) -> io::Result<()> {
+    if levels == 0 {
+        return Err(io::Error::other("it is too deep"));
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let (user, group) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
     // what is in it first, so that its new owner cannot put something else in the way
-    if std::fs::symlink_metadata(path)?.is_dir() {
-        for entry in std::fs::read_dir(path)? {
-            give_to(&entry?.path(), owner)?;
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        match openat(directory, name, flags, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                chownat(directory, name, user, group, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            opened => give_in(&opened?, owner, levels - 1)?,
         }
     }
-    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
+    Ok(fchown(directory, user, group)?)
 }
 
 fn remove_in(above: impl AsFd, name: &OsStr, levels: usize) -> io::Result<()> {
@@ -101,7 +131,7 @@ fn remove_in(above: impl AsFd, name: &OsStr, levels: usize) -> io::Result<()> {
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match openat(&above, name, flags, Mode::empty()) {
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(()),
         opened => opened?,
     };
     for entry in Dir::read_from(&directory)? {
@@ -111,13 +141,13 @@ fn remove_in(above: impl AsFd, name: &OsStr, levels: usize) -> io::Result<()> {
             continue;
         }
         match unlinkat(&directory, name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(rustix::io::Errno::ISDIR) => remove_in(&directory, name, levels - 1)?,
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR) => remove_in(&directory, name, levels - 1)?,
             Err(error) => return Err(error.into()),
         }
     }
     match unlinkat(&above, name, AtFlags::REMOVEDIR) {
-        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(Errno::NOENT) => Ok(()),
         removed => Ok(removed?),
     }
 }

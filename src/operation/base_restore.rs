@@ -183,12 +183,7 @@ fn start(
     timeline: u32,
     cancel: &Cancel,
 ) -> Result<PathBuf> {
-    let account = owner.map(|(uid, gid)| Account {
-        name: uid.to_string(),
-        uid,
-        gid,
-        home: String::new(),
-    });
+    let account = owner.map(|(uid, gid)| Account::numbered(uid, gid));
     let server = LastingServer {
         pg_ctl,
         data,

@@ -95,7 +95,8 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
             "Its server was started and {}; what it said is in {}.\n",
             match restored.becomes {
                 Becomes::Primary => "has recovered",
-                Becomes::Standby => "can be read from",
+                Becomes::Standby =>
+                    "is a standby, which can be read from unless hot_standby is off",
             },
             log.display()
         )),

@@ -4,9 +4,12 @@ use super::session::plain_environment;
 use super::tools::Tool;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::files::regular;
 use crate::process::account::Account;
 use crate::process::{self, explain_plainly};
+use crate::text::escape::quoted_lines;
 use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,8 +24,12 @@ const REPLAY_LIMIT: Duration = Duration::from_secs(12 * 3600);
 const AGAIN: Duration = Duration::from_millis(50);
 /// What the server says until somebody else has its log.
 const LOG: &str = "backupkit.start.log";
+/// Where a logging collector writes to, as every restored cluster is told.
+const COLLECTED: &str = "log";
 /// So many of its last lines are told.
 const TOLD: usize = 12;
+/// So many bytes of a log are read for them.
+const READ: u64 = 64 << 10;
 
 /// A data directory and who starts it.
 pub struct LastingServer<'a> {
@@ -83,8 +90,12 @@ impl LastingServer<'_> {
         let mut command = Command::new(&self.pg_ctl.path);
         plain_environment(&mut command);
         if let Some(owner) = self.owner {
-            owner.becomes(&mut command);
-            command.env("HOME", self.data);
+            owner.logs_in(&mut command);
+            // a standby looks for its password there
+            match owner.home.is_empty() {
+                true => command.env("HOME", self.data),
+                false => command.env("HOME", &owner.home),
+            };
         }
         // ours may be closed to its user
         command.current_dir("/");
@@ -150,17 +161,70 @@ impl LastingServer<'_> {
     }
 
     fn ended(&self) -> Error {
-        let said = fs::read(self.log()).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
-        let lines: Vec<&str> = said.lines().collect();
-        let last = lines[lines.len().saturating_sub(TOLD)..].join("\n");
         let data = self.data.display();
+        let log = self.last_log();
+        let said = last_lines(&log).unwrap_or_default();
         Error::in_lines(
             Kind::Failed,
-            &format!("the server in {data} does not start; the end of its log:\n{last}"),
+            &format!(
+                "the server in {data} does not start; the end of {}:\n  | {}",
+                log.display(),
+                quoted_lines(&said)
+            ),
         )
         .hint(format!(
             "what was restored is whole and stays there: mend what the log says in its postgresql.conf, and start it with pg_ctl -D {data} start"
         ))
+    }
+
+    /// Where the server spoke last: in its own log, or in one that its logging collector has written since. What else lies beside
+    /// that one came with the backup, and so is older.
+    fn last_log(&self) -> PathBuf {
+        let written = |path: &Path| {
+            let found = fs::symlink_metadata(path).ok()?;
+            found.is_file().then(|| found.modified().ok()).flatten()
+        };
+        let first = self.log();
+        let began = written(&first);
+        let collected = fs::read_dir(self.data.join(COLLECTED))
+            .into_iter()
+            .flatten();
+        let collected = collected.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let at = written(&path)?;
+            (Some(at) >= began).then_some((at, path))
+        });
+        collected.max().map_or(first, |(_, path)| path)
+    }
+}
+
+/// The end of the log at `path`, which may be large.
+fn last_lines(path: &Path) -> io::Result<String> {
+    // the directory is another user's, who may have laid something else there
+    let mut file = regular::open_to_read(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(READ)))?;
+    let mut said = Vec::new();
+    file.take(READ).read_to_end(&mut said)?;
+    let said = String::from_utf8_lossy(&said);
+    let lines: Vec<&str> = said.lines().collect();
+    Ok(lines[lines.len().saturating_sub(TOLD)..].join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_large_log_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let text: String = (0..20_000)
+            .map(|number| format!("line {number}\n"))
+            .collect();
+        fs::write(&path, text).unwrap();
+        let said = last_lines(&path).unwrap();
+        assert_eq!(said.lines().count(), TOLD);
+        assert!(said.ends_with("line 19998\nline 19999"), "{said}");
     }
 }

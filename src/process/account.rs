@@ -1,6 +1,8 @@
 //! The account of the operating system that a child runs as, where that is not our own.
 
+use super::before_exec;
 use crate::error::{Error, Result};
+use rustix::process::{Gid, Uid};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -49,6 +51,22 @@ impl Account {
         })
     }
 
+    /// The account with these numbers, by `/etc/passwd`; where that does not know them, one without a home.
+    pub fn numbered(uid: u32, gid: u32) -> Account {
+        let text = std::fs::read_to_string(PASSWD).unwrap_or_default();
+        let mut names = text.lines().filter_map(|line| line.split(':').next());
+        let known = names.find_map(|name| find(&text, name).filter(|found| found.uid == uid));
+        known.map_or_else(
+            || Account {
+                name: uid.to_string(),
+                uid,
+                gid,
+                home: String::new(),
+            },
+            |known| Account { gid, ..known },
+        )
+    }
+
     /// The numbers of all groups that it is in, by `/etc/group`.
     pub fn groups(&self) -> Vec<u32> {
         let text = std::fs::read_to_string(GROUP).unwrap_or_default();
@@ -61,6 +79,18 @@ impl Account {
     pub fn becomes(&self, command: &mut Command) {
         // without groups of its own the standard library leaves out ours
         command.uid(self.uid).gid(self.gid);
+        command.env("USER", &self.name).env("LOGNAME", &self.name);
+    }
+
+    /// Has `command` run as this user as if it had logged in: in all of its groups, one of which may let it read a private key.
+    pub fn logs_in(&self, command: &mut Command) {
+        let groups = self.groups().into_iter().map(Gid::from_raw);
+        before_exec::become_user(
+            command,
+            Uid::from_raw(self.uid),
+            Gid::from_raw(self.gid),
+            groups.collect(),
+        );
         command.env("USER", &self.name).env("LOGNAME", &self.name);
     }
 }
@@ -121,5 +151,8 @@ mod tests {
         assert_eq!(found.home, "/var/lib/postgresql");
         assert_eq!(find(passwd, "post"), None);
         assert_eq!(find("broken\npostgres:x:1", "postgres"), None);
+        assert_eq!(Account::numbered(0, 7).name, "root");
+        assert_eq!(Account::numbered(0, 7).gid, 7);
+        assert_eq!(Account::numbered(4_000_000_000, 7).name, "4000000000");
     }
 }

@@ -1,11 +1,12 @@
-//! What is done to a child between fork and exec: it does not outlive us, and it may inherit nothing.
+//! What is done to a child between fork and exec: it does not outlive us, it may inherit nothing, and it becomes another user.
 //!
 //! The only `unsafe` of the program. The closures run where only async-signal-safe calls are allowed: they make system
 //! calls and allocate nothing.
 
 #![allow(unsafe_code)]
 
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{Gid, Pid, Signal, Uid, getpid, getppid, set_parent_process_death_signal};
+use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -49,6 +50,22 @@ pub fn inherit_nothing(command: &mut Command) {
         Ok(())
     };
     // SAFETY: close_range and fcntl are async-signal-safe, and the closure captures nothing.
+    unsafe {
+        command.pre_exec(before_exec);
+    }
+}
+
+/// Has the child run as `user` in `group` and in `groups`. The standard library leaves a child that changes its user no groups at
+/// all. Comes before [`die_with_parent`], whose tie a change of user undoes.
+pub fn become_user(command: &mut Command, user: Uid, group: Gid, groups: Vec<Gid>) {
+    let before_exec = move || -> io::Result<()> {
+        // the child has one thread; the user goes last, since only root may change the others
+        set_thread_groups(&groups)?;
+        set_thread_gid(group)?;
+        set_thread_uid(user)?;
+        Ok(())
+    };
+    // SAFETY: setgroups, setgid and setuid are system calls here, and the closure does not allocate.
     unsafe {
         command.pre_exec(before_exec);
     }

@@ -2,8 +2,9 @@
 
 use super::unpack::create_file;
 use crate::error::{Doing, Result};
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use crate::files::regular;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,9 @@ archive_mode = off\nprimary_slot_name = ''\nrecovery_end_command = ''\narchive_c
 external_pid_file = 'backupkit.pid'\nlog_directory = 'log'\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n";
 /// The same, for what is to be a server of its own.
 const FOLLOW_NOBODY: &str = "primary_conninfo = ''\n";
+/// A server that was restored to a moment once often has that in its configuration still: the copy would look for it, and not find
+/// it.
+const NO_TARGET: &str = "recovery_target = ''\nrecovery_target_lsn = ''\nrecovery_target_name = ''\nrecovery_target_time = ''\nrecovery_target_xid = ''\n";
 /// Up to this version statistics are written to files, for which Debian names a directory beside the server's socket.
 const LAST_STATISTICS_FILES: u32 = 14;
 
@@ -56,7 +60,12 @@ pub fn recover(data: &Path, timeline: u32, becomes: Becomes) -> Result<()> {
             append(data, &recovery(timeline))?;
             "recovery.signal"
         }
-        Becomes::Standby => "standby.signal",
+        Becomes::Standby => {
+            append(data, NO_TARGET)?;
+            // a number would keep it from following who was promoted since
+            append(data, "recovery_target_timeline = 'latest'\n")?;
+            "standby.signal"
+        }
     };
     create_file(&data.join(signal)).map(drop)
 }
@@ -65,17 +74,22 @@ pub fn recover(data: &Path, timeline: u32, becomes: Becomes) -> Result<()> {
 pub fn forget_recovery(data: &Path, timeline: u32) -> Result<()> {
     let path = auto_configuration(data);
     let doing = || format!("cannot write {}", path.display());
-    let text = fs::read_to_string(&path).doing(doing)?;
-    match text.strip_suffix(&recovery(timeline)) {
-        Some(settled) => fs::write(&path, settled).doing(doing),
+    // its owner may be another user by now, who may have laid something else there
+    let mut file = regular::open_to_change(&path).doing(doing)?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).doing(doing)?;
+    match text.strip_suffix(recovery(timeline).as_bytes()) {
+        Some(settled) => file.set_len(settled.len() as u64).doing(doing),
         // somebody has changed it meanwhile
         None => Ok(()),
     }
 }
 
-/// There is nothing else to be asked for WAL.
+/// There is nothing else to be asked for WAL, and nothing to wait for.
 fn recovery(timeline: u32) -> String {
-    format!("restore_command = '/bin/false'\nrecovery_target_timeline = '{timeline}'\n")
+    format!(
+        "{NO_TARGET}restore_command = 'false'\nrecovery_target_timeline = '{timeline}'\nrecovery_min_apply_delay = 0\n"
+    )
 }
 
 /// A path as the value of a setting.
@@ -102,6 +116,7 @@ fn append(data: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_was_written_for_the_recovery_goes_and_the_rest_stays() {

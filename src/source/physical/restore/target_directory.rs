@@ -2,17 +2,21 @@
 //! others are of tablespaces and of WAL.
 
 use crate::error::{Doing, Error, Kind, Result};
+use crate::files::directory::{nearest_there, open_unfollowed};
 use crate::files::entries;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, mkdirat, openat};
+use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// What marks a directory that is being restored into, and holds what is needed meanwhile.
 pub const RESTORING: &str = "backupkit.restoring";
 /// What makes a data directory one, and gets its name last.
 pub const CONTROL: &str = "global/pg_control";
+/// What lies in every data directory, and in the directory of every database.
+const VERSION: &str = "PG_VERSION";
 
 /// A directory to restore into. Dropped before [`TargetDirectory::keep`], all that was written into it is removed again.
 pub struct TargetDirectory {
@@ -21,6 +25,8 @@ pub struct TargetDirectory {
     before: Option<(u32, u32)>,
     owner: Option<(u32, u32)>,
     is_finished: bool,
+    /// Itself, whatever is at its path.
+    held: Option<File>,
     /// Held as long as this lives, so that no other restore takes it for what one that died has left.
     lock: Option<File>,
 }
@@ -40,42 +46,58 @@ impl TargetDirectory {
             owner,
             // nothing of ours is in it yet
             is_finished: true,
+            held: None,
             lock: None,
         };
+        require_outside(&directory.path)?;
         match &found {
             Some(found) if !found.is_dir() => return Err(no_directory(path)),
-            Some(found) => {
-                require_empty(path, LeftBehind::Goes)?;
+            Some(_) => {
+                let left_by = require_empty(path, LeftBehind::Goes)?;
+                directory.before = left_by.or(directory.before);
                 let us = rustix::process::geteuid().as_raw();
-                if directory.owner.is_none() && found.uid() != us {
-                    directory.owner = Some((found.uid(), found.gid()));
-                }
+                directory.owner = owner.or(directory.before.filter(|(user, _)| *user != us));
             }
             None => fs::create_dir_all(path).map_err(|error| {
                 let error = Error::from(error).doing(doing());
                 error.hint("the directory that it lies in has to let this user write")
             })?,
         }
-        directory.is_finished = false;
-        fs::set_permissions(path, Permissions::from_mode(0o700)).doing(doing)?;
-        // until all is written nobody else enters it, who could put a link in our way; its owner gets it back at the end
-        let us = rustix::process::geteuid();
-        if us.is_root() {
-            let group = rustix::process::getegid().as_raw();
-            lchown(path, Some(us.as_raw()), Some(group)).doing(doing)?;
+        // who may move it puts nothing else into its place from here on
+        let held = open_unfollowed(path).doing(doing)?;
+        held.set_permissions(Permissions::from_mode(0o700))
+            .doing(doing)?;
+        keep_others_out(&held).doing(doing)?;
+        let marked = mark(&held, directory.before);
+        directory.held = Some(held);
+        match marked {
+            Ok(lock) => directory.lock = lock,
+            Err(error) => {
+                directory.take_mark_back();
+                return Err(error).doing(doing);
+            }
         }
-        fs::create_dir_all(path.join(RESTORING)).doing(doing)?;
-        directory.lock = lock(&path.join(RESTORING)).doing(doing)?;
+        // another restore was quicker, and what is there is what it writes
+        if !directory.is_marked() {
+            return Err(is_running(path));
+        }
+        // what came in before nobody could any more is not ours to remove
+        if let Err(error) = require_nothing_in(path, &["lost+found", RESTORING]) {
+            directory.take_mark_back();
+            return Err(error);
+        }
+        directory.is_finished = false;
         Ok(directory)
     }
 
     /// Fails where [`TargetDirectory::take`] would, as far as that can be told without writing.
     pub fn require_free(path: &Path) -> Result<()> {
         let doing = || format!("cannot restore into {}", path.display());
+        require_outside(&std::path::absolute(path).doing(doing)?)?;
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             found => match found.doing(doing)?.is_dir() {
-                true => require_empty(path, LeftBehind::IsLet),
+                true => require_empty(path, LeftBehind::IsLet).map(drop),
                 false => Err(no_directory(path)),
             },
         }
@@ -115,7 +137,7 @@ impl TargetDirectory {
 
     /// Fails where something else has come into its place meanwhile.
     pub fn require_same(&self) -> Result<()> {
-        match self.is_same() {
+        match self.is_same() && self.is_marked() {
             true => Ok(()),
             false => Err(Error::failed(format!(
                 "{} is no longer the directory that was restored into",
@@ -125,11 +147,14 @@ impl TargetDirectory {
         }
     }
 
+    /// True where its path leads to it still.
     fn is_same(&self) -> bool {
-        let held = self.lock.as_ref().and_then(|mark| mark.metadata().ok());
-        let there = fs::symlink_metadata(self.scratch()).ok();
-        let number = |found: &fs::Metadata| (found.dev(), found.ino());
-        held.is_some() && held.as_ref().map(number) == there.as_ref().map(number)
+        is_at(self.held.as_ref(), &self.path)
+    }
+
+    /// True where the mark in it is the one that we have locked.
+    fn is_marked(&self) -> bool {
+        is_at(self.lock.as_ref(), &self.scratch())
     }
 
     /// What is in it stays.
@@ -137,12 +162,28 @@ impl TargetDirectory {
         self.is_finished = true;
     }
 
-    /// Gives all that is in it to its owner.
+    /// Gives it with all that is in it to its owner, whatever is at its path by now.
     pub fn give_away(&self) -> Result<()> {
-        match self.owner {
-            Some(owner) => entries::give_to(&self.path, owner)
+        match (self.owner, &self.held) {
+            (Some(owner), Some(held)) => entries::give_all(held, owner)
                 .doing(|| format!("cannot give {} to its owner", self.path.display())),
-            None => Ok(()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves a directory that turns out to be in use as it was found.
+    fn take_mark_back(&self) {
+        let removed = entries::remove_tree(&self.scratch()).and_then(|()| self.give_back());
+        if let Err(error) = removed {
+            log::warn!("cannot leave {} as it was: {error}", self.path.display());
+        }
+    }
+
+    /// Gives the directory itself back to whose it was.
+    fn give_back(&self) -> io::Result<()> {
+        match (self.before, &self.held) {
+            (Some((user, group)), Some(held)) => fchown(held, Some(user), Some(group)),
+            _ => Ok(()),
         }
     }
 }
@@ -153,7 +194,7 @@ impl Drop for TargetDirectory {
             return;
         }
         // whatever has come into its place is not ours to empty
-        if self.scratch().exists() && !self.is_same() {
+        if !self.is_same() {
             log::warn!(
                 "what was restored is left where it is: {} is another directory now",
                 self.path.display()
@@ -162,9 +203,7 @@ impl Drop for TargetDirectory {
         }
         let removed = match self.before {
             None => entries::remove_tree(&self.path),
-            Some((user, group)) => {
-                empty(&self.path).and_then(|()| lchown(&self.path, Some(user), Some(group)))
-            }
+            Some(_) => empty(&self.path).and_then(|()| self.give_back()),
         };
         if let Err(error) = removed {
             log::warn!(
@@ -209,17 +248,79 @@ fn no_directory(path: &Path) -> Error {
         .hint("name a directory that is new or empty")
 }
 
-/// Fails where something lies in `path` that is not `left` there by a restore of ours.
-fn require_empty(path: &Path, left: LeftBehind) -> Result<()> {
+/// True where `held` is what lies at `path`, and no link to it.
+fn is_at(held: Option<&File>, path: &Path) -> bool {
+    let held = held.and_then(|held| held.metadata().ok());
+    let there = fs::symlink_metadata(path).ok();
+    let number = |found: &fs::Metadata| (found.dev(), found.ino());
+    held.is_some() && held.as_ref().map(number) == there.as_ref().map(number)
+}
+
+fn is_running(path: &Path) -> Error {
+    let what = format!("another restore into {} is running", path.display());
+    Error::new(Kind::Locked, what).hint("name another directory")
+}
+
+/// Refuses a place in the data directory of a cluster, or in one of its databases: it would be taken for a part of that cluster.
+fn require_outside(path: &Path) -> Result<()> {
+    let there = nearest_there(path);
+    let is_itself = there == path;
+    let there = there
+        .canonicalize()
+        .doing(|| format!("cannot look at {}", there.display()))?;
+    let mut above = there.ancestors().skip(usize::from(is_itself));
+    match above.find(|above| above.join(VERSION).exists()) {
+        None => Ok(()),
+        Some(cluster) => Err(Error::refused(format!(
+            "{} lies in {}, which is of a cluster",
+            path.display(),
+            cluster.display()
+        ))
+        .hint("name a directory that lies in no other cluster")),
+    }
+}
+
+/// While all is written nobody else enters the directory, who could put a link in our way; its owner gets it at the end.
+fn keep_others_out(held: &File) -> io::Result<()> {
+    let us = rustix::process::geteuid();
+    match us.is_root() {
+        true => {
+            let group = rustix::process::getegid().as_raw();
+            fchown(held, Some(us.as_raw()), Some(group))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Marks a directory, and locks the mark; `None` where somebody else holds it. The mark belongs to whose the directory was `before`,
+/// so that the next restore knows that where this one dies.
+fn mark(held: &File, before: Option<(u32, u32)>) -> io::Result<Option<File>> {
+    match mkdirat(held, RESTORING, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mark = File::from(openat(held, RESTORING, flags, Mode::empty())?);
+    if let (Some((user, group)), true) = (before, rustix::process::geteuid().is_root()) {
+        fchown(&mark, Some(user), Some(group))?;
+    }
+    lock(mark)
+}
+
+/// Fails where something lies in `path` that is not `left` there by a restore of ours. Returns whose the directory was before that.
+fn require_empty(path: &Path, left: LeftBehind) -> Result<Option<(u32, u32)>> {
     let doing = || format!("cannot look into {}", path.display());
     let is_whole = path.join(CONTROL).exists() || path.join("postmaster.pid").exists();
+    let mut left_by = None;
     if path.join(RESTORING).is_dir() && !is_whole {
-        let Some(_held) = lock(&path.join(RESTORING)).doing(doing)? else {
-            let what = format!("another restore into {} is running", path.display());
-            return Err(Error::new(Kind::Locked, what).hint("name another directory"));
+        let mark = open_unfollowed(&path.join(RESTORING)).doing(doing)?;
+        let Some(held) = lock(mark).doing(doing)? else {
+            return Err(is_running(path));
         };
+        let found = held.metadata().doing(doing)?;
+        left_by = Some((found.uid(), found.gid()));
         if left == LeftBehind::IsLet {
-            return Ok(());
+            return Ok(left_by);
         }
         log::info!(
             "removing what a restore that died has left in {}",
@@ -227,10 +328,16 @@ fn require_empty(path: &Path, left: LeftBehind) -> Result<()> {
         );
         empty(path).doing(doing)?;
     }
+    require_nothing_in(path, &["lost+found"])?;
+    Ok(left_by)
+}
+
+/// Fails where something lies in `path` but what is `let_be`, by name. A file system of its own has a `lost+found`.
+fn require_nothing_in(path: &Path, let_be: &[&str]) -> Result<()> {
+    let doing = || format!("cannot look into {}", path.display());
     let mut found = fs::read_dir(path).doing(doing)?;
-    // a file system of its own has that
-    let other =
-        found.find(|entry| !matches!(entry, Ok(entry) if entry.file_name() == "lost+found"));
+    let is_let = |name: OsString| let_be.iter().any(|one| name == *one);
+    let other = found.find(|entry| !matches!(entry, Ok(entry) if is_let(entry.file_name())));
     let Some(entry) = other else {
         return Ok(());
     };
@@ -247,9 +354,8 @@ fn require_empty(path: &Path, left: LeftBehind) -> Result<()> {
         .hint("name a directory that is new or empty; nothing is ever overwritten"))
 }
 
-/// The lock of a directory; `None` where somebody else holds it.
-fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = File::open(path)?;
+/// A mark, locked; `None` where somebody else holds it.
+fn lock(file: File) -> io::Result<Option<File>> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -279,6 +385,62 @@ mod tests {
         assert_eq!(refused.unwrap_err().kind(), Kind::Refused);
         assert_eq!(fs::read(parent.path().join("precious")).unwrap(), b"x");
         assert!(!parent.path().join(RESTORING).exists());
+    }
+
+    #[test]
+    fn no_place_in_a_cluster_is_taken() {
+        let cluster = tempfile::tempdir().unwrap();
+        fs::create_dir(cluster.path().join("base")).unwrap();
+        fs::write(cluster.path().join(VERSION), "17").unwrap();
+        let link = tempfile::tempdir().unwrap();
+        let link = link.path().join("link");
+        std::os::unix::fs::symlink(cluster.path(), &link).unwrap();
+        for place in [cluster.path().join("base/deep/er"), link.join("base")] {
+            for refused in [
+                TargetDirectory::take(&place, None).map(drop),
+                TargetDirectory::require_free(&place),
+            ] {
+                assert_eq!(refused.unwrap_err().kind(), Kind::Refused);
+            }
+        }
+        assert_eq!(
+            fs::read_dir(cluster.path().join("base")).unwrap().count(),
+            0
+        );
+    }
+
+    #[test]
+    fn whose_a_directory_was_is_known_after_a_restore_that_died() {
+        // nobody else can give a directory away
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let owner = || {
+            let found = fs::metadata(&path).unwrap();
+            (found.uid(), found.gid())
+        };
+        fs::create_dir(&path).unwrap();
+        std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
+        let mut died = TargetDirectory::take(&path, None).unwrap();
+        assert_eq!(owner(), (0, 0));
+        died.is_finished = true;
+        drop(died);
+        let directory = TargetDirectory::take(&path, None).unwrap();
+        assert_eq!(directory.owner(), Some((65_534, 65_534)));
+        drop(directory);
+        assert_eq!(owner(), (65_534, 65_534));
+        // neither is anybody led elsewhere by who has moved it
+        let directory = TargetDirectory::take(&path, None).unwrap();
+        fs::rename(&path, parent.path().join("moved")).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("precious"), "x").unwrap();
+        directory.give_away().unwrap();
+        assert_eq!(owner(), (0, 0));
+        assert!(directory.require_same().is_err());
+        drop(directory);
+        assert!(path.join("precious").exists());
     }
 
     #[test]
