@@ -56,6 +56,21 @@ impl Process {
         self.freezes_itself()
     }
 
+    /// The same, of one that may end before it stops.
+    pub fn freeze_if_there(&self) -> Option<Frozen> {
+        let frozen = Frozen(self.clone());
+        self.signal(Signal::STOP);
+        let stands = wait::until(
+            &format!("{} has stopped or ended", self.name),
+            || match self.status("State") {
+                Some(state) if state.starts_with('T') => Some(true),
+                Some(state) if !state.starts_with('Z') => None,
+                _ => Some(false),
+            },
+        );
+        stands.then_some(frozen)
+    }
+
     /// Returns once it has stopped, of one that is about to stop itself: another signal could come before its own, which
     /// would then stop it for good.
     #[track_caller]
