@@ -161,7 +161,7 @@ fn write(
     drop(progress);
     unpack::link_tablespaces(&places)?;
     settings::keep_to_itself(data, prepared.major, job.becomes)?;
-    let configuration = configuration::restore(data, data, &prepared.details)?;
+    let configuration = configuration::restore(data, &prepared.details)?;
     if let Some(port) = job.port {
         settings::listen_at(data, port)?;
     }

@@ -31,6 +31,11 @@ const TOLD: usize = 12;
 /// So many bytes of a log are read for them.
 const READ: u64 = 64 << 10;
 
+/// Where the state of the cluster stands in pg_control, in all versions that we know.
+const STATE: usize = 16;
+/// That of a server which takes writes: DB_IN_PRODUCTION of `catalog/pg_control.h` in PostgreSQL's sources.
+const IN_PRODUCTION: u32 = 6;
+
 /// A data directory and who starts it.
 pub struct LastingServer<'a> {
     /// Of the version of the data directory.
@@ -39,11 +44,6 @@ pub struct LastingServer<'a> {
     /// Whom the server runs as, where not as ourselves.
     pub owner: Option<&'a Account>,
 }
-
-/// Where the state of the cluster stands in pg_control, in all versions that we know.
-const STATE: usize = 16;
-/// That of a server which takes writes: DB_IN_PRODUCTION of `catalog/pg_control.h` in PostgreSQL's sources.
-const IN_PRODUCTION: u32 = 6;
 
 /// What a server that starts comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl LastingServer<'_> {
         if let Err(why) = started {
             log::debug!("{}", why.chain());
         }
-        if self.is_there() {
+        if self.status().is_some() {
             // also where the run was cancelled: nobody would look after it
             let stopped = Cancel::new().and_then(|cancel| self.pg_ctl("stop", &cancel));
             if let Err(why) = stopped {
@@ -154,10 +154,6 @@ impl LastingServer<'_> {
             .get(STATE..STATE + 4)
             .and_then(|bytes| bytes.try_into().ok());
         state.map(u32::from_le_bytes) == Some(IN_PRODUCTION)
-    }
-
-    fn is_there(&self) -> bool {
-        self.status().is_some()
     }
 
     fn ended(&self) -> Error {

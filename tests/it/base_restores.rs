@@ -1,7 +1,7 @@
 //! What becomes of a cluster that is restored: started, a standby, its WAL and its configuration elsewhere, and all that is left alone.
 
 use crate::support::cluster_scene::{ClusterScene, id};
-use crate::support::postgres::{SUPERUSER, bin};
+use crate::support::postgres::{SUPERUSER, bin, pg_ctl};
 use crate::support::program::{self, Output};
 use crate::support::wait::until;
 use serde_json::Value;
@@ -62,16 +62,7 @@ impl<'a> Started<'a> {
 
 impl Drop for Started<'_> {
     fn drop(&mut self) {
-        let pg_ctl = bin(self.scene.server.major).join("pg_ctl");
-        let mut command = match rustix::process::geteuid().is_root() {
-            true => {
-                let mut command = Command::new("setpriv");
-                let nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"];
-                command.args(nobody).arg(pg_ctl);
-                command
-            }
-            false => Command::new(pg_ctl),
-        };
+        let mut command = pg_ctl(self.scene.server.major);
         command
             .current_dir("/")
             .args(["stop", "-s", "-w", "-m", "immediate", "-D"])

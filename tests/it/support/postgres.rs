@@ -194,17 +194,7 @@ impl Server {
 
     fn restart(&self, options: &[String]) {
         let data = self.directory.join("data");
-        let pg_ctl = bin(self.major).join("pg_ctl");
-        // as whom tests/parts/throwaway-postgres runs it
-        let mut command = match rustix::process::geteuid().is_root() {
-            true => {
-                let mut command = Command::new("setpriv");
-                let nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"];
-                command.args(nobody).arg(pg_ctl);
-                command
-            }
-            false => Command::new(pg_ctl),
-        };
+        let mut command = pg_ctl(self.major);
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -236,6 +226,20 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
+    }
+}
+
+/// pg_ctl of this major version, run by whom tests/parts/throwaway-postgres runs its servers.
+pub fn pg_ctl(major: u32) -> Command {
+    let pg_ctl = bin(major).join("pg_ctl");
+    match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            let nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"];
+            command.args(nobody).arg(pg_ctl);
+            command
+        }
+        false => Command::new(pg_ctl),
     }
 }
 

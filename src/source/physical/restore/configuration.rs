@@ -18,12 +18,8 @@ const MAIN: &str = "config_file";
 const MAIN_NAME: &str = "postgresql.conf";
 
 /// Gives `data` the configuration files that lay outside of it, and ones of its own where those could not be read: the server's own
-/// user is let in, by its socket. `place` is where `data` will be known. Returns where each copy is and where its original lay.
-pub fn restore(
-    data: &Path,
-    place: &Path,
-    details: &ClusterDetails,
-) -> Result<Vec<(PathBuf, String)>> {
+/// user is let in, by its socket. `data` is absolute. Returns where each copy is and where its original lay.
+pub fn restore(data: &Path, details: &ClusterDetails) -> Result<Vec<(PathBuf, String)>> {
     let main = details
         .configuration
         .iter()
@@ -41,7 +37,7 @@ pub fn restore(
             continue;
         }
         write_new(&path, text)?;
-        restored.push((place.join(&relative), file.path.clone()));
+        restored.push((path, file.path.clone()));
     }
     let copy_of = |setting: &str| {
         let file = details
@@ -54,9 +50,9 @@ pub fn restore(
     match (main, copy_of(MAIN)) {
         (Some(main), Some(copy)) => {
             make_included_directories(data, main.text.as_deref().unwrap_or_default())?;
-            include(data, place, &copy)?;
+            include(data, &copy)?;
         }
-        _ => keep_data_directory(data, place)?,
+        _ => keep_data_directory(data)?,
     }
     for (setting, name, text) in [
         ("hba_file", "pg_hba.conf", "local all all peer\n"),
@@ -68,7 +64,7 @@ pub fn restore(
             .iter()
             .any(|file| file.setting == setting);
         if lay_elsewhere {
-            let path = copy_of(setting).unwrap_or_else(|| place.join(name));
+            let path = copy_of(setting).unwrap_or_else(|| own.clone());
             use_file(data, setting, &path)?;
         }
         if !own.exists() {
@@ -123,7 +119,7 @@ fn make_included_directories(data: &Path, text: &str) -> Result<()> {
 }
 
 /// Writes the file that a server started in `data` reads first.
-fn include(data: &Path, place: &Path, copy: &Path) -> Result<()> {
+fn include(data: &Path, copy: &Path) -> Result<()> {
     let path = data.join(MAIN_NAME);
     if path.exists() {
         // one that its origin did not read
@@ -139,14 +135,14 @@ fn include(data: &Path, place: &Path, copy: &Path) -> Result<()> {
             "# Written by backupkit: the configuration lay outside of the data directory, and this is a copy of it. What follows it is of this directory.\n\
              include {}\ndata_directory = {}\n",
             quoted(copy),
-            quoted(place)
+            quoted(data)
         ),
     )
 }
 
-/// Where the configuration itself says where its data directory is, that is `place` now: a server that reads the old one would
+/// Where the configuration itself says where its data directory is, that is `data` now: a server that reads the old one would
 /// start there.
-fn keep_data_directory(data: &Path, place: &Path) -> Result<()> {
+fn keep_data_directory(data: &Path) -> Result<()> {
     let path = data.join(MAIN_NAME);
     if !path.exists() {
         let text = "# Written by backupkit: that of the origin lay outside of its data directory, and could not be read.\n";
@@ -164,7 +160,7 @@ fn keep_data_directory(data: &Path, place: &Path) -> Result<()> {
     }
     let line = format!(
         "\n# Written by backupkit\ndata_directory = {}\n",
-        quoted(place)
+        quoted(data)
     );
     OpenOptions::new()
         .append(true)
@@ -205,7 +201,7 @@ mod tests {
             ],
             ..ClusterDetails::default()
         };
-        let restored = restore(data, data, &details).unwrap();
+        let restored = restore(data, &details).unwrap();
         assert_eq!(restored.len(), 4);
         let read = |name: &str| fs::read_to_string(data.join(name)).unwrap();
         assert_eq!(read("backupkit.configuration/postgresql.conf"), main);
@@ -229,10 +225,10 @@ mod tests {
         let data = place.path();
         let path = data.join("postgresql.conf");
         fs::write(&path, "#data_directory = 'ConfigDir'\nport = 1\n").unwrap();
-        restore(data, data, &ClusterDetails::default()).unwrap();
+        restore(data, &ClusterDetails::default()).unwrap();
         assert!(!fs::read_to_string(&path).unwrap().contains("backupkit"));
         fs::write(&path, " Data_Directory = '/live'\n").unwrap();
-        restore(data, data, &ClusterDetails::default()).unwrap();
+        restore(data, &ClusterDetails::default()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with(&format!("data_directory = '{}'\n", data.display())));
     }
