@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build install static release demo demo-cluster test machine test-faults test-kinds test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-release test-parts lint fmt bench clean
+.PHONY: help build install static release demo demo-cluster test machine test-faults test-kinds test-histories test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -53,6 +53,9 @@ test-faults: test-parts ## disturb every command in a thousand system calls, and
 
 test-kinds: test-parts ## hold dry runs against restores by every kind of object and login, on every server; minutes
 	cargo test --locked --test it -- --ignored what_a_dry_run_allows_works_on_every_server --nocapture
+
+test-histories: test-parts ## restore each backup that 30 histories at random keep, of clusters with chains; minutes
+	cargo test --locked --test it -- --ignored base_histories:: --nocapture
 
 test-s3: test-parts ## the promises of a storage on every server, with Ceph, which it installs
 	tests/parts/install ceph

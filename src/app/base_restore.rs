@@ -66,7 +66,10 @@ impl App {
             }
         }
         let keys = || self.keys_for(&named.database, &named.reference);
-        let owner = options.owner.as_deref().map(Account::named).transpose()?;
+        let owner = options.owner.as_deref().map(Account::named).transpose();
+        let owner = owner.map_err(|error| {
+            error.hint("name a user of this machine, as --owner postgres; getent passwd lists them")
+        })?;
         let tablespaces: BTreeMap<_, _> = options.tablespace_map.iter().cloned().collect();
         let job = BaseRestore {
             source: Assembly {
@@ -93,12 +96,6 @@ impl App {
         }
         .map_err(with_older)?;
         let took = began.elapsed();
-        if restored.damaged_pages > 0 {
-            log::warn!(
-                "{} pages were damaged on the server when this backup was made, and are so here",
-                restored.damaged_pages
-            );
-        }
         match options.json {
             true => output::json(&output::base_restore_json(&restored, options.dry_run, took))?,
             false if options.quiet => {}

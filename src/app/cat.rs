@@ -9,6 +9,7 @@ use crate::output::Stdout;
 use crate::repository::located::Located;
 use crate::repository::open::Rules;
 use crate::repository::reading_mark::ReadingMark;
+use crate::repository::source_kind::SourceClass;
 use crate::repository::standing::Purpose;
 use crate::source::logical::stored_globals;
 use std::io::{self, IsTerminal, Write};
@@ -35,6 +36,10 @@ impl App {
             let Located::Stored { storage, entry } = &selected else {
                 return Err(Error::usage("--globals is for a backup on a storage"));
             };
+            if entry.kind.class() == SourceClass::Cluster {
+                return Err(Error::usage("the roles of a cluster are in its files")
+                    .hint("--globals is for the backup of a database"));
+            }
             let sealed_only = self.encrypts(source) && !options.force;
             let text =
                 stored_globals::read(storage.as_ref(), &entry.id, &keys, sealed_only, cancel)?;

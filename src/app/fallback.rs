@@ -55,6 +55,11 @@ pub(super) fn plain_restore(older: &str) -> String {
     format!("{} --from {}", ours::command("restore"), shell::word(older))
 }
 
+/// The same of the backup of a cluster.
+pub(super) fn plain_restore_of_cluster(older: &str) -> String {
+    format!("{} --to-dir DIR", plain_restore(older))
+}
+
 /// The restore that was asked for, with `older` instead: options such as `--to` stay, or it would go somewhere else.
 pub(super) fn same_restore(older: &str) -> String {
     command_for(older, std::env::args())

@@ -2,7 +2,7 @@
 
 use super::context::App;
 use super::failure_here::FailedTask;
-use super::fallback::plain_restore;
+use super::fallback::{plain_restore, plain_restore_of_cluster};
 use super::overall_status::overall;
 use crate::cancel::Cancel;
 use crate::cli;
@@ -22,6 +22,7 @@ use crate::repository::pick::Pick;
 use crate::repository::reading_mark::ReadingMark;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
+use crate::repository::source_kind::SourceClass;
 use crate::repository::standing::Purpose;
 use crate::text::ours;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -208,6 +209,12 @@ impl App {
     /// Says on stderr what is wrong and what to do; stdout gets the result.
     fn tell(&self, verified: &Verified, copy: &Located, cancel: &Cancel) {
         let shown = copy.shown();
+        let restore = match copy {
+            Located::Stored { entry, .. } if entry.kind.class() == SourceClass::Cluster => {
+                plain_restore_of_cluster
+            }
+            _ => plain_restore,
+        };
         match &verified.result {
             Ok(Evidence { faults, notes, .. }) => {
                 for note in notes {
@@ -219,19 +226,13 @@ impl App {
                         more => format!(", and {more} more"),
                     };
                     let error = Error::damaged(format!("{shown} is bad: {first}{more}"));
-                    log::error!(
-                        "{}",
-                        self.hint_older(error, copy, plain_restore, cancel).report()
-                    );
+                    log::error!("{}", self.hint_older(error, copy, restore, cancel).report());
                 }
             }
             Err(error) => {
                 let told = Error::in_lines(error.kind(), &error.report());
                 let told = told.doing(format!("cannot check {shown}"));
-                log::error!(
-                    "{}",
-                    self.hint_older(told, copy, plain_restore, cancel).report()
-                );
+                log::error!("{}", self.hint_older(told, copy, restore, cancel).report());
             }
         }
     }

@@ -6,7 +6,7 @@ use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Back up all configured databases and clusters, or those named with --name.
+/// Back up all configured databases and clusters, or those named with --db; --name is the same.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,

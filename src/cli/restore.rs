@@ -75,31 +75,6 @@ pub struct RestoreArgs {
     #[argh(switch)]
     pub dry_run: bool,
 
-    // a cluster
-    /// restore a backup of a cluster into this directory, which is new or empty
-    #[argh(option, arg_name = "DIR")]
-    pub to_dir: Option<PathBuf>,
-
-    /// put the tablespace with this OID into DIR; may be repeated
-    #[argh(option, arg_name = "OID=DIR", from_str_fn(tablespace_map))]
-    pub tablespace_map: Vec<(u32, PathBuf)>,
-
-    /// put the WAL of the cluster into DIR
-    #[argh(option, arg_name = "DIR")]
-    pub waldir: Option<PathBuf>,
-
-    /// let the cluster follow another server, and not begin a history of its own
-    #[argh(switch)]
-    pub standby: bool,
-
-    /// start its server, at --port if that is named, and wait until it has recovered
-    #[argh(switch)]
-    pub start: bool,
-
-    /// give the files of the cluster to this user
-    #[argh(option, arg_name = "USER")]
-    pub owner: Option<String>,
-
     // which part of it
     /// only this table, view or sequence, as name or schema.name, with all that belongs to it; may be repeated
     #[argh(option, arg_name = "TABLE")]
@@ -160,6 +135,31 @@ pub struct RestoreArgs {
     /// put what was in the tablespace OLD into NEW; may be repeated
     #[argh(option, arg_name = "OLD=NEW", from_str_fn(renamed))]
     pub tablespace: Vec<(String, String)>,
+
+    // a cluster
+    /// restore a backup of a cluster into this directory, which is new or empty
+    #[argh(option, arg_name = "DIR")]
+    pub to_dir: Option<PathBuf>,
+
+    /// put the tablespace with this OID into DIR; may be repeated
+    #[argh(option, arg_name = "OID=DIR", from_str_fn(tablespace_map))]
+    pub tablespace_map: Vec<(u32, PathBuf)>,
+
+    /// put the WAL of the cluster into DIR
+    #[argh(option, arg_name = "DIR")]
+    pub waldir: Option<PathBuf>,
+
+    /// let the cluster follow another server, and not begin a history of its own
+    #[argh(switch)]
+    pub standby: bool,
+
+    /// start its server, at --port if that is named, and wait until it has recovered
+    #[argh(switch)]
+    pub start: bool,
+
+    /// give the files of the cluster to this user
+    #[argh(option, arg_name = "USER")]
+    pub owner: Option<String>,
 
     // how
     /// over so many connections at a time, 2 to 1000, from a temporary file; not atomic

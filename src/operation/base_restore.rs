@@ -10,7 +10,6 @@ use crate::repository::manifest::Manifest;
 use crate::repository::names::BackupId;
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::restore::assemble::Assembly;
-use crate::source::physical::restore::new_tablespaces::{self, WalToReplay};
 use crate::source::physical::restore::room::{self, Room};
 use crate::source::physical::restore::settings::{self, Becomes};
 use crate::source::physical::restore::target_directory::{CONTROL, TargetDirectory, sync};
@@ -75,8 +74,8 @@ struct Prepared {
     /// The plain size of all objects.
     bytes: u64,
     timeline: u32,
-    /// From where to where it is replayed.
-    replayed: WalToReplay,
+    /// Of its WAL, in bytes.
+    segment_size: u64,
     rooms: Vec<Room>,
     /// What starts it.
     pg_ctl: Option<Tool>,
@@ -108,7 +107,7 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
         elsewhere.push(taken.map_err(place_elsewhere)?);
     }
     let data = target.path().to_path_buf();
-    let configuration = write(job, &prepared, &target, tools, cancel)?;
+    let written = write(job, &prepared, &target, cancel)?;
     for place in elsewhere.iter().chain([&target]) {
         place.give_away()?;
         sync(place.path())?;
@@ -128,26 +127,32 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
     target.keep();
     elsewhere.into_iter().for_each(TargetDirectory::keep);
     let started = match &prepared.pg_ctl {
-        Some(pg_ctl) => Some(start(job, pg_ctl, &data, owner, prepared.timeline, cancel)?),
+        Some(pg_ctl) => Some(start(job, pg_ctl, &data, owner, &written.recovery, cancel)?),
         None => None,
     };
     Ok(RestoredBase {
         directory: data,
-        configuration,
+        configuration: written.configuration,
         started,
         ..restored(job, prepared)
     })
 }
 
-/// Writes all of it, durable or not, with a pg_control that is not named so. Returns where each copy of a configuration file is, and
-/// where the file lay.
+/// What was written beside the files of the backup.
+struct Written {
+    /// Where each copy of a configuration file is, and where the file lay.
+    configuration: Vec<(PathBuf, String)>,
+    /// Settings for the recovery alone.
+    recovery: String,
+}
+
+/// Writes all of it, durable or not, with a pg_control that is not named so.
 fn write(
     job: &BaseRestore,
     prepared: &Prepared,
     target: &TargetDirectory,
-    tools: &Tools,
     cancel: &Cancel,
-) -> Result<Vec<(PathBuf, String)>> {
+) -> Result<Written> {
     let places = RestorePlaces {
         data: target.path().to_path_buf(),
         tablespaces: prepared.tablespaces.clone(),
@@ -161,17 +166,21 @@ fn write(
     drop(progress);
     unpack::link_tablespaces(&places)?;
     settings::keep_to_itself(data, prepared.major, job.becomes)?;
-    let configuration = configuration::restore(data, &prepared.details)?;
+    let configuration = configuration::restore(data, &prepared.details, prepared.segment_size)?;
     if let Some(port) = job.port {
         settings::listen_at(data, port)?;
     }
-    settings::recover(data, prepared.timeline, job.becomes)?;
-    new_tablespaces::refuse(data, &prepared.replayed, tools, cancel)?;
+    settings::load_nothing_that_reaches_out(data)?;
+    let insists = &prepared.details.settings;
+    let recovery = settings::recover(data, prepared.timeline, job.becomes, insists)?;
     if let Some(wal) = job.wal {
         wal_directory::move_to(data, &absolute(wal)?)?;
     }
     target.clear_scratch()?;
-    Ok(configuration)
+    Ok(Written {
+        configuration,
+        recovery,
+    })
 }
 
 /// Starts the server, and waits until it is what it is to be.
@@ -180,7 +189,7 @@ fn start(
     pg_ctl: &Tool,
     data: &Path,
     owner: Option<(u32, u32)>,
-    timeline: u32,
+    recovery: &str,
     cancel: &Cancel,
 ) -> Result<PathBuf> {
     let account = owner.map(|(uid, gid)| Account::numbered(uid, gid));
@@ -193,8 +202,13 @@ fn start(
     match job.becomes {
         Becomes::Primary => {
             server.start(Awaited::Recovered, cancel)?;
-            settings::forget_recovery(data, timeline)?;
-            server.reload(cancel)?;
+            let told =
+                settings::forget_recovery(data, recovery).and_then(|()| server.reload(cancel));
+            if let Err(error) = told {
+                // it runs, and what it was told for the recovery changes nothing any more
+                let error = error.doing("the settings of the recovery stay in its configuration");
+                log::warn!("{}", error.chain());
+            }
         }
         Becomes::Standby => server.start(Awaited::Standby, cancel)?,
     }
@@ -213,6 +227,17 @@ fn require_starter(owner: Option<(u32, u32)>) -> Result<()> {
             Error::usage("PostgreSQL does not run as root, and the files would be root's")
                 .hint("name the user that it runs as: --owner postgres"),
         ),
+    }
+}
+
+/// Nobody but root gives files away.
+fn require_giver(owner: Option<(u32, u32)>) -> Result<()> {
+    match owner {
+        Some((uid, _)) if !account::is_root() && uid != account::own() => {
+            Err(Error::usage("only root can give files to another user")
+                .hint("restore as root, or as the user that --owner names"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -249,15 +274,17 @@ fn restored(job: &BaseRestore, prepared: Prepared) -> RestoredBase {
 }
 
 fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared> {
+    require_giver(job.owner)?;
     let id = job.source.id()?;
     let (facts, details) = job.source.last_cluster()?;
     let known: Vec<u32> = details.tablespaces.iter().map(|one| one.oid).collect();
     if let Some(unknown) = job.tablespaces.keys().find(|oid| !known.contains(oid)) {
         let known: Vec<String> = known.iter().map(u32::to_string).collect();
-        return Err(
-            Error::usage(format!("the backup has no tablespace {unknown}"))
-                .hint(format!("its tablespaces are: {}", known.join(", "))),
-        );
+        let error = Error::usage(format!("the backup has no tablespace {unknown}"));
+        return Err(match known.is_empty() {
+            true => error.hint("it has none at all; leave --tablespace-map out"),
+            false => error.hint(format!("its tablespaces are: {}", known.join(", "))),
+        });
     }
     let tablespaces = details.tablespaces.iter().map(|one| {
         let mapped = job.tablespaces.get(&one.oid).cloned();
@@ -277,7 +304,8 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
     let chain = job.source.chain.iter();
     let chain: Vec<&Manifest> = chain.map(|link| &link.link.manifest).collect();
     let directory = absolute(job.directory)?;
-    let rooms = room::wanted(&chain, &directory, &tablespaces)?;
+    let wal = job.wal.map(absolute).transpose()?;
+    let rooms = room::wanted(&chain, &directory, &tablespaces, wal.as_deref())?;
     let objects = chain.iter().flat_map(|manifest| manifest.objects());
     let bytes = objects.map(|object| object.plain_bytes).sum();
     Ok(Prepared {
@@ -288,7 +316,7 @@ fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Prepared
         server_version: facts.server_version.clone(),
         damaged_pages: facts.damaged_pages,
         timeline: facts.timeline,
-        replayed: WalToReplay::of(&facts),
+        segment_size: facts.wal_segment_size,
         rooms,
         pg_ctl,
         major,
@@ -320,9 +348,13 @@ fn require_apart(job: &BaseRestore, tablespaces: &BTreeMap<u32, PathBuf>) -> Res
     };
     for (oid, path) in tablespaces {
         if !path.is_absolute() {
-            return Err(Error::damaged(format!(
-                "the tablespace {oid} lay in {}, which is no absolute path",
+            // as allow_in_place_tablespaces has them
+            return Err(Error::refused(format!(
+                "the tablespace {oid} lay in the data directory itself, in {}",
                 path.display()
+            ))
+            .hint(format!(
+                "give it a directory of its own with --tablespace-map {oid}=DIR"
             )));
         }
         let hint = "give each tablespace a directory of its own with --tablespace-map OID=DIR";

@@ -1,8 +1,9 @@
-//! `cat`: the plain dump of one backup, to be piped elsewhere.
+//! `cat`: the plain dump of one backup, or the tar of a cluster's data directory, to be piped elsewhere.
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::encoding::ArchiveEncoding;
+use crate::format::foreign::ForeignFormat;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::progress::Meter;
@@ -10,6 +11,7 @@ use crate::repository::foreign_file;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
+use crate::repository::source_kind::SourceClass;
 use crate::source::logical::dump_inspector::inspector_for;
 use std::io::Write;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub fn run(
         Content::Empty if !decoded => {
             return Err(Error::damaged(format!("{} is empty", selected.shown())));
         }
+        // as the files of a cluster are sent
+        Content::Foreign(ForeignFormat::Tar) if is_of_cluster(selected) => {}
         Content::Foreign(format) if !decoded => {
             return Err(foreign_file::explain(selected, inbound.facts(), format));
         }
@@ -45,4 +49,11 @@ pub fn run(
     inbound
         .copy_to(target, inspector_for(content, true).as_mut(), &meter)
         .map_err(|error| error.doing(format!("cannot read {}", selected.shown())))
+}
+
+fn is_of_cluster(selected: &Located) -> bool {
+    match selected {
+        Located::Stored { entry, .. } => entry.kind.class() == SourceClass::Cluster,
+        Located::File(_) => false,
+    }
 }

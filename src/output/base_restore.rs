@@ -86,8 +86,8 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
              in postgresql.auto.conf are removed; its history is its own from the start on.\n"
         }
         Becomes::Standby => {
-            "\nIt is a standby, and follows whom primary_conninfo names in postgresql.auto.conf: set that first. It archives nothing and\n\
-             runs no jobs of pg_cron until the lines of backupkit there are removed.\n"
+            "\nIt is a standby, and follows whom primary_conninfo names: see that it is the right one, in postgresql.auto.conf. It archives\n\
+             nothing and runs no jobs of pg_cron until the lines of backupkit there are removed.\n"
         }
     });
     match &restored.started {

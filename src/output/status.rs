@@ -107,7 +107,7 @@ fn row(database: &DatabaseStatus, now: DateTime<Utc>) -> [String; 10] {
         database.level().name().to_string(),
         of(|newest| minute(newest.entry.id.timestamp.moment())),
         of(|newest| human_age(newest.age)),
-        of(|newest| human_bytes(newest.entry.bytes)),
+        of(|newest| human_bytes(newest.entry.total_bytes())),
         of(|newest| match newest.size.percent() {
             Some(percent) => change(percent),
             None => "-".to_string(),
@@ -228,7 +228,7 @@ fn newest_json(newest: &NewestBackup) -> Value {
         "started_at": rfc3339::precise(newest.entry.id.timestamp.moment()),
         "finished_at": newest.finished_at.map(rfc3339::precise),
         "age_seconds": newest.age.num_seconds(),
-        "bytes": newest.entry.bytes,
+        "bytes": newest.entry.total_bytes(),
         "partial": newest.partial,
         "size": {
             "state": newest.size.level.name(),
@@ -305,7 +305,10 @@ pub fn status_nagios(report: &StatusReport) -> String {
     if said.is_empty() {
         let newest = report.databases.iter().flat_map(|database| {
             let newest = database.newest.as_ref()?;
-            let (age, size) = (human_age(newest.age), human_bytes(newest.entry.bytes));
+            let (age, size) = (
+                human_age(newest.age),
+                human_bytes(newest.entry.total_bytes()),
+            );
             Some(format!("{}: {age} old, {size}", database.name))
         });
         said = newest.collect();
@@ -342,7 +345,7 @@ fn performance(database: &DatabaseStatus, now: DateTime<Utc>) -> String {
         "'{name}_age'={}s;;{};0 '{name}_size'={}B;;;0 ",
         newest.age.num_seconds().max(0),
         limit.unwrap_or_default(),
-        newest.entry.bytes
+        newest.entry.total_bytes()
     );
     if let Some(at) = database.proven.verified_at {
         let limit = database.max_unverified_age;

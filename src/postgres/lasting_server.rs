@@ -169,7 +169,7 @@ impl LastingServer<'_> {
             ),
         )
         .hint(format!(
-            "what was restored is whole and stays there: mend what the log says in its postgresql.conf, and start it with pg_ctl -D {data} start"
+            "what was restored is whole and stays there: mend what the log says by a line at the end of {data}/postgresql.auto.conf, which overrides all else, and start it with pg_ctl -D {data} start; where its port is taken, --port of the next restore names another"
         ))
     }
 

@@ -63,6 +63,19 @@ const KNOWN: &[PreloadedExtension] = &[
     known("pg_tle", false, false),
 ];
 
+/// Libraries whose workers reach other servers by what rows of a database say: a copy of it would reach those of its origin, and
+/// the origin most of all.
+const REACHING_OUT: [&str; 5] = ["pg_cron", "pglogical", "pg_net", "spock", "bdr"];
+
+/// The setting without those that reach other servers; `None` where it names none of them.
+pub fn without_those_that_reach_out(setting: &str) -> Option<String> {
+    let entries = setting.split(',').map(str::trim).zip(libraries(setting));
+    let reaches_out = |library: &str| REACHING_OUT.contains(&library);
+    let (gone, kept): (Vec<_>, Vec<_>) = entries.partition(|(_, library)| reaches_out(library));
+    let kept: Vec<&str> = kept.into_iter().map(|(entry, _)| entry).collect();
+    (!gone.is_empty()).then(|| kept.join(", "))
+}
+
 /// Those of these extensions that have to be loaded.
 pub fn among(extensions: &[String]) -> impl Iterator<Item = &'static PreloadedExtension> {
     KNOWN
@@ -102,6 +115,15 @@ mod tests {
     fn a_library_is_known_however_the_setting_names_it() {
         let named = libraries("pg_cron, \"$libdir/pgaudit\",/opt/lib/citus.so");
         assert_eq!(named.collect::<Vec<_>>(), ["pg_cron", "pgaudit", "citus"]);
+    }
+
+    #[test]
+    fn what_reaches_others_is_left_out_of_the_setting_and_nothing_else() {
+        let without = without_those_that_reach_out("pgaudit, \"$libdir/pg_cron\",pg_net, citus");
+        assert_eq!(without.as_deref(), Some("pgaudit, citus"));
+        assert_eq!(without_those_that_reach_out("pg_cron").as_deref(), Some(""));
+        assert_eq!(without_those_that_reach_out("pgaudit,pg_crony"), None);
+        assert_eq!(without_those_that_reach_out(""), None);
     }
 
     #[test]

@@ -38,8 +38,6 @@ pub enum Program {
     PgCombinebackup,
     /// Reads every page of a cluster that is stopped.
     PgChecksums,
-    /// Shows what is in WAL.
-    PgWaldump,
     /// Starts and stops a server.
     PgCtl,
 }
@@ -57,7 +55,6 @@ impl Program {
             Program::PgAmcheck => "pg_amcheck",
             Program::PgCombinebackup => "pg_combinebackup",
             Program::PgChecksums => "pg_checksums",
-            Program::PgWaldump => "pg_waldump",
             Program::PgCtl => "pg_ctl",
         }
     }

@@ -29,6 +29,11 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The number of whom this runs as.
+pub fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 impl Account {
     /// The account of this name, by `/etc/passwd`.
     pub fn named(name: &str) -> Result<Account> {

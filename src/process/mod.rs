@@ -12,7 +12,7 @@ mod hang_up;
 pub mod machine;
 mod output_tail;
 mod pipes;
-mod repeated_warnings;
+pub mod repeated_warnings;
 mod terminate;
 
 pub use child::{COMMAND, Child, Ended, Explain, explain_plainly, spawn};

@@ -12,6 +12,11 @@ const REMEMBERED: usize = 100;
 
 static TOLD: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(Mutex::default);
 
+/// Has `warning`, a whole line, not told of what is done next: it is of what was meant.
+pub fn expect(warning: &str) {
+    was_told(warning);
+}
+
 /// True where `warning` has been told by this process of late. It counts as told from now on.
 pub(super) fn was_told(warning: &str) -> bool {
     let Ok(mut told) = TOLD.lock() else {

@@ -12,13 +12,15 @@ use crate::text::ours;
 pub struct ChainLink {
     pub copy: Copy,
     pub manifest: Manifest,
+    /// Nothing that is known speaks against it.
+    pub is_good: bool,
 }
 
 impl Repository<'_> {
-    /// All that `copy` needs to be restored, the full one first and itself last. Each is taken from a storage where nothing
+    /// All that `copy` needs to be restored, the full one first and itself, which is not judged, last. Each is taken from a storage where nothing
     /// speaks against it, if there is one. Damaged, where one is not there or has no manifest that can be read.
     pub fn chain(&self, copy: &Copy, cancel: &Cancel) -> Result<Vec<ChainLink>> {
-        let mut links = vec![self.link(copy.clone(), cancel)?];
+        let mut links = vec![self.link(copy.clone(), true, cancel)?];
         while let Some(last) = links.last()
             && last.copy.entry.kind.is_incremental()
         {
@@ -43,13 +45,14 @@ impl Repository<'_> {
                 }
                 return Err(lost(&id, parent));
             };
-            links.push(self.link(self.best_copy(held, cancel)?, cancel)?);
+            let (copy, is_good) = self.best_copy(held, cancel)?;
+            links.push(self.link(copy, is_good, cancel)?);
         }
         links.reverse();
         Ok(links)
     }
 
-    fn link(&self, copy: Copy, cancel: &Cancel) -> Result<ChainLink> {
+    fn link(&self, copy: Copy, is_good: bool, cancel: &Cancel) -> Result<ChainLink> {
         let id = copy.entry.id.clone();
         let held = HeldBackup {
             id: id.clone(),
@@ -65,11 +68,12 @@ impl Repository<'_> {
         Ok(ChainLink {
             copy,
             manifest: manifest.clone(),
+            is_good,
         })
     }
 
-    /// The first copy that nothing speaks against, else the first that can be read.
-    fn best_copy(&self, held: HeldBackup, cancel: &Cancel) -> Result<Copy> {
+    /// The first copy that nothing speaks against, else the first that can be read, and false.
+    fn best_copy(&self, held: HeldBackup, cancel: &Cancel) -> Result<(Copy, bool)> {
         let standings = self.standings(&held, cancel)?;
         let good = standings.iter().position(|one| one.can_be_restored());
         let usable = held
@@ -77,7 +81,7 @@ impl Repository<'_> {
             .iter()
             .position(|copy| self.places().usable(&copy.storage).is_some());
         let at = good.or(usable).unwrap_or(0);
-        Ok(held.copies[at].clone())
+        Ok((held.copies[at].clone(), good.is_some()))
     }
 }
 

@@ -60,10 +60,16 @@ impl Repository<'_> {
         })
     }
 
-    /// The newest backup before `id` that counts for a restore, looking at no more than `most`.
+    /// The newest backup before `id` that counts for a restore, looking at no more than `most`. It is none that `id` needs: where
+    /// that cannot be restored, it may be because of these.
     pub fn older(&self, id: &BackupId, most: usize, cancel: &Cancel) -> Result<Option<BackupId>> {
         let backups = self.backups();
-        let older = backups.iter().filter(|backup| backup.id < *id);
+        let own = backups.iter().find(|backup| backup.id == *id);
+        let needed = own.and_then(|own| self.chain(own.copies.first()?, cancel).ok());
+        let needed = needed.unwrap_or_default();
+        let is_needed = |id: &BackupId| needed.iter().any(|link| link.copy.entry.id == *id);
+        let older = backups.iter();
+        let older = older.filter(|backup| backup.id < *id && !is_needed(&backup.id));
         for backup in older.take(most) {
             let standings = self.standings(backup, cancel)?;
             let mut standings = standings.iter();

@@ -6,7 +6,7 @@ use super::manifest::{Manifest, StoredObject};
 use super::names::{Name, ObjectName, Part};
 use super::open::watched;
 use crate::cancel::Cancel;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::{Expect, Keys};
@@ -70,7 +70,13 @@ impl ObjectOpener<'_> {
     ) -> Result<Inbound> {
         let key = &object.stored.key;
         let doing = || format!("cannot read {}", self.storage.locate(key));
-        let stored = watched(self.storage.open(key, cancel)?, cancel);
+        let stored = self.storage.open(key, cancel);
+        let stored = stored.map_err(|error| match error.kind() {
+            // the manifest says that it is there
+            Kind::NotFound => Error::damaged(format!("{} is gone", self.storage.locate(key))),
+            _ => error,
+        })?;
+        let stored = watched(stored, cancel);
         let label = object.name.label(&self.copy.entry.id);
         let sha256 = Some(object.stored.sha256.clone());
         let inbound = Inbound::open(stored, self.keys, Expect::Label(&label), sha256, meter);

@@ -83,7 +83,10 @@ pub fn layers(
 ) -> Result<Inbound> {
     let doing = || format!("cannot read {}", selected.shown());
     let label = match selected {
-        Located::Stored { entry, .. } => Some(entry.id.to_string()),
+        Located::Stored { entry, .. } => Some(match entry.kind.object() {
+            Some(object) => object.label(&entry.id),
+            None => entry.id.to_string(),
+        }),
         Located::File(_) => None,
     };
     let expected = match &label {

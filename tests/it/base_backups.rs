@@ -86,6 +86,29 @@ fn a_drill_starts_a_server_from_the_chain_and_reads_every_row() {
 }
 
 #[test]
+fn large_segments_of_wal_a_login_trigger_and_hasty_roles_disturb_no_drill() {
+    let scene = ClusterScene::new(18, &[]);
+    scene.server.with_large_segments();
+    scene.server.maintenance().sql(
+        "ALTER ROLE postgres IN DATABASE postgres SET statement_timeout = '1ms';
+         CREATE FUNCTION go() RETURNS event_trigger LANGUAGE plpgsql AS
+             $$BEGIN IF inet_client_addr() IS NULL THEN RAISE 'go away'; END IF; END$$;
+         CREATE EVENT TRIGGER at_login ON login EXECUTE FUNCTION go();
+         ALTER EVENT TRIGGER at_login ENABLE ALWAYS",
+    );
+    scene.back_up("full");
+    let drilled = scene
+        .sandbox
+        .run(&["verify", "--latest", "--level", "restore", "--verbose"]);
+    let output = drilled.exits(0);
+    assert!(
+        !output.stderr.contains("not looked into"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
 fn a_server_without_incremental_backups_gets_full_ones_and_is_told_why() {
     let scene = ClusterScene::new(16, &[]);
     scene.back_up("full");
@@ -164,6 +187,20 @@ fn what_a_chain_needs_is_kept_and_without_it_nothing_is_chosen() {
     assert!(scene.files().iter().all(|name| name.contains(&id(&next))));
 
     let lost = scene.back_up("incr");
+    // what needs a bad one is bad, whatever it is asked
+    let good = fs::read(&next).expect("the full one");
+    fs::write(&next, &good[..good.len() - 1]).expect("cut it");
+    scene.sandbox.run(&["verify", &id(&next)]).exits(13);
+    for level in ["exists", "full", "restore"] {
+        let arguments = ["verify", &id(&lost), "--level", level];
+        let output = scene.sandbox.run(&arguments).exits(13);
+        assert!(output.stderr.contains("is not good"), "{}", output.stderr);
+        assert!(
+            !output.stderr.contains("the next older"),
+            "{}",
+            output.stderr
+        );
+    }
     fs::remove_file(&next).expect("remove the full one");
     scene.restore("main", "restored").exits(13);
     scene.restore(&id(&lost), "restored").exits(13);
@@ -227,6 +264,55 @@ fn a_page_that_the_server_finds_damaged_is_marked_and_never_counts_as_good() {
     let label = fs::read_to_string(scene.sandbox.path("restored/backup_label")).expect("a label");
     assert!(label.contains(&id(&good)), "{label}");
     scene.sandbox.run(&["status"]).exits(13);
+}
+
+#[test]
+fn a_backup_during_which_a_tablespace_is_made_is_none() {
+    let scene = ClusterScene::new(17, &[]);
+    scene.configure("      max_rate: 2MiB");
+    let maintenance = scene.server.maintenance();
+    let directory = scene.server.directory.join("made");
+    let directory = directory.display();
+    maintenance.sql(&format!(
+        "CREATE TABLE more AS SELECT md5(n::text) FROM generate_series(1, 60000) AS n;
+         COPY (SELECT 1 WHERE false) TO PROGRAM 'mkdir {directory}'"
+    ));
+    let mut running = scene.sandbox.start(&["backup", "--name", "main"]);
+    program::until("files are being sent", || {
+        let sent = "SELECT count(*) FROM pg_stat_progress_basebackup WHERE phase = 'streaming database files'";
+        maintenance.sql(sent) == "1"
+    });
+    // it is gone again when the backup ends, and in its WAL all the same
+    maintenance.sql(&format!(
+        "CREATE TABLESPACE made LOCATION '{directory}'; DROP TABLESPACE made"
+    ));
+    let output = running.ends().exits(1);
+    let made = format!("would make it where it lay: {directory}");
+    assert!(output.stderr.contains(&made), "{}", output.stderr);
+    assert!(scene.listed().is_empty());
+    scene.configure("");
+    scene.back_up("full");
+}
+
+#[test]
+fn the_files_of_a_cluster_can_be_piped_elsewhere() {
+    let scene = ClusterScene::new(17, &[]);
+    for compression in ["false", "zstd"] {
+        scene.configure(&format!("      compression: {compression}"));
+        scene.back_up("full");
+        let tar = scene.sandbox.run(&["cat", "main/latest"]).exits(0).stdout;
+        assert!(tar.starts_with(b"backup_label\0"));
+        assert!(tar.ends_with(&[0; 1024]));
+    }
+    let output = scene
+        .sandbox
+        .run(&["cat", "main/latest", "--globals"])
+        .exits(2);
+    assert!(
+        output.stderr.contains("are in its files"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]

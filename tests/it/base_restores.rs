@@ -1,12 +1,11 @@
 //! What becomes of a cluster that is restored: started, a standby, its WAL and its configuration elsewhere, and all that is left alone.
 
 use crate::support::cluster_scene::{ClusterScene, id};
-use crate::support::postgres::{SUPERUSER, bin, pg_ctl};
+use crate::support::postgres::{SUPERUSER, bin, free_port, pg_ctl};
 use crate::support::program::{self, Output};
 use crate::support::wait::until;
 use serde_json::Value;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,13 +17,6 @@ struct Started<'a> {
 }
 
 impl<'a> Started<'a> {
-    /// The port for one that is to be started.
-    fn port() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        port.to_string()
-    }
-
     fn of(scene: &'a ClusterScene, name: &str, port: &str) -> Started<'a> {
         Started {
             scene,
@@ -98,7 +90,7 @@ fn a_restored_cluster_is_started_and_waited_for() {
     open_sandbox(&scene);
     let wal = scene.sandbox.path("wal");
     let wal = wal.to_str().expect("UTF-8");
-    let port = Started::port();
+    let port = free_port();
     let options = ["--start", "--port", &port, "--waldir", wal, "--json"];
     let output = scene.restore_with("main", "restored", &options).exits(0);
     let server = Started::of(&scene, "restored", &port);
@@ -168,10 +160,10 @@ fn a_restored_cluster_is_started_and_waited_for() {
 
 #[test]
 fn a_standby_follows_and_begins_no_history_of_its_own() {
-    let scene = ClusterScene::new(17, &[]);
+    let scene = ClusterScene::new(17, &["summarize_wal=on", "full_page_writes=on"]);
     scene.back_up("full");
     open_sandbox(&scene);
-    let port = Started::port();
+    let port = free_port();
     let options = ["--standby", "--start", "--port", &port];
     let output = scene.restore_with("main", "restored", &options).exits(0);
     let server = Started::of(&scene, "restored", &port);
@@ -202,11 +194,64 @@ fn a_standby_follows_and_begins_no_history_of_its_own() {
     until("the standby has the row", || {
         (server.ask("SELECT count(*) FROM orders WHERE id = -1") == "1").then_some(())
     });
+
+    // it can be backed up like its primary, which then does not carry the load
+    scene.configure(&format!(
+        "  - name: standby\n    connection: {{ host: 127.0.0.1, port: {port}, user: {SUPERUSER}, password: '{}' }}\n    backup: {{ storage: local, encryption: {{ enabled: false }} }}",
+        scene.server.password
+    ));
+    scene.back_up_of("standby", "full");
+    scene.server.maintenance().sql(
+        "UPDATE orders SET what = 'of the primary' WHERE id % 7 = 0; CHECKPOINT; SELECT pg_switch_wal()",
+    );
+    until("the standby has the rows", || {
+        (server.ask(ClusterScene::ROWS) == scene.server.maintenance().sql(ClusterScene::ROWS))
+            .then_some(())
+    });
+    server.ask("CHECKPOINT");
+    let path = scene.back_up_of("standby", "incr");
+    assert!(path.to_str().expect("UTF-8").contains(".incr."), "{path:?}");
+    scene.restore("standby", "of-the-standby").exits(0);
+    scene.holds_the_same("of-the-standby");
+}
+
+#[test]
+fn what_its_origin_was_told_once_does_not_lead_a_copy_astray() {
+    // a moment that it was restored to long ago, and a log of its own
+    let settings = [
+        "recovery_target_time=2020-01-01 00:00:00+00",
+        "logging_collector=on",
+        "log_directory=elsewhere",
+        "synchronous_standby_names=*",
+    ];
+    let scene = ClusterScene::new(18, &settings);
+    scene.back_up("full");
+    open_sandbox(&scene);
+    let port = free_port();
+    let options = ["--start", "--port", &port];
+    scene.restore_with("main", "restored", &options).exits(0);
+    let server = Started::of(&scene, "restored", &port);
+    assert_eq!(
+        server.ask(ClusterScene::ROWS),
+        scene.server.maintenance().sql(ClusterScene::ROWS)
+    );
+    assert!(count(&scene.sandbox.path("restored/log")) > 0);
+    assert_eq!(server.ask("SHOW log_directory"), "log");
+    // nobody is there to be waited for
+    assert_eq!(server.ask("SHOW synchronous_standby_names"), "");
+
+    // what the server says when it cannot start stands in that log
+    let failed = scene.restore_with("main", "second", &options).exits(1);
+    assert!(
+        failed.stderr.contains("already in use"),
+        "{}",
+        failed.stderr
+    );
 }
 
 #[test]
 fn a_configuration_that_lay_elsewhere_comes_along_and_leads_back_to_nowhere() {
-    let scene = ClusterScene::new(18, &[]);
+    let scene = ClusterScene::new(18, &["max_connections=130", "max_prepared_transactions=5"]);
     scene.server.move_configuration();
     scene.back_up("full");
     open_sandbox(&scene);
@@ -220,7 +265,7 @@ fn a_configuration_that_lay_elsewhere_comes_along_and_leads_back_to_nowhere() {
         files.map(|name| fs::read(scene.server.directory.join(name)).expect("a file"))
     };
     let before = living();
-    let port = Started::port();
+    let port = free_port();
     let options = ["--start", "--port", &port, "--json"];
     let output = scene.restore_with("main", "restored", &options).exits(0);
     let server = Started::of(&scene, "restored", &port);
@@ -265,6 +310,36 @@ fn a_configuration_that_lay_elsewhere_comes_along_and_leads_back_to_nowhere() {
         "{}",
         output.stderr
     );
+    // what the recovery insists on is known all the same, also where it changes for the next start
+    let port = free_port();
+    let options = ["--start", "--port", &port];
+    scene.restore_with("other", "unread", &options).exits(0);
+    let server = Started::of(&scene, "unread", &port);
+    let data = scene.sandbox.path("unread");
+    let own = fs::read_to_string(data.join("postgresql.conf")).expect("a file");
+    for line in ["max_connections = 130", "max_prepared_transactions = 5"] {
+        assert!(own.lines().any(|one| one == line), "{own}");
+    }
+    drop(server);
+}
+
+#[test]
+fn a_setting_that_has_not_come_into_force_keeps_no_copy_from_starting() {
+    let scene = ClusterScene::new(18, &["max_connections=130"]);
+    scene
+        .server
+        .maintenance()
+        .sql("ALTER SYSTEM SET max_connections = 20");
+    scene.back_up("full");
+    open_sandbox(&scene);
+    let port = free_port();
+    let options = ["--start", "--port", &port];
+    scene.restore_with("main", "restored", &options).exits(0);
+    let server = Started::of(&scene, "restored", &port);
+    assert_eq!(server.ask("SHOW max_connections"), "130");
+    let auto = fs::read_to_string(scene.sandbox.path("restored/postgresql.auto.conf"));
+    let auto = auto.expect("a file");
+    assert!(!auto.contains("130") && auto.contains("20"), "{auto}");
 }
 
 #[test]
@@ -281,6 +356,19 @@ fn what_a_killed_restore_left_is_taken_up_and_what_is_whole_never() {
         "{room}"
     );
     assert!(!scene.sandbox.path("restored").exists());
+    // WAL on another file system wants room there
+    let elsewhere = "/dev/shm/backupkit-test-wal-that-never-is";
+    let dry = scene
+        .restore_with(
+            "main",
+            "restored",
+            &["--dry-run", "--json", "--waldir", elsewhere],
+        )
+        .exits(0);
+    let rooms = json(&dry)["rooms"].as_array().expect("a list").clone();
+    let memory = rooms.iter().find(|room| room["directory"] == "/dev/shm");
+    let needed = memory.and_then(|room| room["needed_bytes"].as_u64());
+    assert!(needed >= Some(16 << 20), "{rooms:?}");
 
     // as if it had been killed: marks and files in the data directory and in those of tablespaces
     let oids = scene

@@ -5,6 +5,7 @@
 mod absent;
 mod backup;
 mod base_backups;
+mod base_histories;
 mod base_operation;
 mod base_restores;
 #[path = "../campaign/mod.rs"]

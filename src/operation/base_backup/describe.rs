@@ -25,13 +25,13 @@ pub(super) struct DescribedBackup {
     pub manifest: Manifest,
     /// The small files and what is in them, the manifest last.
     pub files: Vec<(String, Vec<u8>)>,
-    /// The server found pages of its own damaged: it is stored, and the run fails.
+    /// Pages were damaged on the server already: it is stored, and the run fails.
     pub failure: Option<Error>,
 }
 
 /// The pages that were damaged on the server already.
 struct SourceDamage {
-    /// How many, as far as is known; at least one where the server says so.
+    /// How many, as far as is known.
     count: u64,
     /// Those that we saw as well.
     seen: Vec<DamagedPage>,
@@ -101,17 +101,23 @@ pub(super) fn describe(
     })
 }
 
-/// What the server says is damaged. What we alone saw may be torn: the server looks twice.
+/// What is damaged: by the server's word, since what we alone saw may be torn, and it looks twice; and what it looks at not at all.
 fn source_damage(received: &ReceivedBackup) -> Option<SourceDamage> {
     let facts = &received.facts;
-    let seen = facts.page_failures().iter().map(|page| DamagedPage {
+    let unreplaced = facts.unreplaced_pages();
+    let (told, count) = match received.end.has_damaged_pages {
+        true => (facts.page_failures(), facts.page_failure_count().max(1)),
+        false => (&[][..], 0),
+    };
+    let seen = told.iter().chain(unreplaced).map(|page| DamagedPage {
         file: page.file.clone(),
         block: page.block,
     });
-    received.end.has_damaged_pages.then(|| SourceDamage {
-        count: facts.page_failure_count().max(1),
+    let damage = SourceDamage {
+        count: count + unreplaced.len() as u64,
         seen: seen.take(LISTED).collect(),
-    })
+    };
+    (damage.count > 0).then_some(damage)
 }
 
 fn details(
@@ -155,7 +161,7 @@ fn damaged(id: &BackupId, damage: &SourceDamage) -> Error {
         more => told.push(format!("and {more} more")),
     }
     Error::failed(format!(
-        "the server found damaged pages in its own files: {}",
+        "the server has damaged pages in its own files: {}",
         told.join(", ")
     ))
     .hint(format!(

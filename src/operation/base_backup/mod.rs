@@ -106,8 +106,14 @@ pub fn run(
     let committed = copies.commit(&archive, &described.files, &still, cancel)?;
     let CommittedCopies { copies, holds } = committed;
     let reason = basis.full_because();
-    let reason =
-        reason.map(|why| format!("a full backup was made instead of an incremental one: {why}"));
+    let advice = match begun.server.is_standby {
+        true => {
+            "; on a standby it takes a CHECKPOINT of its primary, and then of its own, since the last one"
+        }
+        false => "",
+    };
+    let reason = reason
+        .map(|why| format!("a full backup was made instead of an incremental one: {why}{advice}"));
     // that it is not known is for `test` to tell, and not for every night
     let unread = match begun.server.configuration {
         Some(_) => begun.server.unread_configuration(),

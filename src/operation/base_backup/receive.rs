@@ -9,9 +9,8 @@
 
 use super::job::{BaseJob, BegunBackup};
 use crate::cancel::Cancel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::format::codec;
-use crate::format::inspect::NoInspection;
 use crate::format::write_pipeline::{self, Stages, WrittenArchive};
 use crate::postgres::replication::{
     BaseBackupEnd, BaseBackupStream, ObjectKind, ReplicationConnection,
@@ -21,6 +20,7 @@ use crate::repository::copies::{Archives, Copies};
 use crate::repository::manifest::StoredObject;
 use crate::repository::names::ObjectName;
 use crate::source::physical::base_inspector::{BaseFacts, BaseInspector, BasePart};
+use crate::source::physical::wal_check::WalCheck;
 use crate::source::physical::wal_tar::{WalEnd, WalTar};
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -59,6 +59,12 @@ pub(super) fn receive(
         .wal
         .start_replication(&connections.slot, first, start.timeline)?;
     let end = WalEnd::default();
+    let mut check = WalCheck::new(
+        start.timeline,
+        server.wal_segment_size,
+        begun.system_identifier,
+        start.start_lsn,
+    );
     let mut wal = WalTar::new(
         wal,
         start.timeline,
@@ -75,6 +81,7 @@ pub(super) fn receive(
             job.codec,
             ObjectName::Wal.label(&begun.id),
         );
+        let check = &mut check;
         let receiving = scope.spawn(move || {
             let plan = Stages {
                 codec,
@@ -82,7 +89,7 @@ pub(super) fn receive(
                 threads: 1,
                 seal: keys.as_ref().map(|keys| (keys, label.as_str())),
             };
-            write_pipeline::write(&mut wal, wal_archives, &plan, &mut NoInspection, meter)
+            write_pipeline::write(&mut wal, wal_archives, &plan, check, meter)
         });
         let wal_is_gone = Cell::new(false);
         let stream = FilesWithWal {
@@ -104,12 +111,21 @@ pub(super) fn receive(
             (Ok(_), Err(error)) => Err(error.doing("the WAL of the backup is not complete")),
             // the files ended only since the WAL did
             (Err(_), Err(wal)) if wal_is_gone.get() => {
-                Err(wal.doing("the WAL of the backup is not complete"))
+                Err(wal.doing("the WAL of the backup is not complete").also_hint(
+                    "where the server has a max_slot_wal_keep_size, it has to have room for all WAL that is written during a backup",
+                ))
             }
             (Err(error), _) => Err(error),
         }
     });
     let (mut files, (wal_archives, wal)) = received?;
+    let made = check
+        .up_to(files.end.stop_lsn)
+        .map_err(|error| error.with_kind(Kind::Failed))
+        .doing(|| "what the server sent cannot be restored")?;
+    if let Some(made) = made.first() {
+        return Err(Error::failed(made.as_obstacle()).hint("back up again; the next one has it"));
+    }
     copies.finish(wal_archives)?;
     files.objects.push(stored_object(wal_key, wal));
     Ok(files)
@@ -158,6 +174,7 @@ fn receive_files(
     }
     let end = sent.stream.finish()?;
     facts.compare()?;
+    facts.end_at(end.stop_lsn.0);
     Ok(ReceivedBackup {
         objects,
         facts,

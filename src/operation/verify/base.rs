@@ -36,9 +36,15 @@ pub(super) fn look(
         return Err(Error::failed("there is no backup to check"));
     };
     let objects = exists(own, evidence)?;
+    for needed in chain.iter().filter(|needed| !needed.link.is_good) {
+        let id = &needed.link.copy.entry.id;
+        evidence.fault(format!("it needs {id}, which is not good"));
+    }
     match level {
         CheckLevel::Exists => Ok(()),
         CheckLevel::Checksum => stored(own, &objects, evidence, cancel),
+        // what is missing cannot be read
+        CheckLevel::Full | CheckLevel::Restore if !evidence.faults.is_empty() => Ok(()),
         CheckLevel::Full | CheckLevel::Restore => {
             let keys = checked.opening.keys;
             full_check::run(own, keys, checked.sealed_only, evidence, cancel)?;

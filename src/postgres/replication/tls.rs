@@ -124,7 +124,7 @@ impl TlsSettings {
         let key = key.or_else(|| usual("postgresql.key"));
         Ok(TlsSettings {
             mode,
-            is_direct: setting("PGSSLNEGOTIATION").as_deref() == Some("direct"),
+            is_direct: is_direct(setting("PGSSLNEGOTIATION").as_deref(), mode)?,
             sends_name: setting("PGSSLSNI").as_deref() != Some("0"),
             roots,
             revoked: usual("root.crl"),
@@ -190,7 +190,7 @@ impl TlsSettings {
             stream
                 .conn
                 .complete_io(&mut stream.sock)
-                .map_err(|error| explain(error, host))?;
+                .map_err(|error| explain(error, host, self.is_direct))?;
         }
         Ok(Protected(Box::new(stream)))
     }
@@ -299,10 +299,29 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     })
 }
 
+/// True where TLS begins without asking, by `sslnegotiation`; as strict as libpq.
+fn is_direct(negotiation: Option<&str>, mode: SslMode) -> Result<bool> {
+    match negotiation {
+        None | Some("postgres") => Ok(false),
+        Some("direct") => match mode {
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Ok(true),
+            _ => Err(
+                Error::usage("sslnegotiation=direct needs an sslmode that demands TLS")
+                    .hint("sslmode=require, or better verify-full"),
+            ),
+        },
+        Some(other) => Err(Error::usage(format!("{other:?} is no sslnegotiation"))),
+    }
+}
+
 /// What a handshake that failed means.
-fn explain(error: io::Error, host: &str) -> Error {
+fn explain(error: io::Error, host: &str, is_direct: bool) -> Error {
     if error.kind() != io::ErrorKind::InvalidData {
-        return Error::from(error).doing(format!("cannot begin TLS with {host}"));
+        let error = Error::from(error).doing(format!("cannot begin TLS with {host}"));
+        return match is_direct {
+            true => error.hint("sslnegotiation=direct wants PostgreSQL 17 or newer on the server"),
+            false => error,
+        };
     }
     Error::failed(format!("no trusted connection to {host}: {error}")).hint(
         "sslrootcert names the authority of the server's certificate, and with sslmode=verify-full the certificate names the host",

@@ -69,8 +69,9 @@ impl WalStream {
                 b'c' => {
                     return Err(Error::new(
                         Kind::Unavailable,
-                        "the server has no more WAL of this timeline: another server has taken over",
-                    ));
+                        "the server has no more WAL of this timeline: it was promoted, or another server has taken over",
+                    )
+                    .hint("back up again; the next one follows the new timeline"));
                 }
                 _ => return Err(not_postgresql()),
             }

@@ -2,7 +2,9 @@
 //! the cluster has them.
 //!
 //! The server computes backup_manifest from what it sends, so a file that changes meanwhile still fits. A page that does not fit
-//! its checksum may have been torn: the server looks at it twice, and says at the end what it makes of it.
+//! its checksum may have been torn: the server looks at it twice, and says at the end what it makes of it. It looks at none that
+//! says it was written after the backup began, since WAL replaces those. Where that is after the backup's end it is garbage, and
+//! nothing replaces it.
 
 use super::backup_manifest::{ManifestFile, ManifestReader};
 use super::incremental_file::IncrementalHeader;
@@ -10,7 +12,7 @@ use super::page::{self, PAGE};
 use super::tar_stream::{Member, MemberKind, MemberSink, TarStream};
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// So many failures are kept, and all are counted.
@@ -19,7 +21,7 @@ const KEPT: usize = 100;
 const TOLD: usize = 5;
 
 /// A page that does not fit its checksum.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PageFailure {
     /// Relative to the data directory.
     pub file: String,
@@ -48,10 +50,14 @@ struct SeenFile {
 /// What was seen of a base backup.
 #[derive(Debug)]
 pub struct BaseFacts {
-    /// FilePages have checksums.
+    /// Pages have checksums.
     checksums: bool,
     /// WAL from here on replaces pages that were written later.
     start_lsn: u64,
+    /// Of the pages that were, those that do not fit their checksums and say that they were written last, by when.
+    later: BTreeSet<(u64, PageFailure)>,
+    /// Those of them that nothing replaces.
+    unreplaced: Vec<PageFailure>,
     /// By the XXH3-128 of the path: files that were sent, and that backup_manifest has not told of yet.
     untold: HashMap<u128, SeenFile>,
     files: u64,
@@ -70,6 +76,8 @@ impl BaseFacts {
         BaseFacts {
             checksums,
             start_lsn,
+            later: BTreeSet::new(),
+            unreplaced: Vec::new(),
             untold: HashMap::new(),
             files: 0,
             bytes: 0,
@@ -120,7 +128,20 @@ impl BaseFacts {
         self.bytes
     }
 
-    /// FilePages that do not fit their checksums, the first hundred.
+    /// The backup ended at `stop_lsn`, which tells what its WAL replaces.
+    pub fn end_at(&mut self, stop_lsn: u64) {
+        let later = std::mem::take(&mut self.later).into_iter();
+        let beyond = later.filter(|(written, _)| *written > stop_lsn);
+        self.unreplaced = beyond.map(|(_, page)| page).collect();
+    }
+
+    /// Pages that do not fit their checksums and say that they were written when the backup was over already, a hundred at most:
+    /// damage, whatever the server says.
+    pub fn unreplaced_pages(&self) -> &[PageFailure] {
+        &self.unreplaced
+    }
+
+    /// Pages that do not fit their checksums and were written before the backup, the first hundred.
     pub fn page_failures(&self) -> &[PageFailure] {
         &self.failures
     }
@@ -130,13 +151,22 @@ impl BaseFacts {
         self.failure_count
     }
 
-    fn fail(&mut self, file: &str, block: u32) {
+    /// A page does not fit its checksum, which says that it was written at `written`.
+    fn fail(&mut self, file: &str, block: u32, written: u64) {
+        let failure = || PageFailure {
+            file: file.to_string(),
+            block,
+        };
+        if written >= self.start_lsn {
+            self.later.insert((written, failure()));
+            if self.later.len() > KEPT {
+                self.later.pop_first();
+            }
+            return;
+        }
         self.failure_count += 1;
         if self.failures.len() < KEPT {
-            self.failures.push(PageFailure {
-                file: file.to_string(),
-                block,
-            });
+            self.failures.push(failure());
         }
     }
 
@@ -294,10 +324,13 @@ impl MemberSink for FileSink<'_> {
         file.crc32c = crc32c::crc32c_append(file.crc32c, bytes);
         if let Some(pages) = &mut file.pages {
             let (path, facts) = (&file.path, &mut *self.facts);
-            let (start, has_checksums) = (facts.start_lsn, facts.checksums);
+            let has_checksums = facts.checksums;
             pages.feed(bytes, &mut |page, block| {
-                if has_checksums && page::is_damaged(page, block, start) {
-                    facts.fail(path, block);
+                if !has_checksums {
+                    return;
+                }
+                if let Some(written) = page::written_though_damaged(page, block) {
+                    facts.fail(path, block, written);
                 }
             })?;
         }

@@ -12,10 +12,9 @@
 //! What is wrong with the backup is a fault in the [`Evidence`]. A drill that could not be held is an error with the way out.
 
 use super::restore::assemble::Assembly;
-use super::restore::new_tablespaces::{self, WalToReplay};
 use super::restore::target_directory::CONTROL;
 use super::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
-use super::server_facts::RECOVERY_INSISTS_ON;
+use super::server_facts::{RECOVERY_INSISTS_ON, settings_of_segments};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::error::{Doing, Kind, Result};
@@ -24,7 +23,7 @@ use crate::format::inspect::StreamInspector;
 use crate::postgres::client::Client;
 use crate::postgres::cluster::{Cluster, ClusterPlan, RestoredFiles, is_about_files};
 use crate::postgres::session::{Session, plain_environment};
-use crate::postgres::tools::{Program, Tool, Tools};
+use crate::postgres::tools::{Program, Tool};
 use crate::process::account::{self, Account};
 use crate::process::{self, explain_plainly};
 use crate::progress::Progress;
@@ -52,6 +51,10 @@ const LOCKS: &str = "max_locks_per_transaction";
 const MANY_LOCKS: u32 = 4096;
 /// No more of anything: it is memory.
 const MOST: u32 = 100_000;
+/// Roles and databases of the backup bring settings of their own, for work of another kind.
+const UNHURRIED: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
+/// The first major version with event triggers that fire at a login, and a setting against all of them.
+const LOGIN_TRIGGERS: u32 = 17;
 /// How much is read of a dump at a time.
 const PIECE: usize = 1024 * 1024;
 /// How long pg_checksums may take.
@@ -88,15 +91,14 @@ pub fn run(
         preloaded: &[],
         database: ANY_DATABASE,
     };
-    let settings: Vec<(String, String)> = RECOVERY_INSISTS_ON
-        .iter()
-        .filter_map(|name| {
-            // a manifest is a claim: no more than a number is taken from it
-            let value: u32 = details.settings.get(*name)?.parse().ok()?;
-            let least = if *name == LOCKS { MANY_LOCKS } else { 0 };
-            Some((name.to_string(), value.clamp(least, MOST).to_string()))
-        })
-        .collect();
+    let insists = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
+        // a manifest is a claim: no more than a number is taken from it
+        let value: u32 = details.settings.get(*name)?.parse().ok()?;
+        let least = if *name == LOCKS { MANY_LOCKS } else { 0 };
+        Some((name.to_string(), value.clamp(least, MOST).to_string()))
+    });
+    let mut settings: Vec<(String, String)> = insists.collect();
+    settings.extend(settings_of_segments(facts.wal_segment_size));
     let oids: Vec<u32> = details.tablespaces.iter().map(|one| one.oid).collect();
     log::info!(
         "starting a throwaway PostgreSQL {} from the backup, in {}",
@@ -112,7 +114,6 @@ pub fn run(
             data,
             directory,
             &oids,
-            &options.tools,
             combiner.as_ref(),
             owner.as_ref(),
             cancel,
@@ -134,12 +135,14 @@ pub fn run(
         Err(error) => return Err(error),
     };
     evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
-    let client = Client::new(
-        &options.tools,
-        cluster.session(ANY_DATABASE),
-        APPLICATION,
-        cancel,
-    )?;
+    let session = |database: &str| {
+        let session = cluster.session(database).with_settings(UNHURRIED);
+        match major >= LOGIN_TRIGGERS {
+            true => session.with_settings("-c event_triggers=off -c transaction_timeout=0"),
+            false => session,
+        }
+    };
+    let client = Client::new(&options.tools, session(ANY_DATABASE), APPLICATION, cancel)?;
     let client = client.required()?;
     let databases = client
         .query_names("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")?;
@@ -155,7 +158,7 @@ pub fn run(
     }
     let mut tables = 0;
     for database in &databases {
-        match read_rows(&cluster.session(database), options, major, cancel) {
+        match read_rows(&session(database), options, major, cancel) {
             Ok(read) => tables += read,
             Err(error) if error.cause() == Some(FailureCause::DataCorrupted) => {
                 evidence.fault(format!(
@@ -167,7 +170,7 @@ pub fn run(
         }
     }
     evidence.tables = Some(tables);
-    ask(&cluster, &databases, options, evidence, cancel)?;
+    ask(&session, &databases, options, evidence, cancel)?;
     let data = cluster.stop(cancel)?;
     match options
         .tools
@@ -181,13 +184,11 @@ pub fn run(
 }
 
 /// Writes the files to `data`, with the tablespaces in `directory` as well.
-#[expect(clippy::too_many_arguments, reason = "one step of `run`")]
 fn assemble(
     source: &Assembly,
     data: &Path,
     directory: &Path,
     oids: &[u32],
-    tools: &Tools,
     combiner: Option<&Tool>,
     owner: Option<&Account>,
     cancel: &Cancel,
@@ -207,12 +208,15 @@ fn assemble(
         is_scratch: true,
     };
     let progress = Progress::start(&format!("restoring {} for a drill", source.id()?));
-    source.assemble(&places, &scratch, combiner, &progress, cancel)?;
+    source
+        .assemble(&places, &scratch, combiner, &progress, cancel)
+        .map_err(|error| match error.kind() {
+            // nothing that was asked for is refused
+            Kind::Refused => error.with_kind(Kind::Failed),
+            _ => error,
+        })?;
     entries::remove_tree(&scratch).doing(|| format!("cannot remove {}", scratch.display()))?;
     unpack::link_tablespaces(&places)?;
-    let (facts, _) = source.last_cluster()?;
-    new_tablespaces::refuse(data, &WalToReplay::of(&facts), tools, cancel)
-        .map_err(|error| error.with_kind(Kind::Failed))?;
     if let Some(owner) = owner {
         for path in places.tablespaces.values() {
             entries::give_to(path, (owner.uid, owner.gid))
@@ -224,7 +228,7 @@ fn assemble(
 
 /// Asks the configuration's own assertions of the database that it names for that.
 fn ask(
-    cluster: &Cluster,
+    session: &dyn Fn(&str) -> Session,
     databases: &[String],
     options: &DrillOptions,
     evidence: &mut Evidence,
@@ -240,7 +244,7 @@ fn ask(
         ));
         return Ok(());
     }
-    let session = cluster.session(name);
+    let session = session(name);
     let client = Client::new(&options.tools, session.clone(), APPLICATION, cancel)?;
     assertions::ask_configured(options, &client.required()?, &session, evidence, cancel)
 }

@@ -30,7 +30,7 @@ pub fn run(
             "the manifest of {id} does not say which cluster it is of"
         ))
     })?;
-    let start = lsn(&facts.start_lsn)?;
+    let (start, stop) = (lsn(&facts.start_lsn)?, lsn(&facts.stop_lsn)?);
     // what is sealed of it has to open, or nothing can be restored
     let (_, details) = Assembly {
         chain: std::slice::from_ref(stored),
@@ -56,8 +56,11 @@ pub fn run(
             ObjectName::Tablespace(oid) => BasePart::Tablespace(oid),
             ObjectName::BackupManifest => BasePart::Manifest,
             ObjectName::Wal => {
-                let mut check = WalCheck::of(manifest)?;
+                let (mut check, stop) = WalCheck::of(facts)?;
                 plain_bytes += read(&reader, object, &mut check, &progress, cancel)?;
+                if let Some(made) = check.up_to(stop)?.first() {
+                    evidence.fault(made.as_obstacle());
+                }
                 continue;
             }
             ObjectName::FullFiles | ObjectName::IncrementalFiles => {
@@ -68,6 +71,7 @@ pub fn run(
         plain_bytes += read(&reader, object, &mut inspector, &progress, cancel)?;
     }
     seen.compare()?;
+    seen.end_at(stop.0);
     evidence.plain_bytes = Some(plain_bytes);
     for tablespace in &details.tablespaces {
         let name = ObjectName::Tablespace(tablespace.oid);
@@ -77,6 +81,15 @@ pub fn run(
     }
     if !objects.iter().any(|object| object.name == ObjectName::Wal) {
         evidence.fault("the WAL that it needs is not there");
+    }
+    let unreplaced = seen.unreplaced_pages();
+    if let (Some(first), 0) = (unreplaced.first(), facts.damaged_pages) {
+        evidence.fault(format!(
+            "{} pages do not fit their checksums, and no WAL of the backup replaces them; the first of them is {} block {}",
+            unreplaced.len(),
+            first.file,
+            first.block
+        ));
     }
     let failures = seen.page_failure_count();
     if failures > facts.damaged_pages {

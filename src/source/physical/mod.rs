@@ -12,5 +12,6 @@ pub mod restore;
 pub mod server_facts;
 mod tar_header;
 pub mod tar_stream;
-mod wal_check;
+pub mod wal_check;
+pub mod wal_records;
 pub mod wal_tar;

@@ -43,12 +43,12 @@ fn mixed(sum: u32, word: u32) -> u32 {
     mixed.wrapping_mul(PRIME) ^ (mixed >> 17)
 }
 
-/// True where the page of this number does not fit its checksum. New pages have none; those that were written at or after
-/// `start` may have been read while they were, and WAL replaces them.
-pub fn is_damaged(page: &[u8; PAGE], block: u32, start: u64) -> bool {
+/// Where the page of this number does not fit its checksum: the place in the WAL that it says it was written at. New pages have
+/// none.
+pub fn written_though_damaged(page: &[u8; PAGE], block: u32) -> Option<u64> {
     let upper = u16::from_le_bytes([page[14], page[15]]);
-    if upper == 0 {
-        return false;
+    if upper == 0 || u16::from_le_bytes([page[8], page[9]]) == checksum(page, block) {
+        return None;
     }
     let half = |at: usize| {
         u64::from(u32::from_le_bytes([
@@ -58,11 +58,7 @@ pub fn is_damaged(page: &[u8; PAGE], block: u32, start: u64) -> bool {
             page[at + 3],
         ]))
     };
-    let written = half(0) << 32 | half(4);
-    if written >= start {
-        return false;
-    }
-    u16::from_le_bytes([page[8], page[9]]) != checksum(page, block)
+    Some(half(0) << 32 | half(4))
 }
 
 /// The number of the first page of the file `name`, relative to the data directory, where it consists of pages.
@@ -127,12 +123,12 @@ mod tests {
         page[100] = 9;
         let sum = checksum(&page, 5);
         page[8..10].copy_from_slice(&sum.to_le_bytes());
-        assert!(!is_damaged(&page, 5, u64::MAX));
-        assert!(is_damaged(&page, 6, u64::MAX));
+        assert_eq!(written_though_damaged(&page, 5), None);
+        assert_eq!(written_though_damaged(&page, 6), Some(0));
         page[5000] ^= 1;
-        assert!(is_damaged(&page, 5, u64::MAX));
-        // written since, so WAL has it
-        assert!(!is_damaged(&page, 5, 0));
-        assert!(!is_damaged(&[0; PAGE], 5, u64::MAX));
+        assert_eq!(written_though_damaged(&page, 5), Some(0));
+        page[..8].copy_from_slice(&[1, 0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(written_though_damaged(&page, 5), Some(0x1_0000_0002));
+        assert_eq!(written_though_damaged(&[0; PAGE], 5), None);
     }
 }

@@ -14,6 +14,22 @@ pub const RECOVERY_INSISTS_ON: [&str; 5] = [
     "max_prepared_transactions",
     "max_locks_per_transaction",
 ];
+/// Settings that a server of such a cluster refuses to be without: they count segments of WAL, and their own defaults are for small
+/// ones. `segment_size` is in bytes.
+pub fn settings_of_segments(segment_size: u64) -> Vec<(String, String)> {
+    /// The default of `min_wal_size`, which has to have room for two, and that of `max_wal_size`.
+    const LEAST: u64 = 80 << 20;
+    const MOST: u64 = 1 << 30;
+    if 2 * segment_size <= LEAST {
+        return Vec::new();
+    }
+    let megabytes = |bytes: u64| format!("{}MB", bytes >> 20);
+    vec![
+        ("min_wal_size".into(), megabytes(2 * segment_size)),
+        ("max_wal_size".into(), megabytes(MOST.max(4 * segment_size))),
+    ]
+}
+
 /// The settings that name configuration files.
 const FILES: [&str; 3] = ["config_file", "hba_file", "ident_file"];
 

@@ -1,10 +1,12 @@
-//! A look at the tar of the WAL that a base backup needs: every segment of it, each of this cluster, timeline and place.
+//! A look at the tar of the WAL that a base backup needs: every segment of it, each of this cluster, timeline and place, and every
+//! record in them.
 
 use super::tar_stream::{Member, MemberKind, MemberSink, TarStream};
+use super::wal_records::{MadeTablespace, WalRecords};
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::postgres::replication::Lsn;
-use crate::repository::manifest::Manifest;
+use crate::repository::manifest::ClusterFacts;
 
 /// What a segment begins with: magic, flags, timeline, its place, and in its first page the cluster and the size of segments.
 const HEADER: usize = 40;
@@ -23,17 +25,14 @@ struct Segments {
     system_identifier: u64,
     /// Where the segment begins that comes next.
     next: Lsn,
-    stop: Lsn,
     header: Vec<u8>,
+    records: WalRecords,
 }
 
 impl WalCheck {
-    /// For the WAL that the backup of `manifest` needs. Damaged, where that cannot be told.
-    pub fn of(manifest: &Manifest) -> Result<WalCheck> {
+    /// For the WAL that the backup with these facts needs, with the place where that ends. Damaged, where that cannot be told.
+    pub fn of(facts: &ClusterFacts) -> Result<(WalCheck, Lsn)> {
         let damaged = |what: &str| Error::damaged(format!("the manifest tells {what}"));
-        let facts = manifest
-            .cluster()
-            .ok_or_else(|| damaged("nothing of the cluster that it is of"))?;
         let lsn = |text: &str| {
             text.parse::<Lsn>()
                 .map_err(|()| damaged("no place in the WAL"))
@@ -43,17 +42,13 @@ impl WalCheck {
             return Err(damaged("a size of WAL segments that there is not"));
         }
         let identifier = facts.system_identifier.parse();
-        Ok(WalCheck::new(
-            facts.timeline,
-            size,
-            identifier.map_err(|_| damaged("no system identifier"))?,
-            lsn(&facts.start_lsn)?,
-            lsn(&facts.stop_lsn)?,
-        ))
+        let identifier = identifier.map_err(|_| damaged("no system identifier"))?;
+        let check = WalCheck::new(facts.timeline, size, identifier, lsn(&facts.start_lsn)?);
+        Ok((check, lsn(&facts.stop_lsn)?))
     }
 
-    /// For the WAL from `start` to `stop`.
-    fn new(timeline: u32, size: u64, system_identifier: u64, start: Lsn, stop: Lsn) -> WalCheck {
+    /// For the WAL from `start` on.
+    pub fn new(timeline: u32, size: u64, system_identifier: u64, start: Lsn) -> WalCheck {
         WalCheck {
             tar: TarStream::default(),
             segments: Segments {
@@ -61,9 +56,21 @@ impl WalCheck {
                 size,
                 system_identifier,
                 next: start.segment_start(size),
-                stop,
                 header: Vec::new(),
+                records: WalRecords::new(start, size),
             },
+        }
+    }
+
+    /// Fails unless all up to `stop` was there and whole. Returns the tablespaces that were made meanwhile: whoever replays it makes
+    /// them where they lay, which may be where they live.
+    pub fn up_to(&self, stop: Lsn) -> Result<Vec<MadeTablespace>> {
+        match self.segments.next >= stop {
+            true => self.segments.records.up_to(stop),
+            false => Err(Error::damaged(format!(
+                "its WAL ends at {}, and it needs all up to {stop}",
+                self.segments.next
+            ))),
         }
     }
 }
@@ -79,14 +86,7 @@ impl StreamInspector for WalCheck {
     }
 
     fn end(&mut self) -> Result<()> {
-        self.tar.finish()?;
-        match self.segments.next >= self.segments.stop {
-            true => Ok(()),
-            false => Err(Error::damaged(format!(
-                "its WAL ends at {}, and it needs all up to {}",
-                self.segments.next, self.segments.stop
-            ))),
-        }
+        self.tar.finish()
     }
 }
 
@@ -105,6 +105,7 @@ impl MemberSink for Segments {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.records.feed(bytes);
         let missing = HEADER - self.header.len();
         if missing == 0 {
             return Ok(());

@@ -25,7 +25,7 @@ impl ClusterScene {
             let directory = path.display();
             // the server's own user has to own it
             scene.server.maintenance().sql(&format!(
-                "COPY (SELECT 1) TO PROGRAM 'mkdir {directory}';\nCREATE TABLESPACE {name} LOCATION '{directory}'"
+                "COPY (SELECT 1 WHERE false) TO PROGRAM 'mkdir {directory}';\nCREATE TABLESPACE {name} LOCATION '{directory}'"
             ));
         }
         scene.server.maintenance().sql(
@@ -63,9 +63,15 @@ clusters:
     /// Makes a backup, and returns the path of the object that it is known by.
     #[track_caller]
     pub fn back_up(&self, kind: &str) -> PathBuf {
+        self.back_up_of("main", kind)
+    }
+
+    /// The same of another cluster of the configuration.
+    #[track_caller]
+    pub fn back_up_of(&self, name: &str, kind: &str) -> PathBuf {
         let output = self
             .sandbox
-            .run(&["backup", "--name", "main", "--type", kind]);
+            .run(&["backup", "--name", name, "--type", kind]);
         let line = output.exits(0).text();
         line.split('\t').nth(3).expect("the destination").into()
     }

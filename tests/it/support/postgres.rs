@@ -7,6 +7,7 @@ use super::program::{self, Output, Running};
 use super::{part, repository};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -182,7 +183,7 @@ impl Server {
     pub fn move_configuration(&self) {
         let directory = self.directory.display();
         self.maintenance().sql(&format!(
-            "COPY (SELECT 1) TO PROGRAM 'cd {directory} && mkdir -p etc/conf.d etc/more && mv data/*.conf etc/ && mv etc/postgresql.auto.conf data/';
+            "COPY (SELECT 1 WHERE false) TO PROGRAM 'cd {directory} && mkdir -p etc/conf.d etc/more && mv data/*.conf etc/ && mv etc/postgresql.auto.conf data/';
              COPY (VALUES ($$data_directory = '{directory}/data'$$), ($$hba_file = '{directory}/etc/pg_hba.conf'$$),
                  ($$ident_file = '{directory}/etc/pg_ident.conf'$$), ($$external_pid_file = '{directory}/main.pid'$$),
                  ($$include_dir = 'conf.d'$$), ($$include_dir = 'more'$$)) TO PROGRAM 'cat >>{directory}/etc/postgresql.conf';
@@ -190,6 +191,27 @@ impl Server {
         ));
         let (file, port) = (format!("{directory}/etc/postgresql.conf"), self.port);
         self.restart(&[format!("--options=-c config_file={file} -p {port}")]);
+    }
+
+    /// Starts it anew with WAL in segments of 64 MB.
+    pub fn with_large_segments(&self) {
+        let data = self.directory.join("data");
+        let sized = "COPY (SELECT 'min_wal_size = 128MB') TO PROGRAM";
+        self.maintenance().sql(&format!(
+            "{sized} 'cat >>{}/postgresql.conf'",
+            data.display()
+        ));
+        let run = |mut command: Command| {
+            command.current_dir("/").arg("-D").arg(&data);
+            program::run(command, "").exits(0);
+        };
+        let mut stop = pg_ctl(self.major);
+        stop.args(["stop", "--silent", "--wait"]);
+        run(stop);
+        let mut resize = as_owner(self.major, "pg_resetwal");
+        resize.arg("--wal-segsize=64");
+        run(resize);
+        self.restart(&[]);
     }
 
     fn restart(&self, options: &[String]) {
@@ -229,17 +251,28 @@ impl Drop for Server {
     }
 }
 
+/// A port for a server that is to be started.
+pub fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    port.to_string()
+}
+
 /// pg_ctl of this major version, run by whom tests/parts/throwaway-postgres runs its servers.
 pub fn pg_ctl(major: u32) -> Command {
-    let pg_ctl = bin(major).join("pg_ctl");
+    as_owner(major, "pg_ctl")
+}
+
+fn as_owner(major: u32, program: &str) -> Command {
+    let program = bin(major).join(program);
     match rustix::process::geteuid().is_root() {
         true => {
             let mut command = Command::new("setpriv");
             let nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"];
-            command.args(nobody).arg(pg_ctl);
+            command.args(nobody).arg(program);
             command
         }
-        false => Command::new(pg_ctl),
+        false => Command::new(program),
     }
 }
 

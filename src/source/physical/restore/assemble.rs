@@ -19,6 +19,7 @@ use crate::repository::names::{BackupId, ObjectName};
 use crate::repository::objects::{ManifestObject, ObjectOpener, objects_of};
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::wal_check::WalCheck;
+use crate::source::physical::wal_records::MadeTablespace;
 use crate::storage::Storage;
 use std::collections::BTreeMap;
 use std::fs;
@@ -92,7 +93,7 @@ impl Assembly<'_> {
     }
 
     /// Writes all of it to `places`, whose directories are there and empty but for `scratch`, an own directory in them. Its
-    /// pg_control is not named so, and its tablespaces are not linked yet. Returns the size of the files that were read.
+    /// pg_control is not named so, and its tablespaces are not linked yet. Refused is what would not keep to these places.
     pub fn assemble(
         &self,
         places: &RestorePlaces,
@@ -100,23 +101,28 @@ impl Assembly<'_> {
         combiner: Option<&Tool>,
         progress: &Progress,
         cancel: &Cancel,
-    ) -> Result<u64> {
-        match (self.chain, combiner) {
-            ([only], _) => unpack_one(self, only, places, progress, cancel),
-            (_, Some(combiner)) => combine_all(self, combiner, scratch, places, progress, cancel),
-            _ => Err(Error::failed("there is nothing to restore")),
+    ) -> Result<()> {
+        let made = match (self.chain, combiner) {
+            ([only], _) => unpack_one(self, only, places, progress, cancel)?,
+            (_, Some(combiner)) => combine_all(self, combiner, scratch, places, progress, cancel)?,
+            _ => return Err(Error::failed("there is nothing to restore")),
+        };
+        match made.first() {
+            None => Ok(()),
+            Some(made) => Err(Error::refused(made.as_obstacle())
+                .hint("restore another backup, made before or after")),
         }
     }
 }
 
-/// One full backup where it is to be. Returns the size of its files.
+/// One full backup where it is to be. Returns the tablespaces that its WAL makes.
 fn unpack_one(
     job: &Assembly,
     stored: &StoredLink,
     places: &RestorePlaces,
     progress: &Progress,
     cancel: &Cancel,
-) -> Result<u64> {
+) -> Result<Vec<MadeTablespace>> {
     let id = &stored.link.copy.entry.id;
     let doing = || format!("cannot restore {id}");
     let objects = objects_of(&stored.link.copy.entry, &stored.link.manifest)?;
@@ -135,7 +141,6 @@ fn unpack_one(
     let mut sink = ManifestSink::new(&mut expected);
     let mut opened = reader.open(manifest, progress.meter(), cancel)?;
     opened.copy_to(&mut file, &mut sink, &meter).doing(doing)?;
-    let bytes = expected.bytes();
 
     let tars = objects.iter().filter_map(|object| match object.name {
         ObjectName::Tablespace(oid) => Some((object, Some(oid))),
@@ -153,19 +158,20 @@ fn unpack_one(
     }
     expected.require_none_left().doing(doing)?;
     let wal = find(ObjectName::Wal).ok_or_else(|| missing("WAL"))?;
-    {
-        let mut check = WalCheck::of(&stored.link.manifest)?;
-        let mut unpacker = WalUnpacker::new(places.data.join("pg_wal"));
-        let mut opened = reader.open(wal, progress.meter(), cancel)?;
-        opened
-            .copy_to(&mut unpacker, &mut check, &meter)
-            .doing(doing)?;
-        unpacker.finish().doing(doing)?;
-    }
-    Ok(bytes)
+    let facts = stored.link.manifest.cluster();
+    let facts = facts.ok_or_else(|| missing("word of the cluster that it is of"))?;
+    let (mut check, stop) = WalCheck::of(facts)?;
+    let mut unpacker = WalUnpacker::new(places.data.join("pg_wal"));
+    let mut opened = reader.open(wal, progress.meter(), cancel)?;
+    opened
+        .copy_to(&mut unpacker, &mut check, &meter)
+        .doing(doing)?;
+    unpacker.finish().doing(doing)?;
+    check.up_to(stop).doing(doing)
 }
 
-/// Unpacks each backup of the chain aside, and has pg_combinebackup make one of them. Returns the size of what was unpacked.
+/// Unpacks each backup of the chain aside, and has pg_combinebackup make one of them. Returns the tablespaces that the WAL of the
+/// last one makes, which is all that is replayed.
 fn combine_all(
     job: &Assembly,
     combiner: &Tool,
@@ -173,8 +179,8 @@ fn combine_all(
     places: &RestorePlaces,
     progress: &Progress,
     cancel: &Cancel,
-) -> Result<u64> {
-    let (mut inputs, mut newest, mut bytes) = (Vec::new(), BTreeMap::new(), 0);
+) -> Result<Vec<MadeTablespace>> {
+    let (mut inputs, mut newest, mut made) = (Vec::new(), BTreeMap::new(), Vec::new());
     for (number, stored) in job.chain.iter().enumerate() {
         let data = scratch.join(format!("{number}"));
         unpack::make_directory(&data)?;
@@ -191,7 +197,7 @@ fn combine_all(
             tablespaces,
             is_scratch: true,
         };
-        bytes += unpack_one(job, stored, &input, progress, cancel)?;
+        made = unpack_one(job, stored, &input, progress, cancel)?;
         unpack::link_tablespaces(&input)?;
         // should somebody start it, it reaches nobody
         settings::keep_to_itself(&data, job.major()?, Becomes::Primary)?;
@@ -229,7 +235,7 @@ fn combine_all(
     for target in places.tablespaces.values() {
         move_all(&combined(target), target)?;
     }
-    Ok(bytes)
+    Ok(made)
 }
 
 /// Moves what lies in `from`, and removes that.

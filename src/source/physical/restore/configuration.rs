@@ -7,6 +7,7 @@ use super::settings::{quoted, use_file};
 use super::unpack::{create_file, make_directory};
 use crate::error::{Doing, Result};
 use crate::source::physical::details::{ClusterDetails, ConfigurationFile};
+use crate::source::physical::server_facts::{RECOVERY_INSISTS_ON, settings_of_segments};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
@@ -18,8 +19,13 @@ const MAIN: &str = "config_file";
 const MAIN_NAME: &str = "postgresql.conf";
 
 /// Gives `data` the configuration files that lay outside of it, and ones of its own where those could not be read: the server's own
-/// user is let in, by its socket. `data` is absolute. Returns where each copy is and where its original lay.
-pub fn restore(data: &Path, details: &ClusterDetails) -> Result<Vec<(PathBuf, String)>> {
+/// user is let in, by its socket. `data` is absolute, `segment_size` that of its WAL in bytes. Returns where each copy is and where its
+/// original lay.
+pub fn restore(
+    data: &Path,
+    details: &ClusterDetails,
+    segment_size: u64,
+) -> Result<Vec<(PathBuf, String)>> {
     let main = details
         .configuration
         .iter()
@@ -52,7 +58,7 @@ pub fn restore(data: &Path, details: &ClusterDetails) -> Result<Vec<(PathBuf, St
             make_included_directories(data, main.text.as_deref().unwrap_or_default())?;
             include(data, &copy)?;
         }
-        _ => keep_data_directory(data)?,
+        _ => keep_data_directory(data, details, segment_size)?,
     }
     for (setting, name, text) in [
         ("hba_file", "pg_hba.conf", "local all all peer\n"),
@@ -142,11 +148,24 @@ fn include(data: &Path, copy: &Path) -> Result<()> {
 
 /// Where the configuration itself says where its data directory is, that is `data` now: a server that reads the old one would
 /// start there.
-fn keep_data_directory(data: &Path) -> Result<()> {
+fn keep_data_directory(data: &Path, details: &ClusterDetails, segment_size: u64) -> Result<()> {
     let path = data.join(MAIN_NAME);
     if !path.exists() {
-        let text = "# Written by backupkit: that of the origin lay outside of its data directory, and could not be read.\n";
-        return write_new(&path, text);
+        log::warn!(
+            "the configuration lay outside of the data directory and could not be read when it was backed up: what the server needs \
+             to start is in {}, all else is PostgreSQL's default",
+            path.display()
+        );
+        let known = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
+            // a manifest is a claim: no more than a number is taken from it
+            let value: u32 = details.settings.get(*name)?.parse().ok()?;
+            Some((name.to_string(), value.to_string()))
+        });
+        let mut text = "# Written by backupkit: that of the origin lay outside of its data directory, and could not be read but for this.\n".to_string();
+        for (name, value) in known.chain(settings_of_segments(segment_size)) {
+            text.push_str(&format!("{name} = {value}\n"));
+        }
+        return write_new(&path, &text);
     }
     let doing = || format!("cannot write {}", path.display());
     let text = fs::read(&path).doing(doing)?;
@@ -179,6 +198,8 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
 
+    const SEGMENT: u64 = 16 << 20;
+
     fn file(setting: &str, path: &str, text: &str) -> ConfigurationFile {
         ConfigurationFile {
             setting: setting.into(),
@@ -201,7 +222,7 @@ mod tests {
             ],
             ..ClusterDetails::default()
         };
-        let restored = restore(data, &details).unwrap();
+        let restored = restore(data, &details, SEGMENT).unwrap();
         assert_eq!(restored.len(), 4);
         let read = |name: &str| fs::read_to_string(data.join(name)).unwrap();
         assert_eq!(read("backupkit.configuration/postgresql.conf"), main);
@@ -225,10 +246,10 @@ mod tests {
         let data = place.path();
         let path = data.join("postgresql.conf");
         fs::write(&path, "#data_directory = 'ConfigDir'\nport = 1\n").unwrap();
-        restore(data, &ClusterDetails::default()).unwrap();
+        restore(data, &ClusterDetails::default(), SEGMENT).unwrap();
         assert!(!fs::read_to_string(&path).unwrap().contains("backupkit"));
         fs::write(&path, " Data_Directory = '/live'\n").unwrap();
-        restore(data, &ClusterDetails::default()).unwrap();
+        restore(data, &ClusterDetails::default(), SEGMENT).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with(&format!("data_directory = '{}'\n", data.display())));
     }

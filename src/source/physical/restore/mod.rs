@@ -9,7 +9,7 @@
 //! wal_directory      WAL on a disk of its own
 //! settings           what it is told before it starts
 //! configuration      what of that lay outside of its data directory
-//! new_tablespaces    what its WAL must not make
+//! written_settings   what all of it says of one setting
 //! ```
 //!
 //! `global/pg_control`, without which no server starts, gets its name last, when everything else is durable. What fails before is
@@ -18,9 +18,9 @@
 pub mod assemble;
 pub mod combine;
 pub mod configuration;
-pub mod new_tablespaces;
 pub mod room;
 pub mod settings;
 pub mod target_directory;
 pub mod unpack;
 pub mod wal_directory;
+mod written_settings;

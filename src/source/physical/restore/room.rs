@@ -24,11 +24,12 @@ pub struct Room {
 /// The plain size of the objects of a backup, by the tablespace that they are of; `None` is the data directory.
 type Sizes = BTreeMap<Option<u32>, u64>;
 
-/// What restoring `chain`, the full backup first, into `data` and `tablespaces` wants.
+/// What restoring `chain`, the full backup first, into `data`, `tablespaces` and `wal` wants.
 pub fn wanted(
     chain: &[&Manifest],
     data: &Path,
     tablespaces: &BTreeMap<u32, PathBuf>,
+    wal: Option<&Path>,
 ) -> Result<Vec<Room>> {
     let sizes: Vec<Sizes> = chain.iter().map(|manifest| sizes(manifest)).collect();
     let mut rooms: BTreeMap<u64, Room> = BTreeMap::new();
@@ -54,6 +55,10 @@ pub fn wanted(
             None => want(data, bytes)?,
         }
     }
+    if let (Some(wal), Some(newest)) = (wal, chain.last()) {
+        // it is moved there from the data directory when it is whole
+        want(wal, wal_size(newest))?;
+    }
     if sizes.len() > 1 {
         want(data, sizes.iter().flat_map(BTreeMap::values).sum())?;
     }
@@ -74,6 +79,16 @@ pub fn require(rooms: &[Room]) -> Result<()> {
             "free some space, or name a larger place; a chain lies beside its result for a while",
         )),
     }
+}
+
+fn wal_size(manifest: &Manifest) -> u64 {
+    let is_wal = |key: &str| {
+        let part = Name::parse(key).map(|name| name.part);
+        matches!(part, Some(Part::Object(ObjectName::Wal, _)))
+    };
+    let objects = manifest.objects();
+    let wal = objects.iter().filter(|object| is_wal(&object.key));
+    wal.map(|object| object.plain_bytes).sum()
 }
 
 fn sizes(manifest: &Manifest) -> Sizes {

@@ -1,23 +1,30 @@
 //! What a restored cluster is told before it starts.
 
 use super::unpack::create_file;
+use super::written_settings;
 use crate::error::{Doing, Result};
 use crate::files::regular;
+use crate::postgres::preload;
+use crate::source::physical::server_facts::RECOVERY_INSISTS_ON;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What each line overrides stands in the configuration of its origin, or may.
-const UNTIL_SOMEBODY_SAYS_SO: &str = "\n# Written by backupkit: what was restored neither archives, follows or subscribes to another server, nor runs jobs of pg_cron, until \
+const UNTIL_SOMEBODY_SAYS_SO: &str = "\n# Written by backupkit: what was restored neither archives, follows or subscribes to another server, nor runs jobs of pg_cron or waits for standbys, until \
 somebody removes these lines. Its log lies in its own directory.\n\
 archive_mode = off\nprimary_slot_name = ''\nrecovery_end_command = ''\narchive_cleanup_command = ''\n\
-external_pid_file = 'backupkit.pid'\nlog_directory = 'log'\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n";
+external_pid_file = 'backupkit.pid'\nlog_directory = 'log'\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n\
+synchronous_standby_names = ''\n";
 /// The same, for what is to be a server of its own.
 const FOLLOW_NOBODY: &str = "primary_conninfo = ''\n";
 /// A server that was restored to a moment once often has that in its configuration still: the copy would look for it, and not find
 /// it.
 const NO_TARGET: &str = "recovery_target = ''\nrecovery_target_lsn = ''\nrecovery_target_name = ''\nrecovery_target_time = ''\nrecovery_target_xid = ''\n";
+/// From this version on slots can be waited for like standbys.
+const FIRST_SYNCHRONIZED_SLOTS: u32 = 17;
 /// Up to this version statistics are written to files, for which Debian names a directory beside the server's socket.
 const LAST_STATISTICS_FILES: u32 = 14;
 
@@ -39,7 +46,27 @@ pub fn keep_to_itself(data: &Path, major: u32, becomes: Becomes) -> Result<()> {
     if major <= LAST_STATISTICS_FILES {
         text.push_str("stats_temp_directory = 'pg_stat_tmp'\n");
     }
+    if major >= FIRST_SYNCHRONIZED_SLOTS {
+        text.push_str("synchronized_standby_slots = ''\n");
+    }
     append(data, &text)
+}
+
+/// Has the server that starts in `data` load no library that reaches other servers on its own. The configuration of its origin is
+/// there by now.
+pub fn load_nothing_that_reaches_out(data: &Path) -> Result<()> {
+    let loaded = written_settings::value(data, preload::SETTING).unwrap_or_default();
+    match preload::without_those_that_reach_out(&loaded) {
+        Some(fewer) => append(
+            data,
+            &format!(
+                "# without what reaches other servers\n{} = {}\n",
+                preload::SETTING,
+                quoted_text(&fewer)
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Has the server that starts in `data` listen at `port`.
@@ -53,36 +80,54 @@ pub fn use_file(data: &Path, setting: &str, path: &Path) -> Result<()> {
 }
 
 /// Has the server that starts in `data` replay what lies in `pg_wal`, and then begin a timeline of its own after `timeline`, so that
-/// its history and that of its origin are told apart; or wait for whom it follows.
-pub fn recover(data: &Path, timeline: u32, becomes: Becomes) -> Result<()> {
-    let signal = match becomes {
-        Becomes::Primary => {
-            append(data, &recovery(timeline))?;
-            "recovery.signal"
-        }
-        Becomes::Standby => {
-            append(data, NO_TARGET)?;
-            // a number would keep it from following who was promoted since
-            append(data, "recovery_target_timeline = 'latest'\n")?;
-            "standby.signal"
-        }
+/// its history and that of its origin are told apart; or wait for whom it follows. `insists` are the settings that it must not have
+/// smaller than its origin had. Returns what was written for the recovery alone, which [`forget_recovery`] takes away again.
+pub fn recover(
+    data: &Path,
+    timeline: u32,
+    becomes: Becomes,
+    insists: &BTreeMap<String, String>,
+) -> Result<String> {
+    let raised = raised(data, insists);
+    let (text, signal) = match becomes {
+        Becomes::Primary => (recovery(timeline), "recovery.signal"),
+        // a number would keep it from following who was promoted since
+        Becomes::Standby => (
+            format!("{NO_TARGET}recovery_target_timeline = 'latest'\n"),
+            "standby.signal",
+        ),
     };
-    create_file(&data.join(signal)).map(drop)
+    let text = format!("{text}{raised}");
+    append(data, &text)?;
+    create_file(&data.join(signal))?;
+    Ok(text)
 }
 
 /// Removes again what [`recover`] wrote for a server of its own, which has recovered.
-pub fn forget_recovery(data: &Path, timeline: u32) -> Result<()> {
+pub fn forget_recovery(data: &Path, written: &str) -> Result<()> {
     let path = auto_configuration(data);
     let doing = || format!("cannot write {}", path.display());
     // its owner may be another user by now, who may have laid something else there
     let mut file = regular::open_to_change(&path).doing(doing)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text).doing(doing)?;
-    match text.strip_suffix(recovery(timeline).as_bytes()) {
+    match text.strip_suffix(written.as_bytes()) {
         Some(settled) => file.set_len(settled.len() as u64).doing(doing),
         // somebody has changed it meanwhile
         None => Ok(()),
     }
+}
+
+/// Those of these settings that the configuration of `data` has smaller: that of the origin could not be read, or had not come into
+/// force there.
+fn raised(data: &Path, insists: &BTreeMap<String, String>) -> String {
+    let lines = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
+        // a manifest is a claim: no more than a number is taken from it
+        let wanted: u32 = insists.get(*name)?.parse().ok()?;
+        let written = written_settings::value(data, name).and_then(|text| text.parse::<u32>().ok());
+        (written.unwrap_or(0) < wanted).then(|| format!("{name} = {wanted}\n"))
+    });
+    lines.collect()
 }
 
 /// There is nothing else to be asked for WAL, and nothing to wait for.
@@ -94,8 +139,11 @@ fn recovery(timeline: u32) -> String {
 
 /// A path as the value of a setting.
 pub fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    format!("'{}'", path.replace('\\', "\\\\").replace('\'', "''"))
+    quoted_text(&path.display().to_string())
+}
+
+fn quoted_text(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 fn auto_configuration(data: &Path) -> PathBuf {
@@ -126,11 +174,40 @@ mod tests {
         keep_to_itself(data.path(), 17, Becomes::Primary).unwrap();
         let settled = fs::read_to_string(&auto).unwrap();
         assert!(settled.starts_with("work_mem = 5MB\n"));
-        recover(data.path(), 3, Becomes::Primary).unwrap();
-        assert_ne!(fs::read_to_string(&auto).unwrap(), settled);
+        let main = data.path().join("postgresql.conf");
+        fs::write(main, "max_connections = 20\nmax_wal_senders = 7\n").unwrap();
+        let insists = [
+            ("max_connections", "100"),
+            ("max_wal_senders", "5"),
+            ("max_worker_processes", "8"),
+            ("max_prepared_transactions", "0"),
+            ("max_locks_per_transaction", "'; x"),
+        ];
+        let insists = insists.map(|(name, value)| (name.to_string(), value.to_string()));
+        let written = recover(data.path(), 3, Becomes::Primary, &insists.into()).unwrap();
+        let raised = "= 0\nmax_connections = 100\nmax_worker_processes = 8\n";
+        assert!(written.ends_with(raised), "{written}");
+        assert!(fs::read_to_string(&auto).unwrap().ends_with(&written));
         assert!(data.path().join("recovery.signal").exists());
-        forget_recovery(data.path(), 3).unwrap();
+        forget_recovery(data.path(), &written).unwrap();
         assert_eq!(fs::read_to_string(&auto).unwrap(), settled);
+    }
+
+    #[test]
+    fn what_reaches_others_is_not_loaded() {
+        let data = tempfile::tempdir().unwrap();
+        let auto = data.path().join("postgresql.auto.conf");
+        let main = data.path().join("postgresql.conf");
+        fs::write(&main, "shared_preload_libraries = 'pgaudit'\n").unwrap();
+        load_nothing_that_reaches_out(data.path()).unwrap();
+        assert!(!auto.exists());
+        fs::write(&main, "shared_preload_libraries = 'pg_cron, pgaudit'\n").unwrap();
+        load_nothing_that_reaches_out(data.path()).unwrap();
+        let text = fs::read_to_string(&auto).unwrap();
+        assert!(
+            text.ends_with("shared_preload_libraries = 'pgaudit'\n"),
+            "{text}"
+        );
     }
 
     #[test]
