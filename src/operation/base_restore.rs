@@ -139,7 +139,7 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
 }
 
 /// What was written beside the files of the backup.
-struct Written {
+struct WrittenBeside {
     /// Where each copy of a configuration file is, and where the file lay.
     configuration: Vec<(PathBuf, String)>,
     /// Settings for the recovery alone.
@@ -152,7 +152,7 @@ fn write(
     prepared: &Prepared,
     target: &TargetDirectory,
     cancel: &Cancel,
-) -> Result<Written> {
+) -> Result<WrittenBeside> {
     let places = RestorePlaces {
         data: target.path().to_path_buf(),
         tablespaces: prepared.tablespaces.clone(),
@@ -177,7 +177,7 @@ fn write(
         wal_directory::move_to(data, &absolute(wal)?)?;
     }
     target.clear_scratch()?;
-    Ok(Written {
+    Ok(WrittenBeside {
         configuration,
         recovery,
     })

@@ -63,14 +63,14 @@ pub struct WalRecords {
     /// Before it nothing is read: a record begins there.
     start: u64,
     header: Vec<u8>,
-    state: State,
+    state: ReadState,
     /// Where the last record began.
     last: Option<u64>,
     made: Vec<MadeTablespace>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ReadState {
     /// A record begins at the next aligned place.
     Between,
     Within(Record),
@@ -99,7 +99,7 @@ impl WalRecords {
             at: start.segment_start(segment_size).0,
             start: start.0,
             header: Vec::new(),
-            state: State::Between,
+            state: ReadState::Between,
             last: None,
             made: Vec::new(),
         }
@@ -117,7 +117,7 @@ impl WalRecords {
     /// Fails unless every record before `stop` was there and whole. Returns the tablespaces that they make.
     pub fn up_to(&self, stop: Lsn) -> Result<Vec<MadeTablespace>> {
         let (reached, why) = match &self.state {
-            State::Stopped(at, why) => (*at, why.as_str()),
+            ReadState::Stopped(at, why) => (*at, why.as_str()),
             _ => (self.at, "it ends there"),
         };
         if reached < stop.0 {
@@ -135,10 +135,10 @@ impl WalRecords {
         let all = bytes.len();
         let up_to = |count: u64| usize::try_from(count).map_or(all, |count| count.min(all));
         match self.state {
-            State::Stopped(..) => return all,
-            State::Skipping(end) if self.at < end => return up_to(end - self.at),
-            State::Skipping(_) => self.state = State::Between,
-            State::Between | State::Within(_) => {}
+            ReadState::Stopped(..) => return all,
+            ReadState::Skipping(end) if self.at < end => return up_to(end - self.at),
+            ReadState::Skipping(_) => self.state = ReadState::Between,
+            ReadState::Between | ReadState::Within(_) => {}
         }
         let in_page = self.at % PAGE;
         let header = match self.at - in_page {
@@ -163,8 +163,8 @@ impl WalRecords {
 
     /// Takes some of what belongs to records.
     fn take_data(&mut self, bytes: &[u8]) -> usize {
-        let mut record = match std::mem::replace(&mut self.state, State::Between) {
-            State::Within(record) => record,
+        let mut record = match std::mem::replace(&mut self.state, ReadState::Between) {
+            ReadState::Within(record) => record,
             _ => {
                 let unaligned = self.at % ALIGNMENT;
                 if unaligned != 0 {
@@ -180,7 +180,7 @@ impl WalRecords {
             if record.header.len() == RECORD
                 && let Err(why) = self.begin(&mut record)
             {
-                self.state = State::Stopped(record.begins, why);
+                self.state = ReadState::Stopped(record.begins, why);
                 return taken;
             }
         }
@@ -190,7 +190,7 @@ impl WalRecords {
         let is_whole = record.header.len() == RECORD && record.left == 0;
         self.state = match is_whole {
             true => self.end(record, self.at + taken as u64),
-            false => State::Within(record),
+            false => ReadState::Within(record),
         };
         taken
     }
@@ -213,13 +213,13 @@ impl WalRecords {
     }
 
     /// A record has ended before `next`.
-    fn end(&mut self, record: Record, next: u64) -> State {
+    fn end(&mut self, record: Record, next: u64) -> ReadState {
         if crc32c::crc32c_append(record.checksum, &record.header[..CHECKSUM]) != record.number(20) {
-            return State::Stopped(record.begins, "a record does not fit its checksum".into());
+            return ReadState::Stopped(record.begins, "a record does not fit its checksum".into());
         }
         self.last = Some(record.begins);
         match record.kind() {
-            SWITCH => State::Skipping(next.next_multiple_of(self.segment_size)),
+            SWITCH => ReadState::Skipping(next.next_multiple_of(self.segment_size)),
             TABLESPACE_MADE => {
                 let (oid, path) = record.tablespace();
                 self.made.push(MadeTablespace {
@@ -227,9 +227,9 @@ impl WalRecords {
                     oid,
                     path,
                 });
-                State::Between
+                ReadState::Between
             }
-            _ => State::Between,
+            _ => ReadState::Between,
         }
     }
 
@@ -245,20 +245,21 @@ impl WalRecords {
         }
         if address != page {
             let begins = match &self.state {
-                State::Within(record) => record.begins,
+                ReadState::Within(record) => record.begins,
                 _ => page,
             };
-            self.state = State::Stopped(begins, "a page of another place".into());
+            self.state = ReadState::Stopped(begins, "a page of another place".into());
             return;
         }
-        let State::Within(record) = &self.state else {
+        let ReadState::Within(record) = &self.state else {
             if flags & CONTINUES != 0 && self.last.is_some() {
-                self.state = State::Stopped(page, "the rest of a record that never began".into());
+                self.state =
+                    ReadState::Stopped(page, "the rest of a record that never began".into());
             }
             return;
         };
         if flags & GIVEN_UP != 0 {
-            self.state = State::Between;
+            self.state = ReadState::Between;
             return;
         }
         let expected = match record.header.len() {
@@ -267,7 +268,7 @@ impl WalRecords {
             count => u64::from(record.number(0)).saturating_sub(count as u64),
         };
         if flags & CONTINUES == 0 || left != expected {
-            self.state = State::Stopped(record.begins, "a record that does not go on".into());
+            self.state = ReadState::Stopped(record.begins, "a record that does not go on".into());
         }
     }
 }
