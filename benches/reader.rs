@@ -15,6 +15,7 @@ use backupkit::progress::Meter;
 use backupkit::secret::Secret;
 use backupkit::source::logical::archive::{DumpContents, Inspector};
 use std::fs::File;
+use std::io::BufReader;
 use std::process::{Command, ExitCode};
 
 /// The reader, and what it found.
@@ -45,7 +46,8 @@ fn run(arguments: &[String]) -> Result<String> {
     };
     let mut command = Command::new(program);
     command.args(rest);
-    let mut dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
+    let dump = ChildOutput::spawn(program, command, &Cancel::new()?, explain_plainly)?;
+    let mut dump = BufReader::with_capacity(write_pipeline::PIECE, dump);
     let keys = Keys::new(vec![Secret::new("only for measuring")], Derivations::new())?;
     let plan = Stages {
         codec: CodecOptions::Zstd(zstd::DUMP_LEVEL),

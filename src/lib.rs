@@ -10,10 +10,11 @@
 //! 3  repository/ notify/ config/
 //! 2  format/ storage/ postgres/
 //! 1  yaml/ schedule systemd/
-//! 0  process/ cancel background progress logging http error cause secret text/ files/
+//! 0  process/ at_a_time cancel background progress logging http error cause secret text/ files/
 //! ```
 
 pub mod app;
+pub mod at_a_time;
 pub mod background;
 pub mod cancel;
 pub mod cause;

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// [`NEIGHBOURS`].
 const LAYERS: [&[&str]; 7] = [
     &[
+        "at_a_time",
         "error",
         "secret",
         "cancel",
@@ -46,7 +47,8 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Who may import whom within a layer. On the top layer everybody may, as long as it makes no circle.
-const NEIGHBOURS: [(&str, &[&str]); 11] = [
+const NEIGHBOURS: [(&str, &[&str]); 12] = [
+    ("at_a_time", &["error"]),
     ("secret", &["error"]),
     ("error", &["cause", "text"]),
     ("cancel", &["error"]),

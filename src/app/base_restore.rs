@@ -65,7 +65,8 @@ impl App {
                 reading.push(ReadingMark::leave(&located, cancel)?);
             }
         }
-        let keys = || self.keys_for(&named.database, &named.reference);
+        let (name, reference) = (&named.database, &named.reference);
+        let keys = || self.keys_for(name, reference);
         let owner = options.owner.as_deref().map(Account::named).transpose();
         let owner = owner.map_err(|error| {
             error.hint("name a user of this machine, as --owner postgres; getent passwd lists them")
@@ -76,6 +77,7 @@ impl App {
                 chain: &chain,
                 keys: &keys,
                 sealed_only: self.encrypts(&named.database) && !options.force,
+                jobs: options.jobs.map_or(1, |jobs| jobs as usize),
             },
             directory,
             tablespaces: &tablespaces,

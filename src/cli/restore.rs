@@ -162,7 +162,8 @@ pub struct RestoreArgs {
     pub owner: Option<String>,
 
     // how
-    /// over so many connections at a time, 2 to 1000, from a temporary file; not atomic
+    /// a dump over so many connections at a time, 2 to 1000, from a temporary file, not atomic; so many objects of a cluster at a
+    /// time
     #[argh(option, arg_name = "N", from_str_fn(jobs))]
     pub jobs: Option<u32>,
 
@@ -228,7 +229,6 @@ impl RestoreArgs {
             ("--data-only", self.data_only),
             ("--schema-only", self.schema_only),
             ("--globals", self.globals),
-            ("--jobs", self.jobs.is_some()),
             ("--tablespace", !self.tablespace.is_empty()),
             ("--no-tablespaces", self.no_tablespaces),
         ];

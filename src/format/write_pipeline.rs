@@ -11,10 +11,10 @@ use super::measure::Measured;
 use super::seal::{Keys, Sealer};
 use crate::error::Result;
 use crate::progress::Meter;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 
-/// How much is read from the dump at a time.
-const PIECE: usize = 1024 * 1024;
+/// How much is best ready of a dump at a time.
+pub const PIECE: usize = 1024 * 1024;
 
 /// Which stages a backup goes through.
 pub struct Stages<'a> {
@@ -39,7 +39,7 @@ pub struct WrittenArchive {
 
 /// Writes all of `dump` through the stages of `plan` into `target`, and hands the target back for its commit.
 pub fn write<W: Write>(
-    dump: &mut impl Read,
+    dump: &mut impl BufRead,
     target: W,
     plan: &Stages,
     inspector: &mut dyn StreamInspector,
@@ -78,24 +78,24 @@ pub fn write<W: Write>(
 }
 
 fn copy(
-    dump: &mut impl Read,
+    dump: &mut impl BufRead,
     target: &mut impl Write,
     inspector: &mut dyn StreamInspector,
     meter: &Meter,
 ) -> Result<u64> {
-    let mut buffer = vec![0u8; PIECE];
     let mut total = 0u64;
     loop {
-        let count = match dump.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(count) => count,
+        let piece = match dump.fill_buf() {
+            Ok([]) => return Ok(total),
+            Ok(piece) => piece,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        let piece = &buffer[..count];
+        let count = piece.len();
         inspector.feed(piece)?;
         meter.add_plain(count);
         target.write_all(piece)?;
+        dump.consume(count);
         total += count as u64;
     }
 }

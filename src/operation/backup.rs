@@ -36,7 +36,7 @@ use crate::source::logical::stored_globals;
 use crate::source::logical::table_comparison::{Shrunk, shrunk};
 use chrono::{DateTime, Utc};
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::time::Duration;
 
 /// How long asking about a failure may take.
@@ -233,10 +233,11 @@ fn dump_to_storages(
         false => previous_tables(job, &copies, dumping.expected, started, cancel),
     };
     let mut dump = start_pg_dump(job, &dumping, cancel)?;
+    let mut pieces = BufReader::with_capacity(write_pipeline::PIECE, &mut dump);
     let mut inspector = DumpInspector::new();
     let meter = progress.meter();
     let (archives, written) =
-        write_pipeline::write(&mut dump, archives, &plan, &mut inspector, &meter)?;
+        write_pipeline::write(&mut pieces, archives, &plan, &mut inspector, &meter)?;
     copies.finish(archives)?;
     drop(progress);
 

@@ -34,7 +34,7 @@ pub struct CopyToOpen<'a> {
     /// Where it is.
     pub copy: &'a Located,
     /// The keys that may open it; asked for only if it is sealed.
-    pub keys: &'a dyn Fn() -> Result<Keys>,
+    pub keys: &'a (dyn Fn() -> Result<Keys> + Sync),
     /// What is expected of it.
     pub rules: &'a Rules<'a>,
 }

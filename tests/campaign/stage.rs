@@ -2,7 +2,7 @@
 
 use super::plan::{CALLS, Counts, Injection};
 use crate::support::entry::Entry;
-use crate::support::postgres::{Database, postgres};
+use crate::support::postgres::{Database, SUPERUSER, Server, postgres};
 use crate::support::processes;
 use crate::support::program::{self, Output};
 use crate::support::sandbox::{ENCRYPTION_PASSWORD, Sandbox, Shape};
@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 const OLDER: &str = "OLDER";
 /// Stands for the name of the database that `restore` makes.
 const MADE: &str = "MADE";
+/// Stands for the directory that a cluster is restored into.
+const INTO: &str = "INTO";
 
 /// A command that is disturbed, and the configuration it runs with.
 struct Subject {
@@ -37,9 +39,11 @@ enum Setting {
     KeepOne,
     /// The older one is pinned.
     Pinned,
+    /// A whole cluster, full and incremental, sealed.
+    Cluster,
 }
 
-const SUBJECTS: [Subject; 14] = [
+const SUBJECTS: [Subject; 18] = [
     of(&["backup"], Setting::Plain),
     of(&["backup"], Setting::Sealed),
     of(&["backup"], Setting::Twice),
@@ -57,6 +61,15 @@ const SUBJECTS: [Subject; 14] = [
     ),
     of(&["test"], Setting::Plain),
     of(&["daemon"], Setting::Plain),
+    of(&["backup", "--type", "full"], Setting::Cluster),
+    of(&["backup", "--type", "incr"], Setting::Cluster),
+    of(&["verify", "--all"], Setting::Cluster),
+    of(
+        &[
+            "restore", "--from", "app", "--to-dir", INTO, "--owner", "nobody",
+        ],
+        Setting::Cluster,
+    ),
 ];
 
 const fn of(arguments: &'static [&'static str], setting: Setting) -> Subject {
@@ -73,6 +86,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 pub struct Stage {
     sandbox: Sandbox,
     small: Database<'static>,
+    cluster: Server,
     older: String,
     good: HashMap<usize, Files>,
 }
@@ -84,6 +98,7 @@ impl Stage {
         let mut stage = Stage {
             sandbox: Sandbox::new(18),
             small,
+            cluster: Server::start(18, &["summarize_wal=on"]),
             older: String::new(),
             good: HashMap::new(),
         };
@@ -95,6 +110,12 @@ impl Stage {
             let files = stage.files();
             stage.good.insert(setting as usize, files);
         }
+        stage.clear();
+        stage.configure(Setting::Cluster, 9);
+        stage.sandbox.run(&["backup"]).exits(0);
+        stage.sandbox.run(&["backup", "--type", "incr"]).exits(0);
+        let files = stage.files();
+        stage.good.insert(Setting::Cluster as usize, files);
         for setting in [Setting::KeepOne, Setting::Pinned] {
             stage.clear();
             let files = stage.good[&(Setting::Plain as usize)].clone();
@@ -111,6 +132,9 @@ impl Stage {
     }
 
     fn configure(&self, setting: Setting, keep: u32) {
+        if setting == Setting::Cluster {
+            return self.configure_cluster(keep);
+        }
         let storages = match setting {
             Setting::Twice => "[local, second]",
             _ => "local",
@@ -139,13 +163,26 @@ impl Stage {
         ));
     }
 
+    fn configure_cluster(&self, keep: u32) {
+        let connection = self.cluster.maintenance();
+        self.sandbox.configure(&format!(
+            "version: 1\nstorage:\n  - {{ name: local, type: local, local: {{ path: '{}' }} }}\nclusters:\n  \
+             - name: app\n    connection: {{ {} }}\n    backup: {{ storage: local, encryption: {{ enabled: true, password: '${{BACKUPKIT_ENC_PASSWORD}}' }} }}\n    \
+             retention: {{ keep_last: {keep} }}\n",
+            self.sandbox.path("place/local").display(),
+            connection.connection(SUPERUSER, &self.cluster.password)
+        ));
+    }
+
     fn clear(&self) {
-        for name in ["place", "run", "tmp"] {
+        for name in ["place", "run", "tmp", "restored"] {
             let path = self.sandbox.path(name);
             if path.exists() {
                 fs::remove_dir_all(&path).expect("remove a directory");
             }
-            fs::create_dir(&path).expect("make a directory");
+            if name != "restored" {
+                fs::create_dir(&path).expect("make a directory");
+            }
         }
     }
 
@@ -210,6 +247,7 @@ impl Stage {
         let words = subject.arguments.iter().map(|word| match *word {
             OLDER => self.older.clone(),
             MADE => made.clone(),
+            INTO => self.restored().display().to_string(),
             word => word.to_string(),
         });
         words.collect()
@@ -273,6 +311,34 @@ impl Stage {
         })
     }
 
+    fn restored(&self) -> PathBuf {
+        self.sandbox.path("restored")
+    }
+
+    /// A cluster was restored as a whole, or there is nothing that a server would start from, and the next restore works.
+    fn is_restored_or_will_be(&self, output: &Output, arguments: &[String], what: &str) {
+        let control = self.restored().join("global/pg_control");
+        if output.status.success() {
+            assert!(control.exists(), "{what}");
+            return;
+        }
+        // who ends after it has its name ends with the restore done
+        if control.exists() {
+            for name in ["backup_label", "recovery.signal", "pg_wal"] {
+                assert!(self.restored().join(name).exists(), "{name}: {what}");
+            }
+            return;
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let again = self.sandbox.run(&arguments);
+        assert!(
+            again.status.success(),
+            "again: {}\nafter {what}",
+            again.stderr
+        );
+        assert!(control.exists(), "{what}");
+    }
+
     fn drop_made(&self) {
         let name = format!("{}_made", self.small.name);
         let maintenance = self.small.server.maintenance();
@@ -306,7 +372,9 @@ impl Stage {
             );
         }
         self.drop_made();
-        if arguments[0] != "backup" && arguments[0] != "daemon" {
+        if arguments.iter().any(|word| word == "--to-dir") {
+            self.is_restored_or_will_be(&output, &arguments, &what);
+        } else if arguments[0] != "backup" && arguments[0] != "daemon" {
             self.sandbox
                 .run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
             self.drop_made();
@@ -321,8 +389,8 @@ impl Stage {
     fn nothing_is_said_that_should_not_be(&self, output: &Output, what: &str) {
         let said = output.stderr.clone() + &output.text();
         assert!(!said.contains("panicked"), "{what}");
-        let password = &self.small.server.password;
-        for secret in [ENCRYPTION_PASSWORD, password] {
+        let (password, of_cluster) = (&self.small.server.password, &self.cluster.password);
+        for secret in [ENCRYPTION_PASSWORD, password, of_cluster] {
             assert!(!said.contains(secret), "a secret is said: {what}");
         }
     }

@@ -7,7 +7,7 @@ use crate::support::sandbox::Sandbox;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn a_cluster_with_tablespaces_comes_back_whole_on_every_server() {
@@ -205,6 +205,52 @@ fn what_a_chain_needs_is_kept_and_without_it_nothing_is_chosen() {
     scene.restore("main", "restored").exits(13);
     scene.restore(&id(&lost), "restored").exits(13);
     assert!(!scene.sandbox.path("restored").exists());
+}
+
+#[test]
+fn two_incremental_backups_in_each_others_place_are_bad() {
+    for sealed in [false, true] {
+        let scene = ClusterScene::new(18, &["summarize_wal=on"]);
+        if !sealed {
+            scene.configure("      compression: false");
+            let file = scene.sandbox.path("config.yaml");
+            let text = fs::read_to_string(&file).expect("the configuration");
+            fs::write(&file, text.replace("enabled: true", "enabled: false")).expect("write it");
+        }
+        let full = scene.back_up("full");
+        let first = scene.back_up("incr");
+        let another = scene.back_up("full");
+        let second = scene.back_up("incr");
+        let swap = || {
+            let read = |path: &Path| fs::read(path).expect("an object");
+            let (one, other) = (read(&first), read(&second));
+            fs::write(&first, other).expect("write it");
+            fs::write(&second, one).expect("write it");
+        };
+        let is_bad = |path: &Path, levels: &[&str]| {
+            for level in levels {
+                let verified = scene.sandbox.run(&["verify", &id(path), "--level", level]);
+                verified.exits(13);
+            }
+            scene.restore(&id(path), "restored").exits(13);
+            assert!(!scene.sandbox.path("restored").exists());
+        };
+        swap();
+        is_bad(&first, &["checksum", "full", "restore"]);
+        is_bad(&second, &["checksum", "full", "restore"]);
+        swap();
+        // nor does the parent of one fit the other
+        let name = |path: &Path| id(path).replace("main/", "");
+        let manifest = second.with_file_name(format!("{}.json", name(&second)));
+        let good = fs::read_to_string(&manifest).expect("a manifest");
+        let forged = good.replace(&name(&another), &name(&full));
+        assert_ne!(good, forged);
+        fs::write(&manifest, forged).expect("forge it");
+        is_bad(&second, &["full", "restore"]);
+        fs::write(&manifest, good).expect("write it back");
+        scene.sandbox.run(&["verify", &id(&second)]).exits(0);
+        scene.restore(&id(&second), "restored").exits(0);
+    }
 }
 
 #[test]

@@ -91,7 +91,9 @@ fn a_restored_cluster_is_started_and_waited_for() {
     let wal = scene.sandbox.path("wal");
     let wal = wal.to_str().expect("UTF-8");
     let port = free_port();
-    let options = ["--start", "--port", &port, "--waldir", wal, "--json"];
+    let options = [
+        "--start", "--port", &port, "--waldir", wal, "--jobs", "3", "--json",
+    ];
     let output = scene.restore_with("main", "restored", &options).exits(0);
     let server = Started::of(&scene, "restored", &port);
     let told = json(&output);
@@ -164,7 +166,7 @@ fn a_standby_follows_and_begins_no_history_of_its_own() {
     scene.back_up("full");
     open_sandbox(&scene);
     let port = free_port();
-    let options = ["--standby", "--start", "--port", &port];
+    let options = ["--standby", "--start", "--port", &port, "--jobs", "2"];
     let output = scene.restore_with("main", "restored", &options).exits(0);
     let server = Started::of(&scene, "restored", &port);
     assert!(

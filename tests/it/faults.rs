@@ -416,7 +416,7 @@ fn a_database_that_fails_does_not_keep_the_others_from_their_backups() {
 
 #[test]
 fn a_few_faults_in_every_kind_of_call_lose_nothing() {
-    crate::campaign::run(28, 2);
+    crate::campaign::run(36, 2);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::source::physical::base_inspector::{BaseFacts, BaseInspector, BasePart
 use crate::source::physical::wal_check::WalCheck;
 use crate::source::physical::wal_tar::{WalEnd, WalTar};
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::thread::ScopedJoinHandle;
 
 /// The connections of a backup that has begun.
@@ -192,15 +192,27 @@ struct FilesWithWal<'a, 'scope> {
     wal_is_gone: &'a Cell<bool>,
 }
 
-impl Read for FilesWithWal<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl BufRead for FilesWithWal<'_, '_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.receiving.is_finished() {
             self.wal_is_gone.set(true);
             return Err(
                 Error::new(Kind::Unavailable, "the WAL of the backup is read no more").into(),
             );
         }
-        self.stream.read(buffer)
+        self.stream.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.stream.consume(count);
+    }
+}
+
+impl Read for FilesWithWal<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 

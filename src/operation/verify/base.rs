@@ -32,8 +32,10 @@ pub(super) fn look(
     cancel: &Cancel,
 ) -> Result<()> {
     let chain = (checked.chain)()?;
-    let Some(own) = chain.last() else {
-        return Err(Error::failed("there is no backup to check"));
+    let (own, parent) = match chain.as_slice() {
+        [.., parent, own] => (own, Some(parent)),
+        [own] => (own, None),
+        [] => return Err(Error::failed("there is no backup to check")),
     };
     let objects = exists(own, evidence)?;
     for needed in chain.iter().filter(|needed| !needed.link.is_good) {
@@ -47,7 +49,7 @@ pub(super) fn look(
         CheckLevel::Full | CheckLevel::Restore if !evidence.faults.is_empty() => Ok(()),
         CheckLevel::Full | CheckLevel::Restore => {
             let keys = checked.opening.keys;
-            full_check::run(own, keys, checked.sealed_only, evidence, cancel)?;
+            full_check::run(own, parent, keys, checked.sealed_only, evidence, cancel)?;
             if level == CheckLevel::Full || !evidence.faults.is_empty() {
                 return Ok(());
             }
@@ -55,6 +57,7 @@ pub(super) fn look(
                 chain: &chain,
                 keys,
                 sealed_only: checked.sealed_only,
+                jobs: 1,
             };
             drill::run(&source, &(checked.drill)()?, evidence, cancel)
         }

@@ -37,7 +37,7 @@ pub struct Recording<'a> {
     /// The copy. Nothing is written about a file.
     pub copy: &'a Located,
     /// What seals the words about it.
-    pub keys: &'a dyn Fn() -> Result<Keys>,
+    pub keys: &'a (dyn Fn() -> Result<Keys> + Sync),
     /// They are sealed, whether the archive is or not.
     pub sealed: bool,
 }

@@ -8,7 +8,7 @@ use super::lsn::Lsn;
 use super::message::{BodyFields, MessageBody, Tag, closed, frame, not_postgresql};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::quoting::literal;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::time::Duration;
 
 /// The first version that sends all in one COPY, and takes options in brackets.
@@ -23,6 +23,7 @@ const SILENCE: Duration = Duration::from_secs(1800);
 const PIECE: usize = 64 * 1024;
 /// What ends a tar, which PostgreSQL 14 leaves to its client.
 const TAR_END: usize = 1024;
+const ZEROS: [u8; TAR_END] = [0; TAR_END];
 
 /// How the server makes the checkpoint that a backup begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,7 +336,7 @@ impl BaseBackupStream {
             match (tag, self.state) {
                 (b'c', StreamState::InCopy) => self.state = StreamState::AfterCopy,
                 (b'c', _) => self.state = StreamState::Over,
-                (b'd', StreamState::InCopy) => self.piece = Some(CopyPiece { body, taken: 0 }),
+                (b'd', StreamState::InCopy) => self.begin_piece(body),
                 (b'd', _) => {
                     let (kind, rest) = self.connection.frames.split_first(body)?;
                     match (kind, self.state) {
@@ -344,12 +345,7 @@ impl BaseBackupStream {
                             self.announced(kind)?;
                             self.state = StreamState::Announced;
                         }
-                        (b'd', StreamState::InArchive) => {
-                            self.piece = Some(CopyPiece {
-                                body: rest,
-                                taken: 0,
-                            });
-                        }
+                        (b'd', StreamState::InArchive) => self.begin_piece(rest),
                         (b'p', _) => continue,
                         _ => return Err(not_postgresql()),
                     }
@@ -358,6 +354,12 @@ impl BaseBackupStream {
             }
             return Ok(());
         }
+    }
+
+    /// What is here of the object is this, if it is anything.
+    fn begin_piece(&mut self, body: MessageBody) {
+        let is_empty = self.connection.frames.body(body).is_empty();
+        self.piece = (!is_empty).then_some(CopyPiece { body, taken: 0 });
     }
 
     /// What comes now is what was to come.
@@ -411,41 +413,40 @@ impl BaseBackupStream {
             has_damaged_pages,
         })
     }
+}
 
-    /// Copies what is here of the object, and says how much that was.
-    fn take(&mut self, buffer: &mut [u8]) -> usize {
-        let Some(mut piece) = self.piece else {
-            return 0;
-        };
-        let bytes = self.connection.frames.body(piece.body);
-        let left = &bytes[piece.taken..];
-        let count = left.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&left[..count]);
-        piece.taken += count;
-        self.piece = (piece.taken < bytes.len()).then_some(piece);
-        count
+impl BufRead for BaseBackupStream {
+    /// The bytes of the object that are here; its end only once the server has gone on to what follows it.
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.is_none()
+            && matches!(self.state, StreamState::InArchive | StreamState::InCopy)
+        {
+            self.look()?;
+        }
+        match self.piece {
+            Some(piece) => Ok(&self.connection.frames.body(piece.body)[piece.taken..]),
+            None if self.state == StreamState::AfterCopy => Ok(&ZEROS[..self.padding]),
+            None => Ok(&[]),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match &mut self.piece {
+            Some(piece) => {
+                piece.taken += count;
+                if piece.taken == self.connection.frames.body(piece.body).len() {
+                    self.piece = None;
+                }
+            }
+            None => self.padding -= count,
+        }
     }
 }
 
 impl Read for BaseBackupStream {
-    /// The bytes of the object, as many as are here; its end only once the server has gone on to what follows it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = self.take(buffer);
-        while filled < buffer.len()
-            && matches!(self.state, StreamState::InArchive | StreamState::InCopy)
-        {
-            if filled > 0 && !self.connection.frames.has_frame() {
-                break;
-            }
-            self.look()?;
-            filled += self.take(&mut buffer[filled..]);
-        }
-        if filled == 0 && self.state == StreamState::AfterCopy && self.padding > 0 {
-            let count = self.padding.min(buffer.len());
-            buffer[..count].fill(0);
-            self.padding -= count;
-            return Ok(count);
-        }
-        Ok(filled)
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
     }
 }

@@ -18,7 +18,7 @@ use crate::repository::names::{BackupId, Part};
 use crate::repository::sidecars::listing_of;
 use crate::source::logical::globals;
 use crate::storage::Storage;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::sync::Arc;
 
 /// What the label of the globals adds to that of their backup.
@@ -74,9 +74,9 @@ fn dump(
         threads: 1,
         seal: job.keys.as_ref().map(|keys| (keys, label.as_str())),
     };
-    let mut dump = globals::dump(pg_dumpall, session, passwords, cancel)?;
+    let dump = globals::dump(pg_dumpall, session, passwords, cancel)?;
     let (bytes, written) = write_pipeline::write(
-        &mut dump,
+        &mut BufReader::new(dump),
         Small(Vec::new()),
         &plan,
         &mut ScriptInspector::default(),

@@ -6,6 +6,7 @@
 //! says it was written after the backup began, since WAL replaces those. Where that is after the backup's end it is garbage, and
 //! nothing replaces it.
 
+use super::backup_label;
 use super::backup_manifest::{ManifestFile, ManifestReader};
 use super::incremental_file::IncrementalHeader;
 use super::page::{self, PAGE};
@@ -68,6 +69,8 @@ pub struct BaseFacts {
     differences: Vec<String>,
     difference_count: u64,
     manifest_was_read: bool,
+    /// The beginning of backup_label.
+    label: Vec<u8>,
 }
 
 impl BaseFacts {
@@ -87,6 +90,7 @@ impl BaseFacts {
             differences: Vec::new(),
             difference_count: 0,
             manifest_was_read: false,
+            label: Vec::new(),
         }
     }
 
@@ -116,6 +120,11 @@ impl BaseFacts {
     /// The size of the database with this OID; also where only what changed of it was sent.
     pub fn database_bytes(&self, oid: u32) -> u64 {
         self.databases.get(&oid).copied().unwrap_or(0)
+    }
+
+    /// What backup_label says, if it is there.
+    pub fn label(&self) -> &[u8] {
+        &self.label
     }
 
     /// How many files were sent.
@@ -322,6 +331,11 @@ impl MemberSink for FileSink<'_> {
             return Ok(());
         };
         file.crc32c = crc32c::crc32c_append(file.crc32c, bytes);
+        if file.path == "backup_label" {
+            let label = &mut self.facts.label;
+            let room = backup_label::LARGEST - label.len();
+            label.extend_from_slice(&bytes[..room.min(bytes.len())]);
+        }
         if let Some(pages) = &mut file.pages {
             let (path, facts) = (&file.path, &mut *self.facts);
             let has_checksums = facts.checksums;

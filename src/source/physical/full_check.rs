@@ -1,6 +1,7 @@
 //! One base backup read to its end: every layer of every object, the tars, their files against backup_manifest, their pages, and
 //! the WAL that it needs.
 
+use super::backup_label::require_parent;
 use super::base_inspector::{BaseFacts, BaseInspector, BasePart};
 use super::restore::assemble::{Assembly, StoredLink};
 use super::wal_check::WalCheck;
@@ -18,7 +19,8 @@ use std::io;
 /// Reads all of `stored`, and adds what is wrong with it to `evidence`.
 pub fn run(
     stored: &StoredLink,
-    keys: &dyn Fn() -> Result<Keys>,
+    parent: Option<&StoredLink>,
+    keys: &(dyn Fn() -> Result<Keys> + Sync),
     sealed_only: bool,
     evidence: &mut Evidence,
     cancel: &Cancel,
@@ -36,6 +38,7 @@ pub fn run(
         chain: std::slice::from_ref(stored),
         keys,
         sealed_only,
+        jobs: 1,
     }
     .last_cluster()?;
     let mut objects = objects_of(&copy.entry, manifest)?;
@@ -72,6 +75,9 @@ pub fn run(
     }
     seen.compare()?;
     seen.end_at(stop.0);
+    if let Err(error) = require_parent(seen.label(), parent.map(|parent| &parent.link.manifest)) {
+        evidence.fault(error.chain());
+    }
     evidence.plain_bytes = Some(plain_bytes);
     for tablespace in &details.tablespaces {
         let name = ObjectName::Tablespace(tablespace.oid);

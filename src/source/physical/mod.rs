@@ -1,5 +1,6 @@
 //! A whole cluster as it lies on disk: base backups, and the WAL that they need.
 
+mod backup_label;
 pub mod backup_manifest;
 pub mod base_inspector;
 pub mod basis;

@@ -7,7 +7,7 @@ use super::tar_header;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::replication::{Lsn, WalStream};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -200,15 +200,23 @@ impl<'a, S: WalSource> WalTar<'a, S> {
     }
 }
 
-impl<S: WalSource> Read for WalTar<'_, S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl<S: WalSource> BufRead for WalTar<'_, S> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.taken == self.ready.len() {
             self.fill()?;
         }
-        let left = &self.ready[self.taken..];
-        let count = left.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&left[..count]);
+        Ok(&self.ready[self.taken..])
+    }
+
+    fn consume(&mut self, count: usize) {
         self.taken += count;
+    }
+}
+
+impl<S: WalSource> Read for WalTar<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }

@@ -6,17 +6,19 @@ use super::target_directory::{CONTROL, RESTORING};
 use super::unpack::{
     self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, RestorePlaces, Unpacker, WalUnpacker,
 };
+use crate::at_a_time::{at_a_time, locked};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::inspect::NoInspection;
 use crate::format::seal::Keys;
 use crate::postgres::tools::{Program, Tool, Tools};
-use crate::progress::Progress;
+use crate::progress::{Meter, Progress};
 use crate::repository::chain::ChainLink;
 use crate::repository::manifest::{ClusterFacts, SourcePart};
 use crate::repository::manifest_details;
 use crate::repository::names::{BackupId, ObjectName};
 use crate::repository::objects::{ManifestObject, ObjectOpener, objects_of};
+use crate::source::physical::backup_label;
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::wal_check::WalCheck;
 use crate::source::physical::wal_records::MadeTablespace;
@@ -24,7 +26,7 @@ use crate::storage::Storage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// One backup of a chain and the storage that it is read from.
 pub struct StoredLink {
@@ -37,9 +39,11 @@ pub struct StoredLink {
 pub struct Assembly<'a> {
     /// All that is needed, the full backup first and the one that is wanted last; one at least.
     pub chain: &'a [StoredLink],
-    pub keys: &'a dyn Fn() -> Result<Keys>,
+    pub keys: &'a (dyn Fn() -> Result<Keys> + Sync),
     /// Only what is encrypted is read.
     pub sealed_only: bool,
+    /// So many objects are read at a time, one at least.
+    pub jobs: usize,
 }
 
 impl Assembly<'_> {
@@ -103,7 +107,7 @@ impl Assembly<'_> {
         cancel: &Cancel,
     ) -> Result<()> {
         let made = match (self.chain, combiner) {
-            ([only], _) => unpack_one(self, only, places, progress, cancel)?,
+            ([only], _) => unpack_one(self, self.jobs, only, places, &progress.meter(), cancel)?,
             (_, Some(combiner)) => combine_all(self, combiner, scratch, places, progress, cancel)?,
             _ => return Err(Error::failed("there is nothing to restore")),
         };
@@ -115,32 +119,35 @@ impl Assembly<'_> {
     }
 }
 
-/// One full backup where it is to be. Returns the tablespaces that its WAL makes.
+/// One backup where it is to be, `jobs` of its objects at a time. Returns the tablespaces that its WAL makes.
 fn unpack_one(
     job: &Assembly,
+    jobs: usize,
     stored: &StoredLink,
     places: &RestorePlaces,
-    progress: &Progress,
+    meter: &Arc<Meter>,
     cancel: &Cancel,
 ) -> Result<Vec<MadeTablespace>> {
     let id = &stored.link.copy.entry.id;
     let doing = || format!("cannot restore {id}");
     let objects = objects_of(&stored.link.copy.entry, &stored.link.manifest)?;
-    let reader = ObjectOpener {
-        storage: stored.storage.as_ref(),
-        copy: &stored.link.copy,
-        keys: job.keys,
-        sealed_only: job.sealed_only,
+    let open = |object: &ManifestObject| {
+        let opener = ObjectOpener {
+            storage: stored.storage.as_ref(),
+            copy: &stored.link.copy,
+            keys: job.keys,
+            sealed_only: job.sealed_only,
+        };
+        opener.open(object, Arc::clone(meter), cancel)
     };
-    let meter = progress.meter();
     let find = |name: ObjectName| objects.iter().find(|object| object.name == name);
     let missing = |what: &str| Error::damaged(format!("{id} has no {what}"));
     let mut expected = ExpectedFiles::default();
     let manifest = find(ObjectName::BackupManifest).ok_or_else(|| missing("backup_manifest"))?;
     let mut file = unpack::create_file(&places.data.join("backup_manifest"))?;
     let mut sink = ManifestSink::new(&mut expected);
-    let mut opened = reader.open(manifest, progress.meter(), cancel)?;
-    opened.copy_to(&mut file, &mut sink, &meter).doing(doing)?;
+    let mut opened = open(manifest)?;
+    opened.copy_to(&mut file, &mut sink, meter).doing(doing)?;
 
     let tars = objects.iter().filter_map(|object| match object.name {
         ObjectName::Tablespace(oid) => Some((object, Some(oid))),
@@ -148,29 +155,30 @@ fn unpack_one(
         _ => None,
     });
     let tars: Vec<(&ManifestObject, Option<u32>)> = tars.collect();
-    for (object, tablespace) in tars {
-        let mut unpacker = Unpacker::new(places, tablespace, &mut expected);
-        let mut opened = reader.open(object, progress.meter(), cancel)?;
+    let expected = Mutex::new(expected);
+    at_a_time(jobs, &tars, |(object, tablespace), stop| {
+        let mut unpacker = Unpacker::new(places, *tablespace, &expected, stop);
+        let mut opened = open(object)?;
         opened
-            .copy_to(&mut unpacker, &mut NoInspection, &meter)
+            .copy_to(&mut unpacker, &mut NoInspection, meter)
             .doing(doing)?;
-        unpacker.finish().doing(doing)?;
-    }
-    expected.require_none_left().doing(doing)?;
+        unpacker.finish().doing(doing)
+    })?;
+    locked(&expected).require_none_left().doing(doing)?;
     let wal = find(ObjectName::Wal).ok_or_else(|| missing("WAL"))?;
     let facts = stored.link.manifest.cluster();
     let facts = facts.ok_or_else(|| missing("word of the cluster that it is of"))?;
     let (mut check, stop) = WalCheck::of(facts)?;
     let mut unpacker = WalUnpacker::new(places.data.join("pg_wal"));
-    let mut opened = reader.open(wal, progress.meter(), cancel)?;
+    let mut opened = open(wal)?;
     opened
-        .copy_to(&mut unpacker, &mut check, &meter)
+        .copy_to(&mut unpacker, &mut check, meter)
         .doing(doing)?;
     unpacker.finish().doing(doing)?;
     check.up_to(stop).doing(doing)
 }
 
-/// Unpacks each backup of the chain aside, and has pg_combinebackup make one of them. Returns the tablespaces that the WAL of the
+/// Unpacks each backup of the chain aside, as many at a time as objects may be read, and has pg_combinebackup make one of them. Returns the tablespaces that the WAL of the
 /// last one makes, which is all that is replayed.
 fn combine_all(
     job: &Assembly,
@@ -180,32 +188,37 @@ fn combine_all(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Vec<MadeTablespace>> {
-    let (mut inputs, mut newest, mut made) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let (mut inputs, mut newest) = (Vec::new(), BTreeMap::new());
     for (number, stored) in job.chain.iter().enumerate() {
         let data = scratch.join(format!("{number}"));
         unpack::make_directory(&data)?;
-        let mut tablespaces = BTreeMap::new();
+        newest.clear();
         for object in objects_of(&stored.link.copy.entry, &stored.link.manifest)? {
             if let ObjectName::Tablespace(oid) = object.name {
                 let path = scratch.join(format!("{number}.{oid}"));
                 unpack::make_directory(&path)?;
-                tablespaces.insert(oid, path);
+                newest.insert(oid, path);
             }
         }
         let input = RestorePlaces {
-            data: data.clone(),
-            tablespaces,
+            data,
+            tablespaces: newest.clone(),
             is_scratch: true,
         };
-        made = unpack_one(job, stored, &input, progress, cancel)?;
-        unpack::link_tablespaces(&input)?;
-        // should somebody start it, it reaches nobody
-        settings::keep_to_itself(&data, job.major()?, Becomes::Primary)?;
-        inputs.push(data);
-        if number + 1 == job.chain.len() {
-            newest = input.tablespaces;
-        }
+        inputs.push((number, stored, input));
     }
+    let (meter, major) = (progress.meter(), job.major()?);
+    let mut made = at_a_time(job.jobs, &inputs, |(number, stored, input), stop| {
+        stop.check()?;
+        let made = unpack_one(job, 1, stored, input, &meter, cancel)?;
+        require_label(stored, &job.chain[..*number], &input.data)?;
+        unpack::link_tablespaces(input)?;
+        // should somebody start it, it reaches nobody
+        settings::keep_to_itself(&input.data, major, Becomes::Primary)?;
+        Ok(made)
+    })?;
+    let made = made.pop().unwrap_or_default();
+    let inputs: Vec<PathBuf> = inputs.into_iter().map(|(_, _, input)| input.data).collect();
     for data in &inputs {
         fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL))
             .doing(|| "cannot name pg_control")?;
@@ -236,6 +249,15 @@ fn combine_all(
         move_all(&combined(target), target)?;
     }
     Ok(made)
+}
+
+/// Fails unless the backup that was unpacked into `data` adds to the last of those before it.
+fn require_label(stored: &StoredLink, before: &[StoredLink], data: &Path) -> Result<()> {
+    let id = &stored.link.copy.entry.id;
+    let doing = || format!("cannot restore {id}");
+    let label = fs::read(data.join("backup_label")).doing(doing)?;
+    backup_label::require_parent(&label, before.last().map(|parent| &parent.link.manifest))
+        .doing(doing)
 }
 
 /// Moves what lies in `from`, and removes that.

@@ -1,6 +1,7 @@
 //! One base backup's tars into a directory: each file held against backup_manifest while it is written.
 
 use super::target_directory::CONTROL;
+use crate::at_a_time::{Stop, locked};
 use crate::error::{Doing, Error, Result};
 use crate::files::write_behind::WriteBehind;
 use crate::format::inspect::StreamInspector;
@@ -11,6 +12,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The name under which pg_control is written.
@@ -118,7 +120,9 @@ struct FileWriter<'a> {
     places: &'a RestorePlaces,
     /// The tablespace that the tar is of.
     tablespace: Option<u32>,
-    expected: &'a mut ExpectedFiles,
+    /// Several tars are unpacked at a time.
+    expected: &'a Mutex<ExpectedFiles>,
+    stop: &'a Stop,
     open: Option<WrittenFile>,
 }
 
@@ -132,11 +136,12 @@ struct WrittenFile {
 }
 
 impl<'a> Unpacker<'a> {
-    /// For the tar of the data directory, or of `tablespace`.
+    /// For the tar of the data directory, or of `tablespace`. It ends early at the `stop`.
     pub fn new(
         places: &'a RestorePlaces,
         tablespace: Option<u32>,
-        expected: &'a mut ExpectedFiles,
+        expected: &'a Mutex<ExpectedFiles>,
+        stop: &'a Stop,
     ) -> Unpacker<'a> {
         Unpacker {
             tar: TarStream::default(),
@@ -144,6 +149,7 @@ impl<'a> Unpacker<'a> {
                 places,
                 tablespace,
                 expected,
+                stop,
                 open: None,
             },
         }
@@ -180,6 +186,7 @@ impl FileWriter<'_> {
 
 impl MemberSink for FileWriter<'_> {
     fn begin(&mut self, member: &Member) -> Result<()> {
+        self.stop.check()?;
         if self.tablespace.is_some() && !is_of_a_tablespace(&member.name) {
             return Err(Error::damaged(format!(
                 "the tar of a tablespace holds {}, which no tablespace has",
@@ -236,7 +243,8 @@ impl MemberSink for FileWriter<'_> {
         };
         let path = &open.path;
         let key = xxh3_128(path.as_bytes());
-        match self.expected.files.remove(&key) {
+        let expected = locked(self.expected).files.remove(&key);
+        match expected {
             None => Err(Error::damaged(format!(
                 "the base backup holds {path}, which its backup_manifest does not know"
             ))),
