@@ -80,7 +80,13 @@ impl ObjectOpener<'_> {
         let label = object.name.label(&self.copy.entry.id);
         let sha256 = Some(object.stored.sha256.clone());
         let inbound = Inbound::open(stored, self.keys, Expect::Label(&label), sha256, meter);
-        let inbound = inbound.doing(doing)?;
+        let inbound = inbound
+            .map_err(|error| match error.kind() {
+                // of another object or backup: here nobody can have meant that
+                Kind::Refused => Error::damaged(error.to_string()),
+                _ => error,
+            })
+            .doing(doing)?;
         let facts = inbound.facts().encoding;
         let must_be_sealed = object.encoding.cipher.is_encrypted() || self.sealed_only;
         if must_be_sealed && !facts.cipher.is_encrypted() {
