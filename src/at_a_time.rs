@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Told to everybody once something has failed.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct GiveUp(AtomicBool);
 
-impl Stop {
+impl GiveUp {
     /// Fails where something else has; that error is the one that is told.
     pub fn check(&self) -> Result<()> {
         match self.0.load(Ordering::Relaxed) {
@@ -19,14 +19,14 @@ impl Stop {
     }
 }
 
-/// Does `work` for each of `items`, for `most` of them at a time. What takes long looks at its [`Stop`] now and then. Returns what
+/// Does `work` for each of `items`, for `most` of them at a time. What takes long looks at its [`GiveUp`] now and then. Returns what
 /// came of the items in their order, or the first error that was met.
 pub fn at_a_time<I: Sync, T: Send>(
     most: usize,
     items: &[I],
-    work: impl Fn(&I, &Stop) -> Result<T> + Sync,
+    work: impl Fn(&I, &GiveUp) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let stop = Stop::default();
+    let stop = GiveUp::default();
     if most <= 1 || items.len() <= 1 {
         return items.iter().map(|item| work(item, &stop)).collect();
     }

@@ -1,7 +1,7 @@
 //! One base backup's tars into a directory: each file held against backup_manifest while it is written.
 
 use super::target_directory::CONTROL;
-use crate::at_a_time::{Stop, locked};
+use crate::at_a_time::{GiveUp, locked};
 use crate::error::{Doing, Error, Result};
 use crate::files::write_behind::WriteBehind;
 use crate::format::inspect::StreamInspector;
@@ -122,7 +122,7 @@ struct FileWriter<'a> {
     tablespace: Option<u32>,
     /// Several tars are unpacked at a time.
     expected: &'a Mutex<ExpectedFiles>,
-    stop: &'a Stop,
+    stop: &'a GiveUp,
     open: Option<WrittenFile>,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Unpacker<'a> {
         places: &'a RestorePlaces,
         tablespace: Option<u32>,
         expected: &'a Mutex<ExpectedFiles>,
-        stop: &'a Stop,
+        stop: &'a GiveUp,
     ) -> Unpacker<'a> {
         Unpacker {
             tar: TarStream::default(),
