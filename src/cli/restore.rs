@@ -6,7 +6,7 @@ use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 
-/// Restore one backup, or a part of it, into a database, all or nothing.
+/// Restore one backup, or a part of it, into a database, or that of a cluster into a directory, all or nothing.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     subcommand,
@@ -14,7 +14,8 @@ use std::path::PathBuf;
     help_triggers("-h", "--help"),
     note = "BACKUP is app_db or app_db/latest, latest, app_db/TIMESTAMP or a storage key, each with STORAGE: before it\nto look on that storage alone; or the path of a file.\nThe stages follow the bytes of the archive, not the configuration. Everything happens in one\ntransaction (but with --jobs): where anything is wrong the target stays as it was.",
     example = "Restore beside the live database, into a new one on the same server:\n  $ {command_name} --from app_db --to app_check --create",
-    example = "Bring one lost table back:\n  $ {command_name} --from app_db --table public.orders"
+    example = "Bring one lost table back:\n  $ {command_name} --from app_db --table public.orders",
+    example = "Bring a whole cluster back on another machine, and start it:\n  $ {command_name} --from main --to-dir /srv/new --owner postgres --start"
 )]
 pub struct RestoreArgs {
     // which backup

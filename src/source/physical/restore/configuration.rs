@@ -1,10 +1,12 @@
 //! The configuration of a server that lay outside of its data directory, as Debian has it.
 //!
-//! Its files are kept as they were in `backupkit.configuration`; the data directory gets a `postgresql.conf` that includes them and
-//! overrides what leads back to the origin, so that `pg_ctl -D` alone starts it, and nothing of where it came from is touched.
+//! Its files are kept in `backupkit.configuration`, as they were but for what they include by its whole path; the data directory gets
+//! a `postgresql.conf` that includes them and overrides what leads back to the origin, so that `pg_ctl -D` alone starts it, and
+//! nothing of where it came from is touched.
 
 use super::settings::{quoted, use_file};
 use super::unpack::{create_file, make_directory};
+use super::written_settings;
 use crate::error::{Doing, Result};
 use crate::source::physical::details::{ClusterDetails, ConfigurationFile};
 use crate::source::physical::server_facts::{RECOVERY_INSISTS_ON, settings_of_segments};
@@ -31,7 +33,8 @@ pub fn restore(
         .iter()
         .find(|file| file.setting == MAIN);
     let origin = main.and_then(|file| Path::new(&file.path).parent());
-    let mut restored = Vec::new();
+    let mut restored: Vec<(PathBuf, String)> = Vec::new();
+    let mut texts = Vec::new();
     for file in &details.configuration {
         let (Some(text), Some(name)) = (&file.text, name_of(file, origin)) else {
             continue;
@@ -39,11 +42,13 @@ pub fn restore(
         let relative = Path::new(CONFIGURATION).join(name);
         make_parents(data, &relative)?;
         let path = data.join(&relative);
-        if path.exists() {
-            continue;
+        if restored.iter().all(|(known, _)| *known != path) {
+            restored.push((path, file.path.clone()));
+            texts.push(text);
         }
-        write_new(&path, text)?;
-        restored.push((path, file.path.clone()));
+    }
+    for ((path, _), text) in restored.iter().zip(texts) {
+        write_new(path, &led_to_copies(text, &restored))?;
     }
     let copy_of = |setting: &str| {
         let file = details
@@ -58,7 +63,10 @@ pub fn restore(
             make_included_directories(data, main.text.as_deref().unwrap_or_default())?;
             include(data, &copy)?;
         }
-        _ => keep_data_directory(data, details, segment_size)?,
+        _ => {
+            keep_data_directory(data, details, segment_size)?;
+            lead_to_copies(data, &restored)?;
+        }
     }
     for (setting, name, text) in [
         ("hba_file", "pg_hba.conf", "local all all peer\n"),
@@ -92,6 +100,36 @@ fn name_of<'a>(file: &'a ConfigurationFile, origin: Option<&Path>) -> Option<&'a
     relative
         .filter(|relative| is_plain(relative))
         .or_else(|| path.file_name().map(Path::new))
+}
+
+/// The text of a configuration file with each absolute path that it includes led to the copy of what lies there, of `copies` and where
+/// they lay. What has no copy stays.
+fn led_to_copies(text: &str, copies: &[(PathBuf, String)]) -> String {
+    let include = |is_meant: &dyn Fn(&Path) -> bool| -> Option<String> {
+        let meant = copies
+            .iter()
+            .filter(|(_, before)| is_meant(Path::new(before)));
+        let mut meant: Vec<&(PathBuf, String)> = meant.collect();
+        meant.sort_by(|one, other| one.1.cmp(&other.1));
+        let lines = meant
+            .iter()
+            .map(|(copy, _)| format!("include {}\n", quoted(copy)));
+        (!meant.is_empty()).then(|| lines.collect())
+    };
+    let led = |line: &str| {
+        let (key, value) = written_settings::assignment(line)?;
+        let path = Path::new(&value);
+        match key.to_ascii_lowercase().as_str() {
+            _ if !path.is_absolute() => None,
+            "include" | "include_if_exists" => include(&|before| before == path),
+            "include_dir" => include(&|before| before.parent() == Some(path)),
+            _ => None,
+        }
+    };
+    let lines = text.split_inclusive('\n');
+    lines
+        .map(|line| led(line).unwrap_or_else(|| line.to_string()))
+        .collect()
 }
 
 fn make_parents(data: &Path, relative: &Path) -> Result<()> {
@@ -188,6 +226,19 @@ fn keep_data_directory(data: &Path, details: &ClusterDetails, segment_size: u64)
         .doing(doing)
 }
 
+/// Has the configuration that lay in the data directory include copies of what lay elsewhere.
+fn lead_to_copies(data: &Path, copies: &[(PathBuf, String)]) -> Result<()> {
+    let path = data.join(MAIN_NAME);
+    let doing = || format!("cannot write {}", path.display());
+    let text = fs::read(&path).doing(doing)?;
+    let text = String::from_utf8_lossy(&text);
+    let led = led_to_copies(&text, copies);
+    match led == text {
+        true => Ok(()),
+        false => fs::write(&path, led).doing(doing),
+    }
+}
+
 fn write_new(path: &Path, text: &str) -> Result<()> {
     create_file(path)?
         .write_all(text.as_bytes())
@@ -212,7 +263,7 @@ mod tests {
     fn what_lay_elsewhere_is_included_and_leads_back_to_nowhere() {
         let place = tempfile::tempdir().unwrap();
         let data = place.path();
-        let main = "data_directory = '/live'\ninclude_dir = 'conf.d'\nport = 5433\n";
+        let main = "data_directory = '/live'\ninclude_dir = 'conf.d'\ninclude '/other/more.conf' # all\nport = 5433\n";
         let details = ClusterDetails {
             configuration: vec![
                 file("config_file", "/etc/pg/postgresql.conf", main),
@@ -225,7 +276,12 @@ mod tests {
         let restored = restore(data, &details, SEGMENT).unwrap();
         assert_eq!(restored.len(), 4);
         let read = |name: &str| fs::read_to_string(data.join(name)).unwrap();
-        assert_eq!(read("backupkit.configuration/postgresql.conf"), main);
+        let copy = data.join("backupkit.configuration/more.conf");
+        let led = format!("include '{}'\n", copy.display());
+        assert_eq!(
+            read("backupkit.configuration/postgresql.conf"),
+            main.replace("include '/other/more.conf' # all\n", &led)
+        );
         assert_eq!(
             read("backupkit.configuration/conf.d/more.conf"),
             "work_mem = 5MB\n"
@@ -238,6 +294,20 @@ mod tests {
         let auto = read("postgresql.auto.conf");
         assert_eq!(auto, format!("hba_file = '{}'\n", hba.display()));
         assert_eq!(read("pg_ident.conf"), "");
+    }
+
+    #[test]
+    fn what_is_included_by_its_whole_path_is_led_to_its_copy() {
+        let copies = [
+            ("/new/b.conf", "/etc/d/b.conf"),
+            ("/new/a.conf", "/etc/d/a.conf"),
+        ];
+        let copies = copies.map(|(copy, before)| (PathBuf::from(copy), before.to_string()));
+        let text = "Include_Dir = '/etc/d'\ninclude 'a.conf'\ninclude_if_exists '/etc/d/b.conf'\ninclude '/etc/c.conf'\nport = 1";
+        assert_eq!(
+            led_to_copies(text, &copies),
+            "include '/new/a.conf'\ninclude '/new/b.conf'\ninclude 'a.conf'\ninclude '/new/b.conf'\ninclude '/etc/c.conf'\nport = 1"
+        );
     }
 
     #[test]

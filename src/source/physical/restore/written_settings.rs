@@ -71,7 +71,7 @@ fn files_of(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// The name and the value in a line; see `guc-file.l` of PostgreSQL's sources.
-fn assignment(line: &str) -> Option<(&str, String)> {
+pub(super) fn assignment(line: &str) -> Option<(&str, String)> {
     let line = line.trim_start();
     let end = line.find(|char: char| !(char.is_ascii_alphanumeric() || "_.".contains(char)))?;
     let (key, rest) = line.split_at(end);
