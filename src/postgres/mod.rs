@@ -24,6 +24,7 @@ pub mod search_path;
 pub mod server;
 pub mod session;
 pub mod sql_text;
+pub mod text_settings;
 pub mod tools;
 pub mod uri;
 pub mod version;

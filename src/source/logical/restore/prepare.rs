@@ -20,6 +20,7 @@ use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
 use crate::postgres::pooler;
 use crate::postgres::session::{Session, session_setting};
+use crate::postgres::text_settings;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
@@ -102,7 +103,7 @@ impl<'a> PreparedRestore<'a> {
             true => target(&client, job)?,
             false => (None, None),
         };
-        let (client, maintenance, writing) = writable(client, maintenance)?;
+        let (client, maintenance, writing) = set_to_restore(client, maintenance)?;
         let reachable = maintenance.as_ref().unwrap_or(&client);
         let server = reachable.major_if_known()?;
         pooler::require_own_session(reachable)?;
@@ -365,8 +366,8 @@ fn refuse_templates(session: &Session) -> Result<()> {
     }
 }
 
-/// Both clients with sessions that may write, as far as the server lets them.
-fn writable(
+/// Both clients with sessions that may write, as far as the server lets them, and that read the text of a dump as it is meant.
+fn set_to_restore(
     client: Client,
     maintenance: Option<Client>,
 ) -> Result<(Client, Option<Client>, Writing)> {
@@ -375,12 +376,14 @@ fn writable(
         return Ok((client, maintenance, Writing::Allowed));
     }
     let asked = Writing::ask(reachable);
-    let (writing, settings) = asked.doing(|| format!("cannot connect to {}", reachable.shown()))?;
-    if settings.is_empty() {
+    let (writing, to_write) = asked.doing(|| format!("cannot connect to {}", reachable.shown()))?;
+    let to_read = text_settings::lacking(reachable)?;
+    let settings = [to_write, &to_read].join(" ");
+    if settings.trim().is_empty() {
         return Ok((client, maintenance, writing));
     }
     let set = |client: Client| {
-        let session = client.session().with_settings(settings);
+        let session = client.session().with_settings(settings.trim());
         client.with_session(session)
     };
     Ok((set(client), maintenance.map(set), writing))
