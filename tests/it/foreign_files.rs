@@ -6,6 +6,7 @@ use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
 use crate::support::program;
 use crate::support::sandbox::{Sandbox, Shape};
+use serde_json::Value;
 use std::fs;
 
 struct Scene {
@@ -225,5 +226,35 @@ fn data_that_no_one_decoded_is_never_good_where_nothing_tells_what_its_bytes_wer
         fs::write(scene.sandbox.path("packed.sha256"), line).expect("write it");
         scene.sandbox.run(&["verify", "./packed"]).exits(0);
         fs::remove_file(scene.sandbox.path("packed.sha256")).expect("it is there");
+    }
+}
+
+#[test]
+fn rows_that_no_one_read_are_never_good_and_never_called_compared() {
+    let scene = Scene::new();
+    for (compression, reads) in [("none", 1), ("gzip", 0)] {
+        let mut command = scene.source.server.client("pg_dump");
+        command.arg(format!("--compress={compression}"));
+        command.args(["--inserts", "--format=custom", &scene.source.name]);
+        let archive = program::run(command, "").exits(0).stdout;
+        fs::write(scene.sandbox.path("inserts"), &archive).expect("write it");
+        // zlib has a checksum
+        let output = scene.sandbox.run(&["verify", "./inserts"]).exits(reads);
+        let is_unread = output
+            .stderr
+            .contains("wrote as INSERT commands, was not read");
+        assert_eq!(is_unread, reads == 1, "{}", output.stderr);
+
+        scene.target.sql("DROP TABLE IF EXISTS t");
+        let restore = ["restore", "--from", "./inserts", "--json"];
+        let restored = scene.sandbox.run(&restore).exits(0);
+        let what = "what the table public.t holds, which pg_dump wrote as INSERT commands,";
+        let told = format!("is restored, and {what} could not be compared with it");
+        assert!(restored.stderr.contains(&told), "{}", restored.stderr);
+        assert!(!restored.stderr.contains("no table"), "{}", restored.stderr);
+        let document: Value = serde_json::from_slice(&restored.stdout).expect("one JSON document");
+        assert_eq!(document["compared_tables"], Value::Null);
+        assert_eq!(document["not_compared"], what);
+        assert_eq!(scene.target.sql("SELECT count(*) FROM t"), "50");
     }
 }

@@ -14,14 +14,14 @@ use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
 use crate::repository::open::Bytes;
 use crate::repository::open::{self, CopyToOpen};
-use crate::source::logical::archive::DumpContents;
+use crate::source::logical::archive::{DumpCompression, DumpContents};
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::table_comparison;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
-/// Reads all of the dump. Returns why it is not known to be whole, where data in it could not be decoded and nothing else tells
+/// Reads all of the dump. Returns why it is not known to be whole, where data in it was not looked into and nothing else tells
 /// that its bytes are those that were written.
 pub(super) fn look(
     opening: &CopyToOpen,
@@ -62,7 +62,7 @@ pub(super) fn look(
     };
     let ReadDump {
         detail: found,
-        undecoded,
+        unread,
     } = read(copy, &mut inbound, &progress, evidence)?;
     let is_written_down = sha256.is_some() || shown.cipher.is_encrypted();
     if let Some(measure) = measure.get() {
@@ -87,12 +87,12 @@ pub(super) fn look(
         }
         (None, _) => {}
     }
-    let undecoded = undecoded.filter(|_| !is_written_down);
-    Ok(undecoded.map(|what| {
+    let unread = unread.filter(|_| !is_written_down);
+    Ok(unread.map(|what| {
         Error::failed(format!(
             "{what} was not read, and there is no checksum of its bytes: whether it is whole is not known"
         ))
-        .hint("a restore decodes it: restore it into a database of its own, --to NAME --create")
+        .hint("a restore reads it: restore it into a database of its own, --to NAME --create")
     }))
 }
 
@@ -101,8 +101,8 @@ pub(super) fn look(
 struct ReadDump {
     /// What it holds.
     detail: Option<Detail>,
-    /// What of it is compressed in a way that is not decoded here.
-    undecoded: Option<String>,
+    /// What of it was let pass without a look, and without a checksum of its own.
+    unread: Option<String>,
 }
 
 /// The stored bytes; their measure is left behind at their end.
@@ -167,7 +167,9 @@ fn read(
             evidence.plain_bytes = Some(bytes);
             match inspector.into_contents() {
                 Some(DumpContents::Read(summary)) => {
-                    let unread = summary.unread();
+                    // a zlib stream has a checksum of its own, which was compared
+                    let has_checksum = summary.compression == DumpCompression::Gzip;
+                    let unread = summary.unread().filter(|_| !has_checksum);
                     if let Some(unread) = &unread {
                         evidence.note(format!(
                             "{unread} was not read: damage in it would not show"
@@ -175,7 +177,7 @@ fn read(
                     }
                     Ok(ReadDump {
                         detail: Some(dump_inspector::detail(&summary)),
-                        undecoded: unread.filter(|_| !summary.compression.is_decoded()),
+                        unread,
                     })
                 }
                 Some(DumpContents::Unread { version }) => {
