@@ -1,5 +1,6 @@
 //! PostgreSQL's own tools, and what we need to know to drive them.
 
+pub mod acting_role;
 pub mod client;
 pub mod cluster;
 mod complaint;
