@@ -7,8 +7,9 @@ use crate::cause::FailureCause;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
 use crate::text::escape::quoted_lines;
+use crate::text::ours;
 
-pub use super::hint::{MORE_LOCKS_HINT, NEW_IN_PARTS_HINT, WOULD_DROP_HINT};
+pub use super::hint::{MORE_LOCKS_HINT, NEW_IN_PARTS_HINT, NO_TARGET_HINT, WOULD_DROP_HINT};
 
 /// Explains the end of pg_dump, psql or another client.
 pub fn client(ended: &Ended) -> Error {
@@ -76,10 +77,8 @@ fn hint_for(known: &Understood, told: Option<&'static str>) -> Option<String> {
     }
     let hint = told.or_else(|| hint::of_any(known.cause))?;
     let name = hint::quoted_name(known.said).map(identifier);
-    Some(match name {
-        Some(name) => hint.replace("{name}", &name),
-        None => hint.replace("{name}", "NAME"),
-    })
+    let hint = hint.replace("{name}", name.as_deref().unwrap_or("NAME"));
+    Some(hint.replace("{cat}", &ours::command("cat BACKUP")))
 }
 
 /// How it ended and what it said. Where no connection came about, its status says nothing to anybody.

@@ -12,12 +12,14 @@ use super::spool;
 use super::target_state::{TargetState, not_empty};
 use super::writable::Writing;
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
+use crate::postgres::explain::NO_TARGET_HINT;
 use crate::postgres::pooler;
 use crate::postgres::session::{Session, session_setting};
 use crate::postgres::text_settings;
@@ -100,7 +102,10 @@ impl<'a> PreparedRestore<'a> {
                 false => client,
             };
         let (maintenance, leftover) = match client.is_available() {
-            true => target(&client, job)?,
+            true => target(&client, job).map_err(|error| match error.cause() {
+                Some(FailureCause::DatabaseUnavailable) => error.hint(NO_TARGET_HINT),
+                _ => error,
+            })?,
             false => (None, None),
         };
         let (client, maintenance, writing) = set_to_restore(client, maintenance)?;
