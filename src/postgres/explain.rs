@@ -119,6 +119,7 @@ mod tests {
             program: "pg_restore".into(),
             status: ExitStatus::from_raw(1 << 8),
             stderr: stderr.into(),
+            text: 0..0,
         }
     }
 
@@ -166,6 +167,7 @@ mod tests {
             program: "psql".into(),
             status: ExitStatus::from_raw(2 << 8),
             stderr: said,
+            text: 0..0,
         })
     }
 
