@@ -52,7 +52,7 @@ fn explain(ended: &Ended, particular: fn(FailureCause) -> Option<&'static str>) 
     let told = particular(cause);
     // only where an archive is read does its end mean that
     let kind = match told.is_some() {
-        true if matches!(cause, FailureCause::ArchiveCut | FailureCause::SqlCut) => Kind::Damaged,
+        true if is_damage(cause) => Kind::Damaged,
         _ if matches!(
             cause,
             FailureCause::CommandRestricted | FailureCause::WouldDrop
@@ -89,6 +89,12 @@ fn said(ended: &Ended, connecting: bool) -> String {
         Some(words) if connecting => quoted_lines(words),
         _ => ended.to_string(),
     }
+}
+
+/// True where what a restore reads is not whole.
+fn is_damage(cause: FailureCause) -> bool {
+    use FailureCause::*;
+    matches!(cause, ArchiveCut | ArchiveGarbled | SqlCut)
 }
 
 /// True where the same run may succeed later.

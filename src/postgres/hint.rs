@@ -249,6 +249,7 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
         }
         SqlCut => "the SQL ends within rows or within a statement; restore an older backup",
         ArchiveCut => "the dump is cut; restore an older backup",
+        ArchiveGarbled => "the dump is damaged; restore an older backup",
         TransactionTimeoutUnknown => {
             "the server is older than pg_restore takes for granted: install psql beside it, through which it works"
         }

@@ -3,6 +3,7 @@
 use super::sidecars::Claims;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::measure::{Measure, Measured};
 use crate::format::read_pipeline::Inbound;
 use crate::format::sniff::Content;
@@ -42,6 +43,7 @@ pub(super) fn look(
     let mut inbound = open::layers(copy, stored, None, keys, rules, meter)?;
     let shown = inbound.facts().encoding;
     if !shown.cipher.is_encrypted()
+        && matches!(copy, Located::Stored { .. })
         && rules
             .configured
             .is_some_and(|encoding| encoding.cipher.is_encrypted())
@@ -194,6 +196,10 @@ fn read(
             let bytes = inbound.copy_to(&mut io::sink(), inspector.as_mut(), &meter)?;
             evidence.plain_bytes = Some(bytes);
             evidence.note("it is SQL text, whose tables are not compared");
+            Ok(ReadDump::default())
+        }
+        // without a layer around it nothing was stored either, which was told
+        Content::Empty if inbound.facts().encoding == ArchiveEncoding::default() => {
             Ok(ReadDump::default())
         }
         Content::Empty => Err(Error::damaged("there is nothing in the archive")),
