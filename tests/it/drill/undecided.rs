@@ -250,3 +250,19 @@ fn tablespaces_are_made_in_a_throwaway_server_and_left_out_of_a_lent_one() {
         output.text()
     );
 }
+
+#[test]
+fn a_locale_that_the_machine_lacks_has_one_hint_and_that_is_of_the_drill() {
+    let database = postgres(18).create_database("elsewhere");
+    let mut archive = dumped(&database, &["-Z0"]);
+    let name = find(&archive, " LOCALE = '") + " LOCALE = '".len();
+    let length = archive[name..].iter().position(|byte| *byte == b'\'');
+    archive[name..name + length.expect("an end")].fill(b'x');
+    let sandbox = place(18);
+    sandbox.configure_with(DRILL, &[Entry::of(&database)]);
+    fs::write(sandbox.path("dumped"), archive).expect("write a file");
+    let output = sandbox.run(&["verify", "./dumped", "--level", "restore"]);
+    let told = output.exits(1).stderr;
+    assert!(told.contains("on the machine of the drill"), "{told}");
+    assert_eq!(told.matches("hint: ").count(), 1, "{told}");
+}

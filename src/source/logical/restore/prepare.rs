@@ -103,7 +103,7 @@ impl<'a> PreparedRestore<'a> {
             };
         let (maintenance, leftover) = match client.is_available() {
             true => target(&client, job).map_err(|error| match error.cause() {
-                Some(FailureCause::DatabaseUnavailable) => error.hint(NO_TARGET_HINT),
+                Some(FailureCause::DatabaseUnavailable) => error.hint_instead(NO_TARGET_HINT),
                 _ => error,
             })?,
             false => (None, None),

@@ -155,7 +155,7 @@ impl RestoreFacts<'_> {
     /// What a role may not do that a setting has put in the place of the login has another next step.
     fn of_role(&self, error: Error) -> Error {
         match self.target.as_ref().and_then(|holds| holds.acting.as_ref()) {
-            Some(acting) => error.hint(acting.way_back()),
+            Some(acting) => error.hint_instead(acting.way_back()),
             None => error,
         }
     }
