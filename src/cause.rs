@@ -141,6 +141,8 @@ pub enum FailureCause {
     NotSuperuser,
     /// The archive ends too early.
     ArchiveCut,
+    /// What is compressed inside the archive cannot be unpacked.
+    ArchiveGarbled,
     /// SQL text ends within rows or within a statement.
     SqlCut,
 }

@@ -165,6 +165,17 @@ impl Error {
         self
     }
 
+    /// The only next step there is: those of the layers below are not told.
+    pub fn hint_instead(mut self, hint: impl Into<String>) -> Error {
+        let mut layer = Some(&mut self);
+        while let Some(error) = layer {
+            error.inner.hint = None;
+            let below = error.inner.source.as_deref_mut();
+            layer = below.and_then(|source| source.downcast_mut::<Error>());
+        }
+        self.hint(hint)
+    }
+
     /// Adds another next step after the one that is there, or that a cause has.
     pub fn also_hint(mut self, hint: impl Into<String>) -> Error {
         let hint = printable(&hint.into());

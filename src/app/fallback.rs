@@ -5,6 +5,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::repository::located::Located;
 use crate::repository::names::BackupId;
+use crate::source::logical::dump_inspector::another_backup;
 use crate::text::ours;
 use crate::text::shell;
 use std::time::Duration;
@@ -16,7 +17,7 @@ const MOST: usize = 20;
 
 impl App {
     /// Adds that command, which `command` makes of the name of the backup, to an error about a wrong password or a
-    /// damaged archive, where there is such a backup.
+    /// damaged archive, where there is such a backup; to one about a damaged file, that there are others.
     pub(super) fn hint_older(
         &self,
         error: Error,
@@ -25,7 +26,10 @@ impl App {
         cancel: &Cancel,
     ) -> Error {
         let Located::Stored { entry, .. } = selected else {
-            return error;
+            return match (error.kind(), error.first_hint()) {
+                (Kind::Damaged, None) => error.hint(another_backup()),
+                _ => error,
+            };
         };
         if !matches!(error.kind(), Kind::WrongPassword | Kind::Damaged) {
             return error;

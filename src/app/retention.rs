@@ -17,6 +17,7 @@ use crate::repository::located::Located;
 use crate::repository::pins::Pinning;
 use crate::repository::reference::Reference;
 use crate::repository::standing::Purpose;
+use crate::text::ours;
 use crate::text::rfc3339;
 use chrono::Utc;
 use std::time::Duration;
@@ -266,9 +267,10 @@ fn tell_deleted(outcome: &PruneOutcome) {
     }
     let older = backups(count).replacen(' ', " older ", 1);
     log::info!(
-        "{}: deleted {older} on {} ({}), see backupkit prune --dry-run --explain",
+        "{}: deleted {older} on {} ({}), see {}",
         outcome.database,
         outcome.storage,
-        shown.join(", ")
+        shown.join(", "),
+        ours::command("prune --dry-run --explain")
     );
 }

@@ -23,6 +23,7 @@ use crate::repository::listing::Entry;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::listing_of;
 use crate::storage::Storage;
+use crate::text::ours;
 use crate::text::rfc3339;
 use chrono::Utc;
 use std::path::{Path, PathBuf};
@@ -97,9 +98,10 @@ impl App {
         }
         if self.config.notifications.is_empty() {
             let check = Finding::warn("notifications", "nobody is told when a backup fails");
-            told.add(
-                check.fix("add notifications to the configuration, or watch: backupkit status"),
-            )?;
+            told.add(check.fix(format!(
+                "add notifications to the configuration, or watch: {}",
+                ours::command("status")
+            )))?;
         }
         if options.json {
             output::json(&output::check_json(&told.checks))?;

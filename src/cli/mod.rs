@@ -125,12 +125,22 @@ fn common_last(mut words: Vec<String>) -> Vec<String> {
     words
 }
 
-/// `backupkit help diff` as `backupkit diff --help`.
+/// `backupkit help diff` as `backupkit diff --help`, without what every command has and help does not need.
 fn help_last(words: Vec<String>) -> Vec<String> {
-    match words.as_slice() {
-        [help, .., command] if help == "help" => vec![command.clone(), "--help".to_string()],
-        _ => words,
+    let first = words.first().map(String::as_str);
+    if !matches!(first, Some("help" | "--help" | "-h")) {
+        return words;
     }
+    let mut command = None;
+    let mut rest = words.into_iter().skip(1);
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "-c" | "--config" => drop(rest.next()),
+            "--verbose" | "--quiet" | "--json" => {}
+            _ => command = Some(word),
+        }
+    }
+    command.into_iter().chain(["--help".to_string()]).collect()
 }
 
 /// The short help, for someone who typed the program's name to see what it is.
@@ -206,6 +216,10 @@ mod tests {
             "help",
             "help diff",
             "-c x help restore",
+            "--help -c x",
+            "-c x --help",
+            "help -c x.yaml",
+            "help -c x.yaml --verbose diff",
         ] {
             assert!(matches!(parsed(line), Ok(Asked::Text(_))), "{line}");
         }

@@ -208,7 +208,7 @@ impl KeyReader<'_> {
     }
 }
 
-/// Stands for the name of the database in the URL of a check.
+/// Stands for the name of the database in the URL of a webhook.
 pub const PER_DATABASE: &str = "{db}";
 
 /// Headers with credentials as their values.

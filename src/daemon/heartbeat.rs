@@ -26,6 +26,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::files::{entries, regular};
 use crate::process::boot_clock::awake_since_boot;
+use crate::text::ours;
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -345,7 +346,10 @@ fn held(path: &Path) -> Error {
         Kind::Locked,
         format!("{who} is the daemon of this configuration already"),
     )
-    .hint("one is enough; see how it is with: backupkit status")
+    .hint(format!(
+        "one is enough; see how it is with: {}",
+        ours::command("status")
+    ))
 }
 
 #[cfg(test)]

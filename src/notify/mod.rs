@@ -73,11 +73,11 @@ pub fn send(route: &Notification, event: &Event, env: &Env, cancel: &Cancel) -> 
 /// True where `route` has an address for each database.
 pub fn is_per_database(route: &Notification, env: &Env) -> bool {
     match &route.route {
-        Route::Webhook(keys) if keys.template == WebhookTemplate::Healthchecks => {
+        Route::Webhook(keys) => {
             let webhook = keys.resolve(env);
             webhook.is_ok_and(|webhook| webhook.url.expose().contains(PER_DATABASE))
         }
-        _ => false,
+        Route::Email(_) => false,
     }
 }
 

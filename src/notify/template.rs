@@ -23,7 +23,7 @@ pub struct Post {
 
 /// How `event` is posted.
 pub fn post(template: WebhookTemplate, webhook: &Webhook, event: &Event) -> Post {
-    let url = webhook.url.expose();
+    let url = &address(webhook, &event.db);
     let headline = text::headline(event);
     let message = |body: serde_json::Value| Post {
         url: url.to_string(),
@@ -68,19 +68,23 @@ pub fn post(template: WebhookTemplate, webhook: &Webhook, event: &Event) -> Post
                 // to succeed at anything else is no sign that the backup ran
                 (EventKind::Verify | EventKind::Test, true) => "/log",
             };
-            ping(url, &event.db, signal, text::full(event))
+            ping(url, signal, text::full(event))
         }
     }
 }
 
 /// How Healthchecks hears that a run begins.
 pub fn start(webhook: &Webhook, db: &str) -> Post {
-    ping(webhook.url.expose(), db, "/start", String::new())
+    ping(&address(webhook, db), "/start", String::new())
+}
+
+/// The URL, with the name of the database where it wants it.
+fn address(webhook: &Webhook, db: &str) -> String {
+    webhook.url.expose().replace(PER_DATABASE, &encoded(db))
 }
 
 /// A ping goes to a path below the URL of its check, in front of what the URL asks for.
-fn ping(url: &str, db: &str, signal: &str, body: String) -> Post {
-    let url = url.replace(PER_DATABASE, &encoded(db));
+fn ping(url: &str, signal: &str, body: String) -> Post {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (check, rest) = url.split_at(end);
     Post {

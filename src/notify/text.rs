@@ -5,6 +5,7 @@ use crate::text::cut::cut_bytes;
 use crate::text::duration;
 use crate::text::escape::one_line;
 use crate::text::human::human_bytes;
+use crate::text::ours;
 use crate::text::shell;
 use std::fmt::Write;
 
@@ -132,7 +133,7 @@ fn tries(event: &Event) -> Vec<String> {
         lines.push(format!("On {}:", one_line(&event.host)));
         lines.push(format!("  {again} --verbose"));
         lines.push("      runs it again now and shows each step".into());
-        lines.push(format!("  backupkit list --db {db}"));
+        lines.push(format!("  {}", ours::command(&format!("list --db {db}"))));
         lines.push("      shows the backups that there are".into());
     }
     lines
@@ -146,10 +147,8 @@ fn again(event: &Event) -> Option<String> {
         EventKind::Verify => "verify",
         EventKind::Test => return None,
     };
-    Some(format!(
-        "backupkit {command} --db {}",
-        shell::word(&event.db)
-    ))
+    let db = shell::word(&event.db);
+    Some(ours::command(&format!("{command} --db {db}")))
 }
 
 fn details(event: &Event) -> String {

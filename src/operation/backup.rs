@@ -122,6 +122,11 @@ pub fn run(
     }
     log::debug!("using {pg_dump}");
     let source = source(&client)?;
+    let acting = identity.as_ref().and_then(|known| known.acting.clone());
+    let past = |error: Error| match &acting {
+        Some(acting) => acting.beside(error),
+        None => error,
+    };
     let fixed = client.with_fixed_output()?;
     let dumped = match &fixed {
         Some(fixed) => fixed.in_encoding_of_database()?,
@@ -137,7 +142,8 @@ pub fn run(
     let globals = match job.globals {
         true => {
             let session = dumped.session();
-            stored_globals::sidecars(job, session, &id, encoding, server, tools, cancel)?
+            stored_globals::sidecars(job, session, &id, encoding, server, tools, cancel)
+                .map_err(past)?
         }
         false => Vec::new(),
     };
@@ -152,7 +158,7 @@ pub fn run(
         pg_dump,
     };
     dump_to_storages(job, copies, &id, encoding, dumping, now, cancel)
-        .map_err(|error| name_blockers(error, &client))
+        .map_err(|error| past(name_blockers(error, &client)))
 }
 
 /// What retention tells one source of backups from another by.

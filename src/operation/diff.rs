@@ -10,6 +10,7 @@ use crate::repository::names::BackupId;
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::table_comparison::Change;
 use crate::source::physical::details::{ClusterDetails, DatabaseFacts};
+use crate::text::ours;
 use std::collections::BTreeMap;
 
 /// A backup, and what asks for the keys that open it.
@@ -102,8 +103,10 @@ fn side((selected, keys): Keyed, cancel: &Cancel) -> Result<Held> {
         None => None,
     };
     held.ok_or_else(|| {
-        Error::failed(format!("{id} has no manifest that says what it holds"))
-            .hint("it can still be checked: backupkit verify")
+        Error::failed(format!("{id} has no manifest that says what it holds")).hint(format!(
+            "it can still be checked: {}",
+            ours::command(&format!("verify {id}"))
+        ))
     })
 }
 

@@ -38,6 +38,7 @@ pub fn restore_json(database: &str, from: &str, restored: &RestoreReport, took: 
         "label": restored.label,
         "plain_bytes": restored.plain_bytes,
         "compared_tables": restored.compared,
+        "not_compared": restored.unread,
         "left_out": restored.left_out,
         "broken_keys": restored.broken_keys,
         "duration": duration::display(took),

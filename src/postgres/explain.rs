@@ -7,8 +7,9 @@ use crate::cause::FailureCause;
 use crate::error::{Error, Kind};
 use crate::process::Ended;
 use crate::text::escape::quoted_lines;
+use crate::text::ours;
 
-pub use super::hint::{MORE_LOCKS_HINT, NEW_IN_PARTS_HINT, WOULD_DROP_HINT};
+pub use super::hint::{MORE_LOCKS_HINT, NEW_IN_PARTS_HINT, NO_TARGET_HINT, WOULD_DROP_HINT};
 
 /// Explains the end of pg_dump, psql or another client.
 pub fn client(ended: &Ended) -> Error {
@@ -51,7 +52,7 @@ fn explain(ended: &Ended, particular: fn(FailureCause) -> Option<&'static str>) 
     let told = particular(cause);
     // only where an archive is read does its end mean that
     let kind = match told.is_some() {
-        true if matches!(cause, FailureCause::ArchiveCut | FailureCause::SqlCut) => Kind::Damaged,
+        true if is_damage(cause) => Kind::Damaged,
         _ if matches!(
             cause,
             FailureCause::CommandRestricted | FailureCause::WouldDrop
@@ -76,10 +77,8 @@ fn hint_for(known: &Understood, told: Option<&'static str>) -> Option<String> {
     }
     let hint = told.or_else(|| hint::of_any(known.cause))?;
     let name = hint::quoted_name(known.said).map(identifier);
-    Some(match name {
-        Some(name) => hint.replace("{name}", &name),
-        None => hint.replace("{name}", "NAME"),
-    })
+    let hint = hint.replace("{name}", name.as_deref().unwrap_or("NAME"));
+    Some(hint.replace("{cat}", &ours::command("cat BACKUP")))
 }
 
 /// How it ended and what it said. Where no connection came about, its status says nothing to anybody.
@@ -90,6 +89,12 @@ fn said(ended: &Ended, connecting: bool) -> String {
         Some(words) if connecting => quoted_lines(words),
         _ => ended.to_string(),
     }
+}
+
+/// True where what a restore reads is not whole.
+fn is_damage(cause: FailureCause) -> bool {
+    use FailureCause::*;
+    matches!(cause, ArchiveCut | ArchiveGarbled | SqlCut)
 }
 
 /// True where the same run may succeed later.
@@ -120,6 +125,7 @@ mod tests {
             program: "pg_restore".into(),
             status: ExitStatus::from_raw(1 << 8),
             stderr: stderr.into(),
+            text: 0..0,
         }
     }
 
@@ -167,6 +173,7 @@ mod tests {
             program: "psql".into(),
             status: ExitStatus::from_raw(2 << 8),
             stderr: said,
+            text: 0..0,
         })
     }
 

@@ -14,6 +14,9 @@ pub const MORE_LOCKS_HINT: &str =
 pub const NEW_IN_PARTS_HINT: &str = "one transaction holds more locks than the server's lock table has room for: restore with \
      --no-single-transaction, too; the database is dropped again all the same where the restore fails";
 
+/// What to do where the database to restore into is not there.
+pub const NO_TARGET_HINT: &str = "a database to restore into has to exist: restore with --create, or use createdb; or check connection.database";
+
 /// The next step, whatever program failed. `{name}` stands for the first name in quotes of what was said.
 pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
     use FailureCause::*;
@@ -112,9 +115,7 @@ pub(super) fn of_any(cause: FailureCause) -> Option<&'static str> {
         }
         ServerWithoutTls => "turn SSL on at the server, or change connection.sslmode",
         OutOfLocks => MORE_LOCKS_HINT,
-        DatabaseUnavailable => {
-            "check connection.database; a database to restore into has to exist: restore with --create, or use createdb"
-        }
+        DatabaseUnavailable => "check connection.database; psql -l shows which databases there are",
         DatabaseClosed => {
             "it takes no connections: ALTER DATABASE {name} ALLOW_CONNECTIONS true, from another database, lets them in"
         }
@@ -210,10 +211,11 @@ pub(super) fn of_dump(cause: FailureCause) -> Option<&'static str> {
     })
 }
 
-/// The next step where a restore failed.
+/// The next step where a restore failed. `{cat}` stands for the command that prints a backup.
 pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
     use FailureCause::*;
     Some(match cause {
+        DatabaseUnavailable => NO_TARGET_HINT,
         ForeignKeyViolated => {
             "rows of the backup and rows that are there do not fit together: bring back the tables that refer to each other \
              together, by --table for each; or only the rows that are missing, as in SOMEBODY DELETED ROWS of \
@@ -238,7 +240,7 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
         }
         FunctionWithoutPath => {
             "a function finds what it names only by a search path, and a restore has none. In the source: ALTER FUNCTION … \
-             SET search_path = …, then back up again. Of this backup, backupkit cat BACKUP | pg_restore -d DATABASE restores \
+             SET search_path = …, then back up again. Of this backup, {cat} | pg_restore -d DATABASE restores \
              all but what needs the function, since it goes on behind errors"
         }
         SyntaxUnknown => {
@@ -247,6 +249,7 @@ pub(super) fn of_restore(cause: FailureCause) -> Option<&'static str> {
         }
         SqlCut => "the SQL ends within rows or within a statement; restore an older backup",
         ArchiveCut => "the dump is cut; restore an older backup",
+        ArchiveGarbled => "the dump is damaged; restore an older backup",
         TransactionTimeoutUnknown => {
             "the server is older than pg_restore takes for granted: install psql beside it, through which it works"
         }

@@ -1,5 +1,6 @@
 //! PostgreSQL's own tools, and what we need to know to drive them.
 
+pub mod acting_role;
 pub mod client;
 pub mod cluster;
 mod complaint;
@@ -24,6 +25,7 @@ pub mod search_path;
 pub mod server;
 pub mod session;
 pub mod sql_text;
+pub mod text_settings;
 pub mod tools;
 pub mod uri;
 pub mod version;

@@ -12,9 +12,26 @@ use crate::process::ChildInput;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
+/// What SQL text of others goes to: psql numbers its messages by the lines of its input, of which the text is a part.
+pub trait TextTarget: Write {
+    /// From here on it gets the text, line by line as it is.
+    fn text_begins(&mut self) {}
+
+    /// The text, of so many lines, has ended.
+    fn text_ends(&mut self, _lines: u64) {}
+
+    /// What follows of the text has other lines there than in itself.
+    fn lines_differ(&mut self) {}
+}
+
+impl TextTarget for io::Sink {}
+
 /// A running psql.
 pub struct Psql {
     input: ChildInput,
+    /// The lines that it got before the text of others.
+    lines_before: u64,
+    in_text: bool,
     /// What it says at the end: nothing that could be in the text by chance.
     token: String,
 }
@@ -33,6 +50,8 @@ impl Psql {
         command.stdout(Stdio::null());
         Ok(Psql {
             input: ChildInput::spawn("psql", command, cancel, explain::restore)?,
+            lines_before: 0,
+            in_text: false,
             token,
         })
     }
@@ -57,9 +76,33 @@ impl Psql {
     }
 }
 
+impl TextTarget for Psql {
+    fn text_begins(&mut self) {
+        self.in_text = true;
+        self.input.number_lines(self.lines_before + 1..u64::MAX);
+    }
+
+    fn text_ends(&mut self, lines: u64) {
+        let first = self.lines_before + 1;
+        if self.in_text {
+            self.input.number_lines(first..first + lines);
+        }
+    }
+
+    fn lines_differ(&mut self) {
+        self.in_text = false;
+        self.input.number_lines(0..0);
+    }
+}
+
 impl Write for Psql {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.input.write(bytes)
+        let count = self.input.write(bytes)?;
+        if !self.in_text {
+            let ended = bytes[..count].iter().filter(|byte| **byte == b'\n');
+            self.lines_before += ended.count() as u64;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -70,7 +113,7 @@ impl Write for Psql {
 /// SQL text in one transaction of ours.
 ///
 /// pg_dump's text commits large objects by itself, in pairs of lines `BEGIN;` and `COMMIT;` around calls of
-/// `lo_open` and its like; those two lines are left out. Any other text that ends our transaction is found out at
+/// `lo_open` and its like; those two lines are emptied. Any other text that ends our transaction is found out at
 /// the end: what it committed stays, and the restore is an error that says so.
 pub struct OneTransaction {
     psql: Psql,
@@ -131,6 +174,20 @@ impl OneTransaction {
     }
 }
 
+impl TextTarget for OneTransaction {
+    fn text_begins(&mut self) {
+        self.psql.text_begins();
+    }
+
+    fn text_ends(&mut self, lines: u64) {
+        self.psql.text_ends(lines);
+    }
+
+    fn lines_differ(&mut self) {
+        self.psql.lines_differ();
+    }
+}
+
 impl Write for OneTransaction {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut kept = Vec::with_capacity(bytes.len() + HEAD);
@@ -153,7 +210,7 @@ const END_OF_COPY: &[u8] = b"\\.\n";
 const LARGE_OBJECT: &[u8] = b"SELECT pg_catalog.lo_";
 const FROM_STDIN: &[u8] = b"FROM stdin;\n";
 
-/// Leaves out the transactions around large objects, and touches nothing else: not in rows, not in functions.
+/// Empties the lines of the transactions around large objects, and touches nothing else: not in rows, not in functions.
 #[derive(Default)]
 struct ScriptLines {
     state: ScriptState,
@@ -217,6 +274,7 @@ impl ScriptLines {
     fn settle(&mut self, head: &[u8], kept: &mut Vec<u8>) {
         if let ScriptState::Begun(waiting) = &mut self.state {
             if head.starts_with(LARGE_OBJECT) {
+                kept.extend(waiting.iter().filter(|byte| **byte == b'\n'));
                 self.state = ScriptState::LargeObjects;
             } else {
                 kept.append(waiting);
@@ -260,7 +318,10 @@ impl ScriptLines {
         }
         match self.state {
             ScriptState::Statements if line == BEGIN => self.state = ScriptState::Begun(line),
-            ScriptState::LargeObjects if line == COMMIT => self.state = ScriptState::Statements,
+            ScriptState::LargeObjects if line == COMMIT => {
+                self.state = ScriptState::Statements;
+                kept.push(b'\n');
+            }
             ScriptState::Statements if line.starts_with(b"COPY ") && line.ends_with(FROM_STDIN) => {
                 self.state = ScriptState::Rows;
                 kept.extend(line);
@@ -282,10 +343,10 @@ mod tests {
         '\\x68');\n\nCOMMIT;\n\nCOPY a.b (c) FROM stdin;\nBEGIN;\n\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
         COPY a.a_table_with_a_long_name (c, d, e, f) FROM stdin;\nBEGIN;\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
         CREATE FUNCTION f() AS $$\nBEGIN;\nCOMMIT;\n$$;\nBEGIN;\n\nSELECT pg_catalog.lo_close(0);\n\nCOMMIT;\nlast";
-    const KEPT: &str = "SET x = 0;\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, \
-        '\\x68');\n\n\nCOPY a.b (c) FROM stdin;\nBEGIN;\n\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
+    const KEPT: &str = "SET x = 0;\n\n\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, \
+        '\\x68');\n\n\n\nCOPY a.b (c) FROM stdin;\nBEGIN;\n\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
         COPY a.a_table_with_a_long_name (c, d, e, f) FROM stdin;\nBEGIN;\nSELECT pg_catalog.lo_x\nCOMMIT;\n\\.\n\
-        CREATE FUNCTION f() AS $$\nBEGIN;\nCOMMIT;\n$$;\nSELECT pg_catalog.lo_close(0);\n\nlast";
+        CREATE FUNCTION f() AS $$\nBEGIN;\nCOMMIT;\n$$;\n\n\nSELECT pg_catalog.lo_close(0);\n\n\nlast";
 
     #[test]
     fn what_leaves_the_target_is_noticed_and_rows_are_not_read_for_it() {
@@ -317,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_transactions_around_large_objects_are_left_out() {
+    fn only_the_transactions_around_large_objects_are_emptied_and_no_line_is_lost() {
         for size in [1, 2, 7, 31, 32, 33, 1000] {
             let (mut lines, mut kept) = (ScriptLines::default(), Vec::new());
             for piece in TEXT.as_bytes().chunks(size) {

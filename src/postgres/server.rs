@@ -1,5 +1,6 @@
 //! What a server is: its version, its system identifier, whether it is a standby, and which settings it takes.
 
+use super::acting_role::ActingRole;
 use super::client::Client;
 use super::session::session_setting;
 use super::version::ServerVersion;
@@ -12,10 +13,12 @@ pub struct ServerIdentity {
     pub version: String,
     /// The same as numbers.
     pub number: ServerVersion,
-    /// Whom its sessions act as. `ALTER ROLE … SET role` and `ALTER DATABASE … SET role` make that another than the login.
+    /// Whom its sessions act as.
     pub role: String,
     /// Whom they log in as.
     pub login: String,
+    /// Where these are not the same.
+    pub acting: Option<ActingRole>,
     /// It follows another server.
     pub standby: bool,
 }
@@ -28,11 +31,14 @@ impl Client {
         let rows = self.query(SQL)?;
         let mut columns = rows.into_iter().flatten();
         let mut column = || columns.next().unwrap_or_default();
+        let (version, number) = (column(), column());
+        let (role, login) = (column(), column());
         Ok(ServerIdentity {
-            version: column(),
-            number: ServerVersion::of_number(&column()).ok_or_else(no_version)?,
-            role: column(),
-            login: column(),
+            version,
+            number: ServerVersion::of_number(&number).ok_or_else(no_version)?,
+            acting: ActingRole::of(&login, &role, self.database()),
+            role,
+            login,
             standby: column() == "t",
         })
     }

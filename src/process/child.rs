@@ -11,6 +11,7 @@ use crate::text::escape::quoted_lines;
 use rustix::event::PollFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::fmt;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
@@ -25,6 +26,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// The end of what it said on stderr.
     pub stderr: String,
+    /// The lines of its input that are the text which people know; empty where that is not known.
+    pub text: Range<u64>,
 }
 
 impl fmt::Display for Ended {
@@ -36,29 +39,32 @@ impl fmt::Display for Ended {
         }
         let said = self.stderr.trim();
         if !said.is_empty() {
-            write!(
-                f,
-                ": {}",
-                quoted_lines(&without_numbers(&self.program, said))
-            )?;
+            write!(f, ": {}", quoted_lines(&self.with_their_lines(said)))?;
         }
         Ok(())
     }
 }
 
-/// What a program said of its input, without the number of the line: some of what it reads is ours, and not in the text
-/// that people know.
-fn without_numbers(program: &str, said: &str) -> String {
-    let prefix = format!("{program}:<stdin>:");
-    let lines = said.split_inclusive('\n').map(|line| {
-        let numbered = line.strip_prefix(&prefix);
-        let text = numbered.and_then(|rest| rest.split_once(": "));
-        match text {
-            Some((number, text)) if number.bytes().all(|byte| byte.is_ascii_digit()) => text,
-            _ => line,
-        }
-    });
-    lines.collect()
+impl Ended {
+    /// What the program said of its input, with the numbers that its lines have in the text that people know: some of what
+    /// it reads is ours, and has none.
+    fn with_their_lines(&self, said: &str) -> String {
+        let prefix = format!("{}:<stdin>:", self.program);
+        let lines = said.split_inclusive('\n').map(|line| {
+            let numbered = line.strip_prefix(&prefix);
+            let Some((number, what)) = numbered.and_then(|rest| rest.split_once(": ")) else {
+                return line.to_string();
+            };
+            match number.parse::<u64>() {
+                Ok(number) if self.text.contains(&number) => {
+                    format!("line {} of the text: {what}", number - self.text.start + 1)
+                }
+                Ok(_) => what.to_string(),
+                Err(_) => line.to_string(),
+            }
+        });
+        lines.collect()
+    }
 }
 
 /// Turns the end of a failed child into an error; the caller knows what its messages mean.
@@ -72,6 +78,8 @@ pub struct Child {
     /// Hangs up once the child has exited; it is reaped only by us, so its group id stays ours until then.
     exited: OwnedFd,
     stderr: Tail,
+    /// As in [`Ended`].
+    pub(super) text: Range<u64>,
 }
 
 /// Starts `command` as the leader of a new process group, with stderr captured. The caller sets up stdin and stdout.
@@ -97,6 +105,7 @@ pub fn spawn(program: &str, mut command: Command) -> Result<Child> {
         status: None,
         exited,
         stderr,
+        text: 0..0,
     })
 }
 
@@ -204,6 +213,7 @@ impl Child {
             program: self.program.clone(),
             status,
             stderr: self.stderr.text(),
+            text: self.text.clone(),
         }
     }
 

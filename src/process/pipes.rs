@@ -6,6 +6,7 @@ use crate::error::{Doing, Error, Result};
 use rustix::event::PollFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -152,6 +153,11 @@ impl ChildInput {
             cancel: cancel.clone(),
             explain,
         })
+    }
+
+    /// Says which lines of the input are the text that people know, and its messages are to number.
+    pub fn number_lines(&mut self, text: Range<u64>) {
+        self.child.text = text;
     }
 
     /// Ends the input and waits for the child, which may work on for hours; fails unless it exits 0.

@@ -11,6 +11,7 @@ use super::standing::{Objection, Purpose};
 use super::{PassedOver, Repository};
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::text::ours;
 use crate::text::rfc3339;
 use chrono::{DateTime, Utc};
 
@@ -89,19 +90,25 @@ impl Repository<'_> {
         let in_time = |id: &BackupId| by.is_none_or(|by| id.timestamp.moment() <= by);
         let mut passed_over = Vec::new();
         let newest = self.newest(purpose, in_time, &mut passed_over, cancel)?;
-        for passed in &passed_over {
-            self.tell(passed);
-        }
-        let spoilt = || {
-            let mut spoilt = passed_over.iter().filter(|one| one.objection.is_spoilt());
-            // one that is whole before one that is damaged
-            let whole = spoilt.clone().find(|one| !one.objection.is_damage());
-            whole.or_else(|| spoilt.next())
+        let mut spoilt = passed_over.iter().filter(|one| one.objection.is_spoilt());
+        // one that is whole before one that is damaged
+        let whole = spoilt.clone().find(|one| !one.objection.is_damage());
+        let taken = match newest {
+            Some(_) => None,
+            None => whole.or_else(|| spoilt.next()),
         };
-        Ok(match newest {
-            Some(newest) => Some(newest.copy),
-            None => spoilt().map(|passed| passed.copy.clone()),
-        })
+        for passed in &passed_over {
+            match taken {
+                Some(taken) if std::ptr::eq(taken, passed) => self.tell_taken(
+                    &passed.copy,
+                    "since there is no better one",
+                    passed.objection,
+                ),
+                _ => self.tell(passed),
+            }
+        }
+        let newest = newest.map(|newest| newest.copy);
+        Ok(newest.or_else(|| taken.map(|taken| taken.copy.clone())))
     }
 
     /// Says what is wrong with a copy that is taken all the same, since it was named.
@@ -116,15 +123,27 @@ impl Repository<'_> {
             .iter()
             .filter_map(|standing| standing.objection(Purpose::Restore, true));
         if let Some(spoilt) = objections.find(|objection| objection.is_spoilt()) {
-            let key = copy.entry.archive_key();
-            let storage = self.places().usable(&copy.storage);
-            let shown = storage.map_or(key.clone(), |storage| storage.locate(&key));
-            log::warn!(
-                "{shown} is taken as it was named, but {}",
-                spoilt.words(self.now)
-            );
+            self.tell_taken(copy, "as it was named", spoilt);
         }
         Ok(())
+    }
+
+    /// Says what speaks against a copy that is taken all the same, and `why` it is.
+    fn tell_taken(&self, copy: &Copy, why: &str, objection: Objection) {
+        log::warn!(
+            "{} is taken {why}, but {}",
+            self.shown(copy),
+            objection.words(self.now)
+        );
+    }
+
+    /// Where the copy is.
+    fn shown(&self, copy: &Copy) -> String {
+        let key = copy.entry.archive_key();
+        match self.places().usable(&copy.storage) {
+            Some(storage) => storage.locate(&key),
+            None => key,
+        }
     }
 
     /// Says what was passed over, louder where someone may not expect it.
@@ -139,12 +158,11 @@ impl Repository<'_> {
             Objection::Unfinished => {
                 log::info!("passing over {id}, which is not finished");
             }
-            _ => {
-                let key = copy.entry.archive_key();
-                let storage = self.places().usable(&copy.storage);
-                let shown = storage.map_or(key.clone(), |storage| storage.locate(&key));
-                log::warn!("passing over {shown}: {}", objection.words(self.now));
-            }
+            _ => log::warn!(
+                "passing over {}: {}",
+                self.shown(copy),
+                objection.words(self.now)
+            ),
         }
     }
 
@@ -217,12 +235,12 @@ impl Repository<'_> {
             }
             _ => String::new(),
         };
+        let look = format!("see which there are with: {}", ours::command("list"));
         let hint = match reference {
-            Reference::Latest { .. } => {
-                "see which there are with: backupkit list; one that is partial, not encrypted or made before a restore has \
-                 to be named by its DB/TIMESTAMP"
-            }
-            _ => "see which there are with: backupkit list",
+            Reference::Latest { .. } => format!(
+                "{look}; one that is partial, not encrypted or made before a restore has to be named by its DB/TIMESTAMP"
+            ),
+            _ => look,
         };
         let place = looked_in.join(", ");
         Error::new(Kind::NotFound, format!("{what}{when} in {place}")).hint(hint)

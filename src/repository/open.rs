@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// What is expected of a backup, and how strictly.
 pub struct Rules<'a> {
-    /// The stages that the configuration writes, if a configured database is meant.
+    /// The stages that the configuration writes to storage, if a configured database is meant.
     pub configured: Option<ArchiveEncoding>,
     /// The database that a restore goes to, where nobody chose it: a file that says it is another's is refused.
     pub unchosen_target: Option<&'a str>,
@@ -124,7 +124,9 @@ fn judge(selected: &Located, facts: &ArchiveFacts, rules: &Rules) -> Result<()> 
         )
         .hint("somebody or something replaced this archive; restore another one"));
     }
-    for (claim, encoding) in [("name", named), ("configuration", rules.configured)] {
+    // no configuration is about a file of anybody's
+    let configured = rules.configured.filter(|_| stored);
+    for (claim, encoding) in [("name", named), ("configuration", configured)] {
         // it has a form of its own, which is told further on
         let is_foreign = !stored && matches!(facts.content, Content::Foreign(_) | Content::Unknown);
         let differs = |encoding: &ArchiveEncoding| *encoding != facts.encoding && !is_foreign;

@@ -152,21 +152,48 @@ fn a_role_that_a_setting_takes_on_is_the_one_that_lacks_rights() {
         database.name
     ));
     sandbox.configure_with("", &[app(&database)]);
+    let name = &database.name;
+    let way_back = format!(
+        "a setting of the database or of the login makes the sessions of \"postgres\" act as \"{role}\": take it back by \
+         ALTER DATABASE \"{name}\" RESET role, or ALTER ROLE \"postgres\" RESET role"
+    );
     let failure = failure(&sandbox);
     assert!(
         failure.contains(&format!(
-            "a setting of the database or of the login makes its sessions act as \"{role}\": take it back by ALTER DATABASE or \
-             ALTER ROLE … RESET role, or GRANT pg_read_all_data TO \"{role}\"; or back up"
+            "{way_back}; or GRANT pg_read_all_data TO \"{role}\"; or back up"
         )),
         "{failure}"
     );
     let told = sandbox.run(&["test"]).exits(1).text();
     assert!(told.contains(&format!("which acts as {role}")), "{told}");
+    let lacks = format!("restore of app: {role} may not create databases");
+    assert!(told.contains(&lacks), "{told}");
+    assert_eq!(told.matches(&way_back).count(), 2, "{told}");
     let refused = sandbox.run(&["backup"]).exits(1).stderr;
-    assert!(
-        refused.contains(&format!("GRANT pg_read_all_data TO \"{role}\"")),
-        "{refused}"
-    );
+    for told in [&way_back, &format!("GRANT pg_read_all_data TO \"{role}\"")] {
+        assert!(refused.contains(told), "{refused}");
+    }
+    // and so does a restore into a database of its own
+    let reset = |setting: &str| {
+        let server = database.server.maintenance();
+        server.sql(&format!("ALTER DATABASE {name} {setting}"));
+    };
+    reset("RESET role");
+    sandbox.run(&["backup"]).exits(0);
+    reset(&format!("SET role = {role}"));
+    let restore = [
+        "restore",
+        "--from",
+        "app",
+        "--to",
+        "takes_on_again",
+        "--create",
+    ];
+    let refused = sandbox.run(&restore).exits(1).stderr;
+    let lacks = format!("{role} may not create databases, such as takes_on_again");
+    assert!(refused.contains(&lacks), "{refused}");
+    assert_eq!(refused.matches(&way_back).count(), 1, "{refused}");
+    assert!(!refused.contains("--user"), "{refused}");
 }
 
 #[test]

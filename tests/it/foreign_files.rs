@@ -6,6 +6,7 @@ use crate::support::entry::Entry;
 use crate::support::postgres::{Database, postgres};
 use crate::support::program;
 use crate::support::sandbox::{Sandbox, Shape};
+use serde_json::Value;
 use std::fs;
 
 struct Scene {
@@ -225,5 +226,90 @@ fn data_that_no_one_decoded_is_never_good_where_nothing_tells_what_its_bytes_wer
         fs::write(scene.sandbox.path("packed.sha256"), line).expect("write it");
         scene.sandbox.run(&["verify", "./packed"]).exits(0);
         fs::remove_file(scene.sandbox.path("packed.sha256")).expect("it is there");
+    }
+}
+
+#[test]
+fn no_configuration_is_about_a_file_and_an_empty_one_has_one_fault() {
+    let scene = Scene::new();
+    scene.dump("custom", "dumped");
+    let entry = Entry::of(&scene.target).named("app");
+    let entry = entry.shape(Shape::new(true, true));
+    scene.sandbox.configure_with("", &[entry]);
+    for arguments in [
+        &["verify", "./dumped"][..],
+        &["restore", "--from", "./dumped", "--strict-sniff"],
+    ] {
+        let output = scene.sandbox.run(arguments).exits(0);
+        assert!(!output.stderr.contains("mismatch"), "{}", output.stderr);
+        assert!(!output.stderr.contains("configured"), "{}", output.stderr);
+    }
+    fs::write(scene.sandbox.path("empty"), "").expect("write it");
+    let output = scene
+        .sandbox
+        .run(&["verify", "./empty", "--json"])
+        .exits(13);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let faults = document["checks"][0]["faults"].as_array().expect("faults");
+    assert_eq!(faults.len(), 1, "{document}");
+}
+
+#[test]
+fn what_cannot_be_unpacked_inside_an_archive_is_damage_for_a_restore_too() {
+    let scene = Scene::new();
+    scene
+        .source
+        .sql("CREATE TABLE long AS SELECT md5(n::text) FROM generate_series(1, 20000) n");
+    for compression in ["zstd", "gzip"] {
+        let mut command = scene.source.server.client("pg_dump");
+        command.arg(format!("--compress={compression}"));
+        command.args(["--format=custom", &scene.source.name]);
+        let mut archive = program::run(command, "").exits(0).stdout;
+        let middle = archive.len() / 2;
+        archive[middle..middle + 200].fill(0);
+        fs::write(scene.sandbox.path("packed"), &archive).expect("write it");
+        let restore = ["restore", "--from", "./packed"];
+        let output = scene.sandbox.run(&restore).exits(13);
+        let hint = match compression {
+            "zstd" => "\n  hint: the dump is damaged; restore an older backup\n",
+            _ => "\n  hint: restore another backup; see them with: backupkit list\n",
+        };
+        assert!(output.stderr.contains(hint), "{}", output.stderr);
+        assert_eq!(
+            scene
+                .target
+                .sql("SELECT count(*) FROM pg_class WHERE relname IN ('long', 't')"),
+            "0"
+        );
+    }
+}
+
+#[test]
+fn rows_that_no_one_read_are_never_good_and_never_called_compared() {
+    let scene = Scene::new();
+    for (compression, reads) in [("none", 1), ("gzip", 0)] {
+        let mut command = scene.source.server.client("pg_dump");
+        command.arg(format!("--compress={compression}"));
+        command.args(["--inserts", "--format=custom", &scene.source.name]);
+        let archive = program::run(command, "").exits(0).stdout;
+        fs::write(scene.sandbox.path("inserts"), &archive).expect("write it");
+        // zlib has a checksum
+        let output = scene.sandbox.run(&["verify", "./inserts"]).exits(reads);
+        let is_unread = output
+            .stderr
+            .contains("wrote as INSERT commands, was not read");
+        assert_eq!(is_unread, reads == 1, "{}", output.stderr);
+
+        scene.target.sql("DROP TABLE IF EXISTS t");
+        let restore = ["restore", "--from", "./inserts", "--json"];
+        let restored = scene.sandbox.run(&restore).exits(0);
+        let what = "what the table public.t holds, which pg_dump wrote as INSERT commands,";
+        let told = format!("is restored, and {what} could not be compared with it");
+        assert!(restored.stderr.contains(&told), "{}", restored.stderr);
+        assert!(!restored.stderr.contains("no table"), "{}", restored.stderr);
+        let document: Value = serde_json::from_slice(&restored.stdout).expect("one JSON document");
+        assert_eq!(document["compared_tables"], Value::Null);
+        assert_eq!(document["not_compared"], what);
+        assert_eq!(scene.target.sql("SELECT count(*) FROM t"), "50");
     }
 }

@@ -148,6 +148,8 @@ fn answers_for_a_bucket_are_checked_when_they_are_given_and_make_a_backup() {
             ("Which to back up?", &database.name),
             ("This user may replicate", ""),
             ("Where to?", "s3://"),
+            ("Where to?", &bucket.address),
+            ("Where to?", "/etc/passwd"),
             ("Where to?", &place),
             ("Region", ""),
             ("Its server", &bucket.address),
@@ -173,6 +175,8 @@ fn answers_for_a_bucket_are_checked_when_they_are_given_and_make_a_backup() {
         "contains a colon",
         "a control character",
         "names no bucket",
+        "is an address, and no directory",
+        "/etc/passwd is not a directory",
         "Cannot use that bucket",
     ] {
         assert!(shown.contains(told), "{told}: {shown}");
@@ -334,6 +338,72 @@ fn an_empty_password_file_is_no_password_and_is_kept_all_the_same() {
         .iter()
         .filter(|name| name.starts_with("encryption_password."));
     assert_eq!(kept.count(), 1, "{files:?}");
+}
+
+#[test]
+fn what_is_no_place_for_backups_is_refused_and_nothing_written() {
+    let sandbox = Sandbox::new(18);
+    let database = postgres(18).create_database("no_place");
+    let init = |to: &str, more: &[&str]| {
+        let words = options(&database, more);
+        let words = words.iter().map(|word| match word.as_str() {
+            "storage" => to,
+            word => word,
+        });
+        sandbox.run(&words.collect::<Vec<_>>())
+    };
+    let refused = |to: &str, more: &[&str], told: &str| {
+        let output = init(to, more).exits(2);
+        assert!(output.stderr.contains(told), "{told}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("s3://BUCKET/PREFIX"),
+            "{}",
+            output.stderr
+        );
+        assert!(!sandbox.path("config.yaml").exists());
+    };
+    for address in [
+        "http://127.0.0.1:9000/bkt",
+        "s3:/bkt",
+        "S3://bkt/x",
+        "127.0.0.1:9000",
+        "me@host:/backups",
+    ] {
+        refused(address, &[], "is an address, and no directory");
+        refused(address, &[], "--endpoint");
+    }
+    refused("/etc/passwd", &[], "/etc/passwd is not a directory");
+    refused(
+        "/etc/passwd/x",
+        &[],
+        "cannot create the directory /etc/passwd/x",
+    );
+    refused(
+        "/proc/nope/x",
+        &[],
+        "cannot create the directory /proc/nope",
+    );
+    refused(
+        "here",
+        &["--region", "eu-central-1"],
+        "--region is for a bucket",
+    );
+    refused(
+        "here",
+        &["--endpoint", "http://h:9"],
+        "--endpoint is for a bucket",
+    );
+    // a colon may be in the name of a directory, which is not made here, and a database named twice is one
+    init("./a:1/b", &["--database", &database.name]).exits(0);
+    assert!(!sandbox.path("a:1").exists());
+    let text = fs::read_to_string(sandbox.path("config.yaml")).expect("it was written");
+    assert!(text.contains("a:1/b"), "{text}");
+    assert_eq!(
+        text.matches(&format!("- name: '{}'", database.name))
+            .count(),
+        1,
+        "{text}"
+    );
 }
 
 #[test]

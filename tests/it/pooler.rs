@@ -141,3 +141,28 @@ fn a_pool_of_one_session_is_no_reason_to_wait_for_ever() {
     let behind = Behind::a_pooler("session", "default_pool_size = 1");
     behind.run(&["test", "--db", "pooled"]).exits(0);
 }
+
+#[test]
+fn a_setting_that_changes_rows_is_refused_where_a_pooler_lets_none_pass() {
+    for settings in [
+        "default_pool_size = 4",
+        "default_pool_size = 4\nignore_startup_parameters = options",
+    ] {
+        let behind = Behind::a_pooler("session", settings);
+        behind.run(&["backup", "--db", "direct"]).exits(0);
+        let server = behind.database.server.maintenance();
+        let name = &behind.database.name;
+        server.sql(&format!("ALTER DATABASE {name} SET array_nulls = off"));
+        let from = ["--from", "direct/latest", "--db", "pooled", "--force"];
+        let refused = behind.run(&[&["restore"][..], &from, &["--clean", "--yes"]].concat());
+        let told = refused.exits(15).stderr;
+        assert!(
+            told.contains("array_nulls is set for the database"),
+            "{told}"
+        );
+        let rows = behind
+            .pooler
+            .ask(&behind.database, "SELECT count(*) FROM t");
+        assert_eq!(rows, "10");
+    }
+}

@@ -92,6 +92,7 @@ fn a_login_that_is_refused_says_why_and_how_it_is_let_in() {
         assert!(told.contains(&why), "{told}");
         assert!(told.contains(&hint), "{told}");
         assert!(!told.contains("psql exited"), "{told}");
+        assert!(!told.contains("--create"), "{told}");
         postgres.sql(&match hint.as_str() {
             hint if hint.starts_with("GRANT") => format!("{hint} {role}"),
             "check connection.database" => format!("ALTER DATABASE {name}_old RENAME TO {name}"),
@@ -305,6 +306,16 @@ fn a_command_that_is_advised_names_the_configuration_that_this_run_was_given() {
         told.contains(&format!("backupkit -c '{config}' backup")),
         "{told}"
     );
+    // and so it is where none of it is stored here
+    std::fs::write(sandbox.path("nothing"), "").expect("write a file");
+    for (from, status) in [("app/latest", 10), ("./nothing", 13)] {
+        let restore = ["restore", "-c", config, "--from", from];
+        let told = sandbox.run(&restore).exits(status).stderr;
+        assert!(
+            told.contains(&format!("backupkit -c '{config}' list")),
+            "{told}"
+        );
+    }
 }
 
 #[test]

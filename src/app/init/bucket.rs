@@ -115,8 +115,9 @@ fn ask_keys(
 }
 
 /// The place, by the rules that the configuration has for it.
-fn checked(place: &str, region: &str, endpoint: Option<&str>) -> Result<Destination> {
+pub(super) fn checked(place: &str, region: &str, endpoint: Option<&str>) -> Result<Destination> {
     let destination = Destination::parse(place, region, endpoint)?;
+    destination.require_possible()?;
     if let Destination::Bucket { bucket, prefix, .. } = &destination {
         s3::check("bucket", bucket)?;
         if !prefix.is_empty() {

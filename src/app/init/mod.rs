@@ -22,7 +22,7 @@ use crate::postgres::tools::Tools;
 use crate::secret::Secret;
 use crate::text::escape::printable;
 use crate::text::human::human_bytes;
-use bucket::ask_destination;
+use bucket::{ask_destination, checked};
 use chrono::Utc;
 use std::path::Path;
 use usual::{REGION, usual_directory, variable};
@@ -78,7 +78,7 @@ fn from_options(options: &cli::InitArgs) -> Result<Answers> {
         port: options.port.unwrap_or_else(usual_port),
         user: options.user.clone().unwrap_or_else(usual_user),
         login: login_of(options)?.unwrap_or(Login::Libpq),
-        databases: options.database.clone(),
+        databases: named_once(&options.database),
         cluster: options.cluster.clone(),
         destination: destination(&to, options)?,
         encrypt: !options.no_encryption,
@@ -127,7 +127,7 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
             }
         };
         if !options.database.is_empty() || cluster.is_some() {
-            break (host, port, user, login, options.database.clone());
+            break (host, port, user, login, named_once(&options.database));
         }
         match visible(&host, port, &user, &login, cancel) {
             Ok(found) => {
@@ -166,7 +166,21 @@ fn ask(options: &cli::InitArgs, terminal: &Terminal, cancel: &Cancel) -> Result<
 
 fn destination(to: &str, options: &cli::InitArgs) -> Result<Destination> {
     let region = options.region.as_deref().unwrap_or(REGION);
-    Destination::parse(to, region, options.endpoint.as_deref())
+    let destination = checked(to, region, options.endpoint.as_deref())?;
+    let is_directory = matches!(destination, Destination::Directory(_));
+    for (option, given) in [
+        ("--region", &options.region),
+        ("--endpoint", &options.endpoint),
+    ] {
+        if is_directory && given.is_some() {
+            return Err(
+                Error::usage(format!("{option} is for a bucket, and {to} is a directory")).hint(
+                    format!("leave out {option}, or name the bucket: --to s3://BUCKET/PREFIX"),
+                ),
+            );
+        }
+    }
+    Ok(destination)
 }
 
 fn login_of(options: &cli::InitArgs) -> Result<Option<Login>> {
@@ -281,20 +295,22 @@ fn choose(terminal: &Terminal, found: &[(String, u64)]) -> Result<Vec<String>> {
         let chosen: std::result::Result<Vec<String>, &str> =
             words.map(|word| one(word).ok_or(word)).collect();
         match chosen {
-            Ok(mut chosen) if !chosen.is_empty() => {
-                let mut seen = Vec::new();
-                chosen.retain(|name| {
-                    !seen.contains(name) && {
-                        seen.push(name.clone());
-                        true
-                    }
-                });
-                return Ok(chosen);
-            }
+            Ok(chosen) if !chosen.is_empty() => return Ok(named_once(&chosen)),
             Ok(_) => {}
             Err(word) => terminal.say(&format!("There is no database {word:?}."))?,
         }
     }
+}
+
+/// The names in their order, each once.
+fn named_once(names: &[String]) -> Vec<String> {
+    let mut once: Vec<String> = Vec::new();
+    for name in names {
+        if !once.contains(name) {
+            once.push(name.clone());
+        }
+    }
+    once
 }
 
 fn by_name(terminal: &Terminal) -> Result<Vec<String>> {
@@ -306,7 +322,7 @@ fn by_name(terminal: &Terminal) -> Result<Vec<String>> {
             .filter(|name| !name.is_empty());
         let names: Vec<String> = names.map(str::to_string).collect();
         if !names.is_empty() {
-            return Ok(names);
+            return Ok(named_once(&names));
         }
     }
 }

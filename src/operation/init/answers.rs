@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// What the configuration is to say.
 #[derive(Debug, Clone)]
@@ -56,6 +57,14 @@ impl Destination {
     /// Reads a directory, which is made absolute and may begin with `~/`, or `s3://BUCKET/PREFIX`.
     pub fn parse(text: &str, region: &str, endpoint: Option<&str>) -> Result<Destination> {
         let Some(address) = text.strip_prefix("s3://") else {
+            if is_address(text) {
+                return Err(
+                    Error::usage(format!("{text:?} is an address, and no directory")).hint(
+                        "storage that speaks S3 is s3://BUCKET/PREFIX, and its server, where it is not Amazon's, the --endpoint: \
+                         https://HOST:PORT; a directory of that name is written with ./ before it",
+                    ),
+                );
+            }
             // no shell has made a path of it where it was typed as an answer
             let home = text.strip_prefix("~/").zip(std::env::home_dir());
             let typed = match home {
@@ -83,6 +92,14 @@ impl Destination {
         })
     }
 
+    /// Fails where a directory is none, or cannot be made.
+    pub fn require_possible(&self) -> Result<()> {
+        match self {
+            Destination::Directory(path) => require_directory(path),
+            Destination::Bucket { .. } => Ok(()),
+        }
+    }
+
     /// True for a bucket whose keys are to stand in the configuration.
     pub fn has_keys(&self) -> bool {
         matches!(self, Destination::Bucket { keys: Some(_), .. })
@@ -107,4 +124,29 @@ impl Destination {
             directory => directory,
         }
     }
+}
+
+/// True of a URL, and of a host and its port.
+fn is_address(text: &str) -> bool {
+    let begin = text.split('/').next().unwrap_or_default();
+    begin.contains(':') && !begin.starts_with(['.', '~'])
+}
+
+/// Only making it shows whether a directory can be made; what is made for that is gone again.
+fn require_directory(path: &Path) -> Result<()> {
+    const HINT: &str = "name another directory, or a bucket: s3://BUCKET/PREFIX";
+    if path.is_dir() {
+        return Ok(());
+    }
+    let missing = path.ancestors().take_while(|path| !path.exists());
+    let Some(first) = missing.last() else {
+        let what = format!("{} is not a directory", path.display());
+        return Err(Error::usage(what).hint(HINT));
+    };
+    let made = fs::create_dir(first).and_then(|()| fs::remove_dir(first));
+    made.map_err(|error| {
+        Error::usage(format!("cannot create the directory {}", first.display()))
+            .because(error)
+            .hint(HINT)
+    })
 }

@@ -6,6 +6,7 @@ use super::report::{
 };
 use crate::error::Error;
 use crate::repository::size_check::{SizeChange, SizeLevel};
+use crate::repository::standing::Objection;
 use crate::storage::{MORE_ROOM, RoomLevel, Space, TO_BE_USED};
 use crate::text::human::human_age;
 use crate::text::ours;
@@ -33,6 +34,18 @@ pub(super) fn database(
             "none of its storages can be asked".into(),
             "see below what is wrong with them".into(),
         ),
+        None if database.none_counts => {
+            let list = ours::command(&format!("list --db {}", word(&database.name)));
+            let hint = format!(
+                "see what speaks against each: {list}; another one is made with: {}",
+                back_up()
+            );
+            add(
+                Critical,
+                "there are backups, and none of them counts".into(),
+                hint,
+            );
+        }
         None => add(Critical, "there is no backup".into(), make_one()),
         Some(_) => {}
     }
@@ -42,7 +55,16 @@ pub(super) fn database(
     }
     for DamagedBackup { id, flaw } in &database.damaged {
         let what = format!("{id} is damaged: {}", flaw.words(now));
-        add(Critical, what, make_one());
+        // another one may hold the same, such as rows that break a key
+        let hint = match flaw {
+            Objection::FoundBad(_, level) => format!(
+                "see what was found, and whether another backup would hold it too: {}; make one: {}",
+                ours::command(&format!("verify --level {level} {}", word(&id.to_string()))),
+                back_up()
+            ),
+            _ => make_one(),
+        };
+        add(Critical, what, hint);
     }
     if let (Some(limit), Some(newest), true) =
         (database.max_age, &database.newest, database.too_old)

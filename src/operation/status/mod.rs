@@ -135,6 +135,7 @@ fn look(
     };
     let mut database = DatabaseStatus {
         name: name.clone(),
+        none_counts: found.none_counts,
         newest: found.newest,
         damaged: found.damaged,
         from_the_future: found.from_the_future,

@@ -12,6 +12,8 @@ use chrono::{DateTime, Utc};
 /// What was found on the way from the newest backup to the newest that counts.
 pub(super) struct NewestAndNewer {
     pub newest: Option<NewestBackup>,
+    /// There are backups, and none that counts.
+    pub none_counts: bool,
     /// Newer ones that have no good copy.
     pub damaged: Vec<DamagedBackup>,
     /// The newest of those that begin later than now.
@@ -37,6 +39,7 @@ pub(super) fn find(
         .iter()
         .filter(|passed| passed.objection.is_damage());
     Ok(NewestAndNewer {
+        none_counts: newest.is_none() && !passed_over.is_empty(),
         newest,
         damaged: damaged
             .map(|passed| DamagedBackup {

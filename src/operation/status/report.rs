@@ -58,6 +58,8 @@ pub struct DatabaseStatus {
     pub failure: Option<Failure>,
     /// The last check that could not be made, as this machine knows.
     pub failed_check: Option<Failure>,
+    /// There are backups, and none that counts.
+    pub none_counts: bool,
     /// What is to be said, the worst first.
     pub problems: Vec<Problem>,
     /// The limit on the age of the newest backup.

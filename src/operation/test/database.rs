@@ -193,11 +193,8 @@ fn readable(
         .filter_map(|(needed, remedy)| needed.then_some(remedy))
         .collect();
     let mut fix = format!("{}; or back up as the owner", needed.join("; "));
-    if server.role != server.login {
-        fix = format!(
-            "a setting of the database or of the login makes its sessions act as {role}: take it back by ALTER DATABASE or \
-             ALTER ROLE … RESET role, or {fix}"
-        );
+    if let Some(acting) = &server.acting {
+        fix = format!("{}; or {fix}", acting.way_back());
     }
     let check = Finding::fail(subject, what).fix(fix);
     Ok(match chosen {

@@ -39,7 +39,7 @@ pub fn run(
     };
     let asked = client(backs_up).and_then(|database| LoginLacks::ask(&database, &login));
     match asked {
-        Ok(lacks) => Ok(Some(judge(&subject, restores.user(), &lacks, is_own))),
+        Ok(lacks) => Ok(Some(judge(&subject, &lacks, is_own))),
         Err(error) => {
             cancel.check()?;
             log::debug!("{subject}: {}", error.chain());
@@ -74,7 +74,8 @@ fn unreachable(subject: &str, session: &Session, error: Error) -> Finding {
     }
 }
 
-fn judge(subject: &str, role: &str, lacks: &LoginLacks, is_own: bool) -> Finding {
+fn judge(subject: &str, lacks: &LoginLacks, is_own: bool) -> Finding {
+    let role = &lacks.role;
     let to = identifier(role);
     let (mut what, mut fix) = (Vec::new(), Vec::new());
     if lacks.databases {
@@ -119,6 +120,10 @@ fn judge(subject: &str, role: &str, lacks: &LoginLacks, is_own: bool) -> Finding
         };
         return Finding::ok(subject, format!("logs in as {role}, {why}"));
     }
+    let what = format!("{role} {}", what.join(", and "));
+    if let Some(acting) = &lacks.acting {
+        return Finding::warn(subject, what).fix(acting.way_back());
+    }
     let of_superusers = !lacks.extensions.is_empty() || !lacks.superusers.is_empty();
     let mut ways = Vec::new();
     if !is_own {
@@ -142,7 +147,7 @@ fn judge(subject: &str, role: &str, lacks: &LoginLacks, is_own: bool) -> Finding
                 .into(),
         );
     }
-    Finding::warn(subject, format!("{role} {}", what.join(", and "))).fix(ways.join("; "))
+    Finding::warn(subject, what).fix(ways.join("; "))
 }
 
 /// The first of them, and how many more there are.

@@ -3,6 +3,7 @@
 use super::sidecars::Claims;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
+use crate::format::encoding::ArchiveEncoding;
 use crate::format::measure::{Measure, Measured};
 use crate::format::read_pipeline::Inbound;
 use crate::format::sniff::Content;
@@ -14,14 +15,14 @@ use crate::repository::manifest::{Detail, Manifest};
 use crate::repository::manifest_details;
 use crate::repository::open::Bytes;
 use crate::repository::open::{self, CopyToOpen};
-use crate::source::logical::archive::DumpContents;
+use crate::source::logical::archive::{DumpCompression, DumpContents};
 use crate::source::logical::dump_inspector;
 use crate::source::logical::dump_inspector::{DumpInspector, inspector_for};
 use crate::source::logical::table_comparison;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
-/// Reads all of the dump. Returns why it is not known to be whole, where data in it could not be decoded and nothing else tells
+/// Reads all of the dump. Returns why it is not known to be whole, where data in it was not looked into and nothing else tells
 /// that its bytes are those that were written.
 pub(super) fn look(
     opening: &CopyToOpen,
@@ -42,6 +43,7 @@ pub(super) fn look(
     let mut inbound = open::layers(copy, stored, None, keys, rules, meter)?;
     let shown = inbound.facts().encoding;
     if !shown.cipher.is_encrypted()
+        && matches!(copy, Located::Stored { .. })
         && rules
             .configured
             .is_some_and(|encoding| encoding.cipher.is_encrypted())
@@ -62,7 +64,7 @@ pub(super) fn look(
     };
     let ReadDump {
         detail: found,
-        undecoded,
+        unread,
     } = read(copy, &mut inbound, &progress, evidence)?;
     let is_written_down = sha256.is_some() || shown.cipher.is_encrypted();
     if let Some(measure) = measure.get() {
@@ -87,12 +89,12 @@ pub(super) fn look(
         }
         (None, _) => {}
     }
-    let undecoded = undecoded.filter(|_| !is_written_down);
-    Ok(undecoded.map(|what| {
+    let unread = unread.filter(|_| !is_written_down);
+    Ok(unread.map(|what| {
         Error::failed(format!(
             "{what} was not read, and there is no checksum of its bytes: whether it is whole is not known"
         ))
-        .hint("a restore decodes it: restore it into a database of its own, --to NAME --create")
+        .hint("a restore reads it: restore it into a database of its own, --to NAME --create")
     }))
 }
 
@@ -101,8 +103,8 @@ pub(super) fn look(
 struct ReadDump {
     /// What it holds.
     detail: Option<Detail>,
-    /// What of it is compressed in a way that is not decoded here.
-    undecoded: Option<String>,
+    /// What of it was let pass without a look, and without a checksum of its own.
+    unread: Option<String>,
 }
 
 /// The stored bytes; their measure is left behind at their end.
@@ -167,7 +169,9 @@ fn read(
             evidence.plain_bytes = Some(bytes);
             match inspector.into_contents() {
                 Some(DumpContents::Read(summary)) => {
-                    let unread = summary.unread();
+                    // a zlib stream has a checksum of its own, which was compared
+                    let has_checksum = summary.compression == DumpCompression::Gzip;
+                    let unread = summary.unread().filter(|_| !has_checksum);
                     if let Some(unread) = &unread {
                         evidence.note(format!(
                             "{unread} was not read: damage in it would not show"
@@ -175,7 +179,7 @@ fn read(
                     }
                     Ok(ReadDump {
                         detail: Some(dump_inspector::detail(&summary)),
-                        undecoded: unread.filter(|_| !summary.compression.is_decoded()),
+                        unread,
                     })
                 }
                 Some(DumpContents::Unread { version }) => {
@@ -192,6 +196,10 @@ fn read(
             let bytes = inbound.copy_to(&mut io::sink(), inspector.as_mut(), &meter)?;
             evidence.plain_bytes = Some(bytes);
             evidence.note("it is SQL text, whose tables are not compared");
+            Ok(ReadDump::default())
+        }
+        // without a layer around it nothing was stored either, which was told
+        Content::Empty if inbound.facts().encoding == ArchiveEncoding::default() => {
             Ok(ReadDump::default())
         }
         Content::Empty => Err(Error::damaged("there is nothing in the archive")),

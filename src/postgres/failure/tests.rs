@@ -9,6 +9,7 @@ fn of(program: &str, stderr: &str) -> Option<FailureCause> {
         program: program.into(),
         status: ExitStatus::from_raw(1 << 8),
         stderr: stderr.into(),
+        text: 0..0,
     };
     understand(&ended).map(|known| known.cause)
 }
@@ -385,6 +386,7 @@ fn a_program_that_was_killed_in_silence_was_killed() {
         program: "pg_restore".into(),
         status: ExitStatus::from_raw(9),
         stderr: String::new(),
+        text: 0..0,
     };
     assert_eq!(understand(&ended).map(|known| known.cause), Some(Killed));
 }

@@ -55,6 +55,7 @@ pub struct SqlText {
     command: Vec<u8>,
     /// The first bytes, until it is known whether they are a mark.
     start: Option<Vec<u8>>,
+    has_more_lines: bool,
 }
 
 impl SqlText {
@@ -73,7 +74,18 @@ impl SqlText {
             in_line: false,
             command: Vec::new(),
             start: Some(Vec::new()),
+            has_more_lines: false,
         }
+    }
+
+    /// How many lines have come.
+    pub fn lines(&self) -> u64 {
+        self.line
+    }
+
+    /// True once psql has got lines that are not in the text.
+    pub fn has_more_lines(&self) -> bool {
+        self.has_more_lines
     }
 
     /// What psql is to get of `bytes`. Keeps back no more than a command of pg_dump may be long.
@@ -188,7 +200,8 @@ impl SqlText {
     }
 
     /// A command of ours, for which psql's are switched on.
-    fn let_run(&self, command: &[u8], passed: &mut Vec<u8>) {
+    fn let_run(&mut self, command: &[u8], passed: &mut Vec<u8>) {
+        self.has_more_lines = true;
         let key = &self.key;
         passed.extend(format!("\\unrestrict {key}\n").bytes());
         passed.extend(command);

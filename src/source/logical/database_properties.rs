@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Settings that rows, and what checks them, may depend on: they are in force before the rows come. Others steer a session,
 /// such as how long it may take or that it may not write, and would steer that of the restore as well. So would none of
 /// these, and none of them loads a library or reaches out of the server.
-const OF_VALUES: [&str; 16] = [
+const OF_VALUES: [&str; 17] = [
     "bytea_output",
     "datestyle",
     "default_text_search_config",
@@ -27,6 +27,7 @@ const OF_VALUES: [&str; 16] = [
     "search_path",
     "timezone",
     "timezone_abbreviations",
+    "transform_null_equals",
     "xmlbinary",
     "xmloption",
 ];

@@ -6,6 +6,7 @@ use crate::format::sniff::Content;
 use crate::repository::manifest;
 use crate::repository::manifest::Detail;
 use crate::source::logical::archive::{DataWanted, DumpContents, Inspector, Offset, Summary};
+use crate::text::ours;
 
 /// Looks at a dump in the custom format as it passes; its end succeeds only on a whole one.
 pub struct DumpInspector {
@@ -127,11 +128,19 @@ impl StreamInspector for ScriptInspector {
                 return Err(Error::damaged(
                     "the SQL is cut: pg_dump wrote it, and its end is missing",
                 )
-                .hint("restore another backup; see them with: backupkit list"));
+                .hint(another_backup()));
             }
         }
         Ok(())
     }
+}
+
+/// The next step where a dump is of no use.
+pub fn another_backup() -> String {
+    format!(
+        "restore another backup; see them with: {}",
+        ours::command("list")
+    )
 }
 
 /// What looks at a plain stream that holds `content`. `all_needed` is for a caller that wants every byte, and not only

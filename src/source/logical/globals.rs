@@ -10,6 +10,7 @@ use crate::postgres::quoting::{block_of, literal};
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tool;
 use crate::process::ChildOutput;
+use crate::text::ours;
 use std::collections::BTreeSet;
 
 /// Starts `pg_dumpall --globals-only`. Without `passwords` it asks for nothing that only superusers may read.
@@ -99,7 +100,10 @@ impl Missing {
                 return Err(Error::damaged(
                     "the roles beside the backup are not as pg_dumpall writes them: a statement holds more than one",
                 )
-                .hint("somebody may have changed them: see them with backupkit cat --globals, or restore without --globals"));
+                .hint(format!(
+                    "somebody may have changed them: see them with {}, or restore without --globals",
+                    ours::command("cat --globals BACKUP")
+                )));
             }
             missing.statements.push(statement.to_string());
         }

@@ -17,6 +17,7 @@ use super::request::Answer;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::text::human::human_bytes;
+use crate::text::ours;
 use md5::{Digest, Md5};
 use std::io::Read;
 
@@ -254,9 +255,10 @@ impl ObjectPlace<'_> {
             self.shown,
             how.into()
         ))
-        .hint(
-            "look into the disks and the logs of that server, and check what else it holds: backupkit verify --all",
-        )
+        .hint(format!(
+            "look into the disks and the logs of that server, and check what else it holds: {}",
+            ours::command("verify --all")
+        ))
     }
 }
 

@@ -159,6 +159,15 @@ fn a_drill_that_is_told_to_stop_clears_a_lent_server_up() {
 }
 
 #[test]
+fn rows_are_read_as_meant_whatever_a_lent_server_sets_for_its_sessions() {
+    let server = Server::start(18, &["array_nulls=off"]);
+    let database = postgres(18).create_database("source");
+    database.sql("CREATE TABLE list (texts text[]); INSERT INTO list VALUES (ARRAY[NULL, 'NULL'])");
+    let sandbox = lent(&database, &server);
+    drill(&sandbox).exits(0);
+}
+
+#[test]
 fn a_lent_server_that_is_older_than_the_backup_is_refused() {
     let database = postgres(18).create_database("newer");
     let sandbox = lent(&database, postgres(15));

@@ -9,11 +9,12 @@ fn rows_that_depend_on_settings_of_their_database_come_back_and_nothing_else_is_
     let name = &database.name;
     // equal values have other texts by these, and checks another outcome
     database.sql(&format!(
-        "CREATE TABLE of_settings (tenant text CHECK (tenant = current_setting('app.tenant')),
+        "CREATE FUNCTION is_nothing(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN coalesce($1 = NULL, false); END';
+         CREATE TABLE of_settings (nothing text CHECK (public.is_nothing(nothing)), tenant text CHECK (tenant = current_setting('app.tenant')),
            at timestamptz CHECK (extract(hour FROM at) < 9), relation regclass, bytes bytea, price money, since date,
            lasts interval, number float8, document xml);
-         SET app.tenant = 'it''s \\ a'; SET timezone = 'Europe/Berlin';
-         INSERT INTO of_settings VALUES ('it''s \\ a', '2026-01-10 00:30', 'pg_class', '\\x00ff', '1.5', '2026-01-10',
+         SET app.tenant = 'it''s \\ a'; SET timezone = 'Europe/Berlin'; SET transform_null_equals = on;
+         INSERT INTO of_settings VALUES (NULL, 'it''s \\ a', '2026-01-10 00:30', 'pg_class', '\\x00ff', '1.5', '2026-01-10',
            '-1 day 02:03', 0.1, '<a/>');
          ALTER DATABASE {name} SET app.tenant = 'it''s \\ a';
          ALTER DATABASE {name} SET timezone = 'Europe/Berlin';
@@ -23,6 +24,7 @@ fn rows_that_depend_on_settings_of_their_database_come_back_and_nothing_else_is_
          ALTER DATABASE {name} SET intervalstyle = sql_standard;
          ALTER DATABASE {name} SET extra_float_digits = -5;
          ALTER DATABASE {name} SET xmlbinary = hex;
+         ALTER DATABASE {name} SET transform_null_equals = on;
          ALTER DATABASE {name} SET xmloption = document;
          ALTER DATABASE {name} SET search_path = pg_catalog, public;
          ALTER DATABASE {name} SET default_transaction_read_only = on;

@@ -121,9 +121,7 @@ fn rows_that_nobody_read_are_not_called_good() {
             if zeroed > 0 && output.status.code() == Some(13) {
                 continue;
             }
-            // rows as INSERT commands are seen to be whole, if not right; there is no decoder of the others
-            let is_decoded = options[0] == "--inserts";
-            let output = output.exits(if is_decoded { 0 } else { 1 });
+            let output = output.exits(1);
             let told: Value = serde_json::from_str(&output.text()).expect("JSON");
             assert!(
                 told.to_string().contains("what the table public.t holds"),
@@ -251,4 +249,20 @@ fn tablespaces_are_made_in_a_throwaway_server_and_left_out_of_a_lent_one() {
         "{}",
         output.text()
     );
+}
+
+#[test]
+fn a_locale_that_the_machine_lacks_has_one_hint_and_that_is_of_the_drill() {
+    let database = postgres(18).create_database("elsewhere");
+    let mut archive = dumped(&database, &["-Z0"]);
+    let name = find(&archive, " LOCALE = '") + " LOCALE = '".len();
+    let length = archive[name..].iter().position(|byte| *byte == b'\'');
+    archive[name..name + length.expect("an end")].fill(b'x');
+    let sandbox = place(18);
+    sandbox.configure_with(DRILL, &[Entry::of(&database)]);
+    fs::write(sandbox.path("dumped"), archive).expect("write a file");
+    let output = sandbox.run(&["verify", "./dumped", "--level", "restore"]);
+    let told = output.exits(1).stderr;
+    assert!(told.contains("on the machine of the drill"), "{told}");
+    assert_eq!(told.matches("hint: ").count(), 1, "{told}");
 }

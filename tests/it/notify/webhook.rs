@@ -332,6 +332,23 @@ fn ntfy_gets_a_title_and_a_priority() {
 }
 
 #[test]
+fn every_webhook_may_have_an_address_for_each_database() {
+    for template in ["json", "ntfy"] {
+        let receiver = Receiver::good();
+        let route = webhook(
+            &format!("{}/of/{{db}}", receiver.url),
+            &format!("template: {template}"),
+        );
+        let sandbox = good(&route);
+        sandbox.run(&["backup"]).exits(0);
+        sandbox.run(&["test", "--send"]).exits(0);
+        let requests = receiver.rest();
+        let paths: Vec<&str> = requests.iter().map(|request| &*request.path).collect();
+        assert_eq!(paths, [format!("/of/{NAME}"), format!("/of/{NAME}")]);
+    }
+}
+
+#[test]
 fn healthchecks_is_pinged_at_the_start_and_at_the_end() {
     let receiver = Receiver::good();
     let route = webhook(

@@ -251,6 +251,48 @@ fn a_database_that_is_read_only_by_its_settings_is_restored_into() {
 }
 
 #[test]
+fn rows_are_read_as_meant_whatever_the_target_sets_for_its_sessions() {
+    let house = House::new(PLAIN);
+    house.source.sql(
+        "CREATE TABLE list (id int, texts text[]); INSERT INTO list VALUES (1, ARRAY[NULL, 'NULL']);
+         CREATE VIEW seen AS SELECT id FROM list; CREATE MATERIALIZED VIEW kept AS SELECT id FROM seen",
+    );
+    house.sandbox.back_up("source");
+    let (server, name) = (house.target.server.maintenance(), &house.target.name);
+    for setting in [
+        "array_nulls = off",
+        "restrict_nonsystem_relation_kind = 'view'",
+    ] {
+        server.sql(&format!("ALTER DATABASE {name} SET {setting}"));
+    }
+    for more in [
+        &["--clean", "--yes"][..],
+        &["--clean", "--yes", "--jobs", "2"],
+    ] {
+        house
+            .restore("source", &[&["--force"], more].concat())
+            .exits(0);
+        assert_eq!(
+            house
+                .target
+                .sql("SELECT texts, (texts)[1] IS NULL FROM list"),
+            r#"{NULL,"NULL"}|t"#
+        );
+    }
+    // nor does SQL text depend on them
+    let text = house.sandbox.path("source.sql");
+    std::fs::write(&text, super::sql_of(&house.source)).expect("write a file");
+    house
+        .target
+        .sql("DROP MATERIALIZED VIEW kept; DROP VIEW seen; DROP TABLE list, word, nothing");
+    let text = text.to_str().expect("a path in UTF-8");
+    house
+        .restore(text, &["--force", "--allow-sql-fallback"])
+        .exits(0);
+    assert_eq!(house.target.sql("SELECT texts[1] IS NULL FROM list"), "t");
+}
+
+#[test]
 fn what_an_older_server_does_not_know_is_told_beforehand() {
     let (newer, older) = (postgres(18), postgres(14));
     let source = newer.create_database("newer");

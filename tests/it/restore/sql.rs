@@ -61,6 +61,55 @@ fn a_failing_statement_of_sql_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_error_in_sql_names_the_line_of_the_text() {
+    let house = House::new(PLAIN);
+    // what is switched off meanwhile stands before the text, and is no part of it
+    house.target.sql(
+        "CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+         CREATE EVENT TRIGGER watches ON sql_drop EXECUTE FUNCTION on_ddl()",
+    );
+    let tables = |count: u32| -> String {
+        let tables = (1..=count).map(|n| format!("CREATE TABLE t{n} (n int);\n"));
+        tables.collect()
+    };
+    let large_object = "BEGIN;\n\nSELECT pg_catalog.lo_from_bytea(70000, 'x');\nCOMMIT;\n";
+    let copied = "COPY t1 FROM stdin;\n1\n2\n\\.\n";
+    let late = "CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO late VALUES (1), (1);\n";
+    for (text, line) in [
+        (tables(300) + "SELECT 1/0;\n", Some(301)),
+        (
+            tables(1) + large_object + copied + "\nSELECT 1/0;",
+            Some(11),
+        ),
+        (tables(3) + "SELECT\n1/0\n;\nSELECT 2;\n", Some(6)),
+        // nothing of the text fails, but its end
+        (late.to_string(), None),
+    ] {
+        fs::write(house.sandbox.path("script"), &text).expect("write it");
+        let arguments = ["--allow-sql-fallback", "--force"];
+        let failed = house.restore("./script", &arguments).exits(1);
+        let told = match line {
+            Some(line) => format!(
+                "psql exited with status 3: line {line} of the text: ERROR:  division by zero"
+            ),
+            None => "psql exited with status 3: ERROR:  duplicate key value".to_string(),
+        };
+        says(&failed, &[&told]);
+        let tables = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+        assert_eq!(house.target.sql(tables), "0");
+    }
+    // psql gets lines of ours within text that goes on in another database, and no number is better than a wrong one
+    let text = format!("\\connect {}\nSELECT 1/0;\n", house.target.name);
+    fs::write(house.sandbox.path("script"), text).expect("write it");
+    let arguments = ["--allow-sql-fallback", "--allow-create-in-dump", "--force"];
+    let failed = house.restore("./script", &arguments).exits(1);
+    says(
+        &failed,
+        &["psql exited with status 3: ERROR:  division by zero"],
+    );
+}
+
+#[test]
 fn cut_sql_leaves_nothing_behind_wherever_it_is_cut() {
     let house = House::new(PLAIN);
     house

@@ -247,7 +247,8 @@ fn a_target_that_does_not_exist_is_explained() {
         .maintenance()
         .sql(&format!("DROP DATABASE {}", house.target.name));
     let failed = house.restore("source/latest", &["--force"]).exits(10);
-    says(&failed, &[&house.target.name, "does not exist", "createdb"]);
+    says(&failed, &[&house.target.name, "does not exist", "--create"]);
+    assert_eq!(failed.stderr.matches("hint: ").count(), 1);
 }
 
 #[test]

@@ -312,6 +312,38 @@ fn a_backup_that_verify_found_bad_is_no_success() {
 }
 
 #[test]
+fn where_every_backup_is_bad_nothing_says_that_there_is_none() {
+    let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("all_bad"));
+    database.sql("CREATE TABLE t AS SELECT 1 AS one");
+    let entry = || Entry::of(&database).named("app").shape(PLAIN);
+    sandbox.configure_with("", &[entry()]);
+    let only = sandbox.back_up("app");
+    let mut bad = only.bytes();
+    *bad.last_mut().expect("it holds something") ^= 1;
+    fs::write(&only.path, bad).expect("write it");
+    sandbox.run(&["verify", "--latest"]).exits(13);
+    let text = sandbox.run(&["status"]).exits(13).text();
+    let id = only.id();
+    for told in [
+        "app: critical: there are backups, and none of them counts\n  hint: see what speaks against each: backupkit list --db app",
+        &format!("app: critical: {id} is damaged: verify found it bad "),
+        &format!("verify --level full {id}; make one: backupkit backup --db app"),
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(!text.contains("there is no backup"), "{text}");
+    // and what is taken is not passed over
+    let target = postgres(18).create_database("all_bad_target");
+    let restore = ["restore", "--from", "app/latest", "--to", &target.name];
+    let told = sandbox.run(&restore).stderr;
+    assert!(!told.contains("passing over"), "{told}");
+    let taken = "is taken since there is no better one, but verify found it bad";
+    assert!(told.contains(taken), "{told}");
+    sandbox.configure_with("", &[entry().key("max_age: 26h")]);
+    sandbox.run(&["status"]).exits(14);
+}
+
+#[test]
 fn a_backup_that_failed_an_assertion_is_not_damaged_and_no_restore_takes_it_unasked() {
     let (sandbox, database) = (Sandbox::new(18), postgres(18).create_database("refuted"));
     database.sql("CREATE TABLE t AS SELECT n FROM generate_series(1, 9) AS n");

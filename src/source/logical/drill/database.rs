@@ -146,7 +146,7 @@ pub(super) fn create_database(maintenance: &Client, name: &str, catalog: &Toc) -
             locale.join(", ")
         ));
         match error.cause() == Some(FailureCause::LocaleMissing) {
-            true => error.hint(
+            true => error.hint_instead(
                 "generate that locale on the machine of the drill (Debian: dpkg-reconfigure locales); where its system has none of \
                  that name, a restore works all the same: restore --to NAME --create --locale C.UTF-8",
             ),

@@ -12,6 +12,7 @@ use crate::postgres::pooler;
 use crate::postgres::preload;
 use crate::postgres::psql::Psql;
 use crate::postgres::quoting::{block_of, identifier, literal};
+use crate::postgres::text_settings;
 use crate::source::logical::archive::Toc;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -113,6 +114,11 @@ impl Lent {
         if superuser {
             require_settings(&maintenance)?;
         }
+        let settings = text_settings::lacking(&maintenance)?;
+        let maintenance = match settings.is_empty() {
+            true => maintenance,
+            false => maintenance.with_session(maintenance.session().with_settings(&settings)),
+        };
         refuse_jobs(&maintenance, catalog)?;
         clear_leftovers(&maintenance)?;
         let now = SystemTime::now()

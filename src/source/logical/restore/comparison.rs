@@ -27,6 +27,8 @@ const TOLD: usize = 5;
 pub(super) struct TargetComparison {
     /// How many tables were compared; none where that could not be done, which does not undo the restore.
     pub tables: Option<u64>,
+    /// What of the backup is in no form to be compared, in words.
+    pub unread: Option<String>,
     /// The backup holds what its manifest says, and the target the same.
     pub is_proof: bool,
     /// The target differs, and the backup is not to blame: an older one would fare no better.
@@ -45,14 +47,23 @@ pub(super) fn run(
     if subset.data_only || subset.schema_only {
         return Ok(TargetComparison::default());
     }
+    let unread = unread(prepared, archived);
+    if let Some(unread) = &unread {
+        log::warn!(
+            "{} is restored, and {unread} could not be compared with it",
+            prepared.facts.request.session.shown()
+        );
+    }
     match look(prepared, archived, tools, cancel) {
         Ok((tables, faults, rights)) if faults.is_empty() => Ok(TargetComparison {
-            tables: Some(tables),
+            tables: (tables > 0 || unread.is_none()).then_some(tables),
             // a target can be the same as a backup that is not what was backed up
             is_proof: tables > 0
+                && unread.is_none()
                 && rights.is_empty()
                 && !prepared.rules.force
                 && is_what_was_backed_up(prepared, archived, cancel)?,
+            unread,
             differs: (!rights.is_empty()).then(|| differ_in_rights(prepared, &rights)),
         }),
         Ok((tables, faults, _)) => {
@@ -68,6 +79,7 @@ pub(super) fn run(
             );
             Ok(TargetComparison {
                 tables: Some(tables),
+                unread,
                 is_proof: false,
                 differs: Some(error),
             })
@@ -82,6 +94,18 @@ pub(super) fn run(
             Ok(TargetComparison::default())
         }
     }
+}
+
+/// What of that which is restored the archive holds in a form that is not looked into.
+fn unread(prepared: &PreparedRestore, archived: &Summary) -> Option<String> {
+    if !prepared.facts.request.subset.names_objects() {
+        return archived.unread();
+    }
+    let restored = prepared.facts.tables_with_rows();
+    let mut chosen = archived.clone();
+    chosen.uncounted.retain(|table| restored.contains(table));
+    // large objects belong to no table
+    chosen.unread().filter(|_| !chosen.uncounted.is_empty())
 }
 
 /// True where the archive, as it was read, is what its manifest says.

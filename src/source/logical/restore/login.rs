@@ -2,6 +2,7 @@
 
 use super::target_state::TargetState;
 use crate::error::Result;
+use crate::postgres::acting_role::ActingRole;
 use crate::postgres::client::Client;
 use std::collections::BTreeSet;
 
@@ -43,6 +44,10 @@ const MADE: &str = "
 /// What a login lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginLacks {
+    /// Whom its sessions act as.
+    pub role: String,
+    /// Where a setting makes that another role than the login.
+    pub acting: Option<ActingRole>,
     /// It lacks nothing, being a superuser.
     pub is_superuser: bool,
     /// The right to make databases.
@@ -91,6 +96,8 @@ impl LoginLacks {
         extensions.retain(|name| !is_trusted && may.untrusted_extensions.contains(name));
         superusers.retain(|_| !is_trusted);
         Ok(LoginLacks {
+            role: may.role,
+            acting: may.acting,
             is_superuser: may.is_superuser,
             databases: !may.may_create_databases,
             roles,

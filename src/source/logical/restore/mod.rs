@@ -103,6 +103,8 @@ pub struct RestoreReport {
     pub broken_keys: Vec<String>,
     /// How many tables were compared with the archive afterwards; none where that was not done.
     pub compared: Option<u64>,
+    /// What of the backup could not be compared, in words.
+    pub unread: Option<String>,
     /// All of the backup came back, and it holds what its manifest says: there is no better proof of it.
     pub is_proof: bool,
     /// It differs from a backup that is good, and how.
@@ -261,6 +263,7 @@ pub fn run(
         owner,
         left_out,
         compared: checked.tables,
+        unread: checked.unread,
         is_proof: checked.is_proof
             && job.subset.is_whole()
             && itself.is_none()

@@ -10,6 +10,7 @@ use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::tools::Tools;
 use crate::repository::foreign_file;
 use crate::repository::located::Located;
+use crate::source::logical::dump_inspector::another_backup;
 
 /// Refuses what is no dump, and SQL that no one allowed.
 pub(super) fn permit(
@@ -19,7 +20,6 @@ pub(super) fn permit(
     tools: &Tools,
     cancel: &Cancel,
 ) -> Result<()> {
-    const ANOTHER: &str = "restore another backup; see them with: backupkit list";
     let shown = selected.shown();
     let for_archives = [
         (job.options.clean, "--clean"),
@@ -42,14 +42,14 @@ pub(super) fn permit(
     ];
     match inbound.facts().content {
         Content::Archive => Ok(()),
-        Content::Empty => Err(Error::damaged(format!("{shown} is empty")).hint(ANOTHER)),
+        Content::Empty => Err(Error::damaged(format!("{shown} is empty")).hint(another_backup())),
         Content::Foreign(format) => Err(foreign_file::explain(selected, inbound.facts(), format)),
         Content::Unknown => match foreign_file::part_of_directory(selected) {
             Some(part) => Err(part),
             None => Err(Error::damaged(format!(
                 "{shown} is neither an archive of pg_dump nor SQL"
             ))
-            .hint(ANOTHER)),
+            .hint(another_backup())),
         },
         Content::Sql if !job.sql_allowed => Err(refuse_sql(&shown, job, tools, cancel)?),
         Content::Sql => {

@@ -12,14 +12,17 @@ use super::spool;
 use super::target_state::{TargetState, not_empty};
 use super::writable::Writing;
 use crate::cancel::Cancel;
+use crate::cause::FailureCause;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::format::read_pipeline::Inbound;
 use crate::format::seal::Keys;
 use crate::format::sniff::Content;
 use crate::postgres::client::{APPLICATION, Client};
 use crate::postgres::databases;
+use crate::postgres::explain::NO_TARGET_HINT;
 use crate::postgres::pooler;
 use crate::postgres::session::{Session, session_setting};
+use crate::postgres::text_settings;
 use crate::postgres::tools::{Tool, Tools};
 use crate::progress::{Meter, Progress};
 use crate::repository::located::Located;
@@ -99,10 +102,13 @@ impl<'a> PreparedRestore<'a> {
                 false => client,
             };
         let (maintenance, leftover) = match client.is_available() {
-            true => target(&client, job)?,
+            true => target(&client, job).map_err(|error| match error.cause() {
+                Some(FailureCause::DatabaseUnavailable) => error.hint_instead(NO_TARGET_HINT),
+                _ => error,
+            })?,
             false => (None, None),
         };
-        let (client, maintenance, writing) = writable(client, maintenance)?;
+        let (client, maintenance, writing) = set_to_restore(client, maintenance)?;
         let reachable = maintenance.as_ref().unwrap_or(&client);
         let server = reachable.major_if_known()?;
         pooler::require_own_session(reachable)?;
@@ -365,8 +371,8 @@ fn refuse_templates(session: &Session) -> Result<()> {
     }
 }
 
-/// Both clients with sessions that may write, as far as the server lets them.
-fn writable(
+/// Both clients with sessions that may write, as far as the server lets them, and that read the text of a dump as it is meant.
+fn set_to_restore(
     client: Client,
     maintenance: Option<Client>,
 ) -> Result<(Client, Option<Client>, Writing)> {
@@ -375,12 +381,14 @@ fn writable(
         return Ok((client, maintenance, Writing::Allowed));
     }
     let asked = Writing::ask(reachable);
-    let (writing, settings) = asked.doing(|| format!("cannot connect to {}", reachable.shown()))?;
-    if settings.is_empty() {
+    let (writing, to_write) = asked.doing(|| format!("cannot connect to {}", reachable.shown()))?;
+    let to_read = text_settings::lacking(reachable)?;
+    let settings = [to_write, &to_read].join(" ");
+    if settings.trim().is_empty() {
         return Ok((client, maintenance, writing));
     }
     let set = |client: Client| {
-        let session = client.session().with_settings(settings);
+        let session = client.session().with_settings(settings.trim());
         client.with_session(session)
     };
     Ok((set(client), maintenance.map(set), writing))

@@ -27,7 +27,9 @@ impl RestoreFacts<'_> {
         }
         found.extend(self.writing.refusal(self.request.session.shown()));
         let room = match self.creates {
-            true => self.may_not_create_databases(),
+            true => self
+                .may_not_create_databases()
+                .map(|error| self.of_role(error)),
             false => self.no_room(),
         };
         let has_room = room.is_none();
@@ -49,14 +51,17 @@ impl RestoreFacts<'_> {
         if has_room && self.wants_room() != WantedRoom::None {
             found.extend(self.made_twice(&chosen));
         }
-        found.extend(self.strange_roles(toc, &chosen));
+        found.extend(self.missing_owners(toc, &chosen));
+        let of_role = |error| self.of_role(error);
+        found.extend(self.strange_owners(&chosen).map(of_role));
         found.extend(self.no_extensions(&chosen));
         found.extend(self.not_preloaded(&chosen));
         found.extend(self.strange_tablespaces(toc));
         if !self.creates {
-            found.extend(self.closed_schemas(&chosen));
+            found.extend(self.closed_schemas(&chosen).into_iter().map(of_role));
         }
-        found.extend(self.missing_rights(&chosen).refusals);
+        let lacking = self.missing_rights(&chosen).refusals;
+        found.extend(lacking.into_iter().map(of_role));
         if let Some(effects) = &self.drop_effects {
             found.extend(self.not_to_be_dropped(&chosen, effects));
         }
@@ -147,33 +152,40 @@ impl RestoreFacts<'_> {
         })
     }
 
-    /// Roles that what is restored is to belong to, or to be granted to, and cannot be.
-    fn strange_roles(&self, catalog: &Toc, chosen: &[&TocEntry]) -> Vec<Error> {
-        let options = &self.request.options;
-        let Some(holds) = &self.target else {
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        let missing: Vec<String> = self.missing_roles(catalog, chosen).into_iter().collect();
-        if !missing.is_empty() && !self.request.globals {
-            found.push(
-                Error::failed(format!("the server has no role {}", some(&missing))).hint(format!(
-                    "make {} there: {}; or restore with --no-owner and --no-privileges{}",
-                    if missing.len() == 1 { "it" } else { "them" },
-                    missing
-                        .iter()
-                        .take(5)
-                        .map(|role| format!("CREATE ROLE {}", identifier(role)))
-                        .collect::<Vec<_>>()
-                        .join("; "),
-                    match self.origin {
-                        Origin::Storage =>
-                            ", or with --globals, which makes those that are beside the backup",
-                        Origin::File => "",
-                    }
-                )),
-            );
+    /// What a role may not do that a setting has put in the place of the login has another next step.
+    fn of_role(&self, error: Error) -> Error {
+        match self.target.as_ref().and_then(|holds| holds.acting.as_ref()) {
+            Some(acting) => error.hint_instead(acting.way_back()),
+            None => error,
         }
+    }
+
+    /// Roles that what is restored is to belong to, or to be granted to, and that are not there.
+    fn missing_owners(&self, catalog: &Toc, chosen: &[&TocEntry]) -> Option<Error> {
+        let missing: Vec<String> = self.missing_roles(catalog, chosen).into_iter().collect();
+        (!missing.is_empty() && !self.request.globals).then(|| {
+            Error::failed(format!("the server has no role {}", some(&missing))).hint(format!(
+                "make {} there: {}; or restore with --no-owner and --no-privileges{}",
+                if missing.len() == 1 { "it" } else { "them" },
+                missing
+                    .iter()
+                    .take(5)
+                    .map(|role| format!("CREATE ROLE {}", identifier(role)))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+                match self.origin {
+                    Origin::Storage =>
+                        ", or with --globals, which makes those that are beside the backup",
+                    Origin::File => "",
+                }
+            ))
+        })
+    }
+
+    /// Roles that what is restored is to belong to, and may not be given to.
+    fn strange_owners(&self, chosen: &[&TocEntry]) -> Option<Error> {
+        let options = &self.request.options;
+        let holds = self.target.as_ref()?;
         let owners: BTreeSet<String> = match options.no_owner {
             true => BTreeSet::new(),
             false => owners(chosen, holds)
@@ -181,10 +193,9 @@ impl RestoreFacts<'_> {
                 .cloned()
                 .collect(),
         };
-        if !owners.is_empty() {
+        (!owners.is_empty()).then(|| {
             let owners: Vec<String> = owners.into_iter().collect();
             let role = &holds.role;
-            found.push(
                 Error::failed(format!(
                     "{role} is no member of {}, to whom some of it belongs",
                     some(&owners)
@@ -197,10 +208,8 @@ impl RestoreFacts<'_> {
                         identifiers(&owners),
                         identifier(role)
                     ),
-                }),
-            );
-        }
-        found
+                })
+        })
     }
 
     fn no_extensions(&self, chosen: &[&TocEntry]) -> Option<Error> {
@@ -265,15 +274,15 @@ pub fn together(mut found: Vec<Error>) -> Option<Error> {
     }
     let kind = found[0].kind();
     let messages: Vec<String> = found.iter().map(Error::chain).collect();
-    let together = Error::new(kind, messages.join("; "));
-    Some(
-        found
-            .iter()
-            .fold(together, |error, one| match one.first_hint() {
-                Some(hint) => error.also_hint(hint),
-                None => error,
-            }),
-    )
+    let mut together = Error::new(kind, messages.join("; "));
+    let mut told = BTreeSet::new();
+    for hint in found.iter().filter_map(Error::first_hint) {
+        // several may have the same next step
+        if told.insert(hint) {
+            together = together.also_hint(hint);
+        }
+    }
+    Some(together)
 }
 
 #[cfg(test)]

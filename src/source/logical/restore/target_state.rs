@@ -3,6 +3,7 @@
 use super::object_kinds::{is_relation, shown};
 use crate::cause::FailureCause;
 use crate::error::Result;
+use crate::postgres::acting_role::ActingRole;
 use crate::postgres::client::Client;
 use crate::postgres::databases;
 use crate::postgres::quoting::identifier;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What every database of a server tells: rows of a kind and a name.
 const SERVER: &str = "SELECT 'me', current_user::text \
+     UNION ALL SELECT 'login', session_user \
      UNION ALL SELECT 'databases', rolname FROM pg_roles WHERE rolname = current_user AND (rolcreatedb OR rolsuper) \
      UNION ALL SELECT 'role', rolname FROM pg_roles \
      UNION ALL SELECT 'stranger', rolname FROM pg_roles WHERE NOT pg_has_role(oid, \
@@ -122,6 +124,8 @@ fn parameters(server: Option<u32>) -> &'static str {
 pub struct TargetState {
     /// The role that asks.
     pub role: String,
+    /// Where a setting has put it in the place of the one that logs in.
+    pub acting: Option<ActingRole>,
     /// It may do anything.
     pub is_superuser: bool,
     /// What says that a provider runs the server, who lets some roles do what else is a superuser's.
@@ -203,7 +207,7 @@ impl TargetState {
     /// Asks the target, which is the database of `client`, on a server of this major version.
     pub fn ask(client: &Client, server: Option<u32>) -> Result<TargetState> {
         let sql = [SERVER, parameters(server), TARGET, OBJECTS].concat();
-        TargetState::of(client.query_names(&sql)?)
+        TargetState::of(client, client.query_names(&sql)?)
     }
 
     /// Asks another database of its server, since the target is yet to be made, with this encoding. Only what all
@@ -215,7 +219,7 @@ impl TargetState {
     ) -> Result<TargetState> {
         let sql = [SERVER, parameters(server), NEW].concat();
         let rows = client.query_names_as(encoding, &sql)?;
-        let holds = TargetState::of(rows)?;
+        let holds = TargetState::of(client, rows)?;
         Ok(TargetState {
             is_new: true,
             ..holds
@@ -241,13 +245,18 @@ impl TargetState {
         Ok(())
     }
 
-    fn of(rows: Vec<Vec<String>>) -> Result<TargetState> {
+    fn of(client: &Client, rows: Vec<Vec<String>>) -> Result<TargetState> {
         let mut holds = TargetState::default();
+        let mut login = String::new();
         for row in rows {
             let [kind, name] = <[String; 2]>::try_from(row).unwrap_or_default();
             let into = match kind.as_str() {
                 "me" => {
                     holds.role = name;
+                    continue;
+                }
+                "login" => {
+                    login = name;
                     continue;
                 }
                 "databases" => {
@@ -322,6 +331,7 @@ impl TargetState {
             };
             into.insert(name);
         }
+        holds.acting = ActingRole::of(&login, &holds.role, client.database());
         Ok(holds)
     }
 
