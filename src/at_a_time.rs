@@ -43,8 +43,9 @@ pub fn at_a_time<I: Sync, T: Send>(
                     match work(item, &stop) {
                         Ok(one) => locked(&done).push((number, one)),
                         Err(error) => {
-                            stop.0.store(true, Ordering::Relaxed);
+                            // before the others hear of it, who fail by that alone
                             locked(&failed).get_or_insert(error);
+                            stop.0.store(true, Ordering::Relaxed);
                         }
                     }
                 }
@@ -84,9 +85,10 @@ mod tests {
 
     #[test]
     fn the_first_error_is_told_and_nothing_more_is_begun() {
-        let begun = Mutex::new(Vec::new());
+        let (begun, both) = (Mutex::new(Vec::new()), Barrier::new(2));
         let failed = at_a_time(2, &[1, 2, 3, 4], |number, stop| {
             locked(&begun).push(*number);
+            both.wait();
             if *number == 1 {
                 return Err(Error::failed("one"));
             }

@@ -83,11 +83,11 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
     text.push_str(match restored.becomes {
         Becomes::Primary => {
             "\nIt archives nothing, follows and subscribes to no other server and runs no jobs of pg_cron until the lines of backupkit\n\
-             in postgresql.auto.conf are removed; its history is its own from the start on.\n"
+             in postgresql.auto.conf are removed, but those that say that they stay; its history is its own from the start on.\n"
         }
         Becomes::Standby => {
             "\nIt is a standby, and follows whom primary_conninfo names: see that it is the right one, in postgresql.auto.conf. It archives\n\
-             nothing and runs no jobs of pg_cron until the lines of backupkit there are removed.\n"
+             nothing and runs no jobs of pg_cron until the lines of backupkit there are removed, but those that say that they stay.\n"
         }
     });
     match &restored.started {

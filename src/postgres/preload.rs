@@ -65,7 +65,7 @@ const KNOWN: &[PreloadedExtension] = &[
 
 /// Libraries whose workers reach other servers by what rows of a database say: a copy of it would reach those of its origin, and
 /// the origin most of all.
-const REACHING_OUT: [&str; 5] = ["pg_cron", "pglogical", "pg_net", "spock", "bdr"];
+const REACHING_OUT: [&str; 6] = ["pg_cron", "pglogical", "pg_net", "spock", "bdr", "pgactive"];
 
 /// The setting without those that reach other servers; `None` where it names none of them.
 pub fn without_those_that_reach_out(setting: &str) -> Option<String> {

@@ -4,6 +4,7 @@ use super::Repository;
 use super::held::{Copy, HeldBackup};
 use super::manifest::Manifest;
 use super::names::{BackupId, Timestamp};
+use super::standing::Objection;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::text::ours;
@@ -12,15 +13,15 @@ use crate::text::ours;
 pub struct ChainLink {
     pub copy: Copy,
     pub manifest: Manifest,
-    /// Nothing that is known speaks against it.
-    pub is_good: bool,
+    /// What is known to make it worthless, and with it all that needs it.
+    pub damage: Option<Objection>,
 }
 
 impl Repository<'_> {
     /// All that `copy` needs to be restored, the full one first and itself, which is not judged, last. Each is taken from a storage where nothing
     /// speaks against it, if there is one. Damaged, where one is not there or has no manifest that can be read.
     pub fn chain(&self, copy: &Copy, cancel: &Cancel) -> Result<Vec<ChainLink>> {
-        let mut links = vec![self.link(copy.clone(), true, cancel)?];
+        let mut links = vec![self.link(copy.clone(), None, cancel)?];
         while let Some(last) = links.last()
             && last.copy.entry.kind.is_incremental()
         {
@@ -45,14 +46,14 @@ impl Repository<'_> {
                 }
                 return Err(lost(&id, parent));
             };
-            let (copy, is_good) = self.best_copy(held, cancel)?;
-            links.push(self.link(copy, is_good, cancel)?);
+            let (copy, damage) = self.best_copy(held, cancel)?;
+            links.push(self.link(copy, damage, cancel)?);
         }
         links.reverse();
         Ok(links)
     }
 
-    fn link(&self, copy: Copy, is_good: bool, cancel: &Cancel) -> Result<ChainLink> {
+    fn link(&self, copy: Copy, damage: Option<Objection>, cancel: &Cancel) -> Result<ChainLink> {
         let id = copy.entry.id.clone();
         let held = HeldBackup {
             id: id.clone(),
@@ -68,12 +69,12 @@ impl Repository<'_> {
         Ok(ChainLink {
             copy,
             manifest: manifest.clone(),
-            is_good,
+            damage,
         })
     }
 
-    /// The first copy that nothing speaks against, else the first that can be read, and false.
-    fn best_copy(&self, held: HeldBackup, cancel: &Cancel) -> Result<(Copy, bool)> {
+    /// The first copy that nothing speaks against, else the first that can be read, and what damage it is known to have.
+    fn best_copy(&self, held: HeldBackup, cancel: &Cancel) -> Result<(Copy, Option<Objection>)> {
         let standings = self.standings(&held, cancel)?;
         let good = standings.iter().position(|one| one.can_be_restored());
         let usable = held
@@ -81,7 +82,13 @@ impl Repository<'_> {
             .iter()
             .position(|copy| self.places().usable(&copy.storage).is_some());
         let at = good.or(usable).unwrap_or(0);
-        Ok((held.copies[at].clone(), good.is_some()))
+        let damage = standings.get(at).and_then(|standing| {
+            let unfinished = standing.has(Objection::Unfinished);
+            standing
+                .damage()
+                .or(unfinished.then_some(Objection::Unfinished))
+        });
+        Ok((held.copies[at].clone(), damage))
     }
 }
 

@@ -91,6 +91,7 @@ fn large_segments_of_wal_a_login_trigger_and_hasty_roles_disturb_no_drill() {
     scene.server.with_large_segments();
     scene.server.maintenance().sql(
         "ALTER ROLE postgres IN DATABASE postgres SET statement_timeout = '1ms';
+         CREATE ROLE nobody_much; CREATE DATABASE app; ALTER DATABASE app SET role = 'nobody_much';
          CREATE FUNCTION go() RETURNS event_trigger LANGUAGE plpgsql AS
              $$BEGIN IF inet_client_addr() IS NULL THEN RAISE 'go away'; END IF; END$$;
          CREATE EVENT TRIGGER at_login ON login EXECUTE FUNCTION go();

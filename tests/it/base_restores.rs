@@ -339,9 +339,67 @@ fn a_setting_that_has_not_come_into_force_keeps_no_copy_from_starting() {
     scene.restore_with("main", "restored", &options).exits(0);
     let server = Started::of(&scene, "restored", &port);
     assert_eq!(server.ask("SHOW max_connections"), "130");
-    let auto = fs::read_to_string(scene.sandbox.path("restored/postgresql.auto.conf"));
-    let auto = auto.expect("a file");
-    assert!(!auto.contains("130") && auto.contains("20"), "{auto}");
+    // nor is it lost when the server starts again
+    let mut restart = pg_ctl(18);
+    restart.current_dir("/").args(["restart", "-s", "-w", "-D"]);
+    restart.arg(scene.sandbox.path("restored"));
+    restart.args(["-l", "/dev/null"]);
+    program::run(restart, "").exits(0);
+    assert_eq!(server.ask("SHOW max_connections"), "130");
+}
+
+#[test]
+fn what_was_restored_is_backed_up_and_restored_again_wherever_its_configuration_lies() {
+    for is_split in [false, true] {
+        let scene = ClusterScene::new(17, &[]);
+        if is_split {
+            scene.server.move_configuration();
+        }
+        scene.back_up("full");
+        open_sandbox(&scene);
+        let mut last = ("main".to_string(), "restored".to_string());
+        // each begins a timeline of its own
+        for round in 2..=3 {
+            let port = free_port();
+            let (from, name) = &last;
+            scene
+                .restore_with(from, name, &["--start", "--port", &port])
+                .exits(0);
+            let server = Started::of(&scene, name, &port);
+            let timeline = "SELECT timeline_id FROM pg_control_checkpoint()";
+            until("the timeline is a new one", || {
+                (server.ask(timeline) == round.to_string()).then_some(())
+            });
+            for setting in ["hba_file", "ident_file", "config_file"] {
+                let path = server.ask(&format!("SHOW {setting}"));
+                let data = scene.sandbox.path(name).display().to_string();
+                assert!(path.starts_with(&format!("{data}/")), "{setting}: {path}");
+            }
+            if is_split {
+                assert_eq!(server.ask("SHOW work_mem"), "7MB");
+            }
+            let next = format!("next{round}");
+            scene.configure(&format!(
+                "  - name: {next}\n    connection: {{ host: 127.0.0.1, port: {port}, user: {SUPERUSER}, password: '{}' }}\n    backup: {{ storage: local, encryption: {{ enabled: false }} }}",
+                scene.server.password
+            ));
+            scene.back_up_of(&next, "full");
+            let drilled = scene
+                .sandbox
+                .run(&["verify", "--db", &next, "--level", "restore"]);
+            drilled.exits(0);
+            drop(server);
+            // nothing of it is there to lead back to
+            fs::remove_dir_all(scene.sandbox.path(name)).expect("remove it");
+            for oid in scene.tablespaces() {
+                let place = scene.sandbox.path(&format!("{name}-{oid}"));
+                fs::remove_dir_all(place).expect("remove it");
+            }
+            last = (next, format!("again{round}"));
+        }
+        scene.restore(&last.0, &last.1).exits(0);
+        scene.holds_the_same(&last.1);
+    }
 }
 
 #[test]

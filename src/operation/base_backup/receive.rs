@@ -111,19 +111,29 @@ pub(super) fn receive(
             (Ok(_), Err(error)) => Err(error.doing("the WAL of the backup is not complete")),
             // the files ended only since the WAL did
             (Err(_), Err(wal)) if wal_is_gone.get() => {
-                Err(wal.doing("the WAL of the backup is not complete").also_hint(
-                    "where the server has a max_slot_wal_keep_size, it has to have room for all WAL that is written during a backup",
-                ))
+                let is_of_server = wal.kind() == Kind::Unavailable;
+                let wal = wal.doing("the WAL of the backup is not complete");
+                Err(match is_of_server {
+                    true => wal.also_hint(
+                        "where the server has a max_slot_wal_keep_size, it has to have room for all WAL that is written during a backup",
+                    ),
+                    false => wal,
+                })
             }
             (Err(error), _) => Err(error),
         }
     });
-    let (mut files, (wal_archives, wal)) = received?;
+    // nothing that is stored is damaged
+    let not_stored = |error: Error| match error.kind() {
+        Kind::Damaged => error.with_kind(Kind::Failed),
+        _ => error,
+    };
+    let (mut files, (wal_archives, wal)) = received.map_err(not_stored)?;
     let made = check
         .up_to(files.end.stop_lsn)
-        .map_err(|error| error.with_kind(Kind::Failed))
+        .map_err(not_stored)
         .doing(|| "what the server sent cannot be restored")?;
-    if let Some(made) = made.first() {
+    if let Some(made) = made {
         return Err(Error::failed(made.as_obstacle()).hint("back up again; the next one has it"));
     }
     copies.finish(wal_archives)?;

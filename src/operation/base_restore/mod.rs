@@ -137,8 +137,8 @@ fn write(
         settings::listen_at(data, port)?;
     }
     settings::load_nothing_that_reaches_out(data)?;
-    let insists = &prepared.details.settings;
-    let recovery = settings::recover(data, prepared.timeline, job.becomes, insists)?;
+    settings::raise(data, &prepared.details.settings)?;
+    let recovery = settings::recover(data, job.becomes)?;
     if let Some(wal) = job.wal {
         wal_directory::move_to(data, &absolute(wal)?)?;
     }

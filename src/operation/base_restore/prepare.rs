@@ -23,7 +23,6 @@ pub(super) struct Prepared {
     pub damaged_pages: u64,
     /// The plain size of all objects.
     pub bytes: u64,
-    pub timeline: u32,
     /// Of its WAL, in bytes.
     pub segment_size: u64,
     pub rooms: Vec<Room>,
@@ -75,7 +74,6 @@ pub(super) fn prepare(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Resu
         combiner,
         server_version: facts.server_version.clone(),
         damaged_pages: facts.damaged_pages,
-        timeline: facts.timeline,
         segment_size: facts.wal_segment_size,
         rooms,
         pg_ctl,

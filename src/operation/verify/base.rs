@@ -19,6 +19,7 @@ use crate::repository::objects::{ManifestObject, objects_of};
 use crate::repository::open::watched;
 use crate::source::physical::restore::assemble::{Assembly, StoredLink};
 use crate::source::physical::{drill, full_check};
+use chrono::Utc;
 use std::io::{ErrorKind, Read};
 
 /// How much is read at a time.
@@ -38,9 +39,11 @@ pub(super) fn look(
         [] => return Err(Error::failed("there is no backup to check")),
     };
     let objects = exists(own, evidence)?;
-    for needed in chain.iter().filter(|needed| !needed.link.is_good) {
-        let id = &needed.link.copy.entry.id;
-        evidence.fault(format!("it needs {id}, which is not good"));
+    for needed in &chain {
+        if let Some(damage) = needed.link.damage {
+            let (id, why) = (&needed.link.copy.entry.id, damage.words(Utc::now()));
+            evidence.fault(format!("it needs {id}, which is not good: {why}"));
+        }
     }
     match level {
         CheckLevel::Exists => Ok(()),

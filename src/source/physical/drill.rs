@@ -51,8 +51,9 @@ const LOCKS: &str = "max_locks_per_transaction";
 const MANY_LOCKS: u32 = 4096;
 /// No more of anything: it is memory.
 const MOST: u32 = 100_000;
-/// Roles and databases of the backup bring settings of their own, for work of another kind.
-const UNHURRIED: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
+/// Roles and databases of the backup bring settings of their own, for work of another kind, or that pass over damage.
+const OWN_SETTINGS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off \
+    -c zero_damaged_pages=off -c ignore_checksum_failure=off -c ignore_system_indexes=off -c role=none";
 /// The first major version with event triggers that fire at a login, and a setting against all of them.
 const LOGIN_TRIGGERS: u32 = 17;
 /// How much is read of a dump at a time.
@@ -136,7 +137,7 @@ pub fn run(
     };
     evidence.restore_seconds = Some(began.elapsed().as_secs_f64());
     let session = |database: &str| {
-        let session = cluster.session(database).with_settings(UNHURRIED);
+        let session = cluster.session(database).with_settings(OWN_SETTINGS);
         match major >= LOGIN_TRIGGERS {
             true => session.with_settings("-c event_triggers=off -c transaction_timeout=0"),
             false => session,

@@ -61,7 +61,7 @@ pub fn run(
             ObjectName::Wal => {
                 let (mut check, stop) = WalCheck::of(facts)?;
                 plain_bytes += read(&reader, object, &mut check, &progress, cancel)?;
-                if let Some(made) = check.up_to(stop)?.first() {
+                if let Some(made) = check.up_to(stop)? {
                     evidence.fault(made.as_obstacle());
                 }
                 continue;

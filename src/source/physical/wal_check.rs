@@ -23,8 +23,9 @@ struct Segments {
     timeline: u32,
     size: u64,
     system_identifier: u64,
-    /// Where the segment begins that comes next.
+    /// Where the segment begins that comes next, and where the first one does.
     next: Lsn,
+    first: Lsn,
     header: Vec<u8>,
     records: WalRecords,
 }
@@ -56,15 +57,16 @@ impl WalCheck {
                 size,
                 system_identifier,
                 next: start.segment_start(size),
+                first: start.segment_start(size),
                 header: Vec::new(),
-                records: WalRecords::new(start, size),
+                records: WalRecords::new(start, size, timeline),
             },
         }
     }
 
-    /// Fails unless all up to `stop` was there and whole. Returns the tablespaces that were made meanwhile: whoever replays it makes
-    /// them where they lay, which may be where they live.
-    pub fn up_to(&self, stop: Lsn) -> Result<Vec<MadeTablespace>> {
+    /// Fails unless all up to `stop` was there and whole. Returns a tablespace that was made meanwhile: whoever replays it makes it
+    /// where it lay, which may be where it lives.
+    pub fn up_to(&self, stop: Lsn) -> Result<Option<&MadeTablespace>> {
         match self.segments.next >= stop {
             true => self.segments.records.up_to(stop),
             false => Err(Error::damaged(format!(
@@ -133,13 +135,13 @@ impl Segments {
                 .map_or(0, u32::from_le_bytes)
         };
         let eight = |at: usize| u64::from(four(at + 4)) << 32 | u64::from(four(at));
+        let timeline = match self.next == self.first {
+            // that in which a timeline begins starts with the one before
+            true => four(4).clamp(1, self.timeline),
+            false => self.timeline,
+        };
         let found = (four(4), eight(8), eight(24), u64::from(four(32)));
-        let expected = (
-            self.timeline,
-            self.next.0,
-            self.system_identifier,
-            self.size,
-        );
+        let expected = (timeline, self.next.0, self.system_identifier, self.size);
         match found == expected {
             true => Ok(()),
             false => Err(Error::damaged(format!(

@@ -18,14 +18,18 @@ const SHORT_HEADER: usize = 24;
 const LONG_HEADER: usize = 40;
 /// In the flags of a page: a record that began before goes on in it.
 const CONTINUES: u16 = 1;
+/// In them: its header is the longer one.
+const LONG: u16 = 2;
 /// In them: the record that was to go on never will, since the server crashed meanwhile.
 const GIVEN_UP: u16 = 8;
+/// All that there are.
+const FLAGS: u16 = 0xf;
 /// What a record begins with.
 const RECORD: usize = 24;
 /// The checksum is the last thing in that, and of all else.
 const CHECKSUM: usize = 20;
-/// No record is larger.
-const LONGEST: u32 = 1020 << 20;
+/// No record is larger: PostgreSQL 16 and newer write none of more than 1020 MiB, older ones none of more than what they allocate.
+const LONGEST: u32 = 1 << 30;
 const ALIGNMENT: u64 = 8;
 
 /// The kinds of records that are looked into: by resource manager and, in its upper half, the operation.
@@ -58,6 +62,10 @@ impl MadeTablespace {
 #[derive(Debug)]
 pub struct WalRecords {
     segment_size: u64,
+    timeline: u32,
+    /// The version of pages, by the first one, and the timeline of the last one.
+    magic: Option<u16>,
+    reached_timeline: u32,
     /// What is fed next.
     at: u64,
     /// Before it nothing is read: a record begins there.
@@ -66,7 +74,8 @@ pub struct WalRecords {
     state: ReadState,
     /// Where the last record began.
     last: Option<u64>,
-    made: Vec<MadeTablespace>,
+    /// The first one.
+    made: Option<MadeTablespace>,
 }
 
 #[derive(Debug)]
@@ -92,16 +101,19 @@ struct Record {
 }
 
 impl WalRecords {
-    /// For the WAL whose records are wanted from `start` on; what is fed begins with the segment that it lies in.
-    pub fn new(start: Lsn, segment_size: u64) -> WalRecords {
+    /// For the WAL up to `timeline` whose records are wanted from `start` on; what is fed begins with the segment that it lies in.
+    pub fn new(start: Lsn, segment_size: u64, timeline: u32) -> WalRecords {
         WalRecords {
             segment_size,
+            timeline,
+            magic: None,
+            reached_timeline: 1,
             at: start.segment_start(segment_size).0,
             start: start.0,
             header: Vec::new(),
             state: ReadState::Between,
             last: None,
-            made: Vec::new(),
+            made: None,
         }
     }
 
@@ -114,10 +126,11 @@ impl WalRecords {
         }
     }
 
-    /// Fails unless every record before `stop` was there and whole. Returns the tablespaces that they make.
-    pub fn up_to(&self, stop: Lsn) -> Result<Vec<MadeTablespace>> {
+    /// Fails unless every record before `stop` was there and whole. Returns the first tablespace that they make.
+    pub fn up_to(&self, stop: Lsn) -> Result<Option<&MadeTablespace>> {
         let (reached, why) = match &self.state {
             ReadState::Stopped(at, why) => (*at, why.as_str()),
+            ReadState::Within(record) => (record.begins, "it ends within a record"),
             _ => (self.at, "it ends there"),
         };
         if reached < stop.0 {
@@ -126,8 +139,7 @@ impl WalRecords {
                 Lsn(reached)
             )));
         }
-        let made = self.made.iter().filter(|made| made.at < stop);
-        Ok(made.cloned().collect())
+        Ok(self.made.as_ref().filter(|made| made.at < stop))
     }
 
     /// Takes some of `bytes`, and returns how many.
@@ -222,7 +234,7 @@ impl WalRecords {
             SWITCH => ReadState::Skipping(next.next_multiple_of(self.segment_size)),
             TABLESPACE_MADE => {
                 let (oid, path) = record.tablespace();
-                self.made.push(MadeTablespace {
+                self.made.get_or_insert(MadeTablespace {
                     at: Lsn(record.begins),
                     oid,
                     path,
@@ -243,14 +255,30 @@ impl WalRecords {
         if page < self.start.saturating_sub(self.start % PAGE) {
             return;
         }
-        if address != page {
+        let (magic, timeline) = (two(0), four(4));
+        let is_long = page.is_multiple_of(self.segment_size);
+        let fault = if address != page {
+            Some("a page of another place")
+        } else if *self.magic.get_or_insert(magic) != magic || flags & !FLAGS != 0 {
+            Some("a page of another version")
+        } else if (flags & LONG != 0) != is_long {
+            Some("a page that is not the first of its segment, or should be")
+        } else if !(self.reached_timeline..=self.timeline).contains(&timeline) {
+            Some("a page of another timeline")
+        } else if is_long && u64::from(four(36)) != PAGE {
+            Some("it is of a server that was built for pages of another size")
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
             let begins = match &self.state {
                 ReadState::Within(record) => record.begins,
                 _ => page,
             };
-            self.state = ReadState::Stopped(begins, "a page of another place".into());
+            self.state = ReadState::Stopped(begins, fault.into());
             return;
         }
+        self.reached_timeline = timeline;
         let ReadState::Within(record) = &self.state else {
             if flags & CONTINUES != 0 && self.last.is_some() {
                 self.state =
@@ -344,6 +372,8 @@ mod tests {
     use super::*;
 
     const SEGMENT: u64 = 1 << 20;
+    const MAGIC: u16 = 0xd116;
+    const TIMELINE: u32 = 3;
     /// The first record begins in the third page.
     const START: Lsn = Lsn(5 * SEGMENT + 2 * PAGE + 32);
 
@@ -376,7 +406,13 @@ mod tests {
                 if at.is_multiple_of(PAGE) {
                     let size = if at.is_multiple_of(SEGMENT) { 40 } else { 24 };
                     let mut header = vec![0; size];
-                    header[2..4].copy_from_slice(&flags.to_le_bytes());
+                    let long = if size == 40 { LONG } else { 0 };
+                    header[..2].copy_from_slice(&MAGIC.to_le_bytes());
+                    header[2..4].copy_from_slice(&(flags | long).to_le_bytes());
+                    header[4] = TIMELINE as u8;
+                    if size == 40 {
+                        header[36..40].copy_from_slice(&(PAGE as u32).to_le_bytes());
+                    }
                     header[8..16].copy_from_slice(&at.to_le_bytes());
                     header[16..20].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
                     self.bytes.extend(header);
@@ -423,7 +459,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8], piece: usize) -> WalRecords {
-        let mut records = WalRecords::new(START, SEGMENT);
+        let mut records = WalRecords::new(START, SEGMENT, TIMELINE);
         bytes.chunks(piece).for_each(|bytes| records.feed(bytes));
         records
     }
@@ -459,15 +495,16 @@ mod tests {
     fn every_record_is_read_however_it_comes() {
         let (mut bytes, stop, made) = written();
         for piece in [1, 7, 8192, 100_000, bytes.len()] {
-            let found = read(&bytes, piece).up_to(stop).unwrap();
-            assert_eq!(found, std::slice::from_ref(&made));
+            let records = read(&bytes, piece);
+            let found = records.up_to(stop).unwrap();
+            assert_eq!(found, Some(&made));
         }
         // the next one is cut off, and what follows are zeros
         let end = (stop.0 - 5 * SEGMENT) as usize + 30;
         bytes.truncate(end);
         bytes.resize((2 * SEGMENT) as usize, 0);
         let records = read(&bytes, 5000);
-        assert_eq!(records.up_to(stop).unwrap(), [made]);
+        assert_eq!(records.up_to(stop).unwrap(), Some(&made));
         assert!(records.up_to(Lsn(stop.0 + 8)).is_err());
     }
 
@@ -479,7 +516,8 @@ mod tests {
         for at in (first..end).step_by(997) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x20;
-            let found = read(&damaged, 100_000).up_to(stop);
+            let records = read(&damaged, 100_000);
+            let found = records.up_to(stop);
             // padding, the transaction's number in the header of a page and the like are of no record
             let is_checked = damaged[at] != 0x20 || at % 8192 > 24;
             assert!(found.is_err() || !is_checked || bytes[at] == 0, "{at}");
@@ -499,13 +537,15 @@ mod tests {
         writer.last = last;
         // the record that says so is the first of the page
         let mut header = vec![0; 24];
+        header[..2].copy_from_slice(&MAGIC.to_le_bytes());
         header[2..4].copy_from_slice(&GIVEN_UP.to_le_bytes());
+        header[4] = TIMELINE as u8;
         let at = writer.at();
         header[8..16].copy_from_slice(&at.to_le_bytes());
         writer.bytes.extend(header);
         writer.record((0, 0xd0), &[0; 16]);
         writer.align();
         let stop = Lsn(writer.at());
-        assert_eq!(read(&writer.bytes, 333).up_to(stop).unwrap(), []);
+        assert_eq!(read(&writer.bytes, 333).up_to(stop).unwrap(), None);
     }
 }

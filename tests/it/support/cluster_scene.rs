@@ -76,6 +76,13 @@ clusters:
         line.split('\t').nth(3).expect("the destination").into()
     }
 
+    /// The OIDs of its two further tablespaces.
+    pub fn tablespaces(&self) -> Vec<String> {
+        let sql = "SELECT oid FROM pg_tablespace WHERE oid > 10000 ORDER BY oid";
+        let oids = self.server.maintenance().sql(sql);
+        oids.lines().map(str::to_string).collect()
+    }
+
     /// Restores `backup` into the new directory `name`, with the tablespaces beside it.
     pub fn restore(&self, backup: &str, name: &str) -> Output {
         self.restore_with(backup, name, &[])
@@ -84,11 +91,8 @@ clusters:
     /// The same, with further options.
     pub fn restore_with(&self, backup: &str, name: &str, options: &[&str]) -> Output {
         let directory = self.sandbox.path(name).display().to_string();
-        let sql =
-            "SELECT string_agg(oid::text, ',' ORDER BY oid) FROM pg_tablespace WHERE oid > 10000";
-        let oids = self.server.maintenance().sql(sql);
+        let oids = self.tablespaces().into_iter();
         let maps: Vec<String> = oids
-            .split(',')
             .map(|oid| format!("--tablespace-map={oid}={directory}-{oid}"))
             .collect();
         let mut arguments = vec!["restore", "--from", backup, "--to-dir", &directory];

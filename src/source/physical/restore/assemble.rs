@@ -6,7 +6,7 @@ use super::target_directory::{CONTROL, RESTORING};
 use super::unpack::{
     self, CONTROL_UNNAMED, ExpectedFiles, ManifestSink, RestorePlaces, Unpacker, WalUnpacker,
 };
-use crate::at_a_time::{at_a_time, locked};
+use crate::at_a_time::{GiveUp, at_a_time, locked};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::format::inspect::NoInspection;
@@ -107,11 +107,22 @@ impl Assembly<'_> {
         cancel: &Cancel,
     ) -> Result<()> {
         let made = match (self.chain, combiner) {
-            ([only], _) => unpack_one(self, self.jobs, only, places, &progress.meter(), cancel)?,
+            ([only], _) => {
+                let meter = progress.meter();
+                unpack_one(
+                    self,
+                    self.jobs,
+                    only,
+                    places,
+                    &meter,
+                    &GiveUp::default(),
+                    cancel,
+                )?
+            }
             (_, Some(combiner)) => combine_all(self, combiner, scratch, places, progress, cancel)?,
             _ => return Err(Error::failed("there is nothing to restore")),
         };
-        match made.first() {
+        match made {
             None => Ok(()),
             Some(made) => Err(Error::refused(made.as_obstacle())
                 .hint("restore another backup, made before or after")),
@@ -119,15 +130,16 @@ impl Assembly<'_> {
     }
 }
 
-/// One backup where it is to be, `jobs` of its objects at a time. Returns the tablespaces that its WAL makes.
+/// One backup where it is to be, `jobs` of its objects at a time. Returns a tablespace that its WAL makes.
 fn unpack_one(
     job: &Assembly,
     jobs: usize,
     stored: &StoredLink,
     places: &RestorePlaces,
     meter: &Arc<Meter>,
+    give_up: &GiveUp,
     cancel: &Cancel,
-) -> Result<Vec<MadeTablespace>> {
+) -> Result<Option<MadeTablespace>> {
     let id = &stored.link.copy.entry.id;
     let doing = || format!("cannot restore {id}");
     let objects = objects_of(&stored.link.copy.entry, &stored.link.manifest)?;
@@ -157,7 +169,7 @@ fn unpack_one(
     let tars: Vec<(&ManifestObject, Option<u32>)> = tars.collect();
     let expected = Mutex::new(expected);
     at_a_time(jobs, &tars, |(object, tablespace), stop| {
-        let mut unpacker = Unpacker::new(places, *tablespace, &expected, stop);
+        let mut unpacker = Unpacker::new(places, *tablespace, &expected, [give_up, stop]);
         let mut opened = open(object)?;
         opened
             .copy_to(&mut unpacker, &mut NoInspection, meter)
@@ -175,10 +187,10 @@ fn unpack_one(
         .copy_to(&mut unpacker, &mut check, meter)
         .doing(doing)?;
     unpacker.finish().doing(doing)?;
-    check.up_to(stop).doing(doing)
+    Ok(check.up_to(stop).doing(doing)?.cloned())
 }
 
-/// Unpacks each backup of the chain aside, as many at a time as objects may be read, and has pg_combinebackup make one of them. Returns the tablespaces that the WAL of the
+/// Unpacks each backup of the chain aside, as many at a time as objects may be read, and has pg_combinebackup make one of them. Returns a tablespace that the WAL of the
 /// last one makes, which is all that is replayed.
 fn combine_all(
     job: &Assembly,
@@ -187,7 +199,7 @@ fn combine_all(
     places: &RestorePlaces,
     progress: &Progress,
     cancel: &Cancel,
-) -> Result<Vec<MadeTablespace>> {
+) -> Result<Option<MadeTablespace>> {
     let (mut inputs, mut newest) = (Vec::new(), BTreeMap::new());
     for (number, stored) in job.chain.iter().enumerate() {
         let data = scratch.join(format!("{number}"));
@@ -210,14 +222,14 @@ fn combine_all(
     let (meter, major) = (progress.meter(), job.major()?);
     let mut made = at_a_time(job.jobs, &inputs, |(number, stored, input), stop| {
         stop.check()?;
-        let made = unpack_one(job, 1, stored, input, &meter, cancel)?;
+        let made = unpack_one(job, 1, stored, input, &meter, stop, cancel)?;
         require_label(stored, &job.chain[..*number], &input.data)?;
         unpack::link_tablespaces(input)?;
         // should somebody start it, it reaches nobody
         settings::keep_to_itself(&input.data, major, Becomes::Primary)?;
         Ok(made)
     })?;
-    let made = made.pop().unwrap_or_default();
+    let made = made.pop().flatten();
     let inputs: Vec<PathBuf> = inputs.into_iter().map(|(_, _, input)| input.data).collect();
     for data in &inputs {
         fs::rename(data.join(CONTROL_UNNAMED), data.join(CONTROL))

@@ -14,8 +14,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-/// Where configuration files are put that lay elsewhere.
-pub const CONFIGURATION: &str = "backupkit.configuration";
+/// Where configuration files are put that lay elsewhere, with a number behind it where there is such a directory in the backup.
+const CONFIGURATION: &str = "backupkit.configuration";
 /// The setting that names the file which names the others.
 const MAIN: &str = "config_file";
 const MAIN_NAME: &str = "postgresql.conf";
@@ -33,13 +33,14 @@ pub fn restore(
         .iter()
         .find(|file| file.setting == MAIN);
     let origin = main.and_then(|file| Path::new(&file.path).parent());
+    let place = new_place(data);
     let mut restored: Vec<(PathBuf, String)> = Vec::new();
     let mut texts = Vec::new();
     for file in &details.configuration {
         let (Some(text), Some(name)) = (&file.text, name_of(file, origin)) else {
             continue;
         };
-        let relative = Path::new(CONFIGURATION).join(name);
+        let relative = place.join(name);
         make_parents(data, &relative)?;
         let path = data.join(&relative);
         if restored.iter().all(|(known, _)| *known != path) {
@@ -48,7 +49,7 @@ pub fn restore(
         }
     }
     for ((path, _), text) in restored.iter().zip(texts) {
-        write_new(path, &led_to_copies(text, &restored))?;
+        write_new(path, &led_to_copies(text, path, data, &restored))?;
     }
     let copy_of = |setting: &str| {
         let file = details
@@ -60,8 +61,8 @@ pub fn restore(
     };
     match (main, copy_of(MAIN)) {
         (Some(main), Some(copy)) => {
-            make_included_directories(data, main.text.as_deref().unwrap_or_default())?;
-            include(data, &copy)?;
+            make_included_directories(data, &place, main.text.as_deref().unwrap_or_default())?;
+            include(data, &place, &copy)?;
         }
         _ => {
             keep_data_directory(data, details, segment_size)?;
@@ -80,12 +81,42 @@ pub fn restore(
         if lay_elsewhere {
             let path = copy_of(setting).unwrap_or_else(|| own.clone());
             use_file(data, setting, &path)?;
+        } else if let Some(path) = written_settings::value(data, setting) {
+            // it lay in the data directory, and that was another one
+            use_file(
+                data,
+                setting,
+                &in_this_directory(data, Path::new(&path)).unwrap_or(own.clone()),
+            )?;
         }
         if !own.exists() {
             write_new(&own, text)?;
         }
     }
     Ok(restored)
+}
+
+/// The name of a directory in `data` that is not there yet.
+fn new_place(data: &Path) -> PathBuf {
+    let numbered = (2..).map(|number| PathBuf::from(format!("{CONFIGURATION}.{number}")));
+    let mut names = std::iter::once(PathBuf::from(CONFIGURATION)).chain(numbered);
+    let free = names.find(|name| !data.join(name).exists());
+    free.unwrap_or_else(|| CONFIGURATION.into())
+}
+
+/// Where a file is now that lay at `path` in a data directory which is `data` by now.
+fn in_this_directory(data: &Path, path: &Path) -> Option<PathBuf> {
+    let mut rest = path.components();
+    while rest.next().is_some() {
+        let plain = rest
+            .clone()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let now = data.join(rest.as_path());
+        if plain && now.is_file() {
+            return Some(now);
+        }
+    }
+    None
 }
 
 /// What a file is called below [`CONFIGURATION`]: what lay below the directory of the main one keeps its place, since that one
@@ -102,9 +133,9 @@ fn name_of<'a>(file: &'a ConfigurationFile, origin: Option<&Path>) -> Option<&'a
         .or_else(|| path.file_name().map(Path::new))
 }
 
-/// The text of a configuration file with each absolute path that it includes led to the copy of what lies there, of `copies` and where
-/// they lay. What has no copy stays.
-fn led_to_copies(text: &str, copies: &[(PathBuf, String)]) -> String {
+/// The text of a configuration file, which is `file` in `data` now, with each absolute path that it includes led to the copy of what
+/// lies there, of `copies` and where they lay. What has no copy stays.
+fn led_to_copies(text: &str, file: &Path, data: &Path, copies: &[(PathBuf, String)]) -> String {
     let include = |is_meant: &dyn Fn(&Path) -> bool| -> Option<String> {
         let meant = copies
             .iter()
@@ -113,7 +144,7 @@ fn led_to_copies(text: &str, copies: &[(PathBuf, String)]) -> String {
         meant.sort_by(|one, other| one.1.cmp(&other.1));
         let lines = meant
             .iter()
-            .map(|(copy, _)| format!("include {}\n", quoted(copy)));
+            .map(|(copy, _)| format!("include {}\n", quoted(&relative(file, copy, data))));
         (!meant.is_empty()).then(|| lines.collect())
     };
     let led = |line: &str| {
@@ -132,6 +163,14 @@ fn led_to_copies(text: &str, copies: &[(PathBuf, String)]) -> String {
         .collect()
 }
 
+/// The path of `to` as the file `from` names it, both in `data`: so that it leads nowhere else when all of that is elsewhere.
+fn relative(from: &Path, to: &Path, data: &Path) -> PathBuf {
+    let below = from.strip_prefix(data).unwrap_or(from);
+    let up = below.components().skip(1).map(|_| "..");
+    up.collect::<PathBuf>()
+        .join(to.strip_prefix(data).unwrap_or(to))
+}
+
 fn make_parents(data: &Path, relative: &Path) -> Result<()> {
     let parents: Vec<&Path> = relative.ancestors().skip(1).collect();
     for parent in parents.into_iter().rev() {
@@ -143,7 +182,7 @@ fn make_parents(data: &Path, relative: &Path) -> Result<()> {
 }
 
 /// Makes the directories that the text of the main file includes, which are often empty and have to be there.
-fn make_included_directories(data: &Path, text: &str) -> Result<()> {
+fn make_included_directories(data: &Path, place: &Path, text: &str) -> Result<()> {
     let named = text.lines().filter_map(|line| {
         let rest = line.trim_start().strip_prefix("include_dir")?;
         let value = rest.trim_start().trim_start_matches('=').trim_start();
@@ -155,30 +194,26 @@ fn make_included_directories(data: &Path, text: &str) -> Result<()> {
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         if is_below && !name.is_empty() {
-            let relative = Path::new(CONFIGURATION).join(relative);
-            make_parents(data, &relative.join("file"))?;
+            make_parents(data, &place.join(relative).join("file"))?;
         }
     }
     Ok(())
 }
 
 /// Writes the file that a server started in `data` reads first.
-fn include(data: &Path, copy: &Path) -> Result<()> {
+fn include(data: &Path, place: &Path, copy: &Path) -> Result<()> {
     let path = data.join(MAIN_NAME);
     if path.exists() {
         // one that its origin did not read
-        fs::rename(
-            &path,
-            data.join(CONFIGURATION).join("postgresql.conf.unused"),
-        )
-        .doing(|| format!("cannot move {}", path.display()))?;
+        fs::rename(&path, data.join(place).join("postgresql.conf.unused"))
+            .doing(|| format!("cannot move {}", path.display()))?;
     }
     write_new(
         &path,
         &format!(
             "# Written by backupkit: the configuration lay outside of the data directory, and this is a copy of it. What follows it is of this directory.\n\
              include {}\ndata_directory = {}\n",
-            quoted(copy),
+            quoted(&relative(&path, copy, data)),
             quoted(data)
         ),
     )
@@ -230,9 +265,11 @@ fn keep_data_directory(data: &Path, details: &ClusterDetails, segment_size: u64)
 fn lead_to_copies(data: &Path, copies: &[(PathBuf, String)]) -> Result<()> {
     let path = data.join(MAIN_NAME);
     let doing = || format!("cannot write {}", path.display());
-    let text = fs::read(&path).doing(doing)?;
-    let text = String::from_utf8_lossy(&text);
-    let led = led_to_copies(&text, copies);
+    // what is no text is left as it is
+    let Ok(text) = String::from_utf8(fs::read(&path).doing(doing)?) else {
+        return Ok(());
+    };
+    let led = led_to_copies(&text, &path, data, copies);
     match led == text {
         true => Ok(()),
         false => fs::write(&path, led).doing(doing),
@@ -276,11 +313,10 @@ mod tests {
         let restored = restore(data, &details, SEGMENT).unwrap();
         assert_eq!(restored.len(), 4);
         let read = |name: &str| fs::read_to_string(data.join(name)).unwrap();
-        let copy = data.join("backupkit.configuration/more.conf");
-        let led = format!("include '{}'\n", copy.display());
+        let led = "include '../backupkit.configuration/more.conf'\n";
         assert_eq!(
             read("backupkit.configuration/postgresql.conf"),
-            main.replace("include '/other/more.conf' # all\n", &led)
+            main.replace("include '/other/more.conf' # all\n", led)
         );
         assert_eq!(
             read("backupkit.configuration/conf.d/more.conf"),
@@ -292,22 +328,28 @@ mod tests {
         assert_eq!(last, format!("data_directory = '{}'", data.display()));
         let hba = data.join("backupkit.configuration/pg_hba.conf");
         let auto = read("postgresql.auto.conf");
-        assert_eq!(auto, format!("hba_file = '{}'\n", hba.display()));
+        assert!(auto.starts_with(&format!("hba_file = '{}' ", hba.display())));
         assert_eq!(read("pg_ident.conf"), "");
     }
 
     #[test]
     fn what_is_included_by_its_whole_path_is_led_to_its_copy() {
         let copies = [
-            ("/new/b.conf", "/etc/d/b.conf"),
-            ("/new/a.conf", "/etc/d/a.conf"),
+            ("/new/c/b.conf", "/etc/d/b.conf"),
+            ("/new/c/a.conf", "/etc/d/a.conf"),
         ];
         let copies = copies.map(|(copy, before)| (PathBuf::from(copy), before.to_string()));
         let text = "Include_Dir = '/etc/d'\ninclude 'a.conf'\ninclude_if_exists '/etc/d/b.conf'\ninclude '/etc/c.conf'\nport = 1";
-        assert_eq!(
-            led_to_copies(text, &copies),
-            "include '/new/a.conf'\ninclude '/new/b.conf'\ninclude 'a.conf'\ninclude '/new/b.conf'\ninclude '/etc/c.conf'\nport = 1"
-        );
+        let led = |file: &str, place: &str| {
+            let expected = format!(
+                "include '{place}a.conf'\ninclude '{place}b.conf'\ninclude 'a.conf'\ninclude '{place}b.conf'\ninclude '/etc/c.conf'\nport = 1"
+            );
+            let found = led_to_copies(text, Path::new(file), Path::new("/new"), &copies);
+            assert_eq!(found, expected);
+        };
+        led("/new/postgresql.conf", "c/");
+        led("/new/c/postgresql.conf", "../c/");
+        led("/new/c/d/x.conf", "../../c/");
     }
 
     #[test]

@@ -14,10 +14,13 @@ use std::path::{Path, PathBuf};
 
 /// What each line overrides stands in the configuration of its origin, or may.
 const UNTIL_SOMEBODY_SAYS_SO: &str = "\n# Written by backupkit: what was restored neither archives, follows or subscribes to another server, nor runs jobs of pg_cron or waits for standbys, until \
-somebody removes these lines. Its log lies in its own directory.\n\
+somebody removes these lines, but those that say that they stay. Its log lies in its own directory.\n\
 archive_mode = off\nprimary_slot_name = ''\nrecovery_end_command = ''\narchive_cleanup_command = ''\n\
 external_pid_file = 'backupkit.pid'\nlog_directory = 'log'\nmax_logical_replication_workers = 0\ncron.launch_active_jobs = off\n\
-synchronous_standby_names = ''\n";
+synchronous_standby_names = ''\n\
+citus.recover_2pc_interval = -1\ncitus.distributed_deadlock_detection_factor = -1\ncitus.defer_shard_delete_interval = -1\n";
+/// Behind what the server cannot be without where it is.
+const STAYS: &str = "# of this directory, stays";
 /// The same, for what is to be a server of its own.
 const FOLLOW_NOBODY: &str = "primary_conninfo = ''\n";
 /// A server that was restored to a moment once often has that in its configuration still: the copy would look for it, and not find
@@ -71,33 +74,46 @@ pub fn load_nothing_that_reaches_out(data: &Path) -> Result<()> {
 
 /// Has the server that starts in `data` listen at `port`.
 pub fn listen_at(data: &Path, port: u16) -> Result<()> {
-    append(data, &format!("port = {port}\n"))
+    append(data, &format!("port = {port} {STAYS}\n"))
 }
 
 /// Has the server that starts in `data` use this file for `setting`, one of those that name files.
 pub fn use_file(data: &Path, setting: &str, path: &Path) -> Result<()> {
-    append(data, &format!("{setting} = {}\n", quoted(path)))
+    append(data, &format!("{setting} = {} {STAYS}\n", quoted(path)))
 }
 
-/// Has the server that starts in `data` replay what lies in `pg_wal`, and then begin a timeline of its own after `timeline`, so that
-/// its history and that of its origin are told apart; or wait for whom it follows. `insists` are the settings that it must not have
-/// smaller than its origin had. Returns what was written for the recovery alone, which [`forget_recovery`] takes away again.
-pub fn recover(
-    data: &Path,
-    timeline: u32,
-    becomes: Becomes,
-    insists: &BTreeMap<String, String>,
-) -> Result<String> {
-    let raised = raised(data, insists);
+/// Raises those of the settings in `insists`, which the origin had in force, that the configuration of `data` has smaller: it could
+/// not be read, or had not come into force, or was overridden where the server was started. A recovery refuses to be without them,
+/// and so may the data after it.
+pub fn raise(data: &Path, insists: &BTreeMap<String, String>) -> Result<()> {
+    let lines = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
+        // a manifest is a claim: no more than a number is taken from it
+        let wanted: u32 = insists.get(*name)?.parse().ok()?;
+        let written = written_settings::value(data, name).and_then(|text| text.parse::<u32>().ok());
+        (written.unwrap_or(0) < wanted)
+            .then(|| format!("{name} = {wanted} # as its origin had it, stays\n"))
+    });
+    append(data, &lines.collect::<String>())
+}
+
+/// Has the server that starts in `data` replay what lies in `pg_wal`, and then begin a timeline of its own after that of its backup,
+/// so that its history and that of its origin are told apart; or wait for whom it follows. Returns what was written for the recovery
+/// alone, which [`forget_recovery`] takes away again.
+pub fn recover(data: &Path, becomes: Becomes) -> Result<String> {
     let (text, signal) = match becomes {
-        Becomes::Primary => (recovery(timeline), "recovery.signal"),
-        // a number would keep it from following who was promoted since
+        // there is nothing else to be asked for WAL, and nothing to wait for; a number would want a history file from there
+        Becomes::Primary => (
+            format!(
+                "{NO_TARGET}restore_command = 'false'\nrecovery_target_timeline = 'current'\nrecovery_min_apply_delay = 0\n"
+            ),
+            "recovery.signal",
+        ),
+        // one timeline would keep it from following who was promoted since
         Becomes::Standby => (
             format!("{NO_TARGET}recovery_target_timeline = 'latest'\n"),
             "standby.signal",
         ),
     };
-    let text = format!("{text}{raised}");
     append(data, &text)?;
     create_file(&data.join(signal))?;
     Ok(text)
@@ -116,25 +132,6 @@ pub fn forget_recovery(data: &Path, written: &str) -> Result<()> {
         // somebody has changed it meanwhile
         None => Ok(()),
     }
-}
-
-/// Those of these settings that the configuration of `data` has smaller: that of the origin could not be read, or had not come into
-/// force there.
-fn raised(data: &Path, insists: &BTreeMap<String, String>) -> String {
-    let lines = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
-        // a manifest is a claim: no more than a number is taken from it
-        let wanted: u32 = insists.get(*name)?.parse().ok()?;
-        let written = written_settings::value(data, name).and_then(|text| text.parse::<u32>().ok());
-        (written.unwrap_or(0) < wanted).then(|| format!("{name} = {wanted}\n"))
-    });
-    lines.collect()
-}
-
-/// There is nothing else to be asked for WAL, and nothing to wait for.
-fn recovery(timeline: u32) -> String {
-    format!(
-        "{NO_TARGET}restore_command = 'false'\nrecovery_target_timeline = '{timeline}'\nrecovery_min_apply_delay = 0\n"
-    )
 }
 
 /// A path as the value of a setting.
@@ -174,6 +171,16 @@ mod tests {
         keep_to_itself(data.path(), 17, Becomes::Primary).unwrap();
         let settled = fs::read_to_string(&auto).unwrap();
         assert!(settled.starts_with("work_mem = 5MB\n"));
+        let written = recover(data.path(), Becomes::Primary).unwrap();
+        assert!(fs::read_to_string(&auto).unwrap().ends_with(&written));
+        assert!(data.path().join("recovery.signal").exists());
+        forget_recovery(data.path(), &written).unwrap();
+        assert_eq!(fs::read_to_string(&auto).unwrap(), settled);
+    }
+
+    #[test]
+    fn only_what_is_smaller_than_the_origin_had_it_is_raised() {
+        let data = tempfile::tempdir().unwrap();
         let main = data.path().join("postgresql.conf");
         fs::write(main, "max_connections = 20\nmax_wal_senders = 7\n").unwrap();
         let insists = [
@@ -184,13 +191,12 @@ mod tests {
             ("max_locks_per_transaction", "'; x"),
         ];
         let insists = insists.map(|(name, value)| (name.to_string(), value.to_string()));
-        let written = recover(data.path(), 3, Becomes::Primary, &insists.into()).unwrap();
-        let raised = "= 0\nmax_connections = 100\nmax_worker_processes = 8\n";
-        assert!(written.ends_with(raised), "{written}");
-        assert!(fs::read_to_string(&auto).unwrap().ends_with(&written));
-        assert!(data.path().join("recovery.signal").exists());
-        forget_recovery(data.path(), &written).unwrap();
-        assert_eq!(fs::read_to_string(&auto).unwrap(), settled);
+        raise(data.path(), &insists.into()).unwrap();
+        let stays = "# as its origin had it, stays";
+        assert_eq!(
+            fs::read_to_string(data.path().join("postgresql.auto.conf")).unwrap(),
+            format!("max_connections = 100 {stays}\nmax_worker_processes = 8 {stays}\n")
+        );
     }
 
     #[test]

@@ -122,7 +122,7 @@ struct FileWriter<'a> {
     tablespace: Option<u32>,
     /// Several tars are unpacked at a time.
     expected: &'a Mutex<ExpectedFiles>,
-    stop: &'a GiveUp,
+    stops: [&'a GiveUp; 2],
     open: Option<WrittenFile>,
 }
 
@@ -136,12 +136,12 @@ struct WrittenFile {
 }
 
 impl<'a> Unpacker<'a> {
-    /// For the tar of the data directory, or of `tablespace`. It ends early at the `stop`.
+    /// For the tar of the data directory, or of `tablespace`. It ends early at either of the `stops`.
     pub fn new(
         places: &'a RestorePlaces,
         tablespace: Option<u32>,
         expected: &'a Mutex<ExpectedFiles>,
-        stop: &'a GiveUp,
+        stops: [&'a GiveUp; 2],
     ) -> Unpacker<'a> {
         Unpacker {
             tar: TarStream::default(),
@@ -149,7 +149,7 @@ impl<'a> Unpacker<'a> {
                 places,
                 tablespace,
                 expected,
-                stop,
+                stops,
                 open: None,
             },
         }
@@ -186,7 +186,7 @@ impl FileWriter<'_> {
 
 impl MemberSink for FileWriter<'_> {
     fn begin(&mut self, member: &Member) -> Result<()> {
-        self.stop.check()?;
+        self.stops.iter().try_for_each(|stop| stop.check())?;
         if self.tablespace.is_some() && !is_of_a_tablespace(&member.name) {
             return Err(Error::damaged(format!(
                 "the tar of a tablespace holds {}, which no tablespace has",

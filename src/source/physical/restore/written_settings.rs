@@ -2,15 +2,18 @@
 //!
 //! The last word counts: first `postgresql.conf` with what it includes, line by line, and then `postgresql.auto.conf`.
 
+use crate::files::regular;
 use std::fs;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
+use std::str::Chars;
 
 /// No file includes others more often one in another.
 const DEEPEST: usize = 10;
-/// No more files are read.
-const MOST: usize = 1000;
-/// What is no configuration any more.
-const LARGEST: u64 = 16 << 20;
+/// No more bytes are read, whatever includes what.
+const MOST: u64 = 16 << 20;
+/// Where there are files that no disk holds, and that may have no end.
+const NO_DISKS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// The value of `name` in the configuration of the data directory `data`, where one is written down.
 pub fn value(data: &Path, name: &str) -> Option<String> {
@@ -28,19 +31,23 @@ pub fn value(data: &Path, name: &str) -> Option<String> {
 struct Search<'a> {
     name: &'a str,
     found: Option<String>,
-    /// So many files are read still.
-    left: usize,
+    /// So many bytes are read still.
+    left: u64,
 }
 
 impl Search<'_> {
-    /// Reads one file. What cannot be read says nothing: the server refuses to start where it matters.
+    /// Reads one file. What cannot be read says nothing: the server refuses to start where it matters. Links are followed as the
+    /// server follows them, but nothing that is no file on a disk is read.
     fn read(&mut self, path: &Path, depth: usize) {
-        let is_small = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
-        if depth == 0 || self.left == 0 || !is_small {
+        let Ok(path) = path.canonicalize() else {
+            return;
+        };
+        if depth == 0 || NO_DISKS.iter().any(|place| path.starts_with(place)) {
             return;
         }
-        self.left -= 1;
-        let text = fs::read(path).unwrap_or_default();
+        let text = regular::read_small(&path, self.left).unwrap_or_default();
+        // an empty one takes time as well
+        self.left = self.left.saturating_sub(text.len() as u64 + 1024);
         let text = String::from_utf8_lossy(&text);
         let near = path.parent().unwrap_or(Path::new("/"));
         for (key, value) in text.lines().filter_map(assignment) {
@@ -90,11 +97,34 @@ pub(super) fn assignment(line: &str) -> Option<(&str, String)> {
         match char {
             '\'' if chars.peek() == Some(&'\'') => value.extend(chars.next()),
             '\'' => return Some((key, value)),
-            '\\' => value.extend(chars.next()),
+            '\\' => value.extend(unescaped(&mut chars)),
             _ => value.push(char),
         }
     }
     None
+}
+
+/// The character that an escape stands for, behind its backslash.
+fn unescaped(chars: &mut Peekable<Chars>) -> Option<char> {
+    let octal = |char: Option<&char>| char.and_then(|char| char.to_digit(8));
+    let Some(mut code) = octal(chars.peek()) else {
+        return chars.next().map(|char| match char {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            other => other,
+        });
+    };
+    chars.next();
+    for _ in 0..2 {
+        if let Some(digit) = octal(chars.peek()) {
+            code = code * 8 + digit;
+            chars.next();
+        }
+    }
+    char::from_u32(code & 0xff)
 }
 
 #[cfg(test)]
@@ -124,7 +154,11 @@ mod tests {
         assert_eq!(value(data, "work_mem").as_deref(), Some("4MB"));
         // what follows an included file overrides it
         assert_eq!(value(data, "port").as_deref(), Some("1"));
-        write("postgresql.auto.conf", "work_mem = '6MB'\nport");
+        write(
+            "postgresql.auto.conf",
+            "work_mem = '6MB'\nport\nx = 'a\\054b\\n\\'\\1'",
+        );
+        assert_eq!(value(data, "x").as_deref(), Some("a,b\n'\u{1}"));
         assert_eq!(value(data, "work_mem").as_deref(), Some("6MB"));
         assert_eq!(value(data, "port").as_deref(), Some("1"));
     }
