@@ -184,7 +184,7 @@ fn receive_files(
     }
     let end = sent.stream.finish()?;
     facts.compare()?;
-    facts.end_at(end.stop_lsn.0);
+    facts.end_at(end.stop_lsn.0)?;
     Ok(ReceivedBackup {
         objects,
         facts,

@@ -3,6 +3,7 @@
 //! All but the last line is hashed, and the last one holds that hash. Nothing is kept of a file but what the caller keeps.
 
 use crate::error::{Error, Result};
+use crate::postgres::replication::Lsn;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -134,6 +135,27 @@ impl ManifestReader {
     }
 }
 
+/// Fails unless these are the ranges of a backup that needs the WAL from `start` to `stop`, as our own manifest has it.
+pub fn require_range(ranges: &[WalRange], start: Lsn, stop: Lsn) -> Result<()> {
+    let lsn = |text: &String| {
+        let lsn = text.parse::<Lsn>();
+        lsn.map_err(|()| damaged("has a range of WAL that is none"))
+    };
+    let starts = ranges.iter().map(|range| lsn(&range.start_lsn));
+    let ends = ranges.iter().map(|range| lsn(&range.end_lsn));
+    let (first, last) = (
+        starts.collect::<Result<Vec<_>>>()?.into_iter().min(),
+        ends.collect::<Result<Vec<_>>>()?.into_iter().max(),
+    );
+    match (first, last) {
+        (Some(first), Some(last)) if (first, last) == (start, stop) => Ok(()),
+        (Some(first), Some(last)) => Err(damaged(&format!(
+            "needs the WAL from {first} to {last}, and not that from {start} to {stop}"
+        ))),
+        _ => Err(damaged("needs no WAL")),
+    }
+}
+
 fn file(item: &str) -> Result<ManifestFile> {
     let none = || damaged("has a line that is about no file");
     let line: Line = serde_json::from_str(item).map_err(|_| none())?;
@@ -213,7 +235,12 @@ mod tests {
                 ("backup_label", 3, Some(0x0403_0201))
             );
             assert_eq!((&*files[1].path, files[1].crc32c), ("b", None));
-            assert_eq!(wal[0].end_lsn, "0/2000100");
+            let (start, stop) = (Lsn(0x200_0028), Lsn(0x200_0100));
+            require_range(&wal, start, stop).unwrap();
+            for (start, stop) in [(start, Lsn(0)), (Lsn(0), stop), (start, start)] {
+                assert!(require_range(&wal, start, stop).is_err());
+            }
+            assert!(require_range(&[], start, stop).is_err());
         }
     }
 

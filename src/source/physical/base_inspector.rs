@@ -7,12 +7,13 @@
 //! nothing replaces it.
 
 use super::backup_label;
-use super::backup_manifest::{ManifestFile, ManifestReader};
+use super::backup_manifest::{ManifestFile, ManifestReader, WalRange, require_range};
 use super::incremental_file::IncrementalHeader;
 use super::page::{self, PAGE};
 use super::tar_stream::{Member, MemberKind, MemberSink, TarStream};
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
+use crate::postgres::replication::Lsn;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -69,6 +70,8 @@ pub struct BaseFacts {
     differences: Vec<String>,
     difference_count: u64,
     manifest_was_read: bool,
+    /// The WAL that it needs by backup_manifest.
+    wal_ranges: Vec<WalRange>,
     /// The beginning of backup_label.
     label: Vec<u8>,
 }
@@ -90,6 +93,7 @@ impl BaseFacts {
             differences: Vec::new(),
             difference_count: 0,
             manifest_was_read: false,
+            wal_ranges: Vec::new(),
             label: Vec::new(),
         }
     }
@@ -137,11 +141,12 @@ impl BaseFacts {
         self.bytes
     }
 
-    /// The backup ended at `stop_lsn`, which tells what its WAL replaces.
-    pub fn end_at(&mut self, stop_lsn: u64) {
+    /// The backup ended at `stop_lsn`, which tells what its WAL replaces. Damaged, where backup_manifest tells another place.
+    pub fn end_at(&mut self, stop_lsn: u64) -> Result<()> {
         let later = std::mem::take(&mut self.later).into_iter();
         let beyond = later.filter(|(written, _)| *written > stop_lsn);
         self.unreplaced = beyond.map(|(_, page)| page).collect();
+        require_range(&self.wal_ranges, Lsn(self.start_lsn), Lsn(stop_lsn))
     }
 
     /// Pages that do not fit their checksums and say that they were written when the backup was over already, a hundred at most:
@@ -284,6 +289,7 @@ impl StreamInspector for BaseInspector<'_> {
             PartState::Tar { tar, .. } => tar.finish(),
             PartState::Manifest(reader) => {
                 reader.finish()?;
+                self.facts.wal_ranges = std::mem::take(&mut reader.wal_ranges);
                 self.facts.manifest_was_read = true;
                 Ok(())
             }

@@ -74,7 +74,7 @@ pub fn run(
         plain_bytes += read(&reader, object, &mut inspector, &progress, cancel)?;
     }
     seen.compare()?;
-    seen.end_at(stop.0);
+    seen.end_at(stop.0)?;
     if let Err(error) = require_parent(seen.label(), parent.map(|parent| &parent.link.manifest)) {
         evidence.fault(error.chain());
     }

@@ -15,6 +15,7 @@ const HEADER: usize = 40;
 #[derive(Debug)]
 pub struct WalCheck {
     tar: TarStream,
+    start: Lsn,
     segments: Segments,
 }
 
@@ -52,6 +53,7 @@ impl WalCheck {
     pub fn new(timeline: u32, size: u64, system_identifier: u64, start: Lsn) -> WalCheck {
         WalCheck {
             tar: TarStream::default(),
+            start,
             segments: Segments {
                 timeline,
                 size,
@@ -62,6 +64,11 @@ impl WalCheck {
                 records: WalRecords::new(start, size, timeline),
             },
         }
+    }
+
+    /// Where it begins.
+    pub fn start(&self) -> Lsn {
+        self.start
     }
 
     /// Fails unless all up to `stop` was there and whole. Returns a tablespace that was made meanwhile: whoever replays it makes it

@@ -19,6 +19,7 @@ use crate::repository::manifest_details;
 use crate::repository::names::{BackupId, ObjectName};
 use crate::repository::objects::{ManifestObject, ObjectOpener, objects_of};
 use crate::source::physical::backup_label;
+use crate::source::physical::backup_manifest::require_range;
 use crate::source::physical::details::ClusterDetails;
 use crate::source::physical::wal_check::WalCheck;
 use crate::source::physical::wal_records::MadeTablespace;
@@ -160,6 +161,10 @@ fn unpack_one(
     let mut sink = ManifestSink::new(&mut expected);
     let mut opened = open(manifest)?;
     opened.copy_to(&mut file, &mut sink, meter).doing(doing)?;
+    let facts = stored.link.manifest.cluster();
+    let facts = facts.ok_or_else(|| missing("word of the cluster that it is of"))?;
+    let (mut check, stop) = WalCheck::of(facts)?;
+    require_range(&sink.reader.wal_ranges, check.start(), stop).doing(doing)?;
 
     let tars = objects.iter().filter_map(|object| match object.name {
         ObjectName::Tablespace(oid) => Some((object, Some(oid))),
@@ -178,9 +183,6 @@ fn unpack_one(
     })?;
     locked(&expected).require_none_left().doing(doing)?;
     let wal = find(ObjectName::Wal).ok_or_else(|| missing("WAL"))?;
-    let facts = stored.link.manifest.cluster();
-    let facts = facts.ok_or_else(|| missing("word of the cluster that it is of"))?;
-    let (mut check, stop) = WalCheck::of(facts)?;
     let mut unpacker = WalUnpacker::new(places.data.join("pg_wal"));
     let mut opened = open(wal)?;
     opened

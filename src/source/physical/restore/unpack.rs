@@ -56,7 +56,7 @@ impl ExpectedFiles {
 
 /// Reads backup_manifest, and writes it where it belongs.
 pub struct ManifestSink<'a> {
-    reader: ManifestReader,
+    pub reader: ManifestReader,
     pub expected: &'a mut ExpectedFiles,
 }
 
