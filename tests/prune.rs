@@ -574,6 +574,7 @@ fn record(shelf: &Shelf, id: &BackupId, checks: &[(CheckLevel, CheckOutcome)]) {
             duration_seconds: 1.0,
             restore_seconds: None,
             tables: None,
+            rows: None,
             faults: 0,
             only_assertions: false,
             kind: None,

@@ -254,6 +254,7 @@ fn lay(shelf: &Shelf, backup: &Laid, done: Done) {
             duration_seconds: 1.0,
             restore_seconds: None,
             tables: None,
+            rows: None,
             faults: 0,
             only_assertions: done == Done::FailedAssertion && *result == CheckOutcome::Bad,
             kind: None,

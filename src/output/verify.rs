@@ -55,6 +55,7 @@ fn verified_json(verified: &Verified) -> Value {
             object["faults"] = json!(evidence.faults);
             object["notes"] = json!(evidence.notes);
             object["tables"] = json!(evidence.tables);
+            object["rows"] = json!(evidence.rows);
             object["plain_bytes"] = json!(evidence.plain_bytes);
             object["sha256"] = json!(evidence.sha256);
             object["restore_seconds"] = json!(evidence.restore_seconds);
@@ -145,6 +146,7 @@ fn past_json(past: &Past) -> Value {
         "duration_seconds": check.duration_seconds,
         "restore_seconds": check.restore_seconds,
         "tables": check.tables,
+        "rows": check.rows,
         "faults": check.faults,
     })
 }

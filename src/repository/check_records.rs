@@ -148,6 +148,9 @@ pub struct Check {
     /// How many tables were compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<u64>,
+    /// How many rows a drill of a cluster read in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     /// How many faults there are.
     #[serde(default)]
     pub faults: u64,
@@ -321,6 +324,7 @@ mod tests {
             duration_seconds: 1.0,
             restore_seconds: None,
             tables: None,
+            rows: None,
             faults: 0,
             only_assertions: false,
             kind: None,

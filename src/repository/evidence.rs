@@ -71,6 +71,8 @@ pub struct Evidence {
     pub notes: Vec<String>,
     /// How many tables were compared.
     pub tables: Option<u64>,
+    /// How many rows a drill of a cluster read in them.
+    pub rows: Option<u64>,
     /// The size of the plain dump, where it was read.
     pub plain_bytes: Option<u64>,
     /// The SHA-256 of the archive as it is stored, where all of it was read.

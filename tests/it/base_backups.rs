@@ -83,6 +83,18 @@ fn a_drill_starts_a_server_from_the_chain_and_reads_every_row() {
     let copy = &document["checks"][0];
     assert_eq!(copy["result"], "good", "{document}");
     assert_eq!(copy["tables"], 3, "{document}");
+    let rows = "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM fast_ones) + (SELECT count(*) FROM slow_ones)";
+    let rows = scene.server.maintenance().sql(rows);
+    assert_eq!(copy["rows"].to_string(), rows, "{document}");
+    let report = scene
+        .sandbox
+        .run(&["verify", "--report", "--json"])
+        .exits(0);
+    assert!(
+        report.text().contains(&format!("\"rows\":{rows}")),
+        "{}",
+        report.text()
+    );
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub fn write(
         duration_seconds: took.as_secs_f64(),
         restore_seconds: evidence.and_then(|evidence| evidence.restore_seconds),
         tables: evidence.and_then(|evidence| evidence.tables),
+        rows: evidence.and_then(|evidence| evidence.rows),
         faults: evidence.map_or(0, |evidence| evidence.faults.len() as u64),
         only_assertions: evidence.is_some_and(Evidence::only_refuted),
         kind: kind(result).map(|kind| kind.name().to_string()),

@@ -156,6 +156,7 @@ mod tests {
                 duration_seconds: took,
                 restore_seconds: None,
                 tables: None,
+                rows: None,
                 faults: 0,
                 only_assertions: false,
                 kind: None,

@@ -157,10 +157,13 @@ pub fn run(
         }
         None => evidence.note(assertions::NO_AMCHECK),
     }
-    let mut tables = 0;
+    let (mut tables, mut rows) = (0, 0);
     for database in &databases {
         match read_rows(&session(database), options, major, cancel) {
-            Ok(read) => tables += read,
+            Ok((found, read)) => {
+                tables += found;
+                rows += read;
+            }
             Err(error) if error.cause() == Some(FailureCause::DataCorrupted) => {
                 evidence.fault(format!(
                     "the rows of {database} cannot all be read: {}",
@@ -171,6 +174,7 @@ pub fn run(
         }
     }
     evidence.tables = Some(tables);
+    evidence.rows = Some(rows);
     ask(&session, &databases, options, evidence, cancel)?;
     let data = cluster.stop(cancel)?;
     match options
@@ -250,13 +254,13 @@ fn ask(
     assertions::ask_configured(options, &client.required()?, &session, evidence, cancel)
 }
 
-/// Reads every row of a database, and returns how many tables it has.
+/// Reads every row of a database, and returns how many tables it has, and rows in them.
 fn read_rows(
     session: &Session,
     options: &DrillOptions,
     major: u32,
     cancel: &Cancel,
-) -> Result<u64> {
+) -> Result<(u64, u64)> {
     let pg_dump = options.tools.pg_dump(Some(major), cancel)?;
     let mut output = PgDump {
         session,
@@ -279,8 +283,12 @@ fn read_rows(
     }
     inspector.end()?;
     match inspector.into_contents() {
-        Some(DumpContents::Read(summary)) => Ok(summary.tables.len() as u64),
-        _ => Ok(0),
+        Some(DumpContents::Read(summary)) => {
+            let tables = summary.tables.iter();
+            let rows = tables.map(|table| table.rows).sum();
+            Ok((summary.tables.len() as u64, rows))
+        }
+        _ => Ok((0, 0)),
     }
 }
 
