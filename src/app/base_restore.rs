@@ -13,7 +13,6 @@ use crate::repository::chain::ChainLink;
 use crate::repository::held::Copy;
 use crate::repository::located::Located;
 use crate::repository::reading_mark::ReadingMark;
-use crate::repository::source_kind::SourceClass;
 use crate::source::physical::restore::assemble::{Assembly, StoredLink};
 use crate::source::physical::restore::settings::Becomes;
 use std::collections::BTreeMap;
@@ -29,10 +28,7 @@ impl App {
         selected: &Located,
         cancel: &Cancel,
     ) -> Result<bool> {
-        let is_cluster = matches!(
-            selected,
-            Located::Stored { entry, .. } if entry.kind.class() == SourceClass::Cluster
-        );
+        let is_cluster = selected.is_of_cluster();
         match (is_cluster, &options.to_dir) {
             (false, None) => return Ok(false),
             (false, Some(_)) => {

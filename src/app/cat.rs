@@ -9,7 +9,6 @@ use crate::output::Stdout;
 use crate::repository::located::Located;
 use crate::repository::open::Rules;
 use crate::repository::reading_mark::ReadingMark;
-use crate::repository::source_kind::SourceClass;
 use crate::repository::standing::Purpose;
 use crate::source::logical::stored_globals;
 use std::io::{self, IsTerminal, Write};
@@ -36,7 +35,7 @@ impl App {
             let Located::Stored { storage, entry } = &selected else {
                 return Err(Error::usage("--globals is for a backup on a storage"));
             };
-            if entry.kind.class() == SourceClass::Cluster {
+            if selected.is_of_cluster() {
                 return Err(Error::usage("the roles of a cluster are in its files")
                     .hint("--globals is for the backup of a database"));
             }

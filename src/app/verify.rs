@@ -22,7 +22,6 @@ use crate::repository::pick::Pick;
 use crate::repository::reading_mark::ReadingMark;
 use crate::repository::reference::Reference;
 use crate::repository::sidecars::records_of;
-use crate::repository::source_kind::SourceClass;
 use crate::repository::standing::Purpose;
 use crate::text::ours;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -209,11 +208,9 @@ impl App {
     /// Says on stderr what is wrong and what to do; stdout gets the result.
     fn tell(&self, verified: &Verified, copy: &Located, cancel: &Cancel) {
         let shown = copy.shown();
-        let restore = match copy {
-            Located::Stored { entry, .. } if entry.kind.class() == SourceClass::Cluster => {
-                plain_restore_of_cluster
-            }
-            _ => plain_restore,
+        let restore = match copy.is_of_cluster() {
+            true => plain_restore_of_cluster,
+            false => plain_restore,
         };
         match &verified.result {
             Ok(Evidence { faults, notes, .. }) => {

@@ -11,7 +11,6 @@ use crate::repository::foreign_file;
 use crate::repository::located::Located;
 use crate::repository::open;
 use crate::repository::open::Rules;
-use crate::repository::source_kind::SourceClass;
 use crate::source::logical::dump_inspector::inspector_for;
 use std::io::Write;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ pub fn run(
             return Err(Error::damaged(format!("{} is empty", selected.shown())));
         }
         // as the files of a cluster are sent
-        Content::Foreign(ForeignFormat::Tar) if is_of_cluster(selected) => {}
+        Content::Foreign(ForeignFormat::Tar) if selected.is_of_cluster() => {}
         Content::Foreign(format) if !decoded => {
             return Err(foreign_file::explain(selected, inbound.facts(), format));
         }
@@ -49,11 +48,4 @@ pub fn run(
     inbound
         .copy_to(target, inspector_for(content, true).as_mut(), &meter)
         .map_err(|error| error.doing(format!("cannot read {}", selected.shown())))
-}
-
-fn is_of_cluster(selected: &Located) -> bool {
-    match selected {
-        Located::Stored { entry, .. } => entry.kind.class() == SourceClass::Cluster,
-        Located::File(_) => false,
-    }
 }

@@ -18,8 +18,8 @@ pub struct ChainLink {
 }
 
 impl Repository<'_> {
-    /// All that `copy` needs to be restored, the full one first and itself, which is not judged, last. Each is taken from a storage where nothing
-    /// speaks against it, if there is one. Damaged, where one is not there or has no manifest that can be read.
+    /// All that `copy` needs to be restored, the full one first and itself, which is not judged, last. Each is taken from a storage
+    /// where nothing speaks against it, if there is one. Damaged, where one is not there or has no manifest that can be read.
     pub fn chain(&self, copy: &Copy, cancel: &Cancel) -> Result<Vec<ChainLink>> {
         let mut links = vec![self.link(copy.clone(), None, cancel)?];
         while let Some(last) = links.last()

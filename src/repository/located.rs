@@ -3,6 +3,7 @@
 use super::checksum_line;
 use super::listing::Entry;
 use super::names::encoding_of_file_name;
+use super::source_kind::SourceClass;
 use crate::cancel::Cancel;
 use crate::error::{Kind, Result};
 use crate::format::encoding::ArchiveEncoding;
@@ -25,6 +26,14 @@ pub enum Located {
 }
 
 impl Located {
+    /// True for a backup of a whole cluster.
+    pub fn is_of_cluster(&self) -> bool {
+        match self {
+            Located::Stored { entry, .. } => entry.kind.class() == SourceClass::Cluster,
+            Located::File(_) => false,
+        }
+    }
+
     /// How people find it.
     pub fn shown(&self) -> String {
         match self {

@@ -25,6 +25,17 @@ impl<'a> Started<'a> {
         }
     }
 
+    /// The cluster of `scene`, backed up and restored as `restored`.
+    #[track_caller]
+    fn restored(scene: &'a ClusterScene) -> Started<'a> {
+        scene.back_up("full");
+        open_sandbox(scene);
+        let port = free_port();
+        let options = ["--start", "--port", &port];
+        scene.restore_with("main", "restored", &options).exits(0);
+        Started::of(scene, "restored", &port)
+    }
+
     #[track_caller]
     fn ask(&self, sql: &str) -> String {
         let mut psql = Command::new(bin(self.scene.server.major).join("psql"));
@@ -227,12 +238,7 @@ fn what_its_origin_was_told_once_does_not_lead_a_copy_astray() {
         "synchronous_standby_names=*",
     ];
     let scene = ClusterScene::new(18, &settings);
-    scene.back_up("full");
-    open_sandbox(&scene);
-    let port = free_port();
-    let options = ["--start", "--port", &port];
-    scene.restore_with("main", "restored", &options).exits(0);
-    let server = Started::of(&scene, "restored", &port);
+    let server = Started::restored(&scene);
     assert_eq!(
         server.ask(ClusterScene::ROWS),
         scene.server.maintenance().sql(ClusterScene::ROWS)
@@ -243,6 +249,7 @@ fn what_its_origin_was_told_once_does_not_lead_a_copy_astray() {
     assert_eq!(server.ask("SHOW synchronous_standby_names"), "");
 
     // what the server says when it cannot start stands in that log
+    let options = ["--start", "--port", &server.port];
     let failed = scene.restore_with("main", "second", &options).exits(1);
     assert!(
         failed.stderr.contains("already in use"),
@@ -332,12 +339,7 @@ fn a_setting_that_has_not_come_into_force_keeps_no_copy_from_starting() {
         .server
         .maintenance()
         .sql("ALTER SYSTEM SET max_connections = 20");
-    scene.back_up("full");
-    open_sandbox(&scene);
-    let port = free_port();
-    let options = ["--start", "--port", &port];
-    scene.restore_with("main", "restored", &options).exits(0);
-    let server = Started::of(&scene, "restored", &port);
+    let server = Started::restored(&scene);
     assert_eq!(server.ask("SHOW max_connections"), "130");
     // nor is it lost when the server starts again
     let mut restart = pg_ctl(18);

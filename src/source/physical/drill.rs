@@ -14,7 +14,7 @@
 use super::restore::assemble::Assembly;
 use super::restore::target_directory::CONTROL;
 use super::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
-use super::server_facts::{RECOVERY_INSISTS_ON, settings_of_segments};
+use super::server_facts::{insisted, settings_of_segments};
 use crate::cancel::Cancel;
 use crate::cause::FailureCause;
 use crate::error::{Doing, Kind, Result};
@@ -92,11 +92,9 @@ pub fn run(
         preloaded: &[],
         database: ANY_DATABASE,
     };
-    let insists = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
-        // a manifest is a claim: no more than a number is taken from it
-        let value: u32 = details.settings.get(*name)?.parse().ok()?;
-        let least = if *name == LOCKS { MANY_LOCKS } else { 0 };
-        Some((name.to_string(), value.clamp(least, MOST).to_string()))
+    let insists = insisted(&details.settings).map(|(name, value)| {
+        let least = if name == LOCKS { MANY_LOCKS } else { 0 };
+        (name.to_string(), value.clamp(least, MOST).to_string())
     });
     let mut settings: Vec<(String, String)> = insists.collect();
     settings.extend(settings_of_segments(facts.wal_segment_size));

@@ -9,7 +9,6 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::format::seal::Keys;
-use crate::postgres::replication::Lsn;
 use crate::progress::Progress;
 use crate::repository::evidence::Evidence;
 use crate::repository::names::ObjectName;
@@ -32,7 +31,7 @@ pub fn run(
             "the manifest of {id} does not say which cluster it is of"
         ))
     })?;
-    let (start, stop) = (lsn(&facts.start_lsn)?, lsn(&facts.stop_lsn)?);
+    let (mut wal, stop) = WalCheck::of(facts)?;
     // what is sealed of it has to open, or nothing can be restored
     let (_, details) = Assembly {
         chain: std::slice::from_ref(stored),
@@ -51,7 +50,7 @@ pub fn run(
         sealed_only,
     };
     let progress = Progress::start(&format!("verifying {id}"));
-    let mut seen = BaseFacts::new(facts.checksums, start.0);
+    let mut seen = BaseFacts::new(facts.checksums, wal.start().0);
     let mut plain_bytes = 0;
     for object in &objects {
         let part = match object.name {
@@ -59,9 +58,8 @@ pub fn run(
             ObjectName::Tablespace(oid) => BasePart::Tablespace(oid),
             ObjectName::BackupManifest => BasePart::Manifest,
             ObjectName::Wal => {
-                let (mut check, stop) = WalCheck::of(facts)?;
-                plain_bytes += read(&reader, object, &mut check, &progress, cancel)?;
-                if let Some(made) = check.up_to(stop)? {
+                plain_bytes += read(&reader, object, &mut wal, &progress, cancel)?;
+                if let Some(made) = wal.up_to(stop)? {
                     evidence.fault(made.as_obstacle());
                 }
                 continue;
@@ -115,14 +113,6 @@ pub fn run(
         ));
     }
     Ok(())
-}
-
-fn lsn(text: &str) -> Result<Lsn> {
-    text.parse().map_err(|()| {
-        Error::damaged(format!(
-            "the manifest tells {text:?}, which is no place in the WAL"
-        ))
-    })
 }
 
 fn read(

@@ -14,6 +14,15 @@ pub const RECOVERY_INSISTS_ON: [&str; 5] = [
     "max_prepared_transactions",
     "max_locks_per_transaction",
 ];
+/// What `settings`, which a manifest tells, has of [`RECOVERY_INSISTS_ON`]. A manifest is a claim: no more than a number is taken from
+/// it.
+pub fn insisted(
+    settings: &BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'static str, u32)> + '_ {
+    let known = RECOVERY_INSISTS_ON.into_iter();
+    known.filter_map(|name| Some((name, settings.get(name)?.parse().ok()?)))
+}
+
 /// Settings that a server of such a cluster refuses to be without: they count segments of WAL, and their own defaults are for small
 /// ones. `segment_size` is in bytes.
 pub fn settings_of_segments(segment_size: u64) -> Vec<(String, String)> {

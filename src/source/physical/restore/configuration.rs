@@ -9,7 +9,7 @@ use super::unpack::{create_file, make_directory};
 use super::written_settings;
 use crate::error::{Doing, Result};
 use crate::source::physical::details::{ClusterDetails, ConfigurationFile};
-use crate::source::physical::server_facts::{RECOVERY_INSISTS_ON, settings_of_segments};
+use crate::source::physical::server_facts::{insisted, settings_of_segments};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
@@ -183,13 +183,10 @@ fn make_parents(data: &Path, relative: &Path) -> Result<()> {
 
 /// Makes the directories that the text of the main file includes, which are often empty and have to be there.
 fn make_included_directories(data: &Path, place: &Path, text: &str) -> Result<()> {
-    let named = text.lines().filter_map(|line| {
-        let rest = line.trim_start().strip_prefix("include_dir")?;
-        let value = rest.trim_start().trim_start_matches('=').trim_start();
-        value.strip_prefix('\'')?.split('\'').next()
-    });
-    for name in named {
-        let relative = Path::new(name);
+    let assigned = text.lines().filter_map(written_settings::assignment);
+    let named = assigned.filter(|(key, _)| key.eq_ignore_ascii_case("include_dir"));
+    for (_, name) in named {
+        let relative = Path::new(&name);
         let is_below = relative
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
@@ -229,11 +226,8 @@ fn keep_data_directory(data: &Path, details: &ClusterDetails, segment_size: u64)
              to start is in {}, all else is PostgreSQL's default",
             path.display()
         );
-        let known = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
-            // a manifest is a claim: no more than a number is taken from it
-            let value: u32 = details.settings.get(*name)?.parse().ok()?;
-            Some((name.to_string(), value.to_string()))
-        });
+        let known = insisted(&details.settings);
+        let known = known.map(|(name, value)| (name.to_string(), value.to_string()));
         let mut text = "# Written by backupkit: that of the origin lay outside of its data directory, and could not be read but for this.\n".to_string();
         for (name, value) in known.chain(settings_of_segments(segment_size)) {
             text.push_str(&format!("{name} = {value}\n"));
@@ -243,9 +237,10 @@ fn keep_data_directory(data: &Path, details: &ClusterDetails, segment_size: u64)
     let doing = || format!("cannot write {}", path.display());
     let text = fs::read(&path).doing(doing)?;
     let text = String::from_utf8_lossy(&text);
-    let is_named = text.lines().any(|line| {
-        let line = line.trim_start().to_ascii_lowercase();
-        line.starts_with("data_directory") || line.starts_with("include")
+    let mut assigned = text.lines().filter_map(written_settings::assignment);
+    let is_named = assigned.any(|(key, _)| {
+        let key = key.to_ascii_lowercase();
+        key == "data_directory" || key.starts_with("include")
     });
     if !is_named {
         return Ok(());

@@ -5,7 +5,7 @@ use super::written_settings;
 use crate::error::{Doing, Result};
 use crate::files::regular;
 use crate::postgres::preload;
-use crate::source::physical::server_facts::RECOVERY_INSISTS_ON;
+use crate::source::physical::server_facts::insisted;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -86,12 +86,10 @@ pub fn use_file(data: &Path, setting: &str, path: &Path) -> Result<()> {
 /// not be read, or had not come into force, or was overridden where the server was started. A recovery refuses to be without them,
 /// and so may the data after it.
 pub fn raise(data: &Path, insists: &BTreeMap<String, String>) -> Result<()> {
-    let lines = RECOVERY_INSISTS_ON.iter().filter_map(|name| {
-        // a manifest is a claim: no more than a number is taken from it
-        let wanted: u32 = insists.get(*name)?.parse().ok()?;
+    let lines = insisted(insists).filter_map(|(name, wanted)| {
         let written = written_settings::value(data, name).and_then(|text| text.parse::<u32>().ok());
-        (written.unwrap_or(0) < wanted)
-            .then(|| format!("{name} = {wanted} # as its origin had it, stays\n"))
+        let is_smaller = written.unwrap_or(0) < wanted;
+        is_smaller.then(|| format!("{name} = {wanted} # as its origin had it, stays\n"))
     });
     append(data, &lines.collect::<String>())
 }
