@@ -1,7 +1,7 @@
 //! Arguments in, exit status out.
 
 use backupkit::cancel::{Cancel, Cause};
-use backupkit::cli::{self, Asked, Command};
+use backupkit::cli::{self, Asked, Command, Ending};
 use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
 use backupkit::process::confine::entrance;
@@ -15,17 +15,27 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 fn main() -> ExitCode {
+    // before anything that can fail
+    let ending = Ending::of(std::env::args_os().skip(1));
+    if let Some(status) = ending.of_panic() {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |what| {
+            usual(what);
+            std::process::exit(status);
+        }));
+    }
     // before any thread: what this takes away, it takes from one thread
     match entrance::enter(std::env::args_os()) {
         None => {}
         Some(Ok(())) => return ExitCode::SUCCESS,
-        Some(Err(error)) => return tell(&error, false, false),
+        Some(Err(error)) => return tell(&error, ending, false, false),
     }
     // passwords are in our environment and memory, and what a drill starts may be of the same user
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         let error = Error::from(std::io::Error::from(error));
         return tell(
             &error.doing("cannot close our memory to other processes"),
+            ending,
             false,
             false,
         );
@@ -34,28 +44,28 @@ fn main() -> ExitCode {
         Ok(asked) => asked,
         Err(error) => {
             let asked = |option: &str| std::env::args_os().any(|word| word == option);
-            return tell(&error, asked("--json"), asked("--nagios"));
+            return tell(&error, ending, asked("--json"), asked("--nagios"));
         }
     };
     match asked {
         Asked::Text(text) => match output::text_out(&text) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => tell(&error, false, false),
+            Err(error) => tell(&error, ending, false, false),
         },
         Asked::For(command) => {
             logging::start(command.verbose(), command.quiet());
             if let Some(path) = command.config() {
                 ours::name_configuration(path);
             }
-            match run(&command) {
+            match run(&command, ending) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => tell(&error, command.json(), command.nagios()),
+                Err(error) => tell(&error, ending, command.json(), command.nagios()),
             }
         }
     }
 }
 
-fn run(command: &Command) -> Result<()> {
+fn run(command: &Command, ending: Ending) -> Result<()> {
     survive_large_files()?;
     let cancel = Cancel::new()?;
     match command {
@@ -64,7 +74,7 @@ fn run(command: &Command) -> Result<()> {
         }
         // to it signals are events, and SIGHUP one of another kind
         Command::Daemon(_) => {}
-        _ => cancel_on_signals(&cancel)?,
+        _ => cancel_on_signals(&cancel, ending)?,
     }
     app::run(command, &cancel)
 }
@@ -78,7 +88,7 @@ fn survive_large_files() -> Result<()> {
 }
 
 /// The first SIGINT, SIGTERM or SIGHUP stops the run tidily, a second one at once.
-fn cancel_on_signals(cancel: &Cancel) -> Result<()> {
+fn cancel_on_signals(cancel: &Cancel, ending: Ending) -> Result<()> {
     let mut watched = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {
         watched.push(SIGHUP);
@@ -91,7 +101,7 @@ fn cancel_on_signals(cancel: &Cancel) -> Result<()> {
             let mut stopping = false;
             for signal in signals.forever() {
                 if stopping {
-                    std::process::exit(128 + signal);
+                    std::process::exit(ending.at_once(signal));
                 }
                 stopping = true;
                 cancel.cancel(Cause::Signal(signal));
@@ -110,9 +120,9 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// Prints what went wrong, once, and makes it the exit status. As a monitoring plugin, what cannot be found out is unknown.
-fn tell(error: &Error, json: bool, nagios: bool) -> ExitCode {
+fn tell(error: &Error, ending: Ending, json: bool, nagios: bool) -> ExitCode {
     if error.is_told() {
-        return ExitCode::from(error.kind().exit_status());
+        return ExitCode::from(ending.status(error));
     }
     logging::tell_failure(&error.report());
     // stdout may be what failed
@@ -123,6 +133,6 @@ fn tell(error: &Error, json: bool, nagios: bool) -> ExitCode {
     };
     match nagios {
         true => ExitCode::from(3),
-        false => ExitCode::from(error.kind().exit_status()),
+        false => ExitCode::from(ending.status(error)),
     }
 }

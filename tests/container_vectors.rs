@@ -3,11 +3,14 @@
 mod container;
 
 use backupkit::error::Kind;
-use backupkit::format::seal::{ContainerVersion, Derivations, Expect, Opener};
+use backupkit::format::seal::{
+    ContainerVersion, Derivations, EpochKey, Expect, Opener, seal_bytes,
+};
 use container::{keys, keys_of, plain, read, vectors};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 
 struct Row {
     file: String,
@@ -129,4 +132,39 @@ fn the_old_container_is_named_and_opens_with_any_of_the_passwords() {
     assert!(result.is_ok() && released == plain(100_000));
     let wrong = read(&old, &keys_of(&["new"], &derivations)).1;
     assert_eq!(wrong.unwrap_err().kind(), Kind::WrongPassword);
+}
+
+#[test]
+fn what_is_sealed_under_an_epoch_key_opens_with_that_key_alone() {
+    let text = "922da0f4c79b9e91bda080da1f19d1671517cd6419f54cb10bf14e5e8c5895fd";
+    let byte = |at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap();
+    let epoch = EpochKey::of(std::array::from_fn::<u8, 32, _>(byte).into());
+    let derivations = Derivations::new();
+    let with = keys(&derivations).sealing_under(epoch.clone());
+    let found = epoch.clone();
+    let finding = keys(&derivations).finding_epochs(Arc::new(move |id| {
+        Ok((id == found.id()).then(|| found.clone()))
+    }));
+    let folder = vectors().with_file_name("epoch_vectors");
+    let sealed = |file: &str| fs::read(folder.join(file)).unwrap();
+    for keys in [&with, &finding] {
+        let (released, result) = read(&sealed("epoch-one.enc"), keys);
+        assert!(result.is_ok() && released == plain(100_000));
+        for (file, kind) in [
+            ("epoch-other-id.enc", Kind::WrongPassword),
+            ("epoch-id-of-ours-key-of-another.enc", Kind::WrongPassword),
+            ("epoch-mixed-with-x25519.enc", Kind::Damaged),
+        ] {
+            let (released, result) = read(&sealed(file), keys);
+            assert!(released.is_empty(), "{file}");
+            assert_eq!(result.unwrap_err().kind(), kind, "{file}");
+        }
+    }
+    let (_, without) = read(&sealed("epoch-one.enc"), &keys(&derivations));
+    assert_eq!(without.unwrap_err().kind(), Kind::WrongPassword);
+    assert_eq!(derivations.count(), 0, "nothing is derived from a password");
+
+    let again = seal_bytes(&plain(70_000), &with, "main/7/wal/x").unwrap();
+    let (released, result) = read(&again, &finding);
+    assert!(result.is_ok() && released == plain(70_000));
 }

@@ -11,6 +11,7 @@ mod diff;
 mod failure_here;
 pub mod fallback;
 mod init;
+mod limit;
 mod list;
 mod minutes;
 mod missing_copies;
@@ -28,12 +29,13 @@ pub mod test;
 mod unattended;
 mod undone;
 mod verify;
+mod wal;
 
 use crate::cancel::Cancel;
 use crate::cli::Command;
 use crate::completion;
 use crate::config::{self, process_env};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::format::seal::Derivations;
 use crate::output;
 use context::App;
@@ -71,6 +73,11 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
         Command::Prune(options) => app.prune(options, cancel),
         Command::Pin(options) => app.pin(&options.into(), cancel),
         Command::Unpin(options) => app.pin(&options.into(), cancel),
+        Command::WalPush(options) => app.wal_push(options, cancel),
+        Command::WalFetch(options) => match app.wal_fetch(options, cancel)? {
+            true => Ok(()),
+            false => Err(Error::already_told(Kind::NotFound)),
+        },
         Command::Completion(_) => app.database_names(),
     }
 }

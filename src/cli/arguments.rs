@@ -13,6 +13,8 @@ use super::restore::RestoreArgs;
 use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::verify::VerifyArgs;
+use super::wal_fetch::WalFetchArgs;
+use super::wal_push::WalPushArgs;
 use crate::error::{Error, Result};
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
@@ -73,6 +75,10 @@ pub enum Command {
     Pin(PinArgs),
     /// unpin
     Unpin(UnpinArgs),
+    /// wal-push
+    WalPush(WalPushArgs),
+    /// wal-fetch
+    WalFetch(WalFetchArgs),
     /// completion
     Completion(CompletionArgs),
 }
@@ -94,6 +100,8 @@ impl Command {
             Command::Prune(options) => options.config.as_ref(),
             Command::Pin(options) => options.config.as_ref(),
             Command::Unpin(options) => options.config.as_ref(),
+            Command::WalPush(options) => options.config.as_ref(),
+            Command::WalFetch(options) => options.config.as_ref(),
             Command::Completion(options) => options.config.as_ref(),
         }
     }
@@ -114,6 +122,8 @@ impl Command {
             Command::Prune(options) => options.verbose,
             Command::Pin(options) => options.verbose,
             Command::Unpin(options) => options.verbose,
+            Command::WalPush(options) => options.verbose,
+            Command::WalFetch(options) => options.verbose,
             Command::Completion(options) => options.verbose,
         }
     }
@@ -153,6 +163,7 @@ impl Command {
             Command::List(options) => options.json,
             Command::Verify(options) => options.json,
             Command::Diff(options) => options.json,
+            Command::WalPush(_) | Command::WalFetch(_) => false,
             Command::Cat(_) | Command::Completion(_) => false,
             Command::Prune(options) => options.json,
             Command::Pin(options) => options.json,

@@ -3,7 +3,7 @@
 use super::databases::{ANY_DATABASE, RETENTION};
 use super::types::{
     BackupMethod, BackupSettings, BaseBackupSettings, Checkpoint, CompressionSetting,
-    DatabaseDrill, DatabaseRestore, Encryption, IncrementalSettings, SourceSettings,
+    DatabaseDrill, DatabaseRestore, Encryption, IncrementalSettings, SourceSettings, WalSettings,
 };
 use super::validate;
 use crate::repository::retention::Policy;
@@ -19,6 +19,7 @@ pub(super) const CLUSTER: &[&str] = &[
     "max_unverified_age",
     "drill",
     "max_age",
+    "wal",
 ];
 pub(super) const CLUSTER_BACKUP: &[&str] = &[
     "schedule",
@@ -62,7 +63,7 @@ impl KeyReader<'_> {
             .and_then(|spot| self.connection_to(&spot, Some(ANY_DATABASE)));
         let backup = self
             .require(&table, "backup", "at least storage, the name of a storage")
-            .and_then(|spot| self.cluster_backup(&spot, storages));
+            .and_then(|spot| self.cluster_backup(&spot, table.get("wal").as_ref(), storages));
         let retention = match table.get("retention") {
             Some(spot) => self.cluster_retention(&spot),
             None => Some(Policy::default()),
@@ -88,6 +89,7 @@ impl KeyReader<'_> {
     fn cluster_backup(
         &mut self,
         spot: &Spot,
+        wal: Option<&Spot>,
         storages: &[Option<String>],
     ) -> Option<BackupSettings> {
         let table = self.table(spot, CLUSTER_BACKUP)?;
@@ -118,15 +120,21 @@ impl KeyReader<'_> {
             Some(spot) => self.max_rate(&spot),
             None => Some(None),
         };
+        let storage = storage?;
+        let wal = match wal {
+            Some(spot) => self.wal(spot, &storage),
+            None => Some(WalSettings::default()),
+        };
         Some(BackupSettings {
             schedule: self.optional_text(&table, "schedule", validate::schedule),
-            storage: storage?,
+            storage,
             compression: compression?,
             encryption: encryption?,
             method: BackupMethod::Base(BaseBackupSettings {
                 incremental: incremental?,
                 checkpoint: checkpoint?,
                 max_rate: max_rate?,
+                wal: wal?,
             }),
         })
     }

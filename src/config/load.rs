@@ -7,6 +7,7 @@ use super::notifications::{EMAIL, WEBHOOK};
 use super::restore::RESTORE;
 use super::types::{Config, DrillSettings, SourceSettings, StorageSettings};
 use super::verify::VERIFY;
+use super::wal::WAL;
 use crate::error::{Error, Result};
 use crate::storage::registry::KINDS;
 use crate::yaml::cursor::{KeyTable, Spot};
@@ -48,6 +49,7 @@ pub(super) fn home_of(key: &str) -> Option<String> {
         // what databases have as well is theirs
         ("clusters[].backup", &CLUSTER_BACKUP[4..]),
         ("clusters[].backup.incremental", &INCREMENTAL[1..]),
+        ("clusters[].wal", WAL),
         ("clusters[].retention", &CLUSTER_RETENTION[2..]),
         ("drill", DRILL),
         ("databases[].drill", DATABASE_DRILL),

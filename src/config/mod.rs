@@ -21,6 +21,7 @@ mod storages;
 mod types;
 mod validate;
 mod verify;
+mod wal;
 
 pub use crate::postgres::dump_options::DumpOptions;
 pub use crate::text::nearest::nearest;
@@ -31,7 +32,8 @@ pub use schedules::BackupSchedules;
 pub use types::{
     BackupMethod, BackupSettings, BaseBackupSettings, Checkpoint, CompressionSetting, Config,
     ConnectionKeys, DumpSettings, EmailKeys, Encryption, Notification, Route, SourceSettings,
-    StorageSettings, Tls, VerifyPick, VerifySettings, WebhookKeys, WebhookTemplate,
+    StorageSettings, Tls, VerifyPick, VerifySettings, WalRequire, WalSettings, WebhookKeys,
+    WebhookTemplate,
 };
 pub use validate::host_fault;
 

@@ -202,6 +202,32 @@ pub struct BaseBackupSettings {
     pub checkpoint: Checkpoint,
     /// No more than so many bytes a second are read.
     pub max_rate: Option<u64>,
+    /// How WAL is archived.
+    pub wal: WalSettings,
+}
+
+/// The keys under `wal`.
+#[derive(Debug)]
+pub struct WalSettings {
+    /// The server archives it with `wal-push`, so that restores go to any moment.
+    pub archive: bool,
+    /// Where a file has to be durable before the server may remove it.
+    pub require: WalRequire,
+    /// So many further files that wait go along with one.
+    pub parallel: usize,
+    /// So long a push may take.
+    pub timeout: Duration,
+}
+
+/// Where a file of WAL has to be durable before the server may remove it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WalRequire {
+    /// On all storages of the cluster.
+    All,
+    /// On one of them, whichever.
+    Any,
+    /// On those of these names.
+    These(Vec<String>),
 }
 
 /// The keys under `incremental`.

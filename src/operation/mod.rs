@@ -13,3 +13,5 @@ pub mod restore;
 pub mod status;
 pub mod test;
 pub mod verify;
+pub mod wal_fetch;
+pub mod wal_push;

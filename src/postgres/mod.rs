@@ -29,3 +29,4 @@ pub mod text_settings;
 pub mod tools;
 pub mod uri;
 pub mod version;
+pub mod wal_file;

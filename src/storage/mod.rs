@@ -149,6 +149,9 @@ pub trait Storage: Send + Sync {
         Ok(objects)
     }
 
+    /// The names of the directories in `directory`, in no order; none where it is not there.
+    fn directories(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>>;
+
     /// Removes these objects.
     fn delete(&self, keys: &[String], cancel: &Cancel) -> Result<()> {
         self.delete_until(keys, None, cancel)

@@ -19,6 +19,7 @@ pub fn holds(storage: &dyn Storage) {
     listings_keep_directories_apart(storage);
     names_survive(storage);
     keys_may_be_nested(storage);
+    directories_are_told_level_by_level(storage);
     reading_may_begin_anywhere(storage);
     a_listing_hands_on_one_object_after_another(storage);
     deleting_is_complete_and_forgiving(storage);
@@ -147,6 +148,27 @@ fn names_survive(storage: &dyn Storage) {
     for directory in directories {
         assert!(keys(storage, Some(directory)).is_empty(), "{directory}");
     }
+}
+
+fn directories_are_told_level_by_level(storage: &dyn Storage) {
+    let told = |directory: &str| {
+        let mut told = storage.directories(directory, &cancel()).unwrap();
+        told.sort();
+        told
+    };
+    assert_eq!(told("levels"), [""; 0]);
+    for key in [
+        "levels/1/a/x",
+        "levels/1/b/y",
+        "levels/2/c/z",
+        "levels/x",
+        "levels1/3/x",
+    ] {
+        storage.put(key, b"x", &cancel()).unwrap();
+    }
+    assert_eq!(told("levels"), ["1", "2"]);
+    assert_eq!(told("levels/1"), ["a", "b"]);
+    assert_eq!(told("levels/1/a"), [""; 0]);
 }
 
 fn keys_may_be_nested(storage: &dyn Storage) {

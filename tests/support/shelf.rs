@@ -316,6 +316,17 @@ impl Storage for Shelf {
         listed.into_iter().try_for_each(each)
     }
 
+    fn directories(&self, directory: &str, _cancel: &Cancel) -> Result<Vec<String>> {
+        let prefix = format!("{directory}/");
+        let keys = self.all_keys().into_iter();
+        let below = keys.filter_map(|key| {
+            let (name, _) = key.strip_prefix(&prefix)?.split_once('/')?;
+            Some(name.to_string())
+        });
+        let names: std::collections::BTreeSet<String> = below.collect();
+        Ok(names.into_iter().collect())
+    }
+
     fn delete_until(
         &self,
         keys: &[String],

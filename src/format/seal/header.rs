@@ -1,8 +1,9 @@
 //! The header of BKENC002: its bytes, its limits, and how it yields the file key. The format is in `super`.
 
+use super::epoch::EpochKeyId;
 use super::key_derivation;
 use super::key_derivation::{Key, WRAPPED};
-use super::keys::{Argon2Cost, Derived, Keys};
+use super::keys::{Argon2Cost, Keys, SlotKey};
 use crate::error::{Error, Kind, Result};
 use hmac::Mac;
 use sha2::{Digest, Sha256};
@@ -18,6 +19,8 @@ const PASSPHRASE: u8 = 1;
 const PASSPHRASE_BODY: usize = 76;
 const X25519: u8 = 2;
 const X25519_BODY: usize = 80;
+const EPOCH: u8 = 3;
+const EPOCH_BODY: usize = 64;
 
 // What one header may ask of a reader, so that a crafted one does not eat its memory or its day.
 const MAX_MEMORY: u32 = 262_144;
@@ -45,15 +48,19 @@ enum Slot {
         wrapped: [u8; WRAPPED],
     },
     X25519,
+    Epoch {
+        id: EpochKeyId,
+        wrapped: [u8; WRAPPED],
+    },
     Unknown,
 }
 
-/// The bytes of a header with one passphrase slot.
+/// The bytes of a header with one slot.
 pub(super) fn encode(
     label: &str,
     file_salt: &[u8; 32],
     file_key: &Key,
-    derived: &Derived,
+    key: &SlotKey,
 ) -> Result<Vec<u8>> {
     let label_length = u16::try_from(label.len())
         .ok()
@@ -64,8 +71,7 @@ pub(super) fn encode(
                 label.len()
             ))
         })?;
-    let slot = key_derivation::passphrase_cipher(file_salt, &derived.key);
-    let wrapped = key_derivation::wrap(&slot, file_key)?;
+    let (kind, body) = slot_of(file_salt, file_key, key)?;
 
     let mut bytes = Vec::with_capacity(171 + label.len());
     bytes.extend_from_slice(MAGIC);
@@ -73,13 +79,9 @@ pub(super) fn encode(
     bytes.extend_from_slice(&label_length.to_be_bytes());
     bytes.extend_from_slice(file_salt);
     bytes.extend_from_slice(label.as_bytes());
-    bytes.push(PASSPHRASE);
-    bytes.extend_from_slice(&(PASSPHRASE_BODY as u16).to_be_bytes());
-    bytes.extend_from_slice(&derived.cost.memory.to_be_bytes());
-    bytes.extend_from_slice(&derived.cost.passes.to_be_bytes());
-    bytes.extend_from_slice(&derived.cost.lanes.to_be_bytes());
-    bytes.extend_from_slice(&derived.salt);
-    bytes.extend_from_slice(&wrapped);
+    bytes.push(kind);
+    bytes.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    bytes.extend_from_slice(&body);
 
     let checksum = Sha256::digest(&bytes);
     bytes.extend_from_slice(&checksum[..16]);
@@ -87,6 +89,32 @@ pub(super) fn encode(
     mac.update(&bytes);
     bytes.extend_from_slice(&mac.finalize().into_bytes());
     Ok(bytes)
+}
+
+/// The type and the body of the slot in which `key` wraps the file key.
+fn slot_of(file_salt: &[u8; 32], file_key: &Key, key: &SlotKey) -> Result<(u8, Vec<u8>)> {
+    let mut body = Vec::with_capacity(PASSPHRASE_BODY);
+    let (kind, cipher) = match key {
+        SlotKey::Passphrase(derived) => {
+            let Argon2Cost {
+                memory,
+                passes,
+                lanes,
+            } = derived.cost;
+            for number in [memory, passes, lanes] {
+                body.extend_from_slice(&number.to_be_bytes());
+            }
+            body.extend_from_slice(&derived.salt);
+            let cipher = key_derivation::passphrase_cipher(file_salt, &derived.key);
+            (PASSPHRASE, cipher)
+        }
+        SlotKey::Epoch(epoch) => {
+            body.extend_from_slice(&epoch.id().0);
+            (EPOCH, key_derivation::epoch_cipher(file_salt, epoch.key()))
+        }
+    };
+    body.extend_from_slice(&key_derivation::wrap(&cipher, file_key)?);
+    Ok((kind, body))
 }
 
 impl ContainerHeader {
@@ -147,51 +175,80 @@ impl ContainerHeader {
         Ok(file_key)
     }
 
-    /// What the first password derives for the first slot, to write that slot once more.
+    /// What the first slot was made with, to write that slot once more.
     #[cfg(test)]
-    pub(super) fn derived_by(&self, keys: &Keys) -> Result<Derived> {
+    pub(super) fn first_slot_key(&self, keys: &Keys) -> Result<SlotKey> {
         match self.slots[0] {
-            Slot::Passphrase { cost, salt, .. } => keys.derive(&keys.for_reading()?[0], cost, salt),
-            _ => unreachable!("the test takes headers with a passphrase slot"),
+            Slot::Passphrase { cost, salt, .. } => {
+                let derived = keys.derive(&keys.for_reading()?[0], cost, salt)?;
+                Ok(SlotKey::Passphrase(derived))
+            }
+            Slot::Epoch { id, .. } => Ok(SlotKey::Epoch(keys.epoch(id)?.unwrap())),
+            _ => unreachable!("the test takes headers with a slot that we write"),
         }
     }
 
     fn file_key(&self, keys: &Keys) -> Result<Key> {
-        let passwords = keys.for_reading()?;
-        let mut tried = false;
         for slot in &self.slots {
-            let Slot::Passphrase {
-                cost,
-                salt,
-                wrapped,
-            } = slot
-            else {
-                continue;
+            let opened = match slot {
+                Slot::Passphrase {
+                    cost,
+                    salt,
+                    wrapped,
+                } => self.by_password(keys, *cost, *salt, wrapped)?,
+                Slot::Epoch { id, wrapped } => keys.epoch(*id)?.and_then(|epoch| {
+                    let cipher = key_derivation::epoch_cipher(&self.file_salt, epoch.key());
+                    key_derivation::unwrap(&cipher, wrapped)
+                }),
+                Slot::X25519 | Slot::Unknown => None,
             };
-            tried = true;
-            for password in passwords {
-                let derived = keys.derive(password, *cost, *salt)?;
-                let cipher = key_derivation::passphrase_cipher(&self.file_salt, &derived.key);
-                if let Some(file_key) = key_derivation::unwrap(&cipher, wrapped) {
-                    return Ok(file_key);
-                }
+            if let Some(file_key) = opened {
+                return Ok(file_key);
             }
         }
-        Err(if tried {
-            keys.wrong_password()
-        } else if self.slots.iter().any(|slot| matches!(slot, Slot::X25519)) {
-            Error::new(
+        Err(self.opened_by_nothing(keys))
+    }
+
+    fn by_password(
+        &self,
+        keys: &Keys,
+        cost: Argon2Cost,
+        salt: [u8; 16],
+        wrapped: &[u8; WRAPPED],
+    ) -> Result<Option<Key>> {
+        for password in keys.for_reading()? {
+            let derived = keys.derive(password, cost, salt)?;
+            let cipher = key_derivation::passphrase_cipher(&self.file_salt, &derived.key);
+            if let Some(file_key) = key_derivation::unwrap(&cipher, wrapped) {
+                return Ok(Some(file_key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says why none of `keys` opens it; the kind of slot decides.
+    fn opened_by_nothing(&self, keys: &Keys) -> Error {
+        let known = |slot: &&Slot| !matches!(slot, Slot::Unknown);
+        match self.slots.iter().find(known) {
+            Some(Slot::Passphrase { .. }) => keys.wrong_password(),
+            Some(Slot::X25519) => Error::new(
                 Kind::WrongPassword,
                 "the archive is sealed to a public key, and only passwords are at hand",
             )
-            .hint("open it with the private key of that public key")
-        } else {
-            Error::new(
+            .hint("open it with the private key of that public key"),
+            Some(Slot::Epoch { id, .. }) => Error::new(
+                Kind::WrongPassword,
+                format!("the archive is sealed under the key {id}, which is not at hand"),
+            )
+            .hint(format!(
+                "it is kept as {id}.key in the directory keys of the name's directory, on every storage; bring it back there"
+            )),
+            _ => Error::new(
                 Kind::WrongPassword,
                 "the archive has no slot of a kind we hold a key for",
             )
-            .hint("a newer backupkit may know its kind of key")
-        })
+            .hint("a newer backupkit may know its kind of key"),
+        }
     }
 }
 
@@ -201,6 +258,7 @@ impl Slot {
             0 => return Err(refused("it has a slot of the invalid type 0")),
             PASSPHRASE => PASSPHRASE_BODY,
             X25519 => X25519_BODY,
+            EPOCH => EPOCH_BODY,
             _ => return Ok(Slot::Unknown),
         };
         if body.len() != length {
@@ -209,8 +267,15 @@ impl Slot {
                 body.len()
             )));
         }
-        if kind == X25519 {
-            return Ok(Slot::X25519);
+        match kind {
+            X25519 => return Ok(Slot::X25519),
+            EPOCH => {
+                return Ok(Slot::Epoch {
+                    id: EpochKeyId(part(body, 0)),
+                    wrapped: part(body, 16),
+                });
+            }
+            _ => {}
         }
         let number = |at: usize| u32::from_be_bytes(part(body, at));
         Ok(Slot::Passphrase {
@@ -250,10 +315,13 @@ fn check(slots: &[Slot]) -> Result<()> {
         }
     }
     let has = |kind: fn(&Slot) -> bool| slots.iter().any(kind);
-    if has(|slot| matches!(slot, Slot::Passphrase { .. }))
-        && has(|slot| matches!(slot, Slot::X25519))
-    {
-        return Err(refused("it mixes slots for passwords and for public keys"));
+    let kinds = [
+        has(|slot| matches!(slot, Slot::Passphrase { .. })),
+        has(|slot| matches!(slot, Slot::X25519)),
+        has(|slot| matches!(slot, Slot::Epoch { .. })),
+    ];
+    if kinds.into_iter().filter(|there| *there).count() > 1 {
+        return Err(refused("it mixes slots of several kinds of keys"));
     }
     Ok(())
 }

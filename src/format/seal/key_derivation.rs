@@ -41,6 +41,20 @@ pub(super) fn passphrase_cipher(file_salt: &[u8; 32], derived: &Key) -> Aes256Gc
     cipher(&derive(file_salt, derived, b"backupkit/v2/passphrase"))
 }
 
+/// The cipher under which the slot of an epoch key wraps the file key.
+pub(super) fn epoch_cipher(file_salt: &[u8; 32], epoch: &Key) -> Aes256Gcm {
+    cipher(&derive(file_salt, epoch, b"backupkit/v2/epoch"))
+}
+
+/// What an epoch key is called by.
+pub(super) fn epoch_id(epoch: &Key) -> [u8; 16] {
+    let mut id = [0; 16];
+    Hkdf::<Sha256>::new(None, epoch.as_ref())
+        .expand(b"backupkit/v2/epoch-id", &mut id)
+        .expect("16 bytes are far below HKDF's limit");
+    id
+}
+
 /// AES-256-GCM under `key`.
 pub(super) fn cipher(key: &Key) -> Aes256Gcm {
     let key: &[u8; 32] = key;

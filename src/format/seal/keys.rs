@@ -1,8 +1,9 @@
-//! Passwords, and the keys that Argon2id makes of them.
+//! Passwords, and the keys that Argon2id makes of them; and epoch keys, which are keys already.
 //!
 //! A derivation is slow and large on purpose (64 MiB), so a process does each of them once: [`Derivations`]
 //! remembers the latest, and all that a process writes shares one kdf salt.
 
+use super::epoch::{EpochKey, EpochKeyId};
 use super::key_derivation::Key;
 use crate::background;
 use crate::error::{Error, Kind, Result};
@@ -157,10 +158,23 @@ fn argon2id(password: &Secret, cost: Argon2Cost, salt: &[u8; 16]) -> Result<Key>
     Ok(key)
 }
 
+/// Finds the epoch key of that name.
+pub type FindEpochKey = Arc<dyn Fn(EpochKeyId) -> Result<Option<EpochKey>> + Send + Sync>;
+
+/// What a slot of a new header is made with.
+pub(super) enum SlotKey {
+    Passphrase(Derived),
+    Epoch(EpochKey),
+}
+
 /// The passwords that archives are sealed and opened with.
 #[derive(Clone)]
 pub struct Keys {
     passwords: Vec<Secret>,
+    /// What is sealed is sealed under this one instead of a password.
+    sealing: Option<EpochKey>,
+    /// Where others are to be had.
+    find_epoch: Option<FindEpochKey>,
     /// Why further passwords are not at hand, one sentence each.
     lacking: Vec<String>,
     derivations: Arc<Derivations>,
@@ -176,9 +190,32 @@ impl Keys {
         }
         Ok(Keys {
             passwords,
+            sealing: None,
+            find_epoch: None,
             lacking: Vec::new(),
             derivations,
         })
+    }
+
+    /// The same, but that they seal under `epoch` and open what is sealed so.
+    pub fn sealing_under(mut self, epoch: EpochKey) -> Keys {
+        self.sealing = Some(epoch);
+        self
+    }
+
+    /// The same, where `find` has the epoch keys that containers name.
+    pub fn finding_epochs(mut self, find: FindEpochKey) -> Keys {
+        self.find_epoch = Some(find);
+        self
+    }
+
+    /// The epoch key of this name, where it can be had.
+    pub(super) fn epoch(&self, id: EpochKeyId) -> Result<Option<EpochKey>> {
+        match (&self.sealing, &self.find_epoch) {
+            (Some(epoch), _) if epoch.id() == id => Ok(Some(epoch.clone())),
+            (_, Some(find)) => find(id),
+            _ => Ok(None),
+        }
     }
 
     /// The same, where further passwords would belong to it that are not at hand for these reasons. They are told where
@@ -217,8 +254,16 @@ impl Keys {
         let _ = background::spawn("keys", move || drop(keys.for_writing()));
     }
 
+    /// What the slot of a header to be written is made with.
+    pub(super) fn for_writing(&self) -> Result<SlotKey> {
+        match &self.sealing {
+            Some(epoch) => Ok(SlotKey::Epoch(epoch.clone())),
+            None => self.derived().map(SlotKey::Passphrase),
+        }
+    }
+
     /// What the current password derives, for a header to be written.
-    pub(super) fn for_writing(&self) -> Result<Derived> {
+    fn derived(&self) -> Result<Derived> {
         let current = self
             .passwords
             .first()
@@ -263,11 +308,11 @@ mod tests {
     #[test]
     fn many_archives_cost_one_derivation_until_the_password_changes() {
         let derivations = Derivations::new();
-        let first = keys("one", &derivations).for_writing().unwrap();
-        let again = keys("one", &derivations).for_writing().unwrap();
+        let first = keys("one", &derivations).derived().unwrap();
+        let again = keys("one", &derivations).derived().unwrap();
         assert_eq!(derivations.count(), 1);
         assert_eq!(first.key, again.key);
-        let changed = keys("two", &derivations).for_writing().unwrap();
+        let changed = keys("two", &derivations).derived().unwrap();
         assert_eq!(derivations.count(), 2);
         assert_ne!(first.key, changed.key);
         assert_eq!(first.salt, changed.salt, "one kdf salt a process");

@@ -13,13 +13,16 @@
 //!     12     32  file salt
 //!     44      L  label, UTF-8
 //!   44+L         the slots, one after the other
-//!             1    type: 1 passphrase, 2 x25519, 0 invalid; others are skipped, 128..=255 never hold keys
+//!             1    type: 1 passphrase, 2 x25519, 3 epoch key, 0 invalid; others are skipped, 128..=255 never hold keys
 //!             2    length of the body
 //!                  body of type 1, 76 bytes      body of type 2, 80 bytes
 //!                    m in KiB         4            ephemeral public key  32
 //!                    t                4            wrapped file key      48
 //!                    p                4
 //!                    kdf salt        16
+//!                    wrapped file key 48
+//!                  body of type 3, 64 bytes
+//!                    key id          16
 //!                    wrapped file key 48
 //!            16  checksum: the first half of SHA-256(all of the above)
 //!            32  tag: HMAC-SHA256(header key, all of the above with the checksum)
@@ -36,10 +39,12 @@
 //! payload key   HKDF(file key, "backupkit/v2/payload")
 //! slot key 1    HKDF(Argon2id v1.3 of the password with m, t, p and kdf salt, 32 bytes; "backupkit/v2/passphrase")
 //! slot key 2    HKDF(X25519 shared secret; "backupkit/v2/x25519" || ephemeral public || recipient public)
+//! slot key 3    HKDF(epoch key, "backupkit/v2/epoch")
 //! wrapped       AES-256-GCM(slot key, nonce of 12 zero bytes, file key): 32 bytes and the tag of 16
 //! ```
 //!
-//! A password is its exact UTF-8. Slots of type 1 and 2 never share a header.
+//! A password is its exact UTF-8. Slots of type 1, 2 and 3 never share a header. An epoch key is 32 random bytes that many
+//! containers are sealed under; its id is the first half of HKDF-SHA256(epoch key, "backupkit/v2/epoch-id") with an empty salt.
 //!
 //! **Frames.** The plaintext is cut into pieces of 65,536 bytes, and the last one is what remains: 1..=65,536
 //! bytes, or none if the whole plaintext is empty. Each piece becomes AES-256-GCM(payload key, piece), the
@@ -61,6 +66,7 @@
 //!   frame held and the reader below returned end of file.
 //! - No nonce is used twice: a [`Sealer`] with a writer that failed once writes nothing more.
 
+mod epoch;
 mod frame;
 mod header;
 pub mod key_derivation;
@@ -70,6 +76,7 @@ mod reader;
 mod v1;
 mod writer;
 
+pub use epoch::{EpochKey, EpochKeyId};
 pub use keys::{Argon2Cost, Derivations, Keys};
 pub use reader::{ContainerVersion, Expect, Opener};
 pub use writer::Sealer;

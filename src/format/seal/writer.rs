@@ -28,12 +28,12 @@ pub struct Sealer<W> {
 impl<W: Write> Sealer<W> {
     /// Draws a new file key, and writes the header to `inner`.
     pub fn new(inner: W, keys: &Keys, label: &str) -> Result<Sealer<W>> {
-        let derived = keys.for_writing()?;
+        let slot_key = keys.for_writing()?;
         let mut file_key = Key::default();
         let mut file_salt = [0; 32];
         random::fill(file_key.as_mut())?;
         random::fill(&mut file_salt)?;
-        let header = header::encode(label, &file_salt, &file_key, &derived)?;
+        let header = header::encode(label, &file_salt, &file_key, &slot_key)?;
         Sealer::start(
             inner,
             &header,
@@ -123,9 +123,9 @@ mod tests {
             let keys = keys();
             let header = ContainerHeader::read(&mut &sealed[8..]).unwrap();
             let file_key = header.unlock(&keys).unwrap();
-            let derived = header.derived_by(&keys).unwrap();
+            let slot_key = header.first_slot_key(&keys).unwrap();
             let again =
-                header::encode(&header.label, &header.file_salt, &file_key, &derived).unwrap();
+                header::encode(&header.label, &header.file_salt, &file_key, &slot_key).unwrap();
 
             let mut plain = Vec::new();
             Opener::open(&sealed[..], &keys, Expect::Any)

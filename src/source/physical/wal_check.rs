@@ -2,14 +2,12 @@
 //! record in them.
 
 use super::tar_stream::{Member, MemberKind, MemberSink, TarStream};
+use super::wal_header::{HEADER, WalHeader};
 use super::wal_records::{MadeTablespace, WalRecords};
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::postgres::replication::Lsn;
 use crate::repository::manifest::ClusterFacts;
-
-/// What a segment begins with: magic, flags, timeline, its place, and in its first page the cluster and the size of segments.
-const HEADER: usize = 40;
 
 /// Looks at the tar as it passes.
 #[derive(Debug)]
@@ -135,20 +133,21 @@ impl MemberSink for Segments {
 
 impl Segments {
     fn judge(&self) -> Result<()> {
-        let four = |at: usize| {
-            let bytes = self.header.get(at..at + 4);
-            bytes
-                .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-                .map_or(0, u32::from_le_bytes)
+        let Ok(header) = <&[u8; HEADER]>::try_from(self.header.as_slice()) else {
+            return Ok(());
         };
-        let eight = |at: usize| u64::from(four(at + 4)) << 32 | u64::from(four(at));
+        let found = WalHeader::parse(header);
         let timeline = match self.next == self.first {
             // that in which a timeline begins starts with the one before
-            true => four(4).clamp(1, self.timeline),
+            true => found.timeline.clamp(1, self.timeline),
             false => self.timeline,
         };
-        let found = (four(4), eight(8), eight(24), u64::from(four(32)));
-        let expected = (timeline, self.next.0, self.system_identifier, self.size);
+        let expected = WalHeader {
+            timeline,
+            start: self.next,
+            system_identifier: self.system_identifier,
+            segment_size: self.size,
+        };
         match found == expected {
             true => Ok(()),
             false => Err(Error::damaged(format!(

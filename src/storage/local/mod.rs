@@ -160,6 +160,12 @@ impl Storage for Local {
         Ok(())
     }
 
+    fn directories(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>> {
+        mounts::require(&self.root)?;
+        cancel.check()?;
+        subdirectories(&self.path(directory)?)
+    }
+
     fn delete_until(
         &self,
         keys: &[String],

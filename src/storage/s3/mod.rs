@@ -166,12 +166,12 @@ impl S3 {
         })
     }
 
-    /// The names of the directories of the top level.
-    fn directories(&self, cancel: &Cancel) -> Result<Vec<String>> {
+    /// The names of what lies deeper than `prefix`.
+    fn directories_below(&self, prefix: &str, cancel: &Cancel) -> Result<Vec<String>> {
         let mut directories = Vec::new();
-        listing::visit(&self.client, self.prefix(), cancel, &mut |listed| {
+        listing::visit(&self.client, prefix, cancel, &mut |listed| {
             if let Listed::Directory(whole) = listed
-                && let Some(name) = whole.strip_prefix(self.prefix())
+                && let Some(name) = whole.strip_prefix(prefix)
                 && let Some(name) = name.strip_suffix('/')
                 && !name.starts_with('.')
                 && require_key(name).is_ok()
@@ -281,10 +281,15 @@ impl Storage for S3 {
         match directory {
             Some(directory) => self.visit_directory(directory, cancel, each),
             None => self
-                .directories(cancel)?
+                .directories_below(self.prefix(), cancel)?
                 .iter()
                 .try_for_each(|directory| self.visit_directory(directory, cancel, each)),
         }
+    }
+
+    fn directories(&self, directory: &str, cancel: &Cancel) -> Result<Vec<String>> {
+        let prefix = format!("{}/", self.whole(directory)?);
+        self.directories_below(&prefix, cancel)
     }
 
     fn delete_until(

@@ -1,0 +1,172 @@
+//! `wal-push` and `wal-fetch`: what a server runs for each file of WAL.
+
+use super::compose::codec_options;
+use super::context::App;
+use super::limit;
+use crate::cancel::Cancel;
+use crate::cli;
+use crate::config::{BackupMethod, BaseBackupSettings, SourceSettings, process_env};
+use crate::error::{Error, Kind, Result};
+use crate::format::codec::{self, zstd};
+use crate::format::seal::Keys;
+use crate::operation::wal_fetch::{self, Fetched, WalFetch};
+use crate::operation::wal_push::{self, WalPush};
+use crate::postgres::wal_file::WalFile;
+use crate::repository::epoch_keys::EpochKeys;
+use crate::repository::host_state::HostState;
+use crate::repository::places::Place;
+use crate::repository::wal_archive::OpenWal;
+use crate::source::physical::control;
+use crate::storage::Storage;
+use crate::storage::state_directory::state_directory;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So long a file is looked for while a later one is there.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So long a fetch may take: a recovery waits for nothing else.
+const FETCH_LIMIT: Duration = Duration::from_secs(600);
+
+impl App {
+    /// Archives one file.
+    pub(super) fn wal_push(&self, options: &cli::WalPushArgs, cancel: &Cancel) -> Result<()> {
+        let (source, base) = self.cluster(options.db.as_deref())?;
+        limit::end_after(base.wal.timeout, 1)?;
+        let cancel = cancel.with_deadline(base.wal.timeout);
+        let places = self.targets(&source.backup.storage);
+        let password = source.backup.encryption.seal_password(&process_env)?;
+        let passwords = password
+            .map(|password| Keys::new(vec![password], Arc::clone(&self.derivations)))
+            .transpose()?;
+        let keys = || self.wal_keys(source, &places, &cancel);
+        let push = WalPush {
+            cluster: &source.name,
+            path: &options.path,
+            required: &base.wal.require,
+            open: OpenWal {
+                keys: &keys,
+                sealed_only: passwords.is_some(),
+            },
+            passwords,
+            codec: codec_options(source.backup.compression, zstd::FILES_LEVEL)?,
+            threads: codec::threads(),
+            parallel: base.wal.parallel,
+            state: HostState::new(&state_directory()?, &source.name),
+            places: &places,
+        };
+        wal_push::run(push, &cancel)
+    }
+
+    /// Delivers one file; false where there is none, nor anything that comes after it.
+    pub(super) fn wal_fetch(&self, options: &cli::WalFetchArgs, cancel: &Cancel) -> Result<bool> {
+        let (source, _) = self.cluster(options.db.as_deref())?;
+        limit::end_after(FETCH_LIMIT, 201)?;
+        let cancel = cancel.with_deadline(FETCH_LIMIT);
+        let file = WalFile::parse(&options.file).ok_or_else(|| {
+            Error::usage(format!(
+                "{:?} is no file that a server archives",
+                options.file
+            ))
+            .hint("give it what the server gives: restore_command = '… wal-fetch … \"%f\" \"%p\"'")
+        })?;
+        let system_identifier = match options.system_identifier {
+            Some(identifier) => identifier,
+            None => control::system_identifier(Path::new("."))?.ok_or_else(|| {
+                Error::usage("this is no data directory, so it is not known of which cluster WAL is wanted")
+                    .hint("run it in the data directory, as restore_command does, or name it: --system-identifier ID")
+            })?,
+        };
+        let places = self.targets(&source.backup.storage);
+        let keys = || self.wal_keys(source, &places, &cancel);
+        let fetch = WalFetch {
+            cluster: &source.name,
+            system_identifier,
+            file,
+            target: &options.target,
+            timeline: options.timeline,
+            open: OpenWal {
+                keys: &keys,
+                sealed_only: source.backup.encryption.enabled,
+            },
+            places: &places,
+            patience: PATIENCE,
+        };
+        match wal_fetch::run(&fetch, &cancel) {
+            Ok(fetched) => Ok(fetched == Fetched::Delivered),
+            // a standby asks again, and follows its primary meanwhile
+            Err(error) if !options.strict && is_standby() && is_of_moment(&error) => {
+                crate::logging::tell_failure(&error.report());
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The cluster of this name, or the only one.
+    fn cluster(&self, name: Option<&str>) -> Result<(&SourceSettings, &BaseBackupSettings)> {
+        let of = |source: &'_ SourceSettings| match &source.backup.method {
+            BackupMethod::Base(_) => true,
+            BackupMethod::Dump(_) => false,
+        };
+        let source = match name {
+            Some(name) => self.config.source(name)?,
+            None => {
+                let mut clusters = self.config.sources.iter().filter(|source| of(source));
+                match (clusters.next(), clusters.next()) {
+                    (Some(only), None) => only,
+                    (None, _) => return Err(no_cluster("no cluster is configured")),
+                    _ => {
+                        return Err(Error::usage("several clusters are configured")
+                            .hint("name the one that is meant: --name NAME"));
+                    }
+                }
+            }
+        };
+        match &source.backup.method {
+            BackupMethod::Base(base) => Ok((source, base)),
+            BackupMethod::Dump(_) => Err(no_cluster(&format!("{} is a database", source.name))),
+        }
+    }
+
+    /// What may open WAL of `source`: its passwords, and the epoch keys on its storages.
+    fn wal_keys(&self, source: &SourceSettings, places: &[Place], cancel: &Cancel) -> Result<Keys> {
+        let mut passwords = Vec::new();
+        let mut lacking = Vec::new();
+        for password in source.backup.encryption.open_passwords(&process_env) {
+            match password {
+                Ok(password) => passwords.push(password),
+                Err(error) => lacking.push(error.chain()),
+            }
+        }
+        let keys = Keys::new(passwords, Arc::clone(&self.derivations))?.lacking(lacking);
+        let epochs = EpochKeys::new(
+            &source.name,
+            HostState::new(&state_directory()?, &source.name),
+        );
+        let storages = places
+            .iter()
+            .filter_map(|place| place.storage.as_ref().ok());
+        let storages: Vec<Arc<dyn Storage>> = storages.map(Arc::clone).collect();
+        let (passwords, cancel) = (keys.clone(), cancel.clone());
+        let find = move |id| epochs.find(id, &storages, &passwords, &cancel);
+        Ok(keys.finding_epochs(Arc::new(find)))
+    }
+}
+
+fn no_cluster(what: &str) -> Error {
+    Error::usage(what).hint("WAL is archived of what stands under clusters:")
+}
+
+/// True where the server that asks is a standby, which never begins to serve by itself.
+fn is_standby() -> bool {
+    Path::new("standby.signal").exists()
+}
+
+/// True for what may be otherwise when it is asked again.
+fn is_of_moment(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Refused | Kind::Damaged | Kind::WrongPassword | Kind::Unavailable | Kind::Failed
+    )
+}
