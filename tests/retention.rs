@@ -320,6 +320,7 @@ const SEVEN_FOUR_TWELVE: Policy = Policy {
     keep_full: 0,
     full: None,
     incremental: None,
+    pitr: None,
 };
 
 #[test]
@@ -544,6 +545,7 @@ fn what_stays_has_all_that_it_needs_whatever_the_rules() {
             keep_full: numbers.below(3) as u32,
             full: days(numbers.below(9)).filter(|_| numbers.one_in(2)),
             incremental: days(1 + numbers.below(3)),
+            pitr: days(1 + numbers.below(9)).filter(|_| numbers.one_in(2)),
             ..Policy::default()
         };
         let now = start + TimeDelta::days(14);
@@ -568,6 +570,16 @@ fn what_stays_has_all_that_it_needs_whatever_the_rules() {
             .rev()
             .filter(|index| candidates[*index].counts && !candidates[*index].incremental)
             .collect();
+        let begins = policy.pitr.and_then(|limit| {
+            let old = |index: &&usize| {
+                now - candidates[**index].at >= TimeDelta::from_std(limit).unwrap()
+            };
+            whole.iter().find(old).or(whole.last())
+        });
+        assert!(
+            begins.is_none_or(|index| verdicts[*index].keeps()),
+            "seed {seed}: what recoveries begin with"
+        );
         let kept = whole.iter().take(policy.keep_full as usize);
         assert!(
             kept.into_iter().all(|index| verdicts[*index].keeps()),

@@ -50,6 +50,8 @@ impl App {
         let (Some(directory), began) = (&options.to_dir, Instant::now()) else {
             return Ok(false);
         };
+        let (selected, recovery) = self.recovery(options, named, selected.clone(), cancel)?;
+        let selected = &selected;
         let chain = self.chain_of(&named.database, selected, cancel)?;
         let mut reading = Vec::new();
         if !options.dry_run {
@@ -83,6 +85,7 @@ impl App {
                 true => Becomes::Standby,
                 false => Becomes::Primary,
             },
+            recovery: recovery.as_ref(),
             starts: options.start,
             port: options.port,
         };

@@ -20,12 +20,17 @@ pub(super) struct App {
 impl App {
     /// Reads the configuration at `path`, and says what it warns of.
     pub(super) fn load(path: &Path, derivations: &Arc<Derivations>) -> Result<App> {
-        let config = Config::load(path, &process_env)?;
-        for warning in &config.warnings {
+        let app = App::load_silently(path, derivations)?;
+        for warning in &app.config.warnings {
             log::warn!("{warning}");
         }
+        Ok(app)
+    }
+
+    /// Reads the configuration at `path`, for what a server runs for each file of WAL: others say what it warns of.
+    pub(super) fn load_silently(path: &Path, derivations: &Arc<Derivations>) -> Result<App> {
         Ok(App {
-            config,
+            config: Config::load(path, &process_env)?,
             path: path.to_path_buf(),
             derivations: Arc::clone(derivations),
         })

@@ -19,6 +19,7 @@ mod notify;
 mod overall_status;
 mod packaged_units;
 pub mod post_backup;
+mod recovery;
 pub mod reference;
 mod restore;
 mod restore_login;
@@ -57,7 +58,12 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<()> {
     {
         return status::daemon(options, &path);
     }
-    let app = App::load(&path, &Derivations::new())?;
+    let app = match command {
+        Command::WalPush(_) | Command::WalFetch(_) => {
+            App::load_silently(&path, &Derivations::new())?
+        }
+        _ => App::load(&path, &Derivations::new())?,
+    };
     match command {
         // needs no configuration
         Command::Init(_) => Ok(()),

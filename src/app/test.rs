@@ -4,6 +4,7 @@ use super::compose::{restore_session, session};
 use super::context::App;
 use super::packaged_units;
 use super::unattended::{self, Keeper};
+use super::wal::archive_command;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{
@@ -74,6 +75,9 @@ impl App {
         told.all(self.check_configuration(path))?;
         for database in &databases {
             told.all(self.check_database(database, cancel)?)?;
+            if options.accept_new_system {
+                told.all(self.accept_new_system(database, cancel)?)?;
+            }
             cancel.check()?;
         }
         told.all(check_keeper(&databases, path))?;
@@ -414,8 +418,12 @@ fn check_base_backups(
     let name = &cluster.name;
     match (session(cluster), app.tools()) {
         (Ok(session), Ok(tools)) => {
-            let incremental = base.incremental.is_some();
-            test::cluster::run(name, &session, &tools, incremental, cancel)
+            let command = archive_command(&app.path, name)?;
+            let wanted = test::cluster::WantedOfCluster {
+                incremental: base.incremental.is_some(),
+                archive_command: base.wal.archive.then_some(command.as_str()),
+            };
+            test::cluster::run(name, &session, &tools, &wanted, cancel)
         }
         (Err(error), _) | (_, Err(error)) => {
             Ok(vec![Finding::broken(&format!("cluster {name}"), &error)])

@@ -1,14 +1,15 @@
 //! `wal-push` and `wal-fetch`: what a server runs for each file of WAL.
 
-use super::compose::codec_options;
+use super::compose::{codec_options, session};
 use super::context::App;
 use super::limit;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{BackupMethod, BaseBackupSettings, SourceSettings, process_env};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::format::codec::{self, zstd};
 use crate::format::seal::Keys;
+use crate::operation::test::{self, Finding};
 use crate::operation::wal_fetch::{self, Fetched, WalFetch};
 use crate::operation::wal_push::{self, WalPush};
 use crate::postgres::wal_file::WalFile;
@@ -18,7 +19,7 @@ use crate::repository::places::Place;
 use crate::repository::wal_archive::OpenWal;
 use crate::source::physical::control;
 use crate::storage::Storage;
-use crate::storage::state_directory::state_directory;
+use crate::text::shell::word;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +36,16 @@ impl App {
         limit::end_after(base.wal.timeout, 1)?;
         let cancel = cancel.with_deadline(base.wal.timeout);
         let places = self.targets(&source.backup.storage);
-        let password = source.backup.encryption.seal_password(&process_env)?;
-        let passwords = password
-            .map(|password| Keys::new(vec![password], Arc::clone(&self.derivations)))
-            .transpose()?;
+        let encryption = &source.backup.encryption;
+        let passwords = match encryption.seal_password(&process_env)? {
+            Some(current) => {
+                // an epoch key may be sealed under an earlier one still
+                let earlier = encryption.open_passwords(&process_env).skip(1).flatten();
+                let passwords = std::iter::once(current).chain(earlier).collect();
+                Some(Keys::new(passwords, Arc::clone(&self.derivations))?)
+            }
+            None => None,
+        };
         let keys = || self.wal_keys(source, &places, &cancel);
         let push = WalPush {
             cluster: &source.name,
@@ -52,7 +59,7 @@ impl App {
             codec: codec_options(source.backup.compression, zstd::FILES_LEVEL)?,
             threads: codec::threads(),
             parallel: base.wal.parallel,
-            state: HostState::new(&state_directory()?, &source.name),
+            state: HostState::of(&source.name),
             places: &places,
         };
         wal_push::run(push, &cancel)
@@ -103,6 +110,39 @@ impl App {
         }
     }
 
+    /// Has every storage of `source` take the WAL of the cluster that its server has now.
+    pub(super) fn accept_new_system(
+        &self,
+        source: &SourceSettings,
+        cancel: &Cancel,
+    ) -> Result<Vec<Finding>> {
+        if !matches!(source.backup.method, BackupMethod::Base(_)) {
+            return Ok(Vec::new());
+        }
+        let subject = format!("WAL of {}", source.name);
+        let accept = || {
+            let identifier = test::cluster::system_identifier(&session(source)?, cancel)?;
+            let mut accepted = Vec::new();
+            for place in self.targets(&source.backup.storage) {
+                let storage = place.storage?;
+                let name = &source.name;
+                accepted.extend(test::archiving::accept(
+                    name,
+                    identifier,
+                    storage.as_ref(),
+                    cancel,
+                )?);
+            }
+            Ok(accepted)
+        };
+        match accept() {
+            Err(error @ Error { .. }) if !error.ends_the_run() => {
+                Ok(vec![Finding::broken(&subject, &error)])
+            }
+            accepted => accepted,
+        }
+    }
+
     /// The cluster of this name, or the only one.
     fn cluster(&self, name: Option<&str>) -> Result<(&SourceSettings, &BaseBackupSettings)> {
         let of = |source: &'_ SourceSettings| match &source.backup.method {
@@ -130,7 +170,12 @@ impl App {
     }
 
     /// What may open WAL of `source`: its passwords, and the epoch keys on its storages.
-    fn wal_keys(&self, source: &SourceSettings, places: &[Place], cancel: &Cancel) -> Result<Keys> {
+    pub(super) fn wal_keys(
+        &self,
+        source: &SourceSettings,
+        places: &[Place],
+        cancel: &Cancel,
+    ) -> Result<Keys> {
         let mut passwords = Vec::new();
         let mut lacking = Vec::new();
         for password in source.backup.encryption.open_passwords(&process_env) {
@@ -140,10 +185,7 @@ impl App {
             }
         }
         let keys = Keys::new(passwords, Arc::clone(&self.derivations))?.lacking(lacking);
-        let epochs = EpochKeys::new(
-            &source.name,
-            HostState::new(&state_directory()?, &source.name),
-        );
+        let epochs = EpochKeys::new(&source.name, HostState::of(&source.name));
         let storages = places
             .iter()
             .filter_map(|place| place.storage.as_ref().ok());
@@ -152,6 +194,24 @@ impl App {
         let find = move |id| epochs.find(id, &storages, &passwords, &cancel);
         Ok(keys.finding_epochs(Arc::new(find)))
     }
+}
+
+/// What the server runs for each file of WAL of `cluster`, as it is written into its configuration.
+pub(super) fn archive_command(configuration: &Path, cluster: &str) -> Result<String> {
+    let program = std::env::current_exe().doing(|| "cannot find out where this program is")?;
+    let configuration = std::path::absolute(configuration)
+        .doing(|| format!("cannot find {}", configuration.display()))?;
+    Ok(format!(
+        "{} wal-push -c {} --name {} \"%p\"",
+        for_server(&program.display().to_string()),
+        for_server(&configuration.display().to_string()),
+        for_server(cluster)
+    ))
+}
+
+/// A word for a shell in a setting of the server, which reads a percent sign for itself.
+pub(super) fn for_server(text: &str) -> String {
+    word(text).replace('%', "%%")
 }
 
 fn no_cluster(what: &str) -> Error {

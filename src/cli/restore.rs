@@ -1,7 +1,8 @@
 //! What `restore` accepts.
 
-use super::values::{host, jobs, moment, name, port, renamed, tablespace_map};
+use super::values::{host, jobs, lsn, moment, name, port, renamed, tablespace_map};
 use crate::error::{Error, Result};
+use crate::postgres::replication::Lsn;
 use argh::{ArgsInfo, FromArgs};
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
@@ -23,7 +24,8 @@ pub struct RestoreArgs {
     #[argh(option, arg_name = "BACKUP")]
     pub from: String,
 
-    /// only what began by this moment, or on this day: 2026-11-01, 2026-11-01T12:00+01:00; UTC where no zone is named
+    /// only what began by this moment, or on this day: 2026-11-01, 2026-11-01T12:00+01:00; UTC where no zone is named. Of a cluster
+    /// whose WAL is archived, all that was committed by this moment
     #[argh(option, arg_name = "TIME", from_str_fn(moment))]
     pub at: Option<DateTime<Utc>>,
 
@@ -158,6 +160,31 @@ pub struct RestoreArgs {
     #[argh(switch)]
     pub start: bool,
 
+    // a moment of a cluster whose WAL is archived
+    /// recover to this place in the WAL, such as 16/B374D848
+    #[argh(option, arg_name = "LSN", from_str_fn(lsn))]
+    pub target_lsn: Option<Lsn>,
+
+    /// recover to this transaction
+    #[argh(option, arg_name = "ID")]
+    pub target_xid: Option<u64>,
+
+    /// recover to the restore point of this name, as pg_create_restore_point made it
+    #[argh(option, arg_name = "NAME")]
+    pub target_name: Option<String>,
+
+    /// recover no further than to the end of the base backup
+    #[argh(switch)]
+    pub target_immediate: bool,
+
+    /// recover on this timeline, and not on the newest that leads on from the backup
+    #[argh(option, arg_name = "N")]
+    pub target_timeline: Option<u32>,
+
+    /// leave out what is exactly at the target
+    #[argh(switch)]
+    pub target_exclusive: bool,
+
     /// give the files of the cluster to this user
     #[argh(option, arg_name = "USER")]
     pub owner: Option<String>,
@@ -240,6 +267,18 @@ impl RestoreArgs {
             ))
             .hint("a cluster is restored as a whole: --to-dir DIR, --tablespace-map OID=DIR, --waldir DIR, --owner USER, --start")),
         }
+    }
+
+    /// The options by which a recovery has a target of its own, as far as they are given.
+    pub fn recovery_options(&self) -> Vec<&'static str> {
+        let given = [
+            ("--target-lsn", self.target_lsn.is_some()),
+            ("--target-xid", self.target_xid.is_some()),
+            ("--target-name", self.target_name.is_some()),
+            ("--target-immediate", self.target_immediate),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        given.map(|(option, _)| option).collect()
     }
 
     /// Refuses what does not go together.

@@ -20,6 +20,10 @@ pub struct TestArgs {
     #[argh(switch)]
     pub send: bool,
 
+    /// from now on, archive the WAL of the cluster that the server has now: after pg_upgrade or initdb
+    #[argh(switch)]
+    pub accept_new_system: bool,
+
     /// print one JSON document instead of text
     #[argh(switch)]
     pub json: bool,

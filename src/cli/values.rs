@@ -1,6 +1,7 @@
 //! How the values of options are read.
 
 use crate::operation::base_backup::BaseType;
+use crate::postgres::replication::Lsn;
 use crate::repository::check_records::CheckLevel;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::path::PathBuf;
@@ -30,12 +31,21 @@ pub(super) fn moment(text: &str) -> std::result::Result<DateTime<Utc>, String> {
         _ => "",
     };
     let zone = match zone.trim_start() {
-        "" => "Z",
-        named => named,
+        "" => "Z".to_string(),
+        // as PostgreSQL prints it: +00, +0530
+        hours if hours.len() == 3 => format!("{hours}:00"),
+        both if both.len() == 5 && both.is_ascii() => format!("{}:{}", &both[..3], &both[3..]),
+        named => named.to_string(),
     };
     let full = format!("{day}T{time}{seconds}{zone}");
     let moment = DateTime::parse_from_rfc3339(&full).map_err(|_| wrong())?;
     Ok(moment.to_utc())
+}
+
+/// A place in the WAL, as the server writes it.
+pub(super) fn lsn(text: &str) -> std::result::Result<Lsn, String> {
+    text.parse()
+        .map_err(|()| format!("{text:?} is not a place in the WAL such as 16/B374D848"))
 }
 
 /// From 2 on: one connection at a time is what happens without it.
@@ -120,6 +130,8 @@ mod tests {
             ("1970-01-02T00:01:05.5Z", 86465),
             ("1970-01-02T01:01+01:00", 86460),
             ("1970-01-02 01:01 +01:00", 86460),
+            ("1970-01-02 01:01:00+01", 86460),
+            ("1970-01-02 05:31:00.0+0530", 86460),
             ("1970-01-02T00:01", 86460),
             ("1970-01-02 00:01", 86460),
             ("1970-01-02 00:01:05", 86465),

@@ -32,7 +32,7 @@ pub(super) const CLUSTER_BACKUP: &[&str] = &[
 ];
 pub(super) const INCREMENTAL: &[&str] = &["schedule", "max_chain"];
 /// What retention of clusters knows beside the rules of databases.
-pub(super) const CLUSTER_RETENTION: &[&str] = &["full", "incremental", "keep_full"];
+pub(super) const CLUSTER_RETENTION: &[&str] = &["full", "incremental", "keep_full", "pitr"];
 
 /// How many incremental backups follow a full one, unless the configuration says otherwise: a day of them at one an hour.
 const MAX_CHAIN: u32 = 24;
@@ -180,6 +180,7 @@ impl KeyReader<'_> {
             keep_full,
             full: limit("full"),
             incremental: limit("incremental"),
+            pitr: limit("pitr"),
             ..rules
         })
     }

@@ -1,9 +1,12 @@
 //! What `restore` of a cluster prints: what is where now, and the commands that are left to type.
 
 use crate::operation::base_restore::RestoredBase;
+use crate::operation::base_restore::recovery::{Recovery, RecoveryTarget};
 use crate::source::physical::restore::settings::Becomes;
 use crate::text::duration;
+use crate::text::escape::printable;
 use crate::text::human::human_bytes;
+use crate::text::rfc3339;
 use crate::text::shell::word;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,9 +39,71 @@ pub fn base_restore_json(restored: &RestoredBase, dry_run: bool, took: Duration)
         "rooms": rooms,
         "configuration": restored.configuration.iter().map(|(path, _)| path).collect::<Vec<_>>(),
         "damaged_pages": restored.damaged_pages,
+        "recovery": restored.recovery.as_ref().map(recovery_json),
+        "reached": restored.reached.as_ref().map(|reached| json!({
+            "timeline": reached.timeline,
+            "lsn": reached.lsn.to_string(),
+            "why": reached.why,
+        })),
         "duration": duration::display(took),
         "duration_seconds": took.as_secs_f64(),
     })
+}
+
+fn recovery_json(recovery: &Recovery) -> Value {
+    let coverage = &recovery.coverage;
+    json!({
+        "target": described(&recovery.target),
+        "timeline": recovery.timeline,
+        "first_segment": coverage.first.to_string(),
+        "last_segment": coverage.last.map(|last| last.to_string()),
+        "missing_segment": coverage.hole.map(|(missing, _)| missing.to_string()),
+        "last_commit": recovery.last_commit.map(rfc3339::precise),
+    })
+}
+
+/// Where a recovery goes, in words.
+fn described(target: &RecoveryTarget) -> String {
+    match target {
+        RecoveryTarget::End => "the end of what is archived".to_string(),
+        RecoveryTarget::Time(time) => rfc3339::precise(*time),
+        RecoveryTarget::Lsn(lsn) => format!("the place {lsn} in the WAL"),
+        RecoveryTarget::Transaction(id) => format!("the transaction {id}"),
+        RecoveryTarget::Named(name) => format!("the restore point {}", printable(name)),
+        RecoveryTarget::Immediate => "the end of the backup".to_string(),
+    }
+}
+
+/// Where it goes on to from the backup.
+fn recovery_text(recovery: &Recovery) -> String {
+    let coverage = &recovery.coverage;
+    let to = described(&recovery.target);
+    let mut text = format!(
+        "  goes on by archived WAL of timeline {} to {to}",
+        recovery.timeline
+    );
+    if recovery.asked != recovery.target {
+        text.push_str(&format!(
+            ", which was written after {}: nothing was committed in between",
+            described(&recovery.asked)
+        ));
+    }
+    if let Some(last) = coverage.last {
+        text.push_str(&format!("\n  archived are {} to {last}", coverage.first));
+    }
+    match recovery.last_commit {
+        Some(last) => text.push_str(&format!(
+            ", the last commit in them at {}\n",
+            rfc3339::precise(last)
+        )),
+        None => text.push('\n'),
+    }
+    if let Some((missing, next)) = coverage.hole {
+        text.push_str(&format!(
+            "  {missing} is on no storage, and {next} is: what comes after is out of reach\n"
+        ));
+    }
+    text
 }
 
 /// What was done, or would be, and what to do next.
@@ -69,6 +134,9 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
             path.display()
         ));
     }
+    if let Some(recovery) = &restored.recovery {
+        text.push_str(&recovery_text(recovery));
+    }
     if dry_run {
         for room in &restored.rooms {
             text.push_str(&format!(
@@ -90,6 +158,14 @@ pub fn base_restore_text(restored: &RestoredBase, dry_run: bool, took: Duration)
              nothing and runs no jobs of pg_cron until the lines of backupkit there are removed, but those that say that they stay.\n"
         }
     });
+    if let Some(reached) = &restored.reached {
+        text.push_str(&format!(
+            "The recovery ended at {} ({}), where timeline {} begins.\n",
+            reached.lsn,
+            printable(&reached.why),
+            reached.timeline
+        ));
+    }
     match &restored.started {
         Some(log) => text.push_str(&format!(
             "Its server was started and {}; what it said is in {}.\n",

@@ -60,6 +60,11 @@ pub fn prune_text(outcome: &PruneOutcome, look: Look) -> String {
             for key in &pruned.swept {
                 line(&[&format!("{would}sweep"), key, storage, "0"]);
             }
+            if pruned.wal.files > 0 {
+                let files = format!("{database}/wal: {} files", pruned.wal.files);
+                let bytes = look.bytes(pruned.wal.bytes);
+                line(&[&format!("{would}delete"), &files, storage, &bytes]);
+            }
         }
         let kept = pruned.backups.len() as u64 - deleted;
         counts = [kept.to_string(), deleted.to_string(), look.bytes(freed)];
@@ -200,6 +205,9 @@ fn reason_text(reason: &Reason) -> String {
         Reason::NewestFull => "newest full one".into(),
         Reason::Last(count) => format!("last {count}"),
         Reason::LastFull(count) => format!("last {count} full"),
+        Reason::BeginsRecovery(limit) => {
+            format!("begins the last {}", duration::spelled(*limit))
+        }
         Reason::Needed => "needed by one that stays".into(),
         Reason::Within(limit) => format!("within {}", duration::spelled(*limit)),
         Reason::NewestOf(period) => format!("{} {period}", rule_of(*period)),
@@ -297,6 +305,7 @@ pub(super) fn summary_json(outcome: &PruneOutcome) -> Value {
         });
         object["marked"] = marked.collect();
         object["swept"] = json!(pruned.swept);
+        object["wal"] = json!({ "files": pruned.wal.files, "bytes": pruned.wal.bytes });
         object["warnings"] = json!(pruned.warnings);
     }
     if let Some(error) = outcome.error() {

@@ -66,14 +66,19 @@ impl LastingServer<'_> {
         if let Err(why) = started {
             log::debug!("{}", why.chain());
         }
-        if self.status().is_some() {
-            // also where the run was cancelled: nobody would look after it
-            let stopped = Cancel::new().and_then(|cancel| self.pg_ctl("stop", &cancel));
-            if let Err(why) = stopped {
-                log::warn!("{}", why.doing("the server could not be stopped").chain());
-            }
-        }
+        self.stop();
         Err(error)
+    }
+
+    /// Stops it where it runs, also where the run was cancelled: nobody would look after it.
+    pub fn stop(&self) {
+        if self.status().is_none() {
+            return;
+        }
+        let stopped = Cancel::new().and_then(|cancel| self.pg_ctl("stop", &cancel));
+        if let Err(why) = stopped {
+            log::warn!("{}", why.doing("the server could not be stopped").chain());
+        }
     }
 
     /// Has it read its configuration again.

@@ -12,6 +12,7 @@ use super::host_state::{HostState, address};
 use super::wal_names::{epoch_key_directory, epoch_key_key, epoch_key_label, epoch_key_of};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
+use crate::format::measure::hex;
 use crate::format::seal::{EpochKey, EpochKeyId, Expect, Keys, open_bytes, seal_bytes};
 use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
@@ -55,16 +56,16 @@ impl EpochKeys {
         passwords: &Keys,
         cancel: &Cancel,
     ) -> Result<EpochKey> {
-        if let Some((key, _)) = self.sealing()? {
+        if let Ok(Some((key, _))) = self.sealing() {
             return Ok(key);
         }
         let key = match self.any_stored(storages, passwords, cancel)? {
             Some(key) => key,
             None => EpochKey::draw()?,
         };
-        self.keep(&key, Vec::new())?;
+        self.keep(&key, Vec::new());
         let id = key.id().to_string();
-        self.at_hand.write("sealing", id.as_bytes())?;
+        quietly(self.at_hand.write("sealing", id.as_bytes()));
         Ok(key)
     }
 
@@ -77,7 +78,7 @@ impl EpochKeys {
         cancel: &Cancel,
     ) -> Result<()> {
         let address = address(storage);
-        let known = self.read_at_hand(key.id())?;
+        let known = self.read_at_hand(key.id()).unwrap_or_default();
         let mut stored_on = known.map_or(Vec::new(), |(_, stored_on)| stored_on);
         if stored_on.contains(&address) {
             return Ok(());
@@ -91,7 +92,8 @@ impl EpochKeys {
             }
         }
         stored_on.push(address);
-        self.keep(key, stored_on)
+        self.keep(key, stored_on);
+        Ok(())
     }
 
     /// The key of this name: the one at hand, else the one on a storage, which then is at hand as well.
@@ -102,17 +104,14 @@ impl EpochKeys {
         passwords: &Keys,
         cancel: &Cancel,
     ) -> Result<Option<EpochKey>> {
-        if let Some((key, _)) = self.read_at_hand(id)? {
+        if let Ok(Some((key, _))) = self.read_at_hand(id) {
             return Ok(Some(key));
         }
         let mut failed = None;
         for storage in storages {
             match self.stored(id, storage.as_ref(), passwords, cancel) {
                 Ok(Some(key)) => {
-                    // only for the next one: it opens without
-                    if let Err(error) = self.keep(&key, Vec::new()) {
-                        log::debug!("{}", error.chain());
-                    }
+                    self.keep(&key, Vec::new());
                     return Ok(Some(key));
                 }
                 Ok(None) => {}
@@ -215,19 +214,23 @@ impl EpochKeys {
         Ok((key.id() == id).then_some((key, known.stored_on)))
     }
 
-    fn keep(&self, key: &EpochKey, stored_on: Vec<String>) -> Result<()> {
-        let mut digits = String::with_capacity(64);
-        for byte in key.expose() {
-            use std::fmt::Write;
-            let _ = write!(digits, "{byte:02x}");
-        }
+    /// Has `key` at hand from now on, where that can be had.
+    fn keep(&self, key: &EpochKey, stored_on: Vec<String>) {
         let known = KeyAtHand {
-            key: digits,
+            key: hex(key.expose()),
             stored_on,
         };
         let text = serde_json::to_vec(&known).map(Zeroizing::new);
         let _digits = Zeroizing::new(known.key);
-        let text = text.map_err(|error| Error::failed("cannot write JSON").because(error))?;
-        self.at_hand.write(&format!("{}.epoch", key.id()), &text)
+        let name = format!("{}.epoch", key.id());
+        let text = text.map_err(|error| Error::failed(error.to_string()));
+        quietly(text.and_then(|text| self.at_hand.write(&name, &text)));
+    }
+}
+
+/// What is not at hand is found again.
+fn quietly(done: Result<()>) {
+    if let Err(error) = done {
+        log::debug!("{}", error.chain());
     }
 }

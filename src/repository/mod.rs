@@ -44,6 +44,7 @@ pub mod size_check;
 pub mod source_kind;
 pub mod standing;
 pub mod wal_archive;
+pub mod wal_inventory;
 pub mod wal_names;
 
 use crate::cancel::Cancel;

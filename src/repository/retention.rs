@@ -45,6 +45,8 @@ pub struct Policy {
     pub full: Option<Duration>,
     /// Every incremental one that is younger than this.
     pub incremental: Option<Duration>,
+    /// Every moment younger than this: the newest full one that is older, which a recovery to it begins with, or the oldest.
+    pub pitr: Option<Duration>,
 }
 
 /// One backup, as far as retention cares.
@@ -128,6 +130,8 @@ pub enum Reason {
     Within(Duration),
     /// Among the newest so many full ones.
     LastFull(u32),
+    /// The newest full one that is older than the moments that can be recovered to.
+    BeginsRecovery(Duration),
     /// One that stays needs it.
     Needed,
     /// The newest of its period.
@@ -183,6 +187,7 @@ impl Verdict {
                         | Reason::Last(_)
                         | Reason::LastFull(_)
                         | Reason::NewestOf(_)
+                        | Reason::BeginsRecovery(_)
                 )
             }),
         }
@@ -269,6 +274,14 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Pl
     stays.apply_age(policy.keep_within, any, now);
     stays.apply_age(policy.full, |candidate| !candidate.incremental, now);
     stays.apply_age(policy.incremental, |candidate| candidate.incremental, now);
+    if let Some(limit) = policy.pitr {
+        let longest = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
+        let mut whole = full.iter().filter(|index| !candidates[**index].incremental);
+        let is_older = |index: &&usize| now - candidates[**index].at >= longest;
+        // as long as none is so old, the oldest there is
+        let begins = whole.clone().find(is_older).or(whole.next_back());
+        stays.add(begins, Reason::BeginsRecovery(limit));
+    }
     let proven = newest_first.iter().find(|&&index| candidates[index].proven);
     stays.add(proven, Reason::Proven);
     for index in newest_first

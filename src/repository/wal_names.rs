@@ -73,6 +73,11 @@ impl fmt::Display for ArchivedFile {
     }
 }
 
+/// Where the WAL of `cluster` lies: a directory for each system identifier.
+pub fn wal_directory(cluster: &str) -> String {
+    format!("{cluster}/wal")
+}
+
 /// Where all WAL of a cluster lies: a directory for each log, and one for the histories of timelines.
 pub fn system_directory(cluster: &str, system_identifier: u64) -> String {
     format!("{cluster}/wal/{system_identifier}")

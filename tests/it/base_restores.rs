@@ -1,77 +1,29 @@
 //! What becomes of a cluster that is restored: started, a standby, its WAL and its configuration elsewhere, and all that is left alone.
 
 use crate::support::cluster_scene::{ClusterScene, id};
-use crate::support::postgres::{SUPERUSER, bin, free_port, pg_ctl};
+use crate::support::postgres::{SUPERUSER, free_port, pg_ctl};
 use crate::support::program::{self, Output};
+use crate::support::started::Started;
 use crate::support::wait::until;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A server that was started from the restored directory `name`; it is stopped when this goes.
-struct Started<'a> {
-    scene: &'a ClusterScene,
-    data: PathBuf,
-    port: String,
+/// The cluster of `scene`, backed up, restored as `restored` and started.
+#[track_caller]
+fn restored(scene: &ClusterScene) -> Started<'_> {
+    scene.back_up("full");
+    open_sandbox(scene);
+    let port = free_port();
+    let options = ["--start", "--port", &port];
+    scene.restore_with("main", "restored", &options).exits(0);
+    started(scene, "restored", &port)
 }
 
-impl<'a> Started<'a> {
-    fn of(scene: &'a ClusterScene, name: &str, port: &str) -> Started<'a> {
-        Started {
-            scene,
-            data: scene.sandbox.path(name),
-            port: port.to_string(),
-        }
-    }
-
-    /// The cluster of `scene`, backed up and restored as `restored`.
-    #[track_caller]
-    fn restored(scene: &'a ClusterScene) -> Started<'a> {
-        scene.back_up("full");
-        open_sandbox(scene);
-        let port = free_port();
-        let options = ["--start", "--port", &port];
-        scene.restore_with("main", "restored", &options).exits(0);
-        Started::of(scene, "restored", &port)
-    }
-
-    #[track_caller]
-    fn ask(&self, sql: &str) -> String {
-        let mut psql = Command::new(bin(self.scene.server.major).join("psql"));
-        psql.env_clear()
-            .env("PGHOST", "127.0.0.1")
-            .env("PGPASSWORD", &self.scene.server.password)
-            .args([
-                "-X",
-                "-q",
-                "-At",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-U",
-                SUPERUSER,
-                "-d",
-                "postgres",
-                "-p",
-            ])
-            .arg(&self.port);
-        program::run(psql, sql)
-            .exits(0)
-            .text()
-            .trim_end()
-            .to_string()
-    }
-}
-
-impl Drop for Started<'_> {
-    fn drop(&mut self) {
-        let mut command = pg_ctl(self.scene.server.major);
-        command
-            .current_dir("/")
-            .args(["stop", "-s", "-w", "-m", "immediate", "-D"])
-            .arg(&self.data);
-        let _ = command.status();
-    }
+/// The server that was started from the restored directory `name`.
+fn started<'a>(scene: &'a ClusterScene, name: &str, port: &str) -> Started<'a> {
+    Started::at(&scene.server, scene.sandbox.path(name), port)
 }
 
 fn open_sandbox(scene: &ClusterScene) {
@@ -106,7 +58,7 @@ fn a_restored_cluster_is_started_and_waited_for() {
         "--start", "--port", &port, "--waldir", wal, "--jobs", "3", "--json",
     ];
     let output = scene.restore_with("main", "restored", &options).exits(0);
-    let server = Started::of(&scene, "restored", &port);
+    let server = started(&scene, "restored", &port);
     let told = json(&output);
     assert_eq!(told["started"], true, "{told}");
     assert_eq!(told["wal_directory"], wal, "{told}");
@@ -179,7 +131,7 @@ fn a_standby_follows_and_begins_no_history_of_its_own() {
     let port = free_port();
     let options = ["--standby", "--start", "--port", &port, "--jobs", "2"];
     let output = scene.restore_with("main", "restored", &options).exits(0);
-    let server = Started::of(&scene, "restored", &port);
+    let server = started(&scene, "restored", &port);
     assert!(
         output.text().contains("primary_conninfo"),
         "{}",
@@ -238,7 +190,7 @@ fn what_its_origin_was_told_once_does_not_lead_a_copy_astray() {
         "synchronous_standby_names=*",
     ];
     let scene = ClusterScene::new(18, &settings);
-    let server = Started::restored(&scene);
+    let server = restored(&scene);
     assert_eq!(
         server.ask(ClusterScene::ROWS),
         scene.server.maintenance().sql(ClusterScene::ROWS)
@@ -277,7 +229,7 @@ fn a_configuration_that_lay_elsewhere_comes_along_and_leads_back_to_nowhere() {
     let port = free_port();
     let options = ["--start", "--port", &port, "--json"];
     let output = scene.restore_with("main", "restored", &options).exits(0);
-    let server = Started::of(&scene, "restored", &port);
+    let server = started(&scene, "restored", &port);
     let told = json(&output);
     assert_eq!(
         told["configuration"].as_array().expect("a list").len(),
@@ -323,7 +275,7 @@ fn a_configuration_that_lay_elsewhere_comes_along_and_leads_back_to_nowhere() {
     let port = free_port();
     let options = ["--start", "--port", &port];
     scene.restore_with("other", "unread", &options).exits(0);
-    let server = Started::of(&scene, "unread", &port);
+    let server = started(&scene, "unread", &port);
     let data = scene.sandbox.path("unread");
     let own = fs::read_to_string(data.join("postgresql.conf")).expect("a file");
     for line in ["max_connections = 130", "max_prepared_transactions = 5"] {
@@ -339,7 +291,7 @@ fn a_setting_that_has_not_come_into_force_keeps_no_copy_from_starting() {
         .server
         .maintenance()
         .sql("ALTER SYSTEM SET max_connections = 20");
-    let server = Started::restored(&scene);
+    let server = restored(&scene);
     assert_eq!(server.ask("SHOW max_connections"), "130");
     // nor is it lost when the server starts again
     let mut restart = pg_ctl(18);
@@ -367,7 +319,7 @@ fn what_was_restored_is_backed_up_and_restored_again_wherever_its_configuration_
             scene
                 .restore_with(from, name, &["--start", "--port", &port])
                 .exits(0);
-            let server = Started::of(&scene, name, &port);
+            let server = started(&scene, name, &port);
             let timeline = "SELECT timeline_id FROM pg_control_checkpoint()";
             until("the timeline is a new one", || {
                 (server.ask(timeline) == round.to_string()).then_some(())

@@ -50,6 +50,7 @@ mod support;
 mod two_hosts;
 mod usage;
 mod verify;
+mod wal_archive;
 mod words;
 
 /// The first of all by its name. In a run of everything, what waits for minutes of the real clock begins with it, and has ended

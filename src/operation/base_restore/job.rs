@@ -1,5 +1,6 @@
 //! A restore of a cluster with everything resolved.
 
+use super::recovery::Recovery;
 use crate::source::physical::restore::assemble::Assembly;
 use crate::source::physical::restore::settings::Becomes;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub struct BaseRestore<'a> {
     /// Whom the files belong to, where that is somebody else.
     pub owner: Option<(u32, u32)>,
     pub becomes: Becomes,
+    /// How it goes on from the backup by archived WAL.
+    pub recovery: Option<&'a Recovery>,
     /// It is started, and waited for.
     pub starts: bool,
     /// The port that it listens at, where not at the one of its origin.

@@ -2,8 +2,11 @@
 
 mod job;
 mod prepare;
+mod reached;
+pub mod recovery;
 
 pub use job::BaseRestore;
+pub use reached::Reached;
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -18,6 +21,7 @@ use crate::source::physical::restore::target_directory::{CONTROL, TargetDirector
 use crate::source::physical::restore::unpack::{self, CONTROL_UNNAMED, RestorePlaces};
 use crate::source::physical::restore::{configuration, wal_directory};
 use prepare::{Prepared, absolute, prepare, require_starter};
+use recovery::Recovery;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +50,10 @@ pub struct RestoredBase {
     pub configuration: Vec<(PathBuf, String)>,
     /// Pages that were damaged on the server already.
     pub damaged_pages: u64,
+    /// How it goes on, or went on, from the backup by archived WAL.
+    pub recovery: Option<Recovery>,
+    /// Where that ended.
+    pub reached: Option<Reached>,
 }
 
 /// What [`run`] would do, as far as that can be told without writing.
@@ -92,14 +100,18 @@ pub fn run(job: &BaseRestore, tools: &Tools, cancel: &Cancel) -> Result<Restored
     let owner = target.owner();
     target.keep();
     elsewhere.into_iter().for_each(TargetDirectory::keep);
-    let started = match &prepared.pg_ctl {
-        Some(pg_ctl) => Some(start(job, pg_ctl, &data, owner, &written.recovery, cancel)?),
-        None => None,
+    let (started, reached) = match &prepared.pg_ctl {
+        Some(pg_ctl) => {
+            let (log, reached) = start(job, pg_ctl, &data, owner, &written.recovery, cancel)?;
+            (Some(log), reached)
+        }
+        None => (None, None),
     };
     Ok(RestoredBase {
         directory: data,
         configuration: written.configuration,
         started,
+        reached,
         ..restored(job, prepared)
     })
 }
@@ -138,7 +150,8 @@ fn write(
     }
     settings::load_nothing_that_reaches_out(data)?;
     settings::raise(data, &prepared.details.settings)?;
-    let recovery = settings::recover(data, job.becomes)?;
+    let beyond = job.recovery.map(Recovery::settings);
+    let recovery = settings::recover(data, job.becomes, beyond.as_ref())?;
     if let Some(wal) = job.wal {
         wal_directory::move_to(data, &absolute(wal)?)?;
     }
@@ -157,7 +170,7 @@ fn start(
     owner: Option<(u32, u32)>,
     recovery: &str,
     cancel: &Cancel,
-) -> Result<PathBuf> {
+) -> Result<(PathBuf, Option<Reached>)> {
     let account = owner.map(|(uid, gid)| Account::numbered(uid, gid));
     let server = LastingServer {
         pg_ctl,
@@ -165,9 +178,18 @@ fn start(
         owner: account.as_ref(),
     };
     log::info!("waiting until the server has recovered");
+    let mut reached = None;
     match job.becomes {
         Becomes::Primary => {
             server.start(Awaited::Recovered, cancel)?;
+            if let Some(recovery) = job.recovery {
+                let came = Reached::read(data)?;
+                if let Err(error) = came.require(recovery) {
+                    server.stop();
+                    return Err(error);
+                }
+                reached = Some(came);
+            }
             let told =
                 settings::forget_recovery(data, recovery).and_then(|()| server.reload(cancel));
             if let Err(error) = told {
@@ -178,7 +200,7 @@ fn start(
         }
         Becomes::Standby => server.start(Awaited::Standby, cancel)?,
     }
-    Ok(server.log())
+    Ok((server.log(), reached))
 }
 
 /// The directories that are written to beside the data directory.
@@ -210,5 +232,7 @@ fn restored(job: &BaseRestore, prepared: Prepared) -> RestoredBase {
         server_version: prepared.server_version,
         configuration: Vec::new(),
         damaged_pages: prepared.damaged_pages,
+        recovery: job.recovery.cloned(),
+        reached: None,
     }
 }

@@ -16,6 +16,7 @@
 mod delete;
 mod facts;
 pub mod outcome;
+mod wal;
 
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Kind, Result};
@@ -23,12 +24,14 @@ use crate::format::seal::Keys;
 use crate::repository::clock_jump::{self, ClockJump};
 use crate::repository::hold::{Hold, HoldRequest};
 use crate::repository::key_check;
+use crate::repository::lease::Lease;
 use crate::repository::lease_record::LeasedWork;
 use crate::repository::listing::{Backup, Entry, Listing};
 use crate::repository::names::{Acceptance, BackupId, Part};
 use crate::repository::places::Places;
 use crate::repository::retention;
 use crate::repository::retention::{Plan, Policy, Verdict};
+use crate::repository::source_kind::SourceClass;
 use crate::repository::standing;
 use crate::repository::standing::Objection;
 use crate::repository::{Expected, Repository, run_mark};
@@ -40,6 +43,8 @@ use delete::DeletionJob;
 pub use delete::Spared;
 use facts::{RetentionFacts, SourceChange};
 use std::time::Duration;
+pub use wal::PrunedWal;
+use wal::{OldWalJob, StayingBackup};
 
 /// One database on one storage, and what to keep there.
 pub struct PruneJob<'a> {
@@ -101,6 +106,8 @@ pub struct Pruned {
     pub refused: Option<Error>,
     /// What happened but should be looked at.
     pub warnings: Vec<String>,
+    /// Archived WAL that nothing needs any more.
+    pub wal: PrunedWal,
 }
 
 impl Pruned {
@@ -164,6 +171,7 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         pruned.warnings.push(warning);
     }
     if job.dry_run {
+        pruned.wal = old_wal(job, &repository, &pruned, lease, now, cancel)?;
         pruned.swept = listing.orphans;
         return Ok(pruned);
     }
@@ -186,8 +194,40 @@ pub fn run(job: &PruneJob, places: &Places, now: DateTime<Utc>, cancel: &Cancel)
         }
         pruned.warnings.extend(done.warnings);
         pruned.swept = done.swept;
+        pruned.wal = old_wal(job, &repository, &pruned, lease, now, cancel)?;
     }
     Ok(pruned)
+}
+
+/// Deletes the WAL that no backup that stays needs, where there may be any.
+fn old_wal(
+    job: &PruneJob,
+    repository: &Repository,
+    pruned: &Pruned,
+    lease: Option<&Lease>,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+) -> Result<PrunedWal> {
+    if job.expected.class != Some(SourceClass::Cluster) {
+        return Ok(PrunedWal::default());
+    }
+    let stays = pruned.backups.iter().filter(|backup| !backup.goes());
+    let old = OldWalJob {
+        cluster: job.database,
+        storage: job.storage,
+        repository,
+        stays: stays
+            .map(|backup| StayingBackup {
+                id: &backup.id,
+                counts: backup.objection.is_none(),
+            })
+            .collect(),
+        limit: job.policy.pitr,
+        dry_run: job.dry_run,
+        lease,
+        now,
+    };
+    wal::run(&old, cancel)
 }
 
 /// What lies on the storage, but for what a run is writing, which is not for retention to judge.
@@ -308,6 +348,7 @@ fn judged(backups: &[Backup], plan: &Plan, facts: Option<&RetentionFacts>) -> Pr
         swept: Vec::new(),
         refused: None,
         warnings: Vec::new(),
+        wal: PrunedWal::default(),
     }
 }
 

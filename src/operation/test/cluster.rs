@@ -1,6 +1,6 @@
 //! Whether the next base backup of a cluster will work, asked of its server.
 
-use super::Finding;
+use super::{Finding, archiving};
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::postgres::client::{APPLICATION, Client, application_name};
@@ -13,14 +13,23 @@ use crate::text::human::human_bytes;
 /// The WAL senders that a base backup takes: one for the files and one for the WAL.
 const SENDERS: i64 = 2;
 
-/// Asks the server of the cluster `name`; `incremental` where incremental backups are configured.
+/// What is configured for a cluster.
+pub struct WantedOfCluster<'a> {
+    /// Incremental backups are.
+    pub incremental: bool,
+    /// Its WAL is archived, by this command.
+    pub archive_command: Option<&'a str>,
+}
+
+/// Asks the server of the cluster `name`.
 pub fn run(
     name: &str,
     session: &Session,
     tools: &Tools,
-    incremental: bool,
+    wanted: &WantedOfCluster,
     cancel: &Cancel,
 ) -> Result<Vec<Finding>> {
+    let incremental = wanted.incremental;
     let subject = format!("cluster {name}");
     let asked = Client::new(tools, session.clone(), APPLICATION, cancel)
         .and_then(Client::required)
@@ -77,7 +86,17 @@ pub fn run(
         findings.push(Finding::warn(&subject, what).fix(grant));
     }
     findings.extend(room(&subject, &client, incremental)?);
+    if let Some(command) = wanted.archive_command {
+        findings.extend(archiving::run(name, &client, command)?);
+    }
     Ok(findings)
+}
+
+/// What its server says that the cluster is called by, for good.
+pub fn system_identifier(session: &Session, cancel: &Cancel) -> Result<u64> {
+    let mut connection =
+        ReplicationConnection::connect(session, &application_name("test"), cancel)?;
+    Ok(connection.identify_system()?.system_identifier)
 }
 
 fn replication(

@@ -1,5 +1,6 @@
 //! `test`: whether the next backup will work, tried part by part. Changes nothing that stays.
 
+pub mod archiving;
 pub mod cluster;
 pub mod database;
 pub mod encryption;

@@ -1,7 +1,8 @@
 //! Whether something comes after a segment that is not there: then it is a hole, and not the end.
 
+use super::deliver;
+use super::job::WalFetch;
 use super::way::{Way, storages};
-use super::{WalFetch, deliver};
 use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
 use crate::postgres::wal_file::{SegmentName, WalFile};

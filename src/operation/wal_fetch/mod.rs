@@ -2,40 +2,24 @@
 //! PostgreSQL takes it for the end of the archive, and begins to serve what it has by then.
 
 mod deliver;
+mod job;
 mod later;
 mod way;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::postgres::wal_file::{SegmentName, WalFile};
-use crate::repository::places::Place;
-use crate::repository::wal_archive::{OpenWal, StoredWal, WalListing};
+use crate::repository::wal_archive::{StoredWal, WalListing};
 use crate::repository::wal_names::ArchivedFile;
 use crate::storage::Storage;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use way::Way;
 
+pub use job::WalFetch;
+
 /// So often a file is looked for once more where a later one is there.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// A fetch with everything resolved.
-pub struct WalFetch<'a> {
-    /// The name of the cluster.
-    pub cluster: &'a str,
-    pub system_identifier: u64,
-    /// What the server asks for.
-    pub file: WalFile,
-    /// Where it wants it.
-    pub target: &'a Path,
-    /// The timeline that it recovers to; the newest one where that is not said.
-    pub timeline: Option<u32>,
-    pub places: &'a [Place],
-    pub open: OpenWal<'a>,
-    /// So long a file is looked for while a later one is there.
-    pub patience: Duration,
-}
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

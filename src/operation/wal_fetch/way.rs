@@ -1,6 +1,7 @@
 //! The timelines that a recovery goes through, by the histories that are archived.
 
-use super::{WalFetch, deliver};
+use super::deliver;
+use super::job::WalFetch;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
 use crate::postgres::wal_file::{SegmentName, WalFile};

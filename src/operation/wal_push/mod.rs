@@ -83,15 +83,19 @@ pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
     }
     let seals = sealing.zip(push.passwords.as_ref());
     let sealing = seals.map(|((key, _), passwords)| passwords.clone().sealing_under(key));
+    let mut files = vec![file];
+    files.extend(waiting(&files[0], push.parallel));
     let storing = Storing {
         cluster: push.cluster,
         codec: push.codec,
-        threads: push.threads,
+        // several are done at a time by themselves
+        threads: match files.len() {
+            1 => push.threads,
+            _ => 1,
+        },
         sealing: sealing.as_ref(),
         open: push.open,
     };
-    let mut files = vec![file];
-    files.extend(waiting(&files[0], push.parallel));
     let requested = files[0].file;
     let stored = at_a_time(push.parallel + 1, &files, |file, _| {
         let is_requested = file.file == requested;

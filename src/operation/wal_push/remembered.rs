@@ -54,6 +54,7 @@ impl Remembered<'_> {
     /// Nobody will ask for `file` any more, nor for what comes before it.
     pub fn forget_up_to(&self, file: WalFile) {
         quietly(self.0.remove(&name_of(file)));
+        quietly(self.0.sweep());
         let Some(done) = file.segment() else {
             return;
         };

@@ -5,6 +5,7 @@ pub mod backup_manifest;
 pub mod base_inspector;
 pub mod basis;
 pub mod control;
+pub mod coverage;
 pub mod details;
 pub mod drill;
 pub mod full_check;

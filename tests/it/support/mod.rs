@@ -29,6 +29,7 @@ pub mod receiver;
 pub mod s3s;
 pub mod sandbox;
 pub mod scene;
+pub mod started;
 pub mod strace;
 pub mod terminal;
 pub mod wait;

@@ -40,6 +40,41 @@ pub enum Becomes {
     Standby,
 }
 
+/// How a server recovers beyond its base backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoverySettings {
+    /// What it runs to get a file of WAL.
+    pub restore_command: String,
+    /// The timeline that it recovers to.
+    pub timeline: u32,
+    /// The setting that says where it stops, with its value; to the end of what is archived without one.
+    pub target: Option<(&'static str, String)>,
+    /// What is exactly at the target is left out.
+    pub is_exclusive: bool,
+}
+
+impl RecoverySettings {
+    fn lines(&self) -> String {
+        let mut text = format!(
+            "restore_command = {}\nrecovery_target_timeline = '{}'\n",
+            quoted_text(&self.restore_command),
+            self.timeline
+        );
+        if let Some((setting, value)) = &self.target {
+            text.push_str(&format!("{setting} = {}\n", quoted_text(value)));
+        }
+        let inclusive = match self.is_exclusive {
+            true => "off",
+            false => "on",
+        };
+        // what it stops at it would wait at for somebody to say that it is meant
+        text.push_str(&format!(
+            "recovery_target_inclusive = {inclusive}\nrecovery_target_action = 'promote'\n"
+        ));
+        text
+    }
+}
+
 /// Switches off in `data`, of this major version, what would reach others.
 pub fn keep_to_itself(data: &Path, major: u32, becomes: Becomes) -> Result<()> {
     let mut text = UNTIL_SOMEBODY_SAYS_SO.to_string();
@@ -94,23 +129,38 @@ pub fn raise(data: &Path, insists: &BTreeMap<String, String>) -> Result<()> {
     append(data, &lines.collect::<String>())
 }
 
-/// Has the server that starts in `data` replay what lies in `pg_wal`, and then begin a timeline of its own after that of its backup,
-/// so that its history and that of its origin are told apart; or wait for whom it follows. Returns what was written for the recovery
-/// alone, which [`forget_recovery`] takes away again.
-pub fn recover(data: &Path, becomes: Becomes) -> Result<String> {
-    let (text, signal) = match becomes {
+/// Has the server that starts in `data` replay what lies in `pg_wal`, and then what `beyond` gives it, and begin a timeline of its
+/// own after that, so that its history and that of its origin are told apart; or wait for whom it follows. Returns what was written
+/// for the recovery alone, which [`forget_recovery`] takes away again.
+pub fn recover(data: &Path, becomes: Becomes, beyond: Option<&RecoverySettings>) -> Result<String> {
+    let (text, signal) = match (becomes, beyond) {
+        (Becomes::Primary, Some(beyond)) => (
+            format!(
+                "{NO_TARGET}{}recovery_min_apply_delay = 0\n",
+                beyond.lines()
+            ),
+            "recovery.signal",
+        ),
         // there is nothing else to be asked for WAL, and nothing to wait for; a number would want a history file from there
-        Becomes::Primary => (
+        (Becomes::Primary, None) => (
             format!(
                 "{NO_TARGET}restore_command = 'false'\nrecovery_target_timeline = 'current'\nrecovery_min_apply_delay = 0\n"
             ),
             "recovery.signal",
         ),
         // one timeline would keep it from following who was promoted since
-        Becomes::Standby => (
-            format!("{NO_TARGET}recovery_target_timeline = 'latest'\n"),
-            "standby.signal",
-        ),
+        (Becomes::Standby, beyond) => {
+            let command = beyond.map_or(String::new(), |beyond| {
+                format!(
+                    "restore_command = {}\n",
+                    quoted_text(&beyond.restore_command)
+                )
+            });
+            (
+                format!("{NO_TARGET}{command}recovery_target_timeline = 'latest'\n"),
+                "standby.signal",
+            )
+        }
     };
     append(data, &text)?;
     create_file(&data.join(signal))?;
@@ -169,7 +219,7 @@ mod tests {
         keep_to_itself(data.path(), 17, Becomes::Primary).unwrap();
         let settled = fs::read_to_string(&auto).unwrap();
         assert!(settled.starts_with("work_mem = 5MB\n"));
-        let written = recover(data.path(), Becomes::Primary).unwrap();
+        let written = recover(data.path(), Becomes::Primary, None).unwrap();
         assert!(fs::read_to_string(&auto).unwrap().ends_with(&written));
         assert!(data.path().join("recovery.signal").exists());
         forget_recovery(data.path(), &written).unwrap();

@@ -9,6 +9,10 @@
 //! Where the WAL of a backup ends is known last, and what is behind that may be cut off. So trouble is kept with its place, and
 //! told where it is before the end.
 
+mod times;
+
+pub use times::WalTimes;
+
 use crate::error::{Error, Result};
 use crate::postgres::replication::Lsn;
 
@@ -35,7 +39,7 @@ const ALIGNMENT: u64 = 8;
 /// The kinds of records that are looked into: by resource manager and, in its upper half, the operation.
 const SWITCH: (u8, u8) = (0, 0x40);
 const TABLESPACE_MADE: (u8, u8) = (5, 0);
-/// So much of such a record is kept: an OID and a path.
+/// So much of such a record is kept: an OID and a path, or a time.
 const KEPT: usize = 2048;
 
 /// A tablespace that was made.
@@ -76,12 +80,15 @@ pub struct WalRecords {
     last: Option<u64>,
     /// The first one.
     made: Option<MadeTablespace>,
+    times: WalTimes,
 }
 
 #[derive(Debug)]
 enum ReadState {
     /// A record begins at the next aligned place.
     Between,
+    /// So many bytes are of a record that began before all that is read.
+    Rest(u64),
     Within(Record),
     /// Up to here there is nothing.
     Skipping(u64),
@@ -114,7 +121,21 @@ impl WalRecords {
             state: ReadState::Between,
             last: None,
             made: None,
+            times: WalTimes::default(),
         }
+    }
+
+    /// For one segment of `timeline`, which begins at `start`: what began before it is passed over.
+    pub fn of_segment(start: Lsn, segment_size: u64, timeline: u32) -> WalRecords {
+        WalRecords {
+            state: ReadState::Rest(0),
+            ..WalRecords::new(start, segment_size, timeline)
+        }
+    }
+
+    /// What the records so far say of times.
+    pub fn times(&self) -> &WalTimes {
+        &self.times
     }
 
     /// Takes the next bytes.
@@ -150,7 +171,7 @@ impl WalRecords {
             ReadState::Stopped(..) => return all,
             ReadState::Skipping(end) if self.at < end => return up_to(end - self.at),
             ReadState::Skipping(_) => self.state = ReadState::Between,
-            ReadState::Between | ReadState::Within(_) => {}
+            ReadState::Between | ReadState::Within(_) | ReadState::Rest(_) => {}
         }
         let in_page = self.at % PAGE;
         let header = match self.at - in_page {
@@ -167,6 +188,15 @@ impl WalRecords {
             return count;
         }
         let bytes = &bytes[..up_to(PAGE - in_page)];
+        match self.state {
+            ReadState::Rest(0) => self.state = ReadState::Between,
+            ReadState::Rest(left) => {
+                let count = up_to(left).min(bytes.len());
+                self.state = ReadState::Rest(left - count as u64);
+                return count;
+            }
+            _ => {}
+        }
         if self.at < self.start {
             return up_to((self.start - self.at).min(bytes.len() as u64));
         }
@@ -230,6 +260,8 @@ impl WalRecords {
             return ReadState::Stopped(record.begins, "a record does not fit its checksum".into());
         }
         self.last = Some(record.begins);
+        self.times
+            .see(record.kind(), Lsn(record.begins), record.main_data());
         match record.kind() {
             SWITCH => ReadState::Skipping(next.next_multiple_of(self.segment_size)),
             TABLESPACE_MADE => {
@@ -279,6 +311,13 @@ impl WalRecords {
             return;
         }
         self.reached_timeline = timeline;
+        if let ReadState::Rest(_) = self.state {
+            self.state = match flags & CONTINUES != 0 {
+                true => ReadState::Rest(left),
+                false => ReadState::Between,
+            };
+            return;
+        }
         let ReadState::Within(record) = &self.state else {
             if flags & CONTINUES != 0 && self.last.is_some() {
                 self.state =
@@ -330,15 +369,15 @@ impl Record {
         let bytes = &bytes[..count];
         self.checksum = crc32c::crc32c_append(self.checksum, bytes);
         self.left -= count as u64;
-        if self.kind() == TABLESPACE_MADE {
+        if self.kind() == TABLESPACE_MADE || WalTimes::wants(self.kind()) {
             let room = KEPT.saturating_sub(self.kept.len()).min(count);
             self.kept.extend_from_slice(&bytes[..room]);
         }
         count
     }
 
-    /// What it says of a tablespace: an OID and a path that ends with a zero, behind what tells how long they are.
-    fn tablespace(&self) -> (u32, String) {
+    /// Its own data, behind what tells how long it is; of a record without pages, as all that are kept are.
+    fn main_data(&self) -> &[u8] {
         /// What comes before data of less than 256 bytes, and of more; what may come before that, and how long each is.
         const SHORT: u8 = 255;
         const LONG: u8 = 254;
@@ -350,15 +389,19 @@ impl Record {
                 Some(&SHORT) => 2,
                 Some(&LONG | &TOP_TRANSACTION) => 5,
                 Some(&ORIGIN) => 3,
-                _ => return (0, String::new()),
+                _ => return &[],
             };
             let is_data = matches!(rest.first(), Some(&SHORT | &LONG));
             rest = rest.get(length..).unwrap_or_default();
             if is_data {
-                break;
+                return rest;
             }
         }
-        let Some((oid, path)) = rest.split_first_chunk::<4>() else {
+    }
+
+    /// What it says of a tablespace: an OID and a path that ends with a zero.
+    fn tablespace(&self) -> (u32, String) {
+        let Some((oid, path)) = self.main_data().split_first_chunk::<4>() else {
             return (0, String::new());
         };
         let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
