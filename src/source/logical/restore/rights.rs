@@ -163,6 +163,7 @@ impl RestoreFacts<'_> {
             Demand::InSchema(_)
             | Demand::LabelProvider(_)
             | Demand::Computed
+            | Demand::Excludes
             | Demand::Major(..) => None,
         }
     }
