@@ -311,7 +311,7 @@ fn without(entries: &[&TocEntry]) -> String {
 }
 
 /// What makes these extensions where the dump had them.
-fn created_beforehand(entries: &[&TocEntry]) -> String {
+pub(super) fn created_beforehand(entries: &[&TocEntry]) -> String {
     let statements = entries.iter().map(|entry| {
         let name = identifier(&entry.tag);
         let schema = entry.demands.iter().find_map(|demand| match demand {
