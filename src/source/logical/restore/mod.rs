@@ -9,6 +9,7 @@
 //! incomplete       what an archive of a part of a database does not bring itself
 //! server_setup     what speaks against it in how the server is set up
 //! selection        which entries of the archive, for a part and for a role that may not do everything
+//! connections      whether several connections at a time may be had
 //! locale           how a database that is made sorts and compares
 //! left_out         what someone does without, what is there already, and what belongs to others
 //! dependencies     what a part needs, and what depends on it
@@ -29,6 +30,7 @@
 
 mod broken_keys;
 mod comparison;
+mod connections;
 pub mod created_database;
 mod created_properties;
 mod created_roles;
