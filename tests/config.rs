@@ -333,6 +333,36 @@ fn a_plain_password_in_a_file_for_all_eyes_is_warned_about() {
 }
 
 #[test]
+fn a_password_that_a_comment_cuts_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    let load = |password: &str| {
+        let inline = r#"{ host: "127.0.0.1", port: 5432, database: "app", user: "appuser", password: "${DB_PASSWORD}" }"#;
+        let block =
+            "\n      host: h\n      port: 1\n      database: d\n      user: u\n      password: ";
+        std::fs::write(
+            &path,
+            EXAMPLE.replace(inline, &(block.to_string() + password)),
+        )
+        .unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        Config::load(&path, &unset).unwrap().warnings
+    };
+    let told = "databases[0].connection.password ends before the # on its line, which begins a comment: if what follows is a part of \
+                it, put all of it in quotes";
+    assert_eq!(load("canary #1"), [told]);
+    for whole in [
+        "canary",
+        "canary # of the application",
+        "canary#1",
+        "'canary #1'",
+        "\"canary #1\"",
+    ] {
+        assert!(load(whole).is_empty(), "{whole}");
+    }
+}
+
+#[test]
 fn a_password_from_a_file_needs_no_variable_and_is_no_plain_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");

@@ -96,6 +96,7 @@ pub(super) fn load(name: &str, text: &str, base: Option<&Path>, env: &Env) -> Re
         problems: Vec::new(),
         warnings: Vec::new(),
         plain_secrets: Vec::new(),
+        written_passwords: Vec::new(),
         secrets: Vec::new(),
     };
     let root = Spot {
@@ -107,6 +108,14 @@ pub(super) fn load(name: &str, text: &str, base: Option<&Path>, env: &Env) -> Re
     match config {
         Some(mut config) if reader.problems.is_empty() => {
             config.warnings = reader.warnings;
+            let passwords = reader.written_passwords.iter();
+            let cut = passwords.filter(|(_, steps)| document::has_a_tight_comment(text, steps));
+            config.warnings.extend(cut.map(|(field, _)| {
+                format!(
+                    "{field} ends before the # on its line, which begins a comment: if what follows is a part of it, put all of it \
+                     in quotes"
+                )
+            }));
             config.secrets = reader.secrets;
             Ok(Loaded {
                 config,

@@ -57,6 +57,7 @@ fn content(content: Content) -> &'static str {
 pub fn preview_text(preview: &RestorePreview) -> String {
     let unknown = || "unknown".to_string();
     let bytes = |bytes: Option<u64>| bytes.map_or_else(unknown, human_bytes);
+    let firing: Vec<String> = preview.firing.iter().map(ToString::to_string).collect();
     let mut lines = vec![
         ("backup", preview.from.clone()),
         (
@@ -118,7 +119,7 @@ pub fn preview_text(preview: &RestorePreview) -> String {
         ("may fail at", &preview.doubts),
         ("not looked at", &preview.not_looked_at),
         ("off meanwhile", &preview.set_aside),
-        ("not off", &preview.firing),
+        ("not off", &firing),
         ("set meanwhile", &preview.lent_settings),
     ] {
         if !names.is_empty() {
@@ -167,6 +168,7 @@ fn counted(names: &[String], none: &str) -> String {
 
 /// The document of `restore --dry-run --json`. One that would be refused is not the last: the error follows.
 pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
+    let firing = preview.firing.iter().map(|trigger| &trigger.name);
     json!({
         "type": if preview.refusal.is_none() { "summary" } else { "preview" },
         "dry_run": true,
@@ -198,7 +200,7 @@ pub fn preview_json(database: &str, preview: &RestorePreview) -> Value {
         "not_looked_at": preview.not_looked_at,
         "set_aside": preview.set_aside,
         "set_meanwhile": preview.lent_settings,
-        "event_triggers": preview.firing,
+        "event_triggers": firing.collect::<Vec<_>>(),
         "spool": preview.spool,
         "refused": preview.refusal.as_ref().map(|refusal| json!({
             "kind": refusal.kind().name(),

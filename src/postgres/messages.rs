@@ -468,7 +468,9 @@ const PATTERNS: &[Pattern] = {
         begins(ERROR, "must be member of role", NotMember),
         begins(SERVER, "must be superuser", NotSuperuser),
         begins(ERROR, "syntax error at or near \"", SyntaxUnknown),
+        // of zstd, of lz4 and of zlib
         begins(PROGRAM, "could not decompress data", ArchiveGarbled),
+        begins(PROGRAM, "could not decompress: ", ArchiveGarbled),
         begins(PROGRAM, "could not uncompress data", ArchiveGarbled),
         begins(PROGRAM, "unexpected end of file", ArchiveCut),
         begins(

@@ -87,6 +87,23 @@ pub(crate) fn locate(text: &str, steps: &[usize], on_key: bool) -> Option<(usize
     place(&error)
 }
 
+/// True where a plain value, in no quotes, is followed by a comment that has no space behind its `#`, as if it went on there.
+pub(crate) fn has_a_tight_comment(text: &str, steps: &[usize]) -> bool {
+    let Some((line, column)) = locate(text, steps, false) else {
+        return false;
+    };
+    let line = text.lines().nth(line - 1).unwrap_or_default();
+    let value: Vec<char> = line.chars().skip(column - 1).collect();
+    let is_plain = value
+        .first()
+        .is_some_and(|first| !"'\"|>&*!".contains(*first));
+    let comment = value
+        .windows(2)
+        .position(|two| two[0].is_whitespace() && two[1] == '#');
+    let behind = comment.and_then(|place| value.get(place + 2));
+    is_plain && behind.is_some_and(|next| !next.is_whitespace())
+}
+
 fn place(error: &serde_yaml::Error) -> Option<(usize, usize)> {
     error.location().map(|at| (at.line(), at.column()))
 }
@@ -358,6 +375,24 @@ alias: *anchor
                 Some(expected),
                 "{steps:?} {on_key}"
             );
+        }
+    }
+
+    #[test]
+    fn a_comment_that_looks_like_the_rest_of_a_value_is_told_from_others() {
+        for (value, tight) in [
+            ("abc #def", true),
+            ("abc \t#d", true),
+            ("abc #def # and more", true),
+            ("abc # the password", false),
+            ("abc #", false),
+            ("abc#def", false),
+            ("'abc #def'", false),
+            ("\"abc\" #def", false),
+            ("|\n  abc #def", false),
+        ] {
+            let text = format!("first: 1\nlist:\n  - {{}}\n  - password: {value}\n");
+            assert_eq!(has_a_tight_comment(&text, &[1, 1, 0]), tight, "{value}");
         }
     }
 

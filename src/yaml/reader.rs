@@ -100,6 +100,10 @@ pub(crate) struct KeyReader<'e> {
     pub warnings: Vec<String>,
     /// The fields that hold a secret in plain text.
     pub plain_secrets: Vec<String>,
+    /// The passwords that stand in the file itself, with the steps to each ([`document::locate`]).
+    ///
+    /// [`document::locate`]: super::document::locate
+    pub written_passwords: Vec<(String, Vec<usize>)>,
     /// All secrets, of which some are in files.
     pub secrets: Vec<SecretText>,
 }
@@ -265,6 +269,8 @@ impl KeyReader<'_> {
         let secret = self.secret(spot, rules::anything)?;
         if secret.literal().is_some() {
             self.plain_secrets.push(spot.path.clone());
+            let written = (spot.path.clone(), spot.steps.clone());
+            self.written_passwords.push(written);
         }
         Some(secret)
     }

@@ -30,6 +30,17 @@ pub(super) enum Found {
     Unclear,
 }
 
+/// What is open where the text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenEnd {
+    /// Rows without their end marker.
+    Rows,
+    /// A statement without its semicolon.
+    Statement,
+    Quote,
+    Comment,
+}
+
 /// A tag of a dollar quote may be as long as this.
 const LONGEST_TAG: usize = 1024;
 
@@ -189,6 +200,24 @@ impl Lexer {
     /// True between two statements: only there pg_dump writes commands.
     pub(super) fn is_between_statements(&self) -> bool {
         self.state == State::Ground && self.statement.is_new() && self.rows.is_none()
+    }
+
+    /// Within what the text has ended, where that is its end: more of it is missing, or a semicolon.
+    pub(super) fn open_at_the_end(&self, mode: Mode) -> Option<OpenEnd> {
+        let mut ended = self.clone();
+        // what it finds there is psql's to say
+        if ended.feed(b"\n", mode).is_some() {
+            return None;
+        }
+        if ended.rows.is_some() {
+            return Some(OpenEnd::Rows);
+        }
+        match ended.state {
+            State::Ground if ended.statement.is_new() => None,
+            State::Ground => Some(OpenEnd::Statement),
+            State::Comment { .. } => Some(OpenEnd::Comment),
+            _ => Some(OpenEnd::Quote),
+        }
     }
 
     /// True within rows, where text is data.

@@ -20,10 +20,11 @@ mod lexer;
 mod mentions;
 mod statement;
 
+use crate::cause::FailureCause;
 use crate::error::{Error, Result};
 use crate::text::escape::printable;
 use charset::Charset;
-use lexer::{Found, Lexer, Mode};
+use lexer::{Found, Lexer, Mode, OpenEnd};
 use mentions::{Mentions, SettingChange};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -108,7 +109,8 @@ impl SqlText {
         Ok(passed)
     }
 
-    /// The rest, at the end.
+    /// The rest, at the end. Fails where the text ends within rows, a quote, a comment or a statement, however it is read:
+    /// what follows it would be taken for a part of it, and what is cut may do something else than the whole.
     pub fn end(&mut self) -> Result<Vec<u8>> {
         let mut passed = Vec::new();
         if let Some(start) = self.start.take() {
@@ -117,7 +119,24 @@ impl SqlText {
         if !self.command.is_empty() {
             self.command_ended(&mut passed)?;
         }
-        Ok(passed)
+        let readings = self.readings.iter();
+        let open: Vec<OpenEnd> = readings
+            .filter_map(|(lexer, mode)| lexer.open_at_the_end(*mode))
+            .collect();
+        match open.first() {
+            Some(within) if open.len() == self.readings.len() => {
+                Err(cut(self.last_line(), *within))
+            }
+            _ => Ok(passed),
+        }
+    }
+
+    /// The number of the last line that holds anything.
+    fn last_line(&self) -> u64 {
+        match self.in_line {
+            true => self.line,
+            false => self.line.saturating_sub(1).max(1),
+        }
     }
 
     fn pieces(&mut self, bytes: &[u8], passed: &mut Vec<u8>) -> Result<()> {
@@ -254,6 +273,25 @@ fn elsewhere(line: &[u8]) -> Error {
     Error::refused(format!("the SQL text leaves the target: it holds \"{line}\"")).hint(
         "take that line out; or run it with --allow-create-in-dump, as it is and not in one transaction",
     )
+}
+
+fn cut(line: u64, open: OpenEnd) -> Error {
+    let what = match open {
+        OpenEnd::Rows => "rows",
+        OpenEnd::Statement => "a statement, which no semicolon ends",
+        OpenEnd::Quote => "a quote",
+        OpenEnd::Comment => "a comment",
+    };
+    let error = Error::damaged(format!(
+        "the SQL text ends in its line {line} within {what}"
+    ))
+    .with_cause(FailureCause::SqlCut);
+    error.hint(match open {
+        OpenEnd::Statement => {
+            "if nothing is missing, give its last statement a semicolon; else it is cut: restore another backup"
+        }
+        OpenEnd::Rows | OpenEnd::Quote | OpenEnd::Comment => "it is cut: restore another backup",
+    })
 }
 
 fn refused(line: u64, found: Found, rest: &[u8]) -> Error {

@@ -12,16 +12,20 @@ use crate::postgres::client::Client;
 use crate::postgres::quoting::{block_of, identifier};
 use crate::text::escape::printable_list;
 use std::collections::HashSet;
+use std::fmt;
 
 /// The statement that has an event trigger fire again as it does now.
 const FIRES_AGAIN: &str = "format('ALTER EVENT TRIGGER %I ENABLE', evtname)
              || CASE evtenabled WHEN 'R' THEN ' REPLICA' WHEN 'A' THEN ' ALWAYS' ELSE '' END";
 
-/// The event triggers: what each is called, whether the role may say whether it fires, and how it fires again, where it does.
+/// The event triggers: what each is called, whether the role may say whether it fires, how it fires again, where it does, and
+/// the extension that it came with.
 const EVENT_TRIGGERS: &str = "
     SELECT 'event trigger', evtname::text, pg_has_role(evtowner, 'USAGE')::text, '',
-           CASE WHEN evtenabled <> 'D' THEN {fires_again} ELSE '' END, ''
-    FROM pg_event_trigger";
+           CASE WHEN evtenabled <> 'D' THEN {fires_again} ELSE '' END,
+           coalesce((SELECT extname::text FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
+                     WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e'), '')
+    FROM pg_event_trigger e";
 
 /// The default privileges of the role and of those that it may act for, with whether they are its own and whose they are:
 /// a table is given away before an identity makes its sequence, to which those of its owner apply. Those of one kind of object in one schema, or in all of them, a row: what they are,
@@ -105,7 +109,25 @@ pub struct SetAside {
     /// What has event triggers fire again.
     fire: Vec<String>,
     /// Event triggers that fire all the same, since they belong to someone else.
-    pub firing: Vec<String>,
+    pub firing: Vec<FiringTrigger>,
+}
+
+/// An event trigger that fires at what is restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiringTrigger {
+    /// Its name.
+    pub name: String,
+    /// The extension that it came with, if it did.
+    pub extension: Option<String>,
+}
+
+impl fmt::Display for FiringTrigger {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.extension {
+            Some(extension) => write!(to, "{} of the extension {extension}", self.name),
+            None => write!(to, "{}", self.name),
+        }
+    }
 }
 
 impl SetAside {
@@ -126,11 +148,11 @@ impl SetAside {
         let owners: HashSet<&str> = entries.map(|entry| entry.owner.as_str()).collect();
         let mut aside = SetAside::default();
         for row in client.query_names(&question())? {
-            let [kind, name, may, before, after, role] =
+            let [kind, name, may, before, after, of] =
                 <[String; 6]>::try_from(row).unwrap_or_default();
             if kind != "event trigger" {
                 // those of a role that owns nothing of the backup have no part in it
-                if may != "true" && !owners.contains(role.as_str()) {
+                if may != "true" && !owners.contains(of.as_str()) {
                     continue;
                 }
                 aside.names.push(name);
@@ -141,7 +163,9 @@ impl SetAside {
             let quoted = identifier(&name);
             let fires = !after.is_empty();
             if may != "true" {
-                aside.firing.extend(fires.then_some(name));
+                let extension = (!of.is_empty()).then_some(of);
+                let trigger = FiringTrigger { name, extension };
+                aside.firing.extend(fires.then_some(trigger));
             } else if comes_back(&name) {
                 // one that is disabled stands in the way of its function, which is dropped before it with --jobs
                 aside.before.push(format!("DROP EVENT TRIGGER {quoted};"));

@@ -388,6 +388,7 @@ mod tests {
             problems: Vec::new(),
             warnings: Vec::new(),
             plain_secrets: Vec::new(),
+            written_passwords: Vec::new(),
             secrets: Vec::new(),
         };
         let spot = Spot {

@@ -374,3 +374,52 @@ fn indexes_of_partitions_are_attached_one_at_a_time() {
         "0"
     );
 }
+
+#[test]
+fn more_connections_than_the_login_may_have_are_refused_before_anything_runs() {
+    let house = House::new(PLAIN);
+    let server = house.target.server;
+    house.sandbox.back_up("source");
+    let (role, name) = (server.create_role("limited"), &house.target.name);
+    house.target.sql(&format!(
+        "ALTER DATABASE {name} OWNER TO {role}; GRANT ALL ON SCHEMA public TO {role}; ALTER ROLE {role} CONNECTION LIMIT 3"
+    ));
+    let source = Entry::of(&house.source).named("source");
+    let target = Entry::of(&house.target).login(&house.target, &role, &role);
+    house
+        .sandbox
+        .configure_with("", &[source, target.named("target")]);
+    let with = |more: &[&'static str]| [&["--force", "--no-owner", "--jobs"], more].concat();
+    let hint = format!(
+        "restore with --jobs 2, or let an administrator ALTER ROLE \"{role}\" CONNECTION LIMIT 4"
+    );
+    for more in [&["3"][..], &["3", "--dry-run"]] {
+        let refused = house.restore("source", &with(more)).exits(1);
+        let told = "--jobs 3 takes 4 connections at a time, and the role";
+        says(&refused, &[told, "lets the login have 3", &hint]);
+        house.target_is_empty();
+    }
+    house.restore("source", &with(&["2", "--dry-run"])).exits(0);
+    house.restore("source", &with(&["2"])).exits(0);
+    house.target.holds_the_same_as(&house.source);
+
+    house.target.sql(&format!(
+        "DROP TABLE word, nothing; ALTER ROLE {role} CONNECTION LIMIT -1; ALTER DATABASE {name} CONNECTION LIMIT 2"
+    ));
+    let refused = house.restore("source", &with(&["2", "--dry-run"])).exits(1);
+    let hint = format!(
+        "restore without --jobs, or let an administrator ALTER DATABASE \"{name}\" CONNECTION LIMIT 3"
+    );
+    says(&refused, &["the database", "lets the login have 2", &hint]);
+    house.restore("source", &["--force", "--no-owner"]).exits(0);
+    // none of that is for a superuser
+    house.target.sql("DROP TABLE word, nothing");
+    let entries = [
+        Entry::of(&house.source).named("source"),
+        Entry::of(&house.target).named("target"),
+    ];
+    house.sandbox.configure_with("", &entries);
+    house
+        .restore("source", &["--force", "--jobs", "4"])
+        .exits(0);
+}

@@ -194,3 +194,94 @@ fn a_part_is_for_archives_and_not_for_sql() {
         house.refuses("./script", &more, 15, &["SQL"]);
     }
 }
+
+/// Tables of which one is called as the other and a word more, and a constraint that could be of either.
+const ALIKE: &str = "
+    CREATE TABLE \"of bit\" (id int PRIMARY KEY, CONSTRAINT \"varying of\" CHECK (id > 0) NO INHERIT); INSERT INTO \"of bit\" VALUES (1);
+    CREATE TABLE \"of bit varying\" (id int CONSTRAINT \"its key\" PRIMARY KEY, of int DEFAULT 7); INSERT INTO \"of bit varying\" VALUES (2);
+    ALTER TABLE \"of bit\" ADD CONSTRAINT \"varying key\" UNIQUE (id);
+    CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER \"varying fires\" BEFORE INSERT ON \"of bit\" FOR EACH ROW EXECUTE FUNCTION fires();
+    CREATE TRIGGER fires BEFORE INSERT ON \"of bit varying\" FOR EACH ROW EXECUTE FUNCTION fires()";
+
+#[test]
+fn a_table_is_not_taken_for_another_whose_name_goes_on() {
+    let house = House::new(PLAIN);
+    house.source.sql(ALIKE);
+    house.sandbox.back_up("source");
+    house.restore("source", &["--force"]).exits(0);
+    for table in ["of bit", "of bit varying"] {
+        let clean = ["--force", "--clean", "--yes", "--table", table];
+        house.restore("source", &clean).exits(0);
+        house.target.holds_the_same_as(&house.source);
+    }
+    house.target.sql("DROP TABLE \"of bit\"");
+    let table = ["--force", "--table", "of bit"];
+    house.restore("source", &table).exits(0);
+    house.target.holds_the_same_as(&house.source);
+}
+
+#[test]
+fn a_domain_over_an_array_stays_with_its_constraints_and_comes_with_them() {
+    let house = House::new(PLAIN);
+    house.source.sql(
+        "CREATE DOMAIN words AS text[]; ALTER DOMAIN words ADD CONSTRAINT few CHECK (cardinality(VALUE) < 9) NOT VALID;
+         CREATE TABLE spoken (w words); INSERT INTO spoken VALUES ('{a,b}')",
+    );
+    house.sandbox.back_up("source");
+    house
+        .restore("source", &["--force", "--table", "spoken"])
+        .exits(0);
+    let few = "SELECT conname, convalidated, w FROM pg_constraint, spoken WHERE contypid = 'words'::regtype";
+    assert_eq!(house.target.sql(few), "few|f|{a,b}");
+    let domain = "SELECT 'words'::regtype::oid";
+    let before = house.target.sql(domain);
+    let clean = ["--force", "--clean", "--yes", "--table", "spoken"];
+    house.restore("source", &clean).exits(0);
+    assert_eq!(house.target.sql(few), "few|f|{a,b}");
+    assert_eq!(house.target.sql(domain), before);
+}
+
+/// A type of one's own that a key compares, and a constraint that compares numbers by an extension.
+const COMPARED: &str = "
+    CREATE EXTENSION btree_gist; CREATE SCHEMA s; SET search_path = s, public; CREATE TYPE number;
+    CREATE FUNCTION number_in(cstring) RETURNS number LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+    CREATE FUNCTION number_out(number) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+    CREATE TYPE number (INPUT = number_in, OUTPUT = number_out, LIKE = int4);
+    CREATE FUNCTION number_lt(number, number) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS 'int4lt';
+    CREATE FUNCTION number_eq(number, number) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS 'int4eq';
+    CREATE FUNCTION number_cmp(number, number) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'btint4cmp';
+    CREATE OPERATOR < (FUNCTION = number_lt, LEFTARG = number, RIGHTARG = number);
+    CREATE OPERATOR = (FUNCTION = number_eq, LEFTARG = number, RIGHTARG = number, COMMUTATOR = =);
+    CREATE OPERATOR CLASS number_ops DEFAULT FOR TYPE number USING btree AS
+        OPERATOR 1 <, OPERATOR 3 =, FUNCTION 1 number_cmp(number, number);
+    CREATE TABLE numbered (n number PRIMARY KEY); INSERT INTO numbered VALUES ('2'), ('10');
+    CREATE TABLE booked (room int, span int4range, EXCLUDE USING gist (room WITH =, span WITH &&));
+    INSERT INTO booked VALUES (1, '[1,5)')";
+
+#[test]
+fn a_part_comes_with_what_its_keys_compare_by() {
+    let house = House::new(PLAIN);
+    house.source.sql(COMPARED);
+    house.sandbox.back_up("source");
+    let keys = "SELECT (SELECT count(*) FROM s.numbered), (SELECT count(*) FROM s.booked), count(*) FROM pg_constraint
+        WHERE conrelid IN ('s.numbered'::regclass, 's.booked'::regclass) AND contype IN ('p', 'x')";
+    for part in [
+        &["--schema", "s"][..],
+        &["--table", "s.numbered", "--table", "s.booked"],
+    ] {
+        let dry = [&["--force", "--dry-run"], part].concat();
+        house.restore("source", &dry).exits(0);
+        house
+            .restore("source", &[&["--force"], part].concat())
+            .exits(0);
+        assert_eq!(house.target.sql(keys), "2|1|2");
+        // all is there now, and stays
+        let clean = [&["--force", "--clean", "--yes"], part].concat();
+        house.restore("source", &clean).exits(0);
+        assert_eq!(house.target.sql(keys), "2|1|2");
+        house
+            .target
+            .sql("DROP SCHEMA s CASCADE; DROP EXTENSION btree_gist");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::{House, PLAIN, says};
 use crate::support::entry::Entry;
+use std::fs;
 
 /// A log of all DDL, a ban on dropping anything, and a materialized view, whose rows an archive holds behind all else.
 const WATCHED: &str = "
@@ -211,4 +212,94 @@ fn default_privileges_hand_out_nothing_and_are_as_they_were() {
             .exits(0);
         assert_eq!(house.target.sql(RIGHTS), exact);
     }
+}
+
+/// What an extension brings that lets no table be made.
+const GUARD: &str = "
+    CREATE FUNCTION guard.deny() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no tables today'; END $$;
+    CREATE EVENT TRIGGER deny ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION guard.deny();
+    CREATE EVENT TRIGGER rests ON ddl_command_end EXECUTE FUNCTION guard.deny(); ALTER EVENT TRIGGER rests DISABLE";
+
+#[test]
+fn an_event_trigger_of_an_extension_that_fails_a_restore_is_named_with_a_way_that_works() {
+    let house = House::on(PLAIN, 18);
+    let server = house.target.server;
+    let extensions = server.directory.join("extensions_that_guard");
+    let directory = extensions.join("extension");
+    fs::create_dir_all(&directory).expect("make a directory");
+    let control = "default_version = '1'\nrelocatable = false\nschema = guard\n";
+    fs::write(directory.join("guard.control"), control).expect("write it");
+    fs::write(directory.join("guard--1.sql"), GUARD).expect("write it");
+    let path = format!(
+        "SET extension_control_path = '$system:{}'",
+        extensions.display()
+    );
+    for database in [&house.source, &house.target] {
+        database.sql(&format!("ALTER DATABASE {} {path}", database.name));
+    }
+    let by_role = |login: &str| {
+        let source = Entry::of(&house.source).named("source");
+        let target = Entry::of(&house.target).login(&house.target, login, login);
+        house
+            .sandbox
+            .configure_with("", &[source, target.named("target")]);
+    };
+    // a database that is made has no such setting yet
+    let superuser = server.create_role("superuser");
+    house.source.sql(&format!(
+        "ALTER ROLE {superuser} SUPERUSER; ALTER ROLE {superuser} {path}"
+    ));
+    by_role(&superuser);
+    house.source.sql("CREATE EXTENSION guard");
+    house.sandbox.back_up("source");
+
+    let brought = "if it is an event trigger that fails it (deny of the extension guard, which --no-event-triggers does not leave out)";
+    let made = r#"CREATE SCHEMA IF NOT EXISTS "guard"; CREATE EXTENSION "guard" SCHEMA "guard""#;
+    for path in PATHS {
+        let failed = house
+            .restore("source", &[&["--force"], path].concat())
+            .exits(1);
+        says(
+            &failed,
+            &["no tables today", brought, made, ", in \"target"],
+        );
+        house.target_is_empty();
+        house.target.sql("DROP EXTENSION IF EXISTS guard");
+    }
+    let new = format!("{}_anew", house.target.name);
+    let failed = house
+        .restore("source", &["--force", "--create", "--to", &new])
+        .exits(1);
+    let createdb = format!("in a database made by: createdb --template=template0 {new}; ");
+    says(&failed, &[brought, made, &createdb, "without --create"]);
+
+    house.target.sql(made);
+    let role = server.create_role("restorer");
+    house.target.sql(&format!(
+        "ALTER DATABASE {} OWNER TO {role}; GRANT ALL ON SCHEMA public TO {role}",
+        house.target.name
+    ));
+    by_role(&role);
+    let options = ["--force", "--no-owner"];
+    let told = house
+        .restore("source", &[&options[..], &["--dry-run"]].concat())
+        .exits(0);
+    let line = "not off       deny of the extension guard\n";
+    assert!(told.text().contains(line), "{}", told.text());
+    let failed = house.restore("source", &options).exits(1);
+    let switched_off = "ALTER EVENT TRIGGER \"deny\" DISABLE";
+    says(
+        &failed,
+        &["event trigger of the target", "--user ROLE", switched_off],
+    );
+    house.target.sql(switched_off);
+    house.restore("source", &options).exits(0);
+    house
+        .target
+        .sql("DROP TABLE word, nothing; ALTER EVENT TRIGGER deny ENABLE");
+
+    by_role(&superuser);
+    house.restore("source", &["--force"]).exits(0);
+    house.target.holds_the_same_as(&house.source);
+    assert_eq!(house.target.sql(EVENT_TRIGGERS), "denyO restsD");
 }

@@ -159,22 +159,48 @@ fn cut_sql_leaves_nothing_behind_wherever_it_is_cut() {
 fn sql_that_nobody_dumped_is_restored_whole_or_not_at_all() {
     let house = House::new(PLAIN);
     // no last line tells that it is cut; that it ends within rows, a statement or a quote does
-    for (script, status) in [
-        ("CREATE TABLE a (t text);\nCOPY a FROM stdin;\nx\n", 13),
-        ("CREATE TABLE a (t text);\nDELETE FROM a", 1),
-        ("CREATE TABLE a (t text);\nINSERT INTO a VALUES ('x", 1),
-        ("CREATE TABLE a (t text);\nSELECT CASE WHEN true THEN 1", 1),
-        ("CREATE TABLE a (t text);\n/* and then", 1),
+    let semicolon = "give its last statement a semicolon";
+    for (more, words) in [
+        ("COPY a FROM stdin;\nx\n", ["line 3 within rows", ""]),
+        ("COPY a FROM stdin;", ["line 2 within rows", ""]),
+        ("DELETE FROM a", ["line 2 within a statement", semicolon]),
+        ("DELETE\nFROM a\n", ["line 3 within a statement", semicolon]),
+        (
+            "DELETE FROM a -- all;\n",
+            ["line 2 within a statement", semicolon],
+        ),
+        (
+            "SELECT CASE WHEN true THEN 1",
+            ["line 2 within a statement", semicolon],
+        ),
+        (
+            "CREATE TABLE b (\ni int,\n",
+            ["line 3 within a statement", semicolon],
+        ),
+        ("INSERT INTO a VALUES ('x;\n", ["line 2 within a quote", ""]),
+        ("DO $$ BEGIN NULL; END $;", ["line 2 within a quote", ""]),
+        ("/* and then;", ["line 2 within a comment", ""]),
     ] {
+        let script = format!("CREATE TABLE a (t text);\n{more}");
         fs::write(house.sandbox.path("script"), script).expect("write it");
-        house.refuses("./script", &["--allow-sql-fallback"], status, &[]);
+        for option in [&[][..], &["--dry-run"], &["--allow-create-in-dump"]] {
+            let options = [&["--allow-sql-fallback"], option].concat();
+            house.refuses("./script", &options, 13, &words);
+        }
     }
-    let whole = "\\encoding UTF8\nCREATE TABLE a (t text);\nINSERT INTO a VALUES (1);";
-    fs::write(house.sandbox.path("script"), whole).expect("write it");
-    house
-        .restore("./script", &["--allow-sql-fallback"])
-        .exits(0);
-    assert_eq!(house.target.sql("SELECT t FROM a"), "1");
+    for end in [
+        "INSERT INTO a VALUES (1);",
+        "INSERT INTO a VALUES (1); -- and no more",
+        "INSERT INTO a VALUES (1);\n/* and no more */\r\n\n",
+    ] {
+        let whole = format!("\\encoding UTF8\nCREATE TABLE a (t text);\n{end}");
+        fs::write(house.sandbox.path("script"), whole).expect("write it");
+        house
+            .restore("./script", &["--allow-sql-fallback"])
+            .exits(0);
+        assert_eq!(house.target.sql("SELECT t FROM a"), "1");
+        house.target.sql("DROP TABLE a");
+    }
 }
 
 #[test]
@@ -226,7 +252,7 @@ fn a_command_that_only_psql_sees_is_not_run() {
     // the name of the setting is nowhere in the text
     let script = format!(
         "CREATE TABLE a (i int);\nSELECT set_config('standard_' || 'conforming_strings', 'off', false);\n\
-         SELECT '\\'';\n\\! touch {shown}\n-- '\n"
+         SELECT '\\'';\n\\! touch {shown}\n-- '\n;\n"
     );
     fs::write(house.sandbox.path("script"), script).expect("write it");
     house.refuses("./script", &["--allow-sql-fallback"], 15, &["restricted"]);

@@ -35,6 +35,8 @@ pub enum Demand {
     /// Not a right of who restores: its owner has to be allowed to call functions that are not the server's own, as which it is
     /// computed.
     Computed,
+    /// Not a right: operators that compare what an exclusion constraint is over, which may be an extension's.
+    Excludes,
     /// A server of this major version, for the sake of what is named.
     Major(u32, &'static str),
 }
@@ -96,6 +98,11 @@ pub(super) fn demands(kind: &str, definition: &str) -> Vec<Demand> {
             if holds(definition, &["ON", "login"]) {
                 found.push(Demand::Major(17, "event triggers on login"));
             }
+            found
+        }
+        "CONSTRAINT" if holds(definition, &["EXCLUDE", "USING"]) => {
+            let mut found = newer(kind, definition);
+            found.push(Demand::Excludes);
             found
         }
         "TABLE" | "VIEW" | "INDEX" | "CONSTRAINT" | "CHECK CONSTRAINT" | "FK CONSTRAINT"

@@ -4,7 +4,7 @@
 use super::object_kinds::{is_relation, is_remark, shown};
 use super::target_state::TargetState;
 use crate::error::Error;
-use crate::source::logical::archive::{Toc, TocEntry};
+use crate::source::logical::archive::{Demand, Toc, TocEntry};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// So many names are told.
@@ -30,12 +30,13 @@ pub fn add_needed(
     let before = ids.clone();
     let lacking = add_what_is_known(catalog, ids, target);
     add_mentioned(catalog, ids, target);
+    add_operator_classes(catalog, ids, target);
     let added = |id: &i64| ids.contains(id) && !before.contains(id);
     let mut about = Vec::new();
     for entry in &catalog.entries {
-        if (is_remark(&entry.kind) || entry.kind == "SEQUENCE SET")
-            && entry.dependencies.iter().any(added)
-        {
+        // of a domain: pg_dump has those beside it that are not valid
+        let is_part = matches!(&*entry.kind, "SEQUENCE SET" | "CHECK CONSTRAINT");
+        if (is_remark(&entry.kind) || is_part) && entry.dependencies.iter().any(added) {
             about.push(entry.id);
         }
     }
@@ -63,7 +64,7 @@ fn add_what_is_known<'a>(
             let Some(needed) = by_id.get(id).filter(|_| !ids.contains(id)) else {
                 continue;
             };
-            if !target.lacks(needed) {
+            if !is_absent(needed, &by_id, target) {
                 continue;
             }
             if is_relation(&needed.kind) && needed.kind != "SEQUENCE" {
@@ -110,6 +111,54 @@ fn add_mentioned(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetState) {
             }
         }
     }
+}
+
+/// Extensions with operator classes for types of the server itself, by which an exclusion constraint compares them.
+const COMPARING: [&str; 3] = ["btree_gist", "pg_trgm", "intarray"];
+
+/// Adds the operator classes by which keys and exclusion constraints compare their columns. Only the index behind a constraint
+/// needs them, of which an archive has no entry: so those of a type come with the type.
+fn add_operator_classes(catalog: &Toc, ids: &mut HashSet<i64>, target: &TargetState) {
+    let by_id = entries_by_id(catalog);
+    let mut entries = catalog.entries.iter();
+    let excludes =
+        entries.any(|entry| ids.contains(&entry.id) && entry.demands.contains(&Demand::Excludes));
+    let is_new_type = |id: &i64, ids: &HashSet<i64>| {
+        let entry = by_id.get(id).filter(|entry| ids.contains(&entry.id));
+        entry.is_some_and(|entry| entry.kind == "TYPE" && target.lacks(entry))
+    };
+    for entry in &catalog.entries {
+        let mut needed = entry.dependencies.iter();
+        let is_wanted = match &*entry.kind {
+            "OPERATOR CLASS" => needed.any(|id| is_new_type(id, ids)),
+            "EXTENSION" => {
+                let name = &entry.tag;
+                excludes
+                    && COMPARING.contains(&name.as_str())
+                    && target.lacks(entry)
+                    && target.may_create_extension(name)
+            }
+            _ => false,
+        };
+        if is_wanted && !ids.contains(&entry.id) {
+            let mut with = ids.clone();
+            with.insert(entry.id);
+            if add_what_is_known(catalog, &mut with, target).is_empty() {
+                *ids = with;
+            }
+        }
+    }
+}
+
+/// True of what the target lacks, as far as that is known: an operator, and what is made of operators, is not there where
+/// something is not that it needs.
+fn is_absent(entry: &TocEntry, by_id: &HashMap<i64, &TocEntry>, target: &TargetState) -> bool {
+    let is_of_operators = matches!(
+        &*entry.kind,
+        "OPERATOR" | "OPERATOR CLASS" | "OPERATOR FAMILY"
+    );
+    let mut needed = entry.dependencies.iter().filter_map(|id| by_id.get(id));
+    target.lacks(entry) || is_of_operators && needed.any(|needed| is_absent(needed, by_id, target))
 }
 
 /// The name of a function without the types of its arguments.

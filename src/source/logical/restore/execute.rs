@@ -55,7 +55,10 @@ impl PreparedRestore<'_> {
         drop(watch);
         let is_sql_text = self.content() == Content::Sql;
         fed.map_err(|error| explain::fitting(error, is_sql_text, self.facts.creates))
-            .map_err(|error| self.own_up(error))
+            .map_err(|error| match self.past_event_triggers(&error) {
+                Some(hint) => self.own_up(error).also_hint(hint),
+                None => self.own_up(error),
+            })
     }
 
     fn run(

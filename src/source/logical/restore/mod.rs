@@ -9,6 +9,7 @@
 //! incomplete       what an archive of a part of a database does not bring itself
 //! server_setup     what speaks against it in how the server is set up
 //! selection        which entries of the archive, for a part and for a role that may not do everything
+//! connections      whether several connections at a time may be had
 //! locale           how a database that is made sorts and compares
 //! left_out         what someone does without, what is there already, and what belongs to others
 //! dependencies     what a part needs, and what depends on it
@@ -20,6 +21,7 @@
 //! broken_keys      keys that the rows of the backup break, where they are put up with
 //! created_*        a database and roles that are made, and dropped again where the restore fails
 //! execute          the archive through pg_restore or psql, its end last
+//! event_triggers   those that may have failed it, and what to do about them
 //! phases           the runs of pg_restore of several connections at a time
 //! spool            the decoded dump in a file, for several connections at a time
 //! comparison       the target dumped once more and compared with the archive
@@ -28,11 +30,13 @@
 
 mod broken_keys;
 mod comparison;
+mod connections;
 pub mod created_database;
 mod created_properties;
 mod created_roles;
 pub mod dependencies;
 mod drop_refusals;
+mod event_triggers;
 pub mod execute;
 mod facts;
 mod incomplete;
@@ -166,10 +170,12 @@ pub fn run(
             printable_list(&prepared.facts.selection.left_out)
         );
     }
-    if !prepared.facts.set_aside.firing.is_empty() {
+    let firing = prepared.facts.set_aside.firing.iter();
+    let firing: Vec<String> = firing.map(ToString::to_string).collect();
+    if !firing.is_empty() {
         log::warn!(
             "event triggers of the target that belong to someone else, and fire at what is restored: {}",
-            printable_list(&prepared.facts.set_aside.firing)
+            printable_list(&firing)
         );
     }
     if !prepared.facts.lent_settings.is_empty() {

@@ -171,6 +171,7 @@ impl<'a> PreparedRestore<'a> {
         }
         if job.jobs.is_some() {
             found.extend(prepared.not_in_parallel(tools, cancel).err());
+            found.extend(prepared.too_few_connections()?);
         }
         cancel.check()?;
         found.extend(objection);

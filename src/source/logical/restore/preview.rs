@@ -13,6 +13,7 @@ use crate::postgres::tools::Tools;
 use crate::repository::located::Located;
 use crate::repository::sidecars::read_manifest;
 use crate::source::logical::archive::TocEntry;
+use crate::source::logical::set_aside::FiringTrigger;
 use chrono::{DateTime, Utc};
 
 /// What would happen to which server, from which backup.
@@ -73,7 +74,7 @@ pub struct RestorePreview {
     /// Settings of an application that the backup's database has and the target lacks, made for the restore alone.
     pub lent_settings: Vec<String>,
     /// Event triggers of the target that would fire at what is restored, since they belong to someone else.
-    pub firing: Vec<String>,
+    pub firing: Vec<FiringTrigger>,
     /// Where the decoded dump would be kept meanwhile.
     pub spool: Option<String>,
     /// Why the restore would be refused.

@@ -163,6 +163,7 @@ impl RestoreFacts<'_> {
             Demand::InSchema(_)
             | Demand::LabelProvider(_)
             | Demand::Computed
+            | Demand::Excludes
             | Demand::Major(..) => None,
         }
     }
@@ -310,7 +311,7 @@ fn without(entries: &[&TocEntry]) -> String {
 }
 
 /// What makes these extensions where the dump had them.
-fn created_beforehand(entries: &[&TocEntry]) -> String {
+pub(super) fn created_beforehand(entries: &[&TocEntry]) -> String {
     let statements = entries.iter().map(|entry| {
         let name = identifier(&entry.tag);
         let schema = entry.demands.iter().find_map(|demand| match demand {

@@ -16,7 +16,7 @@ use crate::source::logical::archive::{Toc, TocEntry};
 use crate::source::logical::drop_existing::DroppedObject;
 use crate::text::nearest::nearest;
 use crate::text::shell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 impl Subset {
     /// With the names of schemas that the backup holds, where they were written in quotes, as SQL and psql write them.
@@ -345,26 +345,22 @@ fn add_parts(catalog: &Toc, ids: &mut HashSet<i64>, absent_publications: &HashSe
         .iter()
         .map(|entry| (entry.schema.as_str(), entry.tag.as_str()))
         .collect();
-    let of_chosen = |entry: &TocEntry| {
-        names.contains(&(entry.schema.as_str(), entry.tag.as_str()))
-            // `table name`, where the name of the table may itself hold spaces
-            || entry.tag.match_indices(' ').any(|(at, _)| {
-                names.contains(&(entry.schema.as_str(), &entry.tag[..at]))
-            })
-    };
+    let relations = catalog.entries.iter();
+    let relations: HashMap<(&str, &str), i64> = relations
+        .filter(|entry| is_relation(&entry.kind))
+        .map(|entry| ((&*entry.schema, &*entry.tag), entry.id))
+        .collect();
+    let is_chosen = |name: &str, entry: &TocEntry| names.contains(&(&*entry.schema, name));
+    let of_chosen =
+        |entry: &TocEntry| table_of(entry, &relations).is_some_and(|table| is_chosen(table, entry));
     for entry in &catalog.entries {
         let needs_chosen = || entry.dependencies.iter().any(|id| ids.contains(id));
         let belongs = match &*entry.kind {
-            "TABLE DATA"
-            | "MATERIALIZED VIEW DATA"
-            | "ROW SECURITY"
-            | "CONSTRAINT"
-            | "CHECK CONSTRAINT"
-            | "FK CONSTRAINT"
-            | "DEFAULT"
-            | "TRIGGER"
-            | "RULE"
-            | "POLICY" => of_chosen(entry),
+            "TABLE DATA" | "MATERIALIZED VIEW DATA" | "ROW SECURITY" => {
+                is_chosen(&entry.tag, entry)
+            }
+            "CONSTRAINT" | "CHECK CONSTRAINT" | "FK CONSTRAINT" | "DEFAULT" | "TRIGGER"
+            | "RULE" | "POLICY" => of_chosen(entry),
             "INDEX" | "STATISTICS" | "STATISTICS DATA" | "SEQUENCE" | "SEQUENCE SET" => {
                 needs_chosen()
             }
@@ -379,6 +375,19 @@ fn add_parts(catalog: &Toc, ids: &mut HashSet<i64>, absent_publications: &HashSe
             ids.insert(entry.id);
         }
     }
+}
+
+/// The table of an entry that is called `table name`: either may hold spaces, so that of several tables of such a name it is one
+/// that the entry needs, and the longest.
+fn table_of<'a>(entry: &'a TocEntry, relations: &HashMap<(&str, &str), i64>) -> Option<&'a str> {
+    let ends = entry.tag.match_indices(' ').map(|(at, _)| at);
+    let tables = ends.filter_map(|end| {
+        let name = &entry.tag[..end];
+        let id = relations.get(&(&*entry.schema, name))?;
+        Some((entry.dependencies.contains(id), name))
+    });
+    let table = tables.max_by_key(|(is_needed, name)| (*is_needed, name.len()));
+    table.map(|(_, name)| name)
 }
 
 fn same_name(one: &TocEntry, other: &TocEntry) -> bool {

@@ -66,7 +66,7 @@ const TARGET: &str = " \
          CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE oidvectortypes(proargtypes) END) FROM pg_proc p \
          JOIN pg_namespace n ON n.oid = pronamespace WHERE p.oid >= 16384 \
      UNION ALL SELECT 'type', nspname || '.' || typname FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace \
-         WHERE t.oid >= 16384 AND typcategory <> 'A' \
+         WHERE t.oid >= 16384 AND (typcategory <> 'A' OR typtype = 'd') \
            AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND relkind <> 'c') \
      UNION ALL SELECT 'key', format('%s.%s %s', nspname, relname, conname) FROM pg_constraint \
          JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE contype = 'f'";
@@ -371,6 +371,12 @@ impl TargetState {
             false => shown(entry),
         };
         (entry.kind.clone(), name)
+    }
+
+    /// True where the server has the extension, and its role may make it.
+    pub fn may_create_extension(&self, name: &str) -> bool {
+        self.available_extensions.contains(name)
+            && (self.is_superuser || !self.untrusted_extensions.contains(name))
     }
 
     /// True of an entry that other objects need and that is not there. Of kinds that no one looked for only a database
