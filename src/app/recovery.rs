@@ -7,8 +7,10 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{BackupMethod, SourceSettings};
 use crate::error::{Doing, Error, Result};
+use crate::files::permitted::Visitor;
 use crate::operation::base_restore::recovery::{self, Recovery, RecoveryRequest, RecoveryTarget};
 use crate::postgres::replication::Lsn;
+use crate::process::account::Account;
 use crate::repository::Repository;
 use crate::repository::located::Located;
 use crate::repository::manifest::{ClusterFacts, Manifest};
@@ -72,6 +74,9 @@ impl App {
         let program = std::env::current_exe().doing(|| "cannot find out where this program is")?;
         let configuration = std::path::absolute(&self.path)
             .doing(|| format!("cannot find {}", self.path.display()))?;
+        if let Some(owner) = &options.owner {
+            require_readable(owner, &configuration)?;
+        }
         let request = RecoveryRequest {
             cluster: &source.name,
             base,
@@ -110,6 +115,27 @@ fn restore_command(program: &Path, configuration: &Path, cluster: &str, timeline
         for_server(&configuration.display().to_string()),
         for_server(cluster),
     )
+}
+
+/// Refuses what the server would fail by: it runs as this user, and gets its WAL by this configuration.
+fn require_readable(owner: &str, configuration: &Path) -> Result<()> {
+    let account = Account::named(owner)?;
+    let visitor = Visitor {
+        uid: account.uid,
+        groups: account.groups(),
+    };
+    let barred = visitor
+        .barred_from_reading(configuration, false)
+        .doing(|| format!("cannot look at {}", configuration.display()))?;
+    match barred {
+        None => Ok(()),
+        Some(place) => Err(Error::usage(format!(
+            "the server would get archived WAL by {}, which {owner} may not read: {} is closed",
+            configuration.display(),
+            place.display()
+        ))
+        .hint("name a configuration that it may read with -c FILE, or restore the backup alone: --from NAME/TIMESTAMP")),
+    }
 }
 
 /// Where the options say that it goes; `None` where the backup alone was asked for.

@@ -203,11 +203,7 @@ fn moments_come_back(major: u32) {
     assert_eq!(rows, "7", "{said}");
 
     let refused = scene.restore("early", &["--at", &before]).exits(10);
-    assert!(
-        refused.stderr.contains("or before"),
-        "{}",
-        refused.stderr
-    );
+    assert!(refused.stderr.contains("or before"), "{}", refused.stderr);
     let refused = scene
         .restore("late", &["--at", "2099-01-01T12:00Z"])
         .exits(15);
@@ -591,8 +587,8 @@ fn old_wal_goes_with_the_backups_that_it_was_for() {
     let (rows, said) = scene.restored_rows("third", &[]);
     assert_eq!(rows, "3", "{said}");
     // every moment of the last week: no backup is so old, and so all stay
-    scene.back_up();
     scene.retain("keep_last: 1, pitr: 7d");
+    scene.back_up();
     scene.run(&["prune"]).exits(0);
     assert!(there(&last));
 }

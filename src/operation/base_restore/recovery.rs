@@ -98,7 +98,7 @@ pub struct RecoveryRequest<'a> {
 }
 
 /// A base backup as it lies in the WAL.
-struct Place {
+struct WalPlace {
     timeline: u32,
     system_identifier: u64,
     start: Lsn,
@@ -108,7 +108,7 @@ struct Place {
 
 /// Decides. `None` where nothing is archived that the backup does not hold itself, and nothing else was asked for.
 pub fn plan(request: &RecoveryRequest, cancel: &Cancel) -> Result<Option<Recovery>> {
-    let place = Place::of(request.base)?;
+    let place = WalPlace::of(request.base)?;
     let inventory = WalInventory::list(
         request.cluster,
         place.system_identifier,
@@ -143,15 +143,15 @@ pub fn plan(request: &RecoveryRequest, cancel: &Cancel) -> Result<Option<Recover
     }))
 }
 
-impl Place {
-    fn of(facts: &ClusterFacts) -> Result<Place> {
+impl WalPlace {
+    fn of(facts: &ClusterFacts) -> Result<WalPlace> {
         let damaged = |what: &str| Error::damaged(format!("the manifest tells {what}"));
         let lsn = |text: &str| text.parse().map_err(|()| damaged("no place in the WAL"));
         if !is_segment_size(facts.wal_segment_size) {
             return Err(damaged("a size of WAL segments that there is not"));
         }
         let identifier = facts.system_identifier.parse();
-        Ok(Place {
+        Ok(WalPlace {
             timeline: facts.timeline,
             system_identifier: identifier.map_err(|_| damaged("no system identifier"))?,
             start: lsn(&facts.start_lsn)?,
@@ -164,7 +164,7 @@ impl Place {
 /// The timelines that are gone through: to the one that was asked for, else to the newest that leads on from the backup.
 fn lineage(
     request: &RecoveryRequest,
-    place: &Place,
+    place: &WalPlace,
     inventory: &WalInventory,
     cancel: &Cancel,
 ) -> Result<Lineage> {
@@ -252,7 +252,7 @@ fn history(
 /// What the server is told, where the target can be reached.
 fn decided(
     request: &RecoveryRequest,
-    place: &Place,
+    place: &WalPlace,
     coverage: &Coverage,
     known: WalTimes,
 ) -> Result<RecoveryTarget> {
@@ -349,7 +349,7 @@ fn holed(
 /// Looks into WAL for times.
 struct Times<'a> {
     request: &'a RecoveryRequest<'a>,
-    place: &'a Place,
+    place: &'a WalPlace,
     cancel: &'a Cancel,
 }
 

@@ -1,7 +1,7 @@
 //! `wal-push`: one file of WAL from the server to its storages, and the next ones with it. Success means that it is durable on
 //! those that are required; the server keeps what is not.
 
-mod remembered;
+mod memory;
 mod server_file;
 mod store;
 
@@ -17,7 +17,7 @@ use crate::repository::host_state::{HostState, address};
 use crate::repository::places::Place;
 use crate::repository::wal_archive::{OpenWal, require_system};
 use crate::storage::Storage;
-use remembered::Remembered;
+use memory::ArchiverMemory;
 use server_file::ServerFile;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ struct PushTarget {
 pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
     let file = ServerFile::look(push.path)?;
     let what = format!("cannot archive {} of {}", file.file, push.cluster);
-    let memory = Remembered(&push.state);
+    let memory = ArchiverMemory(&push.state);
     let mut failures: Vec<(String, Error)> = Vec::new();
     let mut opened = Vec::new();
     for place in push.places {
@@ -190,7 +190,7 @@ fn push_one(
     file: &ServerFile,
     targets: &[PushTarget],
     storing: &Storing,
-    memory: &Remembered,
+    memory: &ArchiverMemory,
     cancel: &Cancel,
 ) -> Result<Vec<Result<()>>> {
     let known = memory.stored_on(file.file, || file.sha256())?;
@@ -250,7 +250,7 @@ fn first_only() -> impl Iterator<Item = bool> {
 }
 
 /// Notes that `storage` has failed, where it is the storage that did.
-fn failed_on(memory: &Remembered, storage: &dyn Storage, error: Error) -> (String, Error) {
+fn failed_on(memory: &ArchiverMemory, storage: &dyn Storage, error: Error) -> (String, Error) {
     if error.kind().may_pass() {
         memory.is_gone(storage);
     }

@@ -404,13 +404,14 @@ fn more_connections_than_the_login_may_have_are_refused_before_anything_runs() {
     house.target.holds_the_same_as(&house.source);
 
     house.target.sql(&format!(
-        "DROP TABLE word, nothing; ALTER ROLE {role} CONNECTION LIMIT -1; ALTER DATABASE {name} CONNECTION LIMIT 2"
+        "DROP TABLE word, nothing; ALTER ROLE {role} CONNECTION LIMIT -1; ALTER DATABASE {name} CONNECTION LIMIT 3"
     ));
-    let refused = house.restore("source", &with(&["2", "--dry-run"])).exits(1);
+    // a session that has just ended may count for a moment still, and so the limit is not the least there is
+    let refused = house.restore("source", &with(&["3", "--dry-run"])).exits(1);
     let hint = format!(
-        "restore without --jobs, or let an administrator ALTER DATABASE \"{name}\" CONNECTION LIMIT 3"
+        "restore with --jobs 2, or let an administrator ALTER DATABASE \"{name}\" CONNECTION LIMIT 4"
     );
-    says(&refused, &["the database", "lets the login have 2", &hint]);
+    says(&refused, &["the database", "lets the login have 3", &hint]);
     house.restore("source", &["--force", "--no-owner"]).exits(0);
     // none of that is for a superuser
     house.target.sql("DROP TABLE word, nothing");

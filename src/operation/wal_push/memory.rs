@@ -14,7 +14,7 @@ use std::time::Duration;
 const AWAY: Duration = Duration::from_secs(60);
 
 /// The memory of one cluster's archiver. What is lost of it is found out again, so failures are not told.
-pub(super) struct Remembered<'a>(pub &'a HostState);
+pub(super) struct ArchiverMemory<'a>(pub &'a HostState);
 
 /// A file that is durable somewhere.
 #[derive(Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct Durable {
     stored_on: Vec<String>,
 }
 
-impl Remembered<'_> {
+impl ArchiverMemory<'_> {
     /// The addresses of the storages that have `file` with this content.
     pub fn stored_on(
         &self,
