@@ -3,7 +3,7 @@
 # Rust from rustup before a distribution's older one. RUSTC and the like are taken from the environment.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-.PHONY: help build install static release demo demo-cluster test machine test-faults test-kinds test-histories test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-release test-parts lint fmt bench clean
+.PHONY: help build install static static-arm64 release demo demo-cluster test machine test-faults test-kinds test-histories test-two-hosts test-lying-s3 test-large test-real test-s3 test-packages test-arm64 test-release test-parts lint fmt bench clean
 
 help: ## say what there is (the default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -17,6 +17,11 @@ static: ## build target/*-linux-musl/release/backupkit, which runs on any Linux;
 	tests/parts/debian ca-certificates curl gcc libc6-dev
 	tests/parts/rust
 	packaging/static
+
+static-arm64: ## build target/aarch64-unknown-linux-musl/release/backupkit, on a machine of another architecture
+	tests/parts/debian ca-certificates curl gcc libc6-dev
+	tests/parts/rust
+	BACKUPKIT_ARCH=aarch64 packaging/static
 
 install: ## install what make build made below PREFIX (/usr/local), in DESTDIR: program, manual pages, completions, units
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install
@@ -71,6 +76,9 @@ test-packages: static ## the static binary, the packages in a fresh chroot, the 
 	packaging/test-systemd
 	packaging/test-kubernetes
 	packaging/test-image
+
+test-arm64: static static-arm64 ## what make static-arm64 built, under an emulator: backups and restores with real servers, packages
+	packaging/test-arm64
 
 test-release: ## build a release twice and compare the bytes
 	packaging/test-release

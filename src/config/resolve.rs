@@ -5,7 +5,7 @@
 
 use super::types::{
     BackupMethod, BackupSettings, BaseBackupSettings, Config, ConnectionKeys, DumpSettings,
-    EmailKeys, Encryption, Notification, RestoreConnection, ServerKeys, SourceSettings,
+    EmailKeys, Encryption, Notification, RestoreConnection, Route, ServerKeys, SourceSettings,
     StorageSettings, Tls, WebhookKeys,
 };
 use crate::error::{Error, Kind, Result};
@@ -171,6 +171,11 @@ impl StorageSettings {
     pub fn directory(&self, env: &Env) -> Result<Option<PathBuf>> {
         self.keys.directory(env)
     }
+
+    /// The files of this machine that are read to reach it, beside those of secrets.
+    pub fn files(&self, env: &Env) -> Result<Vec<PathBuf>> {
+        self.keys.files(env)
+    }
 }
 
 impl Connection {
@@ -319,6 +324,15 @@ impl Notification {
     /// The key path, such as `notifications[0]`.
     pub fn field(&self) -> &str {
         &self.field
+    }
+
+    /// The file of certificates that it trusts, where it names one.
+    pub fn ca_file(&self, env: &Env) -> Result<Option<PathBuf>> {
+        let file = match &self.route {
+            Route::Webhook(keys) => &keys.ca_file,
+            Route::Email(keys) => &keys.ca_file,
+        };
+        Ok(optional(file, env)?.map(PathBuf::from))
     }
 }
 

@@ -28,6 +28,19 @@ pub fn is_system_directory(path: &Path) -> bool {
     }
 }
 
+/// Where everything is of the system or of its administrator, however deep it lies.
+const KEPT: [&str; 11] = [
+    "bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys", "usr",
+];
+
+/// True where no program is given a directory of its own to write data to, and an owner is not to be changed: below `/etc`
+/// and the like.
+pub fn is_kept_for_system(path: &Path) -> bool {
+    let mut kept = KEPT.iter().map(|top| Path::new("/").join(top));
+    // what an administrator builds is in a place of its own
+    kept.any(|top| path.starts_with(top)) && !path.starts_with("/usr/local")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +52,23 @@ mod tests {
         }
         for path in ["/backups", "/srv/backups", "/var/lib/postgresql", "/var/pg"] {
             assert!(!is_system_directory(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn below_etc_no_directory_is_given_away() {
+        for path in ["/etc", "/etc/ssl/backups", "/usr/share/b"] {
+            assert!(is_kept_for_system(Path::new(path)), "{path}");
+        }
+        for path in [
+            "/",
+            "/etcetera",
+            "/run/media/u/disk",
+            "/srv/etc",
+            "/var/lib/b",
+            "/usr/local/b",
+        ] {
+            assert!(!is_kept_for_system(Path::new(path)), "{path}");
         }
     }
 }

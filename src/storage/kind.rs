@@ -27,4 +27,7 @@ pub(crate) trait StorageKeys: Debug + Send + Sync {
 
     /// The directory of this machine that it is, if it is one.
     fn directory(&self, env: &Env) -> Result<Option<PathBuf>>;
+
+    /// The files of this machine that are read to reach it, beside those of secrets.
+    fn files(&self, env: &Env) -> Result<Vec<PathBuf>>;
 }

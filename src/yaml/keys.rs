@@ -121,6 +121,17 @@ impl KeyReader<'_> {
 }
 
 impl<S> KeyValues<S> {
+    /// The paths among the values, with their variables replaced, whatever becomes of the other values.
+    pub fn paths(&self, env: &Env) -> Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for value in &self.values {
+            if let KeyValue::RequiredPath(path, _) | KeyValue::Path(path, _) = value {
+                paths.extend(path.resolve_optional(env)?.map(PathBuf::from));
+            }
+        }
+        Ok(paths)
+    }
+
     /// Puts the values into `settings`, with their variables replaced. An optional one that turns out empty counts as
     /// left out.
     pub fn fill(&self, settings: &mut S, env: &Env) -> Result<()> {

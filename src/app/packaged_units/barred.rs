@@ -2,12 +2,12 @@
 
 use super::units::ROOT;
 use crate::app::service_user::ServiceUser;
-use crate::files::system_directory::is_system_directory;
+use crate::files::system_directory::{is_kept_for_system, is_system_directory};
 use crate::process::account::is_root;
 use crate::systemd::drop_in::{self, BarredPath, UsedPath};
 use crate::systemd::service_sandbox::Obstacle;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What keeps units from a path by their settings.
 pub(super) fn said(barred: &BarredPath) -> String {
@@ -38,7 +38,10 @@ pub(super) fn no_line(barred: &BarredPath) -> String {
 
 /// Instead of a directory that is somebody else's.
 fn own_directory(path: &Path) -> String {
-    let own = path.join("backupkit");
+    let own = match is_kept_for_system(path) {
+        true => PathBuf::from("/var/backups/backupkit"),
+        false => path.join("backupkit"),
+    };
     format!(
         "name a directory of its own instead, such as {}",
         own.display()
@@ -88,6 +91,7 @@ fn not_permitted_to(user: &ServiceUser, used: &UsedPath) -> Option<(String, Stri
         // what is no longer root's has an owner who needs it
         _ if *is_written
             && (is_system_directory(path)
+                || is_kept_for_system(path)
                 || path.metadata().is_ok_and(|found| found.uid() != 0)) =>
         {
             (what, own_directory(path))

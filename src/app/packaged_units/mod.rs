@@ -11,10 +11,11 @@ pub(super) use admission::{Admitted, FirstBackup, admit, warning};
 
 use crate::config::Config;
 use crate::operation::test::Finding;
-use crate::systemd::drop_in;
+use crate::systemd::drop_in::{self, UsedPath};
 use barred::{no_line, not_permitted, said};
 use std::path::Path;
 use units::{ROOT, has_systemd, is_any_enabled, users};
+use used_paths::is_for_news;
 
 const SUBJECT: &str = "service";
 
@@ -33,7 +34,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Vec<Finding> {
     };
     let barred = drop_in::barred(Path::new(ROOT), &used, "");
     let by_settings = barred.iter().map(|barred| {
-        Finding::fail(SUBJECT, said(barred)).fix(match barred.lines() {
+        failure(&barred.used, said(barred)).fix(match barred.lines() {
             Some(lines) => format!(
                 "systemctl edit {}, and restart what runs; the lines: [Service] {}",
                 barred.services.join(" "),
@@ -46,8 +47,12 @@ pub(super) fn check(config: &Config, path: &Path) -> Vec<Finding> {
     let by_owner = used
         .iter()
         .filter(|used| !barred_paths.contains(&&*used.path))
-        .flat_map(|used| not_permitted(used, &users))
-        .map(|(what, fix)| Finding::fail(SUBJECT, what).fix(fix));
+        .flat_map(|used| {
+            not_permitted(used, &users)
+                .into_iter()
+                .map(move |found| (used, found))
+        })
+        .map(|(used, (what, fix))| failure(used, what).fix(fix));
     let unset = variables::unset(SUBJECT, config, path, &environments);
     let found: Vec<Finding> = by_settings.chain(by_owner).chain(unset).collect();
     if found.is_empty() {
@@ -58,5 +63,14 @@ pub(super) fn check(config: &Config, path: &Path) -> Vec<Finding> {
     match is_enabled {
         true => found,
         false => found.into_iter().map(Finding::as_warning).collect(),
+    }
+}
+
+/// What keeps the services from `used`, which costs each run, or that anybody hears of it.
+fn failure(used: &UsedPath, what: String) -> Finding {
+    let finding = Finding::fail(SUBJECT, what);
+    match is_for_news(&used.subject) {
+        true => finding.as_warning(),
+        false => finding,
     }
 }

@@ -32,6 +32,12 @@ impl UsedPaths {
                 Ok(None) => {}
                 Err(error) => used.unknown.push(error),
             }
+            match storage.files(env) {
+                Ok(files) => files
+                    .iter()
+                    .for_each(|file| used.add(&format!("storage {}", storage.name), file, false)),
+                Err(error) => used.unknown.push(error),
+            }
         }
         for database in &config.sources {
             // what of it cannot be resolved is told by the check of the drill
@@ -53,6 +59,12 @@ impl UsedPaths {
         for (field, file) in config.secret_files(env) {
             if !is_for_restores(&field) {
                 used.add(&field, &file, false);
+            }
+        }
+        for route in &config.notifications {
+            // one that cannot be resolved turns off the route alone, which its own check tells
+            if let Ok(Some(file)) = route.ca_file(env) {
+                used.add(&format!("{}.config.ca_file", route.field()), &file, false);
             }
         }
         used
@@ -84,6 +96,11 @@ pub(super) fn is_for_restores(field: &str) -> bool {
     field.split('.').any(|part| part == "restore")
 }
 
+/// True for a key without which nobody hears of a run that goes on all the same.
+pub(super) fn is_for_news(field: &str) -> bool {
+    field.starts_with("notifications")
+}
+
 /// True for the variables of libpq that name a file.
 fn is_file(variable: &str) -> bool {
     ["PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGPASSFILE"].contains(&variable)
@@ -101,4 +118,41 @@ fn real(path: &Path) -> PathBuf {
         }
     }
     path.to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_to_trust_are_files_that_a_service_reads() {
+        let text = "
+version: 1
+storage:
+  - { name: s3main, type: s3, s3: { bucket: b, region: r, secret_key: \"${UNSET}\", access_key: a, ca_file: \"${CA}\" } }
+databases:
+  - name: app_db
+    type: postgres
+    connection: { host: db, port: 5432, database: app, user: app, sslmode: verify-full, sslrootcert: /pki/server.pem }
+    backup: { storage: s3main }
+notifications:
+  - { type: webhook, on: failure, config: { url: \"https://hooks.test/\", ca_file: /pki/hooks.pem } }
+  - { type: email, on: failure, config: { smtp_host: mail.test, smtp_port: 25, from: a@b.test, to: c@d.test, ca_file: /pki/mail.pem } }
+";
+        let env = |name: &str| (name == "CA").then(|| "/pki/storage.pem".into());
+        let config = Config::parse("config.yaml", text, &env).unwrap();
+        let used = UsedPaths::of(&config, Path::new("/etc/backupkit/config.yaml"), &env);
+        // that the storage's password is missing is told by who looks after secrets
+        assert!(used.unknown.is_empty(), "{:?}", used.unknown);
+        for (path, subject) in [
+            ("/pki/storage.pem", "storage s3main"),
+            ("/pki/server.pem", "database app_db"),
+            ("/pki/hooks.pem", "notifications[0].config.ca_file"),
+            ("/pki/mail.pem", "notifications[1].config.ca_file"),
+        ] {
+            let found = used.paths.iter().find(|used| used.path == Path::new(path));
+            let found = found.map(|used| (used.subject.as_str(), used.is_written));
+            assert_eq!(found, Some((subject, false)), "{path}");
+        }
+    }
 }

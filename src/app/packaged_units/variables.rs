@@ -1,7 +1,7 @@
 //! The variables that the units give to their services, and what of a configuration they leave without a value.
 
 use super::units::ROOT;
-use super::used_paths::{UsedPaths, is_for_restores};
+use super::used_paths::{UsedPaths, is_for_news, is_for_restores};
 use crate::config::{Config, SecretText};
 use crate::error::Result;
 use crate::operation::test::Finding;
@@ -62,42 +62,27 @@ pub(super) fn unset(
     for alike in environments.iter().filter(|of| of.environment.is_whole()) {
         let env = |name: &str| alike.environment.get(name);
         let services = alike.services.join(", ");
-        let mut add = |error: crate::error::Error, costs: Costs| {
+        let mut add = |error: crate::error::Error, is_for_news: bool| {
             let what = format!("{services} would lack a value: {}", error.chain());
             let finding = Finding::fail(subject, what).fix(FIX);
-            found.push(match costs {
-                Costs::Run => finding,
-                Costs::News => finding.as_warning(),
+            found.push(match is_for_news {
+                true => finding.as_warning(),
+                false => finding,
             });
         };
         for secret in config.secrets.iter().filter(|secret| is_needed(secret)) {
             if let Some(error) = secret.unset(&env) {
-                add(error, costs(secret));
+                add(error, is_for_news(secret.field()));
             }
         }
         for error in UsedPaths::of(config, path, &env).unknown {
-            add(error, Costs::Run);
+            add(error, false);
         }
     }
     found
 }
 
 const FIX: &str = "set it in /etc/backupkit/environment, or by systemctl edit in the service, or name a file that holds it";
-
-/// What a secret that is missing costs.
-enum Costs {
-    /// Every run.
-    Run,
-    /// That somebody hears of it.
-    News,
-}
-
-fn costs(secret: &SecretText) -> Costs {
-    match secret.field().starts_with("notifications") {
-        true => Costs::News,
-        false => Costs::Run,
-    }
-}
 
 /// False for one that no service reads, or does without.
 fn is_needed(secret: &SecretText) -> bool {

@@ -53,6 +53,10 @@ impl StorageKeys for KeyValues<LocalSettings> {
         self.fill(&mut settings, env)?;
         Ok(Some(settings.path))
     }
+
+    fn files(&self, _: &Env) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
 }
 
 /// The lock file of a database's directory; a dot file is never a backup.

@@ -78,6 +78,10 @@ impl StorageKeys for KeyValues<S3Settings> {
     fn directory(&self, _: &Env) -> Result<Option<PathBuf>> {
         Ok(None)
     }
+
+    fn files(&self, env: &Env) -> Result<Vec<PathBuf>> {
+        self.paths(env)
+    }
 }
 
 /// Uploads that nobody added to for this long were left by a dead run.
