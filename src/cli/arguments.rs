@@ -48,6 +48,7 @@ pub struct Arguments {
 /// The commands.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Command {
     /// init
     Init(InitArgs),

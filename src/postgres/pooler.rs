@@ -44,13 +44,22 @@ pub fn require_own_session(client: &Client) -> Result<()> {
     let mut second = Some(OpenSession::start(&limited)?);
     let (mut of_first, mut of_second) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        of_first.push(first.served_by()?);
+        match first.served_by()? {
+            Some(process) => of_first.push(process),
+            None => {
+                // its end tells why
+                first.end()?;
+                return Err(Error::failed("psql ended without an answer"));
+            }
+        }
         let answer = second.as_mut().map(OpenSession::served_by);
         match answer {
-            Some(Ok(process)) => of_second.push(process),
+            Some(Ok(Some(process))) => of_second.push(process),
+            // there may be no more connections: the first is alone with its process
+            Some(Ok(None)) => second = None,
             Some(Err(error)) => {
                 client.cancel().check()?;
-                // it waits for the first one's, or there may be no more: the first is alone with its process
+                // it waits for the first one's
                 log::debug!("there is no second session: {}", error.chain());
                 second = None;
             }
@@ -98,8 +107,8 @@ impl<'a> OpenSession<'a> {
         self.input.finish().map(|_| ())
     }
 
-    /// The process that serves it in a transaction of its own.
-    fn served_by(&mut self) -> Result<Vec<u8>> {
+    /// The process that serves it in a transaction of its own; `None` where psql has ended.
+    fn served_by(&mut self) -> Result<Option<Vec<u8>>> {
         let limited = self.client.within(LIMIT);
         self.input
             .write_all(format!("{UNLIMITED}\\; {WHO};\n").as_bytes())?;
@@ -114,14 +123,12 @@ impl<'a> OpenSession<'a> {
                 .doing(|| "cannot read from psql")?;
             answer.extend_from_slice(&piece[..count]);
             if count == 0 {
-                // it says itself why it has ended
-                self.input.write_all(b"\n")?;
-                return Err(Error::failed("psql ended without an answer"));
+                return Ok(None);
             }
             if answer.len() > LONGEST {
                 return Err(Error::failed("psql printed too much"));
             }
         }
-        Ok(answer)
+        Ok(Some(answer))
     }
 }

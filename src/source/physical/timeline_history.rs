@@ -1,11 +1,11 @@
 //! Histories of timelines, and which timelines a recovery to one of them goes through; see `timeline.c` of PostgreSQL's sources.
 //!
 //! ```text
-//! 1	0/3000158	no recovery target specified
-//! 2	0/5000000	before 2026-11-25 11:58:03.123456+00
+//! 1  0/3000158  no recovery target specified
+//! 2  0/5000000  before 2026-11-25 11:58:03.123456+00
 //! ```
 //!
-//! A line for each timeline before: its number, and where the next one branched off.
+//! A line for each timeline before, with tabs in between: its number, and where the next one branched off.
 
 use crate::error::{Error, Result};
 use crate::postgres::replication::Lsn;
