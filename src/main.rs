@@ -1,7 +1,7 @@
 //! Arguments in, exit status out.
 
 use backupkit::cancel::{Cancel, Cause};
-use backupkit::cli::{self, Asked, Command, Ending};
+use backupkit::cli::{self, Asked, Command, StatusReader};
 use backupkit::daemon::pid1;
 use backupkit::error::{Doing, Error, Result};
 use backupkit::process::confine::entrance;
@@ -16,8 +16,8 @@ use std::sync::atomic::AtomicBool;
 
 fn main() -> ExitCode {
     // before anything that can fail
-    let ending = Ending::of(std::env::args_os().skip(1));
-    if let Some(status) = ending.of_panic() {
+    let reader = StatusReader::of(std::env::args_os().skip(1));
+    if let Some(status) = reader.of_panic() {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |what| {
             usual(what);
@@ -28,14 +28,14 @@ fn main() -> ExitCode {
     match entrance::enter(std::env::args_os()) {
         None => {}
         Some(Ok(())) => return ExitCode::SUCCESS,
-        Some(Err(error)) => return tell(&error, ending, false, false),
+        Some(Err(error)) => return tell(&error, reader, false, false),
     }
     // passwords are in our environment and memory, and what a drill starts may be of the same user
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         let error = Error::from(std::io::Error::from(error));
         return tell(
             &error.doing("cannot close our memory to other processes"),
-            ending,
+            reader,
             false,
             false,
         );
@@ -44,28 +44,28 @@ fn main() -> ExitCode {
         Ok(asked) => asked,
         Err(error) => {
             let asked = |option: &str| std::env::args_os().any(|word| word == option);
-            return tell(&error, ending, asked("--json"), asked("--nagios"));
+            return tell(&error, reader, asked("--json"), asked("--nagios"));
         }
     };
     match asked {
         Asked::Text(text) => match output::text_out(&text) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => tell(&error, ending, false, false),
+            Err(error) => tell(&error, reader, false, false),
         },
         Asked::For(command) => {
             logging::start(command.verbose(), command.quiet());
             if let Some(path) = command.config() {
                 ours::name_configuration(path);
             }
-            match run(&command, ending) {
+            match run(&command, reader) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => tell(&error, ending, command.json(), command.nagios()),
+                Err(error) => tell(&error, reader, command.json(), command.nagios()),
             }
         }
     }
 }
 
-fn run(command: &Command, ending: Ending) -> Result<()> {
+fn run(command: &Command, reader: StatusReader) -> Result<()> {
     survive_large_files()?;
     let cancel = Cancel::new()?;
     match command {
@@ -74,7 +74,7 @@ fn run(command: &Command, ending: Ending) -> Result<()> {
         }
         // to it signals are events, and SIGHUP one of another kind
         Command::Daemon(_) => {}
-        _ => cancel_on_signals(&cancel, ending)?,
+        _ => cancel_on_signals(&cancel, reader)?,
     }
     app::run(command, &cancel)
 }
@@ -88,7 +88,7 @@ fn survive_large_files() -> Result<()> {
 }
 
 /// The first SIGINT, SIGTERM or SIGHUP stops the run tidily, a second one at once.
-fn cancel_on_signals(cancel: &Cancel, ending: Ending) -> Result<()> {
+fn cancel_on_signals(cancel: &Cancel, reader: StatusReader) -> Result<()> {
     let mut watched = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {
         watched.push(SIGHUP);
@@ -101,7 +101,7 @@ fn cancel_on_signals(cancel: &Cancel, ending: Ending) -> Result<()> {
             let mut stopping = false;
             for signal in signals.forever() {
                 if stopping {
-                    std::process::exit(ending.at_once(signal));
+                    std::process::exit(reader.at_once(signal));
                 }
                 stopping = true;
                 cancel.cancel(Cause::Signal(signal));
@@ -120,9 +120,9 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// Prints what went wrong, once, and makes it the exit status. As a monitoring plugin, what cannot be found out is unknown.
-fn tell(error: &Error, ending: Ending, json: bool, nagios: bool) -> ExitCode {
+fn tell(error: &Error, reader: StatusReader, json: bool, nagios: bool) -> ExitCode {
     if error.is_told() {
-        return ExitCode::from(ending.status(error));
+        return ExitCode::from(reader.status(error));
     }
     logging::tell_failure(&error.report());
     // stdout may be what failed
@@ -133,6 +133,6 @@ fn tell(error: &Error, ending: Ending, json: bool, nagios: bool) -> ExitCode {
     };
     match nagios {
         true => ExitCode::from(3),
-        false => ExitCode::from(ending.status(error)),
+        false => ExitCode::from(reader.status(error)),
     }
 }

@@ -33,8 +33,7 @@ impl App {
     /// Archives one file.
     pub(super) fn wal_push(&self, options: &cli::WalPushArgs, cancel: &Cancel) -> Result<()> {
         let (source, base) = self.cluster(options.db.as_deref())?;
-        limit::end_after(base.wal.timeout, 1)?;
-        let cancel = cancel.with_deadline(base.wal.timeout);
+        let cancel = cancel.with_deadline(limit::end_after(base.wal.timeout, 1)?);
         let places = self.targets(&source.backup.storage);
         let encryption = &source.backup.encryption;
         let passwords = match encryption.seal_password(&process_env)? {
@@ -68,8 +67,7 @@ impl App {
     /// Delivers one file; false where there is none, nor anything that comes after it.
     pub(super) fn wal_fetch(&self, options: &cli::WalFetchArgs, cancel: &Cancel) -> Result<bool> {
         let (source, _) = self.cluster(options.db.as_deref())?;
-        limit::end_after(FETCH_LIMIT, 201)?;
-        let cancel = cancel.with_deadline(FETCH_LIMIT);
+        let cancel = cancel.with_deadline(limit::end_after(FETCH_LIMIT, 201)?);
         let file = WalFile::parse(&options.file).ok_or_else(|| {
             Error::usage(format!(
                 "{:?} is no file that a server archives",

@@ -56,7 +56,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, NotATree> {
         refused: Cell::new(None),
     };
     // the parser takes a byte order mark for a document of its own
-    let unmarked = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let unmarked = unmarked(text);
     let mut documents = serde_yaml::Deserializer::from_str(unmarked);
     let Some(first) = documents.next() else {
         return Ok(Node::Nothing);
@@ -82,9 +82,14 @@ pub(crate) fn parse(text: &str) -> Result<Node, NotATree> {
 pub(crate) fn locate(text: &str, steps: &[usize], on_key: bool) -> Option<(usize, usize)> {
     let seek = Seek { steps, on_key };
     let error = seek
-        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .deserialize(serde_yaml::Deserializer::from_str(unmarked(text)))
         .err()?;
     place(&error)
+}
+
+/// The text without the byte order mark that it may begin with, which the parser does not expect.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// True where a plain value, in no quotes, is followed by a comment that has no space behind its `#`, as if it went on there.
@@ -92,7 +97,7 @@ pub(crate) fn has_a_tight_comment(text: &str, steps: &[usize]) -> bool {
     let Some((line, column)) = locate(text, steps, false) else {
         return false;
     };
-    let line = text.lines().nth(line - 1).unwrap_or_default();
+    let line = unmarked(text).lines().nth(line - 1).unwrap_or_default();
     let value: Vec<char> = line.chars().skip(column - 1).collect();
     let is_plain = value
         .first()
@@ -393,6 +398,8 @@ alias: *anchor
         ] {
             let text = format!("first: 1\nlist:\n  - {{}}\n  - password: {value}\n");
             assert_eq!(has_a_tight_comment(&text, &[1, 1, 0]), tight, "{value}");
+            let marked = format!("\u{feff}{text}");
+            assert_eq!(has_a_tight_comment(&marked, &[1, 1, 0]), tight, "{value}");
         }
     }
 

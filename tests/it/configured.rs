@@ -214,6 +214,9 @@ fn a_configuration_may_begin_with_a_byte_order_mark_and_a_missing_space_is_told(
     connection("password: y").exits(0);
     let told = connection("password:y").exits(2).stderr;
     assert!(told.contains("a colon and a space, KEY: VALUE"), "{told}");
+    // where something is wrong is found behind the mark as well
+    let told = connection("passwort: y").exits(2).stderr;
+    assert!(told.contains("did you mean password"), "{told}");
 }
 
 #[test]

@@ -543,6 +543,16 @@ fn what_a_fetch_ends_with_is_what_the_server_may_take_it_for() {
         let nothing = fetch(&[file]).exits(1);
         assert!(nothing.stderr.is_empty(), "{}", nothing.stderr);
     }
+    // what is empty may be a disk that is not mounted
+    let (one, gone) = (scene.path("one"), scene.path("gone"));
+    fs::rename(&one, &gone).expect("rename it");
+    fs::create_dir(&one).expect("make it");
+    for file in ["0000000100000000000000F0", &segment] {
+        let failed = fetch(&[file]).exits(201);
+        assert!(failed.stderr.contains("mounted"), "{}", failed.stderr);
+    }
+    fs::remove_dir(&one).expect("remove it");
+    fs::rename(&gone, &one).expect("rename it");
     fetch(&["no-such-file"]).exits(202);
     fetch(&["--no-such-option", &segment]).exits(202);
     scene.run(&["wal-fetch"]).exits(202);

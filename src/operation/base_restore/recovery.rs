@@ -119,7 +119,13 @@ pub fn plan(request: &RecoveryRequest, cancel: &Cancel) -> Result<Option<Recover
     let coverage = Coverage::of(&inventory, &lineage, place.start, place.segment_size);
     if coverage.last.is_none() && request.target == RecoveryTarget::End {
         return match coverage.hole {
-            None => Ok(None),
+            None => {
+                log::warn!(
+                    "no WAL of {} is archived from the backup on, which is restored as it was at its end",
+                    request.cluster
+                );
+                Ok(None)
+            }
             Some(hole) => Err(holed(request, hole, None)),
         };
     }

@@ -7,14 +7,14 @@ mod later;
 mod way;
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::postgres::wal_file::{SegmentName, WalFile};
-use crate::repository::wal_archive::{StoredWal, WalListing};
+use crate::repository::wal_archive::{StoredWal, WalListing, system_of};
 use crate::repository::wal_names::ArchivedFile;
 use crate::storage::Storage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use way::Way;
+use way::{Way, storages};
 
 pub use job::WalFetch;
 
@@ -30,7 +30,7 @@ pub enum Fetched {
 }
 
 /// A copy, and where it is.
-type Found<'a> = (&'a Arc<dyn Storage>, StoredWal);
+type FoundCopy<'a> = (&'a Arc<dyn Storage>, StoredWal);
 
 /// Delivers the file, or says that there is none.
 pub fn run(fetch: &WalFetch, cancel: &Cancel) -> Result<Fetched> {
@@ -53,7 +53,10 @@ pub fn run(fetch: &WalFetch, cancel: &Cancel) -> Result<Fetched> {
             return Ok(Fetched::NotThere);
         };
         match later::after(segment, fetch, cancel)? {
-            None => return Ok(Fetched::NotThere),
+            None => {
+                require_archives(fetch, cancel)?;
+                return Ok(Fetched::NotThere);
+            }
             Some(later) if Instant::now() >= give_up => return Err(gap(fetch, later)),
             // segments arrive out of order
             Some(_) => cancel.pause(LOOK)?,
@@ -61,9 +64,28 @@ pub fn run(fetch: &WalFetch, cancel: &Cancel) -> Result<Fetched> {
     }
 }
 
+/// Fails where a storage holds no archive of the cluster at all: it is not known to lack a file, its disk may not be mounted.
+fn require_archives(fetch: &WalFetch, cancel: &Cancel) -> Result<()> {
+    for storage in storages(fetch)? {
+        if system_of(fetch.cluster, storage.as_ref(), cancel)?.is_none() {
+            return Err(Error::new(
+                Kind::Unavailable,
+                format!(
+                    "{} holds no archive of WAL, so whether there is {} of {} cannot be found out",
+                    storage.locate(fetch.cluster),
+                    fetch.file,
+                    fetch.cluster
+                ),
+            )
+            .hint("see whether its disk is mounted; a storage that never had any of it does not belong to this configuration"));
+        }
+    }
+    Ok(())
+}
+
 /// The copies of the file on all storages, and why one of these could not be asked. Where none has a segment, what was written of
 /// it when a promotion ended its timeline is as good.
-fn find<'a>(fetch: &'a WalFetch, cancel: &Cancel) -> Result<(Vec<Found<'a>>, Option<Error>)> {
+fn find<'a>(fetch: &'a WalFetch, cancel: &Cancel) -> Result<(Vec<FoundCopy<'a>>, Option<Error>)> {
     let wanted = wanted(fetch);
     let partial = match fetch.file {
         WalFile::Segment(segment) => Some(ArchivedFile {
@@ -81,7 +103,7 @@ fn find<'a>(fetch: &'a WalFetch, cancel: &Cancel) -> Result<(Vec<Found<'a>>, Opt
         };
         match listed {
             Ok((storage, listing)) => {
-                let copies = |of: &ArchivedFile| -> Vec<Found> {
+                let copies = |of: &ArchivedFile| -> Vec<FoundCopy> {
                     let of = listing.of(of).cloned();
                     of.map(|stored| (storage, stored)).collect()
                 };
@@ -106,7 +128,7 @@ fn find<'a>(fetch: &'a WalFetch, cancel: &Cancel) -> Result<(Vec<Found<'a>>, Opt
 
 /// False for a segment of a timeline that was left before it: a recovery that came to the end of its own timeline asks for it, and
 /// would go astray.
-fn is_of_way(fetch: &WalFetch, found: &[Found], cancel: &Cancel) -> Result<bool> {
+fn is_of_way(fetch: &WalFetch, found: &[FoundCopy], cancel: &Cancel) -> Result<bool> {
     let (WalFile::Segment(segment), Some(target)) = (fetch.file, fetch.timeline) else {
         return Ok(true);
     };
@@ -122,7 +144,7 @@ fn is_of_way(fetch: &WalFetch, found: &[Found], cancel: &Cancel) -> Result<bool>
 }
 
 /// Delivers the first of the copies that is good.
-fn first_good(fetch: &WalFetch, found: &[Found], cancel: &Cancel) -> Result<Fetched> {
+fn first_good(fetch: &WalFetch, found: &[FoundCopy], cancel: &Cancel) -> Result<Fetched> {
     let mut failed = None;
     for (storage, stored) in found {
         match deliver::deliver(fetch.open, stored, storage.as_ref(), fetch.target, cancel) {

@@ -21,7 +21,11 @@ use memory::ArchiverMemory;
 use server_file::ServerFile;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Storing, all_failed};
+
+/// So long a storage may take until it is known that it can be written to.
+const READY: Duration = Duration::from_secs(10);
 
 /// A push with everything resolved.
 pub struct WalPush<'a> {
@@ -69,10 +73,12 @@ pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
             Err(error) => failures.push((place.name.clone(), again(error))),
         }
     }
-    let sealing = sealing_key(&push, &opened, cancel)?;
+    let sealing = sealing_key(&push, &opened, &cancel.with_deadline(READY))?;
     let mut targets = Vec::new();
     for storage in opened {
-        match ready(&push, &file, sealing.as_ref(), storage.as_ref(), cancel) {
+        // one that hangs must not use up the time of the others
+        let limited = cancel.with_deadline(READY);
+        match ready(&push, &file, sealing.as_ref(), storage.as_ref(), &limited) {
             Ok(()) => targets.push(PushTarget {
                 address: address(storage.as_ref()),
                 storage: Arc::clone(storage),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 /// Who reads the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum StatusReader {
     /// People and scripts.
     Usual,
     /// A server that archives: what is above 125 it does not count as a failure, and starts its archiver anew.
@@ -19,29 +19,29 @@ const MOST_COUNTED: u8 = 125;
 /// What is added to a status of a fetch.
 const NEVER_THE_END: u8 = 200;
 
-impl Ending {
+impl StatusReader {
     /// That of these arguments, whether or not they can be parsed.
-    pub fn of(arguments: impl Iterator<Item = OsString>) -> Ending {
+    pub fn of(arguments: impl Iterator<Item = OsString>) -> StatusReader {
         for word in arguments {
             match word.to_str() {
-                Some("wal-push") => return Ending::WalPush,
-                Some("wal-fetch") => return Ending::WalFetch,
+                Some("wal-push") => return StatusReader::WalPush,
+                Some("wal-fetch") => return StatusReader::WalFetch,
                 _ => {}
             }
         }
-        Ending::Usual
+        StatusReader::Usual
     }
 
     /// The exit status for `error`.
     pub fn status(self, error: &Error) -> u8 {
         let status = error.kind().exit_status();
         match (self, error.kind()) {
-            (Ending::WalPush, _) if status > MOST_COUNTED => 1,
+            (StatusReader::WalPush, _) if status > MOST_COUNTED => 1,
             // it is known that there is no such file, and nothing that comes after it
-            (Ending::WalFetch, Kind::NotFound) if error.is_told() => 1,
+            (StatusReader::WalFetch, Kind::NotFound) if error.is_told() => 1,
             // the server knows these, too
-            (Ending::WalFetch, Kind::Signal(_)) => status,
-            (Ending::WalFetch, _) => NEVER_THE_END.saturating_add(status),
+            (StatusReader::WalFetch, Kind::Signal(_)) => status,
+            (StatusReader::WalFetch, _) => NEVER_THE_END.saturating_add(status),
             _ => status,
         }
     }
@@ -49,7 +49,7 @@ impl Ending {
     /// The exit status after a signal that leaves no time for anything.
     pub fn at_once(self, signal: i32) -> i32 {
         match self {
-            Ending::WalPush => 1,
+            StatusReader::WalPush => 1,
             _ => 128 + signal,
         }
     }
@@ -57,8 +57,8 @@ impl Ending {
     /// The exit status where the program itself is wrong; `None` where the usual one will do.
     pub fn of_panic(self) -> Option<i32> {
         match self {
-            Ending::WalFetch => Some(i32::from(NEVER_THE_END) + 1),
-            Ending::WalPush | Ending::Usual => None,
+            StatusReader::WalFetch => Some(i32::from(NEVER_THE_END) + 1),
+            StatusReader::WalPush | StatusReader::Usual => None,
         }
     }
 }
@@ -67,8 +67,8 @@ impl Ending {
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Ending {
-        Ending::of(line.split(' ').map(OsString::from))
+    fn of(line: &str) -> StatusReader {
+        StatusReader::of(line.split(' ').map(OsString::from))
     }
 
     #[test]
