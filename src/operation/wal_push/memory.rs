@@ -41,6 +41,11 @@ impl ArchiverMemory<'_> {
         }
     }
 
+    /// True where something is remembered of `file`, whatever its content.
+    pub fn knows(&self, file: WalFile) -> bool {
+        self.0.read(&name_of(file)).is_ok_and(|text| text.is_some())
+    }
+
     /// Remembers that the storages with these addresses have `file` with this content.
     pub fn remember(&self, file: WalFile, sha256: &[u8; 32], stored_on: Vec<String>) {
         let known = Durable {

@@ -90,7 +90,7 @@ pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
     let seals = sealing.zip(push.passwords.as_ref());
     let sealing = seals.map(|((key, _), passwords)| passwords.clone().sealing_under(key));
     let mut files = vec![file];
-    files.extend(waiting(&files[0], push.parallel));
+    files.extend(waiting(&files[0], push.parallel, &memory));
     let storing = Storing {
         cluster: push.cluster,
         codec: push.codec,
@@ -216,9 +216,9 @@ fn push_one(
     Ok(targets.iter().map(result).collect())
 }
 
-/// The next segments of the same timeline that wait to be archived, at most so many, by what the server says in
-/// `archive_status`.
-fn waiting(requested: &ServerFile, most: usize) -> Vec<ServerFile> {
+/// The next segments of the same timeline that wait to be archived and went along with none before, at most so many, by what the
+/// server says in `archive_status`.
+fn waiting(requested: &ServerFile, most: usize, memory: &ArchiverMemory) -> Vec<ServerFile> {
     let (WalFile::Segment(first), Some(directory)) = (requested.file, requested.path.parent())
     else {
         return Vec::new();
@@ -234,6 +234,7 @@ fn waiting(requested: &ServerFile, most: usize) -> Vec<ServerFile> {
         if let Some(WalFile::Segment(segment)) = name.and_then(WalFile::parse)
             && segment.timeline == first.timeline
             && segment > first
+            && !memory.knows(WalFile::Segment(segment))
         {
             segments.push(segment);
         }
