@@ -166,7 +166,13 @@ fn target(options: &cli::RestoreArgs, reference: &Reference) -> Result<Option<Re
         .or(options
             .target_immediate
             .then_some(RecoveryTarget::Immediate));
+    let is_plain = own.is_none() && moment.is_none();
+    if options.target_exclusive && is_plain {
+        return Err(Error::usage("--target-exclusive wants a target")
+            .hint("name one: --at, --target-lsn, --target-xid"));
+    }
     Ok(match (own, moment, reference) {
+        (None, None, _) if options.target_timeline.is_some() => Some(RecoveryTarget::End),
         (Some(own), ..) => Some(own),
         (None, Some(moment), _) => Some(RecoveryTarget::Time(moment)),
         (None, None, Reference::Latest { .. }) => Some(RecoveryTarget::End),

@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::config::{BackupMethod, BaseBackupSettings, SourceSettings, process_env};
 use crate::error::{Doing, Error, Kind, Result};
-use crate::format::codec::{self, zstd};
+use crate::format::codec::{self, CodecOptions, zstd};
 use crate::format::seal::Keys;
 use crate::operation::test::{self, Finding};
 use crate::operation::wal_fetch::{self, Fetched, WalFetch};
@@ -55,7 +55,13 @@ impl App {
                 sealed_only: passwords.is_some(),
             },
             passwords,
-            codec: codec_options(source.backup.compression, zstd::FILES_LEVEL)?,
+            codec: match codec_options(source.backup.compression, zstd::FILES_LEVEL)? {
+                // some layer has to tell when a byte of it has changed
+                CodecOptions::None if !source.backup.encryption.enabled => {
+                    CodecOptions::Zstd(zstd::FILES_LEVEL)
+                }
+                configured => configured,
+            },
             threads: codec::threads(),
             parallel: base.wal.parallel,
             state: HostState::of(&source.name),

@@ -47,7 +47,8 @@ impl SegmentName {
 
     /// Where it begins, where segments are of this size.
     pub fn start(self, segment_size: u64) -> Lsn {
-        Lsn(u64::from(self.log) * LOG + u64::from(self.number) * segment_size)
+        let within = u64::from(self.number).saturating_mul(segment_size);
+        Lsn((u64::from(self.log) * LOG).saturating_add(within))
     }
 
     /// Reads 24 hex digits as PostgreSQL writes them.

@@ -80,7 +80,8 @@ impl EpochKeys {
         let address = address(storage);
         let known = self.read_at_hand(key.id()).unwrap_or_default();
         let mut stored_on = known.map_or(Vec::new(), |(_, stored_on)| stored_on);
-        if stored_on.contains(&address) {
+        let stored_as = epoch_key_key(&self.cluster, key.id());
+        if stored_on.contains(&address) && storage.stat(&stored_as, cancel)?.is_some() {
             return Ok(());
         }
         match self.stored(key.id(), storage, passwords, cancel)? {
@@ -91,7 +92,9 @@ impl EpochKeys {
                 storage.put(&epoch_key_key(&self.cluster, key.id()), &sealed, cancel)?;
             }
         }
-        stored_on.push(address);
+        if !stored_on.contains(&address) {
+            stored_on.push(address);
+        }
         self.keep(key, stored_on);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! What this host remembers of the WAL of one cluster: small files of this user alone, `<state directory>/wal/<cluster>/…`. All of
 //! it may be lost: what it says is found out again.
 
+use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
 use crate::files::atomic_write::AtomicFile;
 use crate::files::{directory, random, regular};
+use crate::storage::lock::Lock;
 use crate::storage::state_directory::state_directory;
 use crate::storage::{Storage, TEMPORARY};
 use std::io::{self, Write};
@@ -33,6 +35,14 @@ impl HostState {
             }
         };
         HostState { directory }
+    }
+
+    /// Keeps others of this user on this host away, waiting at most `wait` for them; where nothing is remembered, nobody is.
+    pub fn lock(&self, wait: Duration, cancel: &Cancel) -> Result<Option<Lock>> {
+        match &self.directory {
+            Some(directory) => Lock::take(&directory.join("lock"), wait, cancel).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What the file `name` holds; `None` where there is none.

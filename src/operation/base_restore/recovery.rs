@@ -179,7 +179,16 @@ fn lineage(
         if *timeline < place.timeline {
             continue;
         }
-        let lineage = history(request, *timeline, copies, cancel)?;
+        let lineage = match history(request, *timeline, copies, cancel) {
+            Ok(lineage) => lineage,
+            Err(error) if error.ends_the_run() || request.timeline == Some(*timeline) => {
+                return Err(error);
+            }
+            Err(error) => {
+                log::warn!("timeline {timeline} is left out: {}", error.chain());
+                continue;
+            }
+        };
         // one that branched off before the backup ended does not hold it
         let holds = |lineage: &Lineage| {
             let member = lineage.member(place.timeline);
@@ -289,6 +298,11 @@ fn decided(
                 last_end: Some(last),
                 ..
             } if last > *time => Ok(request.target.clone()),
+            // it is the last one, and so all that is archived
+            WalTimes {
+                last_end: Some(last),
+                ..
+            } if last == *time && coverage.hole.is_none() => Ok(RecoveryTarget::End),
             // nothing was committed from there on: what was written later proves it
             WalTimes {
                 latest: Some((latest, at)),

@@ -37,6 +37,18 @@ pub fn run(fetch: &WalFetch, cancel: &Cancel) -> Result<Fetched> {
     let give_up = Instant::now() + fetch.patience;
     loop {
         let (found, failed) = find(fetch, cancel)?;
+        // what was written of a segment ends its timeline: where something comes after it, the whole one is missing
+        let is_partial = found
+            .iter()
+            .any(|(_, stored)| matches!(stored.archived.file, WalFile::Partial(_)));
+        let found = match fetch.file {
+            WalFile::Segment(segment)
+                if is_partial && later::after(segment, fetch, cancel)?.is_some() =>
+            {
+                Vec::new()
+            }
+            _ => found,
+        };
         if !found.is_empty() {
             return match is_of_way(fetch, &found, cancel)? {
                 true => first_good(fetch, &found, cancel),

@@ -38,6 +38,10 @@ impl Way {
             match deliver::text_of(fetch.open, stored, storage.as_ref(), cancel)
                 .and_then(|text| Lineage::parse(target, &text))
             {
+                // of a branch that nobody named: the timeline that is asked for is another way
+                Ok(lineage) if fetch.timeline.is_none() && lineage.member(at_least).is_none() => {
+                    return Ok(Way(None));
+                }
                 Ok(lineage) => return Ok(Way(Some(lineage))),
                 Err(error) if error.ends_the_run() => return Err(error),
                 Err(error) => drop(failed.get_or_insert(error)),

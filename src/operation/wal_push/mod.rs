@@ -27,6 +27,9 @@ use store::{Storing, all_failed};
 /// So long a storage may take until it is known that it can be written to.
 const READY: Duration = Duration::from_secs(10);
 
+/// So long another push of this host is waited for.
+const ANOTHER: Duration = Duration::from_secs(60);
+
 /// A push with everything resolved.
 pub struct WalPush<'a> {
     /// The name of the cluster.
@@ -57,6 +60,8 @@ struct PushTarget {
 /// Pushes the file, and what waits behind it as far as that goes.
 pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
     let file = ServerFile::look(push.path)?;
+    // two of this host at once, such as one of a server that was killed, would write under one name
+    let _alone = push.state.lock(ANOTHER, cancel)?;
     let what = format!("cannot archive {} of {}", file.file, push.cluster);
     let memory = ArchiverMemory(&push.state);
     let mut failures: Vec<(String, Error)> = Vec::new();
@@ -200,7 +205,17 @@ fn push_one(
     cancel: &Cancel,
 ) -> Result<Vec<Result<()>>> {
     let known = memory.stored_on(file.file, || file.sha256())?;
-    let has = |target: &&PushTarget| known.contains(&target.address);
+    let mut there = Vec::new();
+    for target in targets {
+        // what was remembered may be gone since
+        let is_remembered = known.contains(&target.address);
+        // one that cannot be asked says why when it is written to
+        let shown = || storing.has(file, target.storage.as_ref(), cancel);
+        if is_remembered && shown().unwrap_or(false) {
+            there.push(target.address.clone());
+        }
+    }
+    let has = |target: &&PushTarget| there.contains(&target.address);
     let lacking: Vec<&Arc<dyn Storage>> = targets
         .iter()
         .filter(|target| !has(target))

@@ -72,6 +72,13 @@ impl Storing<'_> {
             .collect())
     }
 
+    /// True where `storage` has something under the name of `file`.
+    pub fn has(&self, file: &ServerFile, storage: &dyn Storage, cancel: &Cancel) -> Result<bool> {
+        let archived = ArchivedFile::new(self.cluster, file.system_identifier, file.file);
+        let listing = WalListing::beside(&archived, storage, cancel)?;
+        Ok(listing.of(&archived).next().is_some())
+    }
+
     /// The name that `file` is to be stored under on `storage`; none where it is there by now.
     fn look(
         &self,

@@ -32,7 +32,7 @@ impl Coverage {
             let segment = due(at);
             if inventory.segments.contains(&segment) {
                 last = Some(segment);
-                at = Lsn(at.0 + segment_size);
+                at = Lsn(at.0.saturating_add(segment_size));
                 continue;
             }
             let later = |other: &&SegmentName| {
