@@ -76,6 +76,8 @@ pub fn run(
     };
     let progress = Progress::start(&format!("backing up {}", job.cluster));
     let mut wal = ReplicationConnection::connect(&job.session, &application_name("wal"), cancel)?;
+    // a standby of PostgreSQL 14 sends no WAL to who has not asked that before
+    wal.identify_system()?;
     let slot = format!("backupkit_{}", random::token()?);
     wal.create_temporary_slot(&slot)?;
     let start = begin(job, &id, &mut connection, &mut basis, &progress)?;
