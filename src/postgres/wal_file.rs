@@ -171,12 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_a_place_are_the_same_whatever_the_size() {
-        let lsn: Lsn = "1/2A000000".parse().unwrap();
-        for size in [1 << 20, 16 << 20, 512 << 20] {
-            let name = SegmentName::of(3, lsn, size);
-            assert_eq!(name.to_string(), lsn.segment_name(3, size));
-            assert_eq!(name.start(size), lsn.segment_start(size));
+    fn segments_are_named_by_their_place_whatever_their_size() {
+        let lsn: Lsn = "1/2A000028".parse().unwrap();
+        for (size, name) in [
+            (16 << 20, "00000003000000010000002A"),
+            (1 << 20, "0000000300000001000002A0"),
+            (1 << 30, "000000030000000100000000"),
+        ] {
+            let segment = SegmentName::of(3, lsn, size);
+            assert_eq!(segment.to_string(), name);
+            assert_eq!(segment.start(size), lsn.segment_start(size));
         }
     }
 }

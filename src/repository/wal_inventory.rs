@@ -1,7 +1,7 @@
 //! What is archived of the WAL of a cluster, on all of its storages together.
 
 use super::wal_archive::{StoredWal, WalListing};
-use super::wal_names::{ArchivedFile, system_directory};
+use super::wal_names::{ArchivedFile, first_of_log, system_directory};
 use crate::at_a_time::at_a_time;
 use crate::cancel::Cancel;
 use crate::error::{Doing, Error, Result};
@@ -106,7 +106,6 @@ fn files(
 fn like(name: &str) -> Option<WalFile> {
     match name {
         "history" => Some(WalFile::History(1)),
-        // as the name of its first segment begins
-        log => SegmentName::parse(&format!("{log}00000000")).map(WalFile::Segment),
+        log => first_of_log(log).map(WalFile::Segment),
     }
 }

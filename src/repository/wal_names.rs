@@ -13,7 +13,7 @@
 
 use crate::format::encoding::ArchiveEncoding;
 use crate::format::seal::EpochKeyId;
-use crate::postgres::wal_file::WalFile;
+use crate::postgres::wal_file::{SegmentName, WalFile};
 use crate::storage::TEMPORARY;
 use std::fmt;
 
@@ -81,6 +81,11 @@ pub fn wal_directory(cluster: &str) -> String {
 /// Where all WAL of a cluster lies: a directory for each log, and one for the histories of timelines.
 pub fn system_directory(cluster: &str, system_identifier: u64) -> String {
     format!("{cluster}/wal/{system_identifier}")
+}
+
+/// The first segment of the log that the directory `name` of a cluster's WAL is for.
+pub fn first_of_log(name: &str) -> Option<SegmentName> {
+    SegmentName::parse(&format!("{name}00000000"))
 }
 
 /// The key of what says whose WAL is archived under the name `cluster`.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A server that archives, with its configuration, its password and its storages where its own user reads and writes.
 struct ArchivingScene {
@@ -292,6 +293,15 @@ fn a_restore_point_a_place_and_a_transaction_are_targets() {
     );
 }
 
+/// Starts a server of 16 in `data` by hand, with its log there.
+fn start(data: &Path, log: &Path) -> Command {
+    let mut start = pg_ctl(16);
+    start.env_clear().current_dir("/");
+    start.args(["start", "-s", "-w", "-t", "100", "-D"]);
+    start.arg(data).arg("-l").arg(log);
+    start
+}
+
 /// What is done to a segment in the middle, and the status that wal-fetch has for it.
 type Fault = (
     &'static str,
@@ -366,15 +376,7 @@ fn a_server_never_begins_to_serve_past_a_segment_that_it_did_not_get() {
         break_it(&scene, &middle, &last);
         let data = scene.path(&name);
         let log = scene.path(&format!("{name}.log"));
-        let mut start = pg_ctl(16);
-        start
-            .env_clear()
-            .current_dir("/")
-            .args(["start", "-s", "-w", "-t", "100", "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(&log);
-        let _ = program::run(start, "");
+        let _ = program::run(start(&data, &log), "");
         until("the server has given up", || {
             (!data.join("postmaster.pid").exists()).then_some(())
         });
@@ -393,15 +395,7 @@ fn a_server_never_begins_to_serve_past_a_segment_that_it_did_not_get() {
         }
         scene.lay("password", "correct horse battery staple");
         fs::write(&middle, &whole).expect("write it");
-        let mut again = pg_ctl(16);
-        again
-            .env_clear()
-            .current_dir("/")
-            .args(["start", "-s", "-w", "-t", "100", "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(&log);
-        program::run(again, "").exits(0);
+        program::run(start(&data, &log), "").exits(0);
         let auto = fs::read_to_string(data.join("postgresql.auto.conf")).expect("a file");
         let port = auto
             .lines()

@@ -16,7 +16,7 @@ use crate::repository::lease::Lease;
 use crate::repository::manifest::{ClusterFacts, Manifest};
 use crate::repository::names::BackupId;
 use crate::repository::wal_archive::{StoredWal, WalListing, system_of};
-use crate::repository::wal_names::{ArchivedFile, system_directory, wal_directory};
+use crate::repository::wal_names::{ArchivedFile, first_of_log, system_directory, wal_directory};
 use crate::source::physical::wal_check::is_segment_size;
 use crate::storage::Storage;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -170,8 +170,7 @@ fn before(job: &OldWalJob, system: u64, needed: Needed, cancel: &Cancel) -> Resu
         .storage
         .directories(&all, cancel)?
         .iter()
-        // as the name of its first segment begins
-        .filter_map(|name| SegmentName::parse(&format!("{name}00000000")))
+        .filter_map(|name| first_of_log(name))
         .filter(|log| log.log <= first.log)
         .collect();
     logs.sort_by_key(|log| (log.log, log.timeline));

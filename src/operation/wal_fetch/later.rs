@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 use crate::error::{Doing, Result};
 use crate::postgres::wal_file::{SegmentName, WalFile};
 use crate::repository::wal_archive::WalListing;
-use crate::repository::wal_names::{ArchivedFile, system_directory};
+use crate::repository::wal_names::{ArchivedFile, first_of_log, system_directory};
 use crate::storage::Storage;
 
 /// The first segment that is archived after `missing`, on its timeline or on one that leads from there to the one that is
@@ -36,19 +36,14 @@ fn first_after(
     cancel: &Cancel,
 ) -> Result<Option<SegmentName>> {
     let mut logs = logs(fetch, storage, cancel)?;
-    logs.retain(|(timeline, log)| {
-        *timeline >= missing.timeline && *log >= missing.log && way.goes_through(*timeline)
+    logs.retain(|log| {
+        log.timeline >= missing.timeline && log.log >= missing.log && way.goes_through(log.timeline)
     });
     // in the order of the WAL, so that the first that counts ends the search
-    logs.sort_by_key(|(timeline, log)| (*log, *timeline));
+    logs.sort_by_key(|log| (log.log, log.timeline));
     let mut size = None;
-    for (timeline, log) in logs {
-        let like = SegmentName {
-            timeline,
-            log,
-            number: 0,
-        };
-        let like = WalFile::Segment(like);
+    for log in logs {
+        let like = WalFile::Segment(log);
         let like = ArchivedFile::new(fetch.cluster, fetch.system_identifier, like);
         let mut files = WalListing::beside(&like, storage, cancel)?.files;
         files.sort();
@@ -78,14 +73,9 @@ fn first_after(
     Ok(None)
 }
 
-/// The timelines and logs of which something is archived.
-fn logs(fetch: &WalFetch, storage: &dyn Storage, cancel: &Cancel) -> Result<Vec<(u32, u32)>> {
+/// The first segment of each log of which something is archived.
+fn logs(fetch: &WalFetch, storage: &dyn Storage, cancel: &Cancel) -> Result<Vec<SegmentName>> {
     let directory = system_directory(fetch.cluster, fetch.system_identifier);
     let names = storage.directories(&directory, cancel)?;
-    let log = |name: &String| {
-        // as the name of its first segment begins
-        let segment = SegmentName::parse(&format!("{name}00000000"))?;
-        Some((segment.timeline, segment.log))
-    };
-    Ok(names.iter().filter_map(log).collect())
+    Ok(names.iter().filter_map(|name| first_of_log(name)).collect())
 }

@@ -64,20 +64,8 @@ pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
     let _alone = push.state.lock(ANOTHER, cancel)?;
     let what = format!("cannot archive {} of {}", file.file, push.cluster);
     let memory = ArchiverMemory(&push.state);
-    let mut failures: Vec<(String, Error)> = Vec::new();
-    let mut opened = Vec::new();
-    for place in push.places {
-        match &place.storage {
-            Ok(storage) if memory.is_away(storage.as_ref()) => {
-                let error = Error::new(Kind::Unavailable, "it has failed a moment ago");
-                let error = error
-                    .hint("it is asked again within a minute; WAL waits on the server meanwhile");
-                failures.push((place.name.clone(), error));
-            }
-            Ok(storage) => opened.push(storage),
-            Err(error) => failures.push((place.name.clone(), again(error))),
-        }
-    }
+    let mut failures = Vec::new();
+    let opened = opened(&push, &memory, &mut failures);
     let sealing = sealing_key(&push, &opened, &cancel.with_deadline(READY))?;
     let mut targets = Vec::new();
     for storage in opened {
@@ -108,53 +96,38 @@ pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
         open: push.open,
     };
     let requested = files[0].file;
-    let stored = at_a_time(push.parallel + 1, &files, |file, _| {
-        let is_requested = file.file == requested;
+    let mut stored = at_a_time(push.parallel + 1, &files, |file, _| {
         match push_one(file, &targets, &storing, &memory, cancel) {
             // what nobody has asked for yet is asked for by and by
-            Err(error) if !is_requested => {
+            Err(error) if file.file != requested => {
                 log::debug!("{}", error.chain());
                 Ok(Vec::new())
             }
             done => done,
         }
-    })?;
+    })?
+    .into_iter();
     let mut durable = Vec::new();
-    for ((file, results), is_requested) in files.iter().zip(stored).zip(first_only()) {
-        let mut stored_on = Vec::new();
-        for (target, result) in targets.iter().zip(results) {
-            match result {
-                Ok(()) => stored_on.push(target.address.clone()),
-                Err(error) if is_requested => {
-                    failures.push(failed_on(&memory, target.storage.as_ref(), error));
-                }
-                Err(error) => log::debug!("{}", error.chain()),
+    for (target, result) in targets.iter().zip(stored.next().unwrap_or_default()) {
+        match result {
+            Ok(()) => {
+                memory.is_back(target.storage.as_ref());
+                durable.push(target);
             }
-        }
-        match is_requested {
-            true => durable = stored_on,
-            false if stored_on.is_empty() => {}
-            false => memory.remember(file.file, &file.sha256()?, stored_on),
+            Err(error) => failures.push(failed_on(&memory, target.storage.as_ref(), error)),
         }
     }
-    for target in targets
-        .iter()
-        .filter(|target| durable.contains(&target.address))
-    {
-        memory.is_back(target.storage.as_ref());
+    for (file, results) in files.iter().skip(1).zip(stored) {
+        let results = targets.iter().zip(results);
+        let stored_on = results.filter(|(_, result)| result.is_ok());
+        let stored_on: Vec<String> = stored_on
+            .map(|(target, _)| target.address.clone())
+            .collect();
+        if !stored_on.is_empty() {
+            memory.remember(file.file, &file.sha256()?, stored_on);
+        }
     }
-    let named = |name: &String| {
-        let mut on = targets
-            .iter()
-            .filter(|target| target.storage.name() == name);
-        on.any(|target| durable.contains(&target.address))
-    };
-    let is_enough = match push.required {
-        WalRequire::All => push.places.iter().all(|place| named(&place.name)),
-        WalRequire::Any => !durable.is_empty(),
-        WalRequire::These(names) => names.iter().all(named),
-    };
-    if is_enough {
+    if is_enough(&push, &durable) {
         for (name, error) in failures {
             log::warn!("{name}: {}", error.report());
         }
@@ -162,8 +135,41 @@ pub fn run(push: WalPush, cancel: &Cancel) -> Result<()> {
         return Ok(());
     }
     // what is durable by now is not sent again
-    memory.remember(requested, &files[0].sha256()?, durable);
+    let durable = durable.iter().map(|target| target.address.clone());
+    memory.remember(requested, &files[0].sha256()?, durable.collect());
     Err(all_failed(&what, failures))
+}
+
+/// The storages that are tried; why others are not goes to `failures`.
+fn opened<'a>(
+    push: &WalPush<'a>,
+    memory: &ArchiverMemory,
+    failures: &mut Vec<(String, Error)>,
+) -> Vec<&'a Arc<dyn Storage>> {
+    let mut opened = Vec::new();
+    for place in push.places {
+        match &place.storage {
+            Ok(storage) if memory.is_away(storage.as_ref()) => {
+                let error = Error::new(Kind::Unavailable, "it has failed a moment ago");
+                let error = error
+                    .hint("it is asked again within a minute; WAL waits on the server meanwhile");
+                failures.push((place.name.clone(), error));
+            }
+            Ok(storage) => opened.push(storage),
+            Err(error) => failures.push((place.name.clone(), again(error))),
+        }
+    }
+    opened
+}
+
+/// True where a file that is durable on these may be removed by the server.
+fn is_enough(push: &WalPush, durable: &[&PushTarget]) -> bool {
+    let has = |name: &str| durable.iter().any(|target| target.storage.name() == name);
+    match push.required {
+        WalRequire::All => push.places.iter().all(|place| has(&place.name)),
+        WalRequire::Any => !durable.is_empty(),
+        WalRequire::These(names) => names.iter().all(|name| has(name)),
+    }
 }
 
 /// The key that is sealed with, where anything is.
@@ -264,11 +270,6 @@ fn waiting(requested: &ServerFile, most: usize, memory: &ArchiverMemory) -> Vec<
     let files = names.iter().filter_map(|path| ServerFile::look(path).ok());
     let same = |file: &ServerFile| file.system_identifier == requested.system_identifier;
     files.filter(same).collect()
-}
-
-/// True once, and false from then on.
-fn first_only() -> impl Iterator<Item = bool> {
-    std::iter::once(true).chain(std::iter::repeat(false))
 }
 
 /// Notes that `storage` has failed, where it is the storage that did.

@@ -12,17 +12,6 @@ impl Lsn {
     pub fn segment_start(self, segment_size: u64) -> Lsn {
         Lsn(self.0 - self.0 % segment_size)
     }
-
-    /// The file name of the segment that this place is in: 8 hex digits each of the timeline, the log and the segment in it.
-    pub fn segment_name(self, timeline: u32, segment_size: u64) -> String {
-        let number = self.0 / segment_size;
-        let per_log = 0x1_0000_0000 / segment_size;
-        format!(
-            "{timeline:08X}{:08X}{:08X}",
-            number / per_log,
-            number % per_log
-        )
-    }
 }
 
 impl fmt::Display for Lsn {
@@ -58,15 +47,5 @@ mod tests {
         for text in ["", "1", "1/", "/1", "1/123456789", "1/+1", "x/1"] {
             assert!(text.parse::<Lsn>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn segments_are_named_whatever_their_size() {
-        let lsn: Lsn = "1/2A000028".parse().unwrap();
-        let name = |size| lsn.segment_name(3, size);
-        assert_eq!(name(16 << 20), "00000003000000010000002A");
-        assert_eq!(name(1 << 20), "0000000300000001000002A0");
-        assert_eq!(name(1 << 30), "000000030000000100000000");
-        assert_eq!(lsn.segment_start(16 << 20).to_string(), "1/2A000000");
     }
 }

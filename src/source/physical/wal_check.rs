@@ -7,6 +7,7 @@ use super::wal_records::{MadeTablespace, WalRecords};
 use crate::error::{Error, Result};
 use crate::format::inspect::StreamInspector;
 use crate::postgres::replication::Lsn;
+use crate::postgres::wal_file::SegmentName;
 use crate::repository::manifest::ClusterFacts;
 
 /// Looks at the tar as it passes.
@@ -99,7 +100,7 @@ impl StreamInspector for WalCheck {
 
 impl MemberSink for Segments {
     fn begin(&mut self, member: &Member) -> Result<()> {
-        let expected = self.next.segment_name(self.timeline, self.size);
+        let expected = SegmentName::of(self.timeline, self.next, self.size).to_string();
         let fits = member.name == expected && member.kind == MemberKind::File(self.size);
         self.header.clear();
         match fits {
@@ -152,7 +153,7 @@ impl Segments {
             true => Ok(()),
             false => Err(Error::damaged(format!(
                 "the segment {} of its WAL is of another cluster, timeline or place",
-                self.next.segment_name(self.timeline, self.size)
+                SegmentName::of(self.timeline, self.next, self.size)
             ))),
         }
     }

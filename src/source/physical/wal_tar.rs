@@ -7,6 +7,7 @@ use super::tar_header;
 use crate::cancel::Cancel;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::replication::{Lsn, WalStream};
+use crate::postgres::wal_file::SegmentName;
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -178,7 +179,7 @@ impl<'a, S: WalSource> WalTar<'a, S> {
     }
 
     fn begin_segment(&mut self) {
-        let name = self.at.segment_name(self.timeline, self.segment_size);
+        let name = SegmentName::of(self.timeline, self.at, self.segment_size).to_string();
         self.ready
             .extend_from_slice(&tar_header::of_file(&name, self.segment_size));
         self.state = TarState::Within;
